@@ -1,0 +1,148 @@
+"""The command line. What a command does is imported when it runs, so that ``--help`` answers at once."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any, TypeVar
+
+import click
+
+from symgrad import __version__
+from symgrad.errors import SymgradError
+
+STAGES = ("declare", "derive", "simplify", "lower", "emit")
+FORMATS = ("text", "latex", "markdown", "html")
+
+Command = TypeVar("Command", bound=Callable[..., Any])
+
+
+class Program(click.Group):
+    """A group of commands that tells the errors raised on purpose in one message."""
+
+    def invoke(self, ctx: click.Context) -> Any:
+        """Run the command; exit code 2 for a ``SymgradError``."""
+        try:
+            return super().invoke(ctx)
+        except SymgradError as error:
+            failure = click.ClickException(str(error))
+            failure.exit_code = 2
+            raise failure from None
+
+
+def examples(*lines: str) -> str:
+    """Return the end of a help text: examples, kept as they are."""
+    return "\b\nExample:\n" + "\n".join(f"  {line}" for line in lines)
+
+
+def json_option(command: Command) -> Command:
+    """Add ``--json``."""
+    return click.option("--json", "as_json", is_flag=True, help="Print JSON, for programs.")(command)
+
+
+@click.group(
+    cls=Program,
+    epilog=examples('symgrad derive "y[b,i] = sum(x[b,j]*w[i,j], j) + c[i]"'),
+    context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100},
+)
+@click.version_option(__version__, prog_name="symgrad")
+def main() -> None:
+    """Layers from index equations: derived gradients, readable NumPy code, checks."""
+    for stream in (sys.stdout, sys.stderr):
+        if hasattr(stream, "reconfigure") and not (stream.encoding or "").lower().startswith("utf"):
+            stream.reconfigure(errors="backslashreplace")
+
+
+@main.command("list", epilog=examples("symgrad list --json"))
+@json_option
+def list_command(as_json: bool) -> None:
+    """List the catalogue: names, equations, attributes."""
+    from symgrad.commands.study import list_layers
+
+    list_layers(as_json)
+
+
+@main.command(epilog=examples("symgrad show conv2d --stage lower", "symgrad show dense > dense.py"))
+@click.argument("layer")
+@click.option("--stage", type=click.Choice(STAGES), default="emit", show_default=True, help="Stop after this stage.")
+def show(layer: str, stage: str) -> None:
+    """Show what becomes of LAYER at a stage of the compiler; the last stage is the module.
+
+    LAYER is a name of the catalogue, file.py:variable, or an equation as text.
+    """
+    from symgrad.commands.study import show as run
+
+    run(layer, stage)
+
+
+@main.command(epilog=examples("symgrad new my_layer && symgrad check my_layer.py:my_layer"))
+@click.argument("name")
+def new(name: str) -> None:
+    """Write NAME.py, a commented layer to start from. Never overwrites a file."""
+    from symgrad.commands.starter import new as run
+
+    run(name)
+
+
+@main.command(
+    epilog=examples(
+        "symgrad derive softmax --format markdown", 'symgrad derive "y[n,i] = exp(x[n,i]) / sum(exp(x[n,j]), j)"'
+    )
+)
+@click.argument("layer")
+@click.option("--format", "format_name", type=click.Choice(FORMATS), default="text", show_default=True, help="Output.")
+def derive(layer: str, format_name: str) -> None:
+    """Derive the gradients of LAYER, step by step.
+
+    LAYER is a name of the catalogue, file.py:variable, or an equation as text.
+    """
+    from symgrad.commands.study import derive as run
+
+    run(layer, format_name)
+
+
+@main.command(epilog=examples("symgrad generate my_layer.py:my_layer --out build", "symgrad generate --check"))
+@click.argument("layers", metavar="[LAYER]...", nargs=-1)
+@click.option("--check", is_flag=True, help="Write nothing; exit 1 and list the files that are not current.")
+@click.option("--out", type=click.Path(path_type=Path), default=Path("generated"), show_default=True, help="Folder.")
+@json_option
+@click.pass_context
+def generate(ctx: click.Context, layers: tuple[str, ...], check: bool, out: Path, as_json: bool) -> None:
+    """Write OUT/numpy/NAME.py and OUT/study/NAME.md for each LAYER, or for the whole catalogue.
+
+    LAYER is a name of the catalogue, file.py:variable, or an equation as text.
+    A file that symgrad did not generate is never overwritten.
+    """
+    from symgrad.commands.generate import generate as run
+
+    ctx.exit(0 if run(layers, out, check, as_json) else 1)
+
+
+@main.command(epilog=examples("symgrad check conv2d max_pool2d"))
+@click.argument("layers", metavar="[LAYER]...", nargs=-1)
+@json_option
+@click.pass_context
+def check(ctx: click.Context, layers: tuple[str, ...], as_json: bool) -> None:
+    """Compare emitted code with its equations, and gradients with numeric ones.
+
+    LAYER is a name of the catalogue, file.py:variable, or an equation as text; without one, all of the catalogue.
+    Exit code 1 when a check fails.
+    """
+    from symgrad.commands.check import check as run
+
+    ctx.exit(0 if run(layers, as_json) else 1)
+
+
+@main.command(epilog=examples("symgrad demo --network connected --out digits.svg"))
+@click.option(
+    "--network", type=click.Choice(["convolutional", "connected"]), default="convolutional", show_default=True
+)
+@click.option("--mnist", type=click.Path(exists=True, file_okay=False), help="Folder with MNIST in IDX format.")
+@click.option("--epochs", type=click.IntRange(min=1), help="Passes over the images.")
+@click.option("--out", type=click.Path(), default="demo.png", show_default=True, help="Plot, PNG or SVG.")
+def demo(network: str, mnist: str | None, epochs: int | None, out: str) -> None:
+    """Train a network made of emitted modules on real handwritten digits."""
+    from symgrad.demo import run
+
+    run(mnist=mnist, network=network, epochs=epochs, out=out)

@@ -1,0 +1,1 @@
+"""What the commands of ``symgrad.cli`` do; each module is imported when its command runs."""

@@ -1,0 +1,85 @@
+"""``symgrad generate``: modules and studies as files, or whether those on disk are current."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Sequence
+from pathlib import Path
+
+import click
+
+import symgrad
+from symgrad import Layer
+from symgrad.commands.progress import announce, track
+from symgrad.compiler import compile_layer
+from symgrad.emit.files import MARKDOWN_HEADER, State, compare, left_over, resolve, write_files
+from symgrad.errors import DeclarationError
+from symgrad.loading import find_layer
+
+FOLDERS = ("numpy", "study")
+
+
+def generate(references: Sequence[str], out: Path, check: bool, as_json: bool) -> bool:
+    """Write ``numpy/NAME.py`` and ``study/NAME.md`` below ``out``, or compare them with ``check``.
+
+    Returns:
+        Whether all is well: False when ``check`` found a file that is not current.
+    """
+    found = _layers(references or symgrad.catalogue())
+    files: dict[str, str] = {}
+    for name in track(tuple(found), "compiling"):
+        files |= render(found[name])
+    targets = {path: resolve(path, out) for path in files}
+    states = {path: compare(target, files[path]).value for path, target in targets.items()}
+    if not references:
+        states |= dict.fromkeys(_left_over(out, files), "left over")
+    if not check:
+        write_files(files, out)
+    if as_json:
+        click.echo(json.dumps({"out": str(out), "check": check, "files": states}, indent=2))
+    else:
+        _print(states, out, check)
+    return not check or all(state == State.CURRENT.value for state in states.values())
+
+
+def render(layer: Layer) -> dict[str, str]:
+    """Return the files of one layer: path below the output folder -> text."""
+    compiled = compile_layer(layer)
+    header = f"{MARKDOWN_HEADER} {symgrad.__version__} from the layer {layer.name}; do not edit. -->\n\n"
+    return {
+        f"numpy/{layer.name}.py": compiled.source,
+        f"study/{layer.name}.md": header + compiled.derivation.to_markdown().strip() + "\n",
+    }
+
+
+def _layers(references: Sequence[str]) -> dict[str, Layer]:
+    found: dict[str, Layer] = {}
+    for reference in references:
+        layer = find_layer(reference, announce)
+        if layer.name in found:
+            raise DeclarationError(f"two layers are called {layer.name}; give one of them another name")
+        found[layer.name] = layer
+    return found
+
+
+def _left_over(out: Path, files: dict[str, str]) -> list[str]:
+    """Return the generated files of layers that are no longer in the catalogue."""
+    return [
+        f"{folder}/{path.name}"
+        for folder in FOLDERS
+        for path in left_over(out / folder, frozenset(Path(name).name for name in files if name.startswith(folder)))
+    ]
+
+
+def _print(states: dict[str, str], out: Path, check: bool) -> None:
+    """Print a line for each file that is or was not current, and a count."""
+    for path, state in states.items():
+        if state == "left over":
+            click.echo(f"left over: {out / path} (no layer of the catalogue; remove it)")
+        elif state != State.CURRENT.value:
+            click.echo(f"{state}: {out / path}" if check else f"wrote {out / path}")
+    current = sum(state == State.CURRENT.value for state in states.values())
+    if check and current != len(states):
+        click.echo(f"{len(states) - current} of {len(states)} files are not current; run `symgrad generate`")
+    else:
+        click.echo(f"{len(states)} files in {out}, {current} of them current already")

@@ -1,0 +1,75 @@
+"""``symgrad list``, ``show`` and ``derive``: layers and what becomes of them, to read."""
+
+from __future__ import annotations
+
+import json
+from typing import Any
+
+import click
+from rich.console import Console
+from rich.table import Table
+
+import symgrad
+from symgrad import Layer, layers
+from symgrad.commands.progress import announce
+from symgrad.compiler import compile_layer, show_stage
+from symgrad.loading import find_layer
+
+
+def list_layers(as_json: bool) -> None:
+    """Print the catalogue: name, equations, attributes."""
+    found = [layers.get(name) for name in symgrad.catalogue()]
+    if as_json:
+        click.echo(json.dumps([describe(layer) for layer in found], indent=2))
+        return
+    rows = [(layer.name, equations_of(layer), attributes_of(layer)) for layer in found]
+    console = Console()
+    if not console.is_terminal:
+        for name, equations, attributes in rows:
+            click.echo("\t".join((name, "; ".join(equations), attributes)))
+        return
+    table = Table("layer", "equations", "attributes")
+    for name, equations, attributes in rows:
+        table.add_row(name, "\n".join(equations), attributes)
+    console.print(table, markup=False)
+
+
+def show(reference: str, stage: str) -> None:
+    """Print the layer as it leaves ``stage``."""
+    click.echo(show_stage(find_layer(reference, announce), stage))
+
+
+def derive(reference: str, format_name: str) -> None:
+    """Print the derivation of the gradients as text, LaTeX, Markdown or HTML."""
+    derivation = compile_layer(find_layer(reference, announce)).derivation
+    match format_name:
+        case "latex":
+            click.echo(derivation.to_latex())
+        case "markdown":
+            click.echo(derivation.to_markdown())
+        case "html":
+            click.echo(derivation.to_html())
+        case _:
+            click.echo(derivation.to_text())
+
+
+def equations_of(layer: Layer) -> list[str]:
+    """Return the equations, one line each."""
+    return [f"{equation.lhs} = {equation.rhs}" for equation in layer.equations]
+
+
+def attributes_of(layer: Layer) -> str:
+    """Return ``stride=1, padding=0``."""
+    return ", ".join(f"{symbol}={default}" for symbol, default in layer.attributes.items())
+
+
+def describe(layer: Layer) -> dict[str, Any]:
+    """Return what a program may want to know about a layer."""
+    return {
+        "name": layer.name,
+        "inputs": {tensor.name: [str(extent) for extent in tensor.shape] for tensor in layer.inputs},
+        "equations": equations_of(layer),
+        "outputs": list(layer.outputs),
+        "attributes": {str(symbol): default for symbol, default in layer.attributes.items()},
+        "doc": layer.doc,
+    }

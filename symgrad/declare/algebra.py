@@ -1,0 +1,309 @@
+"""Constructors that keep scalars and conditions in canonical form: sums and products collected and sorted.
+
+Nothing is distributed and nothing is evaluated in floating point here; every rule holds for all real values
+(``exp(a) * exp(b)`` merges, ``exp(x + log s)`` does not).
+"""
+
+from __future__ import annotations
+
+from fractions import Fraction
+from functools import lru_cache
+
+from symgrad.declare.bounds import nonnegative
+from symgrad.declare.integers import Poly, as_poly
+from symgrad.declare.scalars import (
+    FALSE,
+    NOUGHT,
+    TRUE,
+    UNIT,
+    Add,
+    All,
+    AnyOf,
+    Apply,
+    Compare,
+    Condition,
+    FromInteger,
+    Mul,
+    Named,
+    Node,
+    Number,
+    Power,
+    Read,
+    Reduce,
+    Relation,
+    Scalar,
+    Select,
+    Stopped,
+    Truth,
+    show_scalar,
+)
+
+_ORDER: dict[type, int] = {
+    Number: 0,
+    FromInteger: 1,
+    Named: 2,
+    Read: 3,
+    Power: 4,
+    Apply: 5,
+    Reduce: 6,
+    Select: 7,
+    Stopped: 8,
+    Mul: 9,
+    Add: 10,
+}
+
+
+@lru_cache(maxsize=None)
+def key(node: Node) -> tuple[int, str]:
+    """A total order on scalars that no hash seed changes."""
+    return _ORDER.get(type(node), 20), show_scalar(node)
+
+
+def number(value: int | float | Fraction) -> Number:
+    """A number, exact if it is."""
+    return Number(Fraction(value) if isinstance(value, int) else value)
+
+
+def from_integer(poly: Poly) -> Scalar:
+    """An integer expression as a number."""
+    return number(poly.constant) if poly.constant is not None else FromInteger(poly)
+
+
+def add(*args: Scalar) -> Scalar:
+    """Sum, like terms collected."""
+    constant: Fraction | float = Fraction(0)
+    integer = Poly()
+    totals: dict[Scalar, Fraction | float] = {}
+    stack = list(reversed(args))
+    while stack:
+        match stack.pop():
+            case Number(value):
+                constant += value
+            case FromInteger(poly):
+                integer = integer + poly
+            case Add(inner):
+                stack.extend(reversed(inner))
+            case Mul(coefficient, factors):
+                core = _product(Fraction(1), factors)
+                totals[core] = totals.get(core, Fraction(0)) + coefficient
+            case other:
+                totals[other] = totals.get(other, Fraction(0)) + 1
+    terms = [multiply(Number(c), t) for t, c in totals.items() if c]
+    if integer.constant is not None:
+        constant += integer.constant
+    else:
+        terms.append(FromInteger(integer))
+    if constant:
+        terms.append(Number(constant))
+    if not terms:
+        return NOUGHT
+    return terms[0] if len(terms) == 1 else Add(tuple(sorted(terms, key=_term_key)))
+
+
+def _term_key(term: Scalar) -> tuple[object, ...]:
+    """Constants last, negative terms after positive ones."""
+    if isinstance(term, Mul):
+        return (term.coefficient < 0, False, key(_product(Fraction(1), term.args)))
+    constant = isinstance(term, Number | FromInteger)
+    return (isinstance(term, Number) and term.value < 0, constant, key(term))
+
+
+def negate(value: Scalar) -> Scalar:
+    """Negation."""
+    return multiply(number(-1), value)
+
+
+def subtract(left: Scalar, right: Scalar) -> Scalar:
+    """Difference."""
+    return add(left, negate(right))
+
+
+def multiply(*args: Scalar) -> Scalar:
+    """Product, equal bases collected and exponentials merged."""
+    coefficient: Fraction | float = Fraction(1)
+    powers: dict[Scalar, Scalar] = {}
+    exponents: list[Scalar] = []
+    stack = list(reversed(args))
+    while stack:
+        match stack.pop():
+            case Number(value):
+                coefficient *= value
+            case Mul(c, factors):
+                coefficient *= c
+                stack.extend(reversed(factors))
+            case Apply("exp", (argument,)):
+                exponents.append(argument)
+            case Power(Apply("exp", (argument,)), Number() as n):
+                exponents.append(multiply(n, argument))
+            case Power(base, exponent):
+                powers[base] = add(powers.get(base, NOUGHT), exponent)
+            case other:
+                powers[other] = add(powers.get(other, NOUGHT), UNIT)
+    if coefficient == 0:
+        return NOUGHT
+    factors = [power(b, e) for b, e in powers.items()]
+    if exponents:
+        factors.append(apply("exp", add(*exponents)))
+    for factor in factors:
+        if isinstance(factor, Number):
+            coefficient *= factor.value
+    return _product(coefficient, tuple(f for f in factors if not isinstance(f, Number)))
+
+
+def _product(coefficient: Fraction | float, factors: tuple[Scalar, ...]) -> Scalar:
+    if coefficient == 0 or not factors:
+        return Number(coefficient)
+    if coefficient == 1 and len(factors) == 1:
+        return factors[0]
+    return Mul(coefficient, tuple(sorted(factors, key=key)))
+
+
+def divide(left: Scalar, right: Scalar) -> Scalar:
+    """Quotient."""
+    return multiply(left, power(right, number(-1)))
+
+
+def power(base: Scalar, exponent: Scalar) -> Scalar:
+    """Power; integer powers of powers and products are merged."""
+    match base, exponent:
+        case _, Number(n) if n == 0:
+            return UNIT
+        case _, Number(n) if n == 1:
+            return base
+        case Number(b), Number(n) if isinstance(b, Fraction) and isinstance(n, Fraction) and n.denominator == 1:
+            if b != 0 or n > 0:
+                return Number(b**n.numerator)
+        case Power(inner, Number(m)), Number(n) if _integer(n) and isinstance(m, Fraction):
+            return power(inner, Number(m * n))
+        case Apply("exp", (argument,)), Number(n) if _integer(n):
+            return apply("exp", multiply(exponent, argument))
+        case Mul(c, factors), Number(n) if _integer(n) and isinstance(c, Fraction):
+            return multiply(power(Number(c), exponent), *(power(f, exponent) for f in factors))
+        case Number(b), _ if b == 1:
+            return UNIT
+    return Power(base, exponent)
+
+
+def _integer(value: Fraction | float) -> bool:
+    return isinstance(value, Fraction) and value.denominator == 1
+
+
+def apply(function: str, *args: Scalar) -> Scalar:
+    """A function of the table, its values at 0 folded where they are exact."""
+    match function, args:
+        case "exp" | "cos" | "cosh", (Number(v),) if v == 0:
+            return UNIT
+        case "sin" | "sinh" | "tan" | "tanh" | "sign" | "abs" | "erf", (Number(v),) if v == 0:
+            return NOUGHT
+        case "log", (Number(v),) if v == 1:
+            return NOUGHT
+        case "log", (Apply("exp", (argument,)),):
+            return argument
+        case "max" | "min", (single,):
+            return single
+    return Apply(function, args)
+
+
+# --- conditions ----------------------------------------------------------------------------------------------
+
+
+def compare(relation: str, poly: Poly) -> Condition:
+    """``poly relation 0``, decided where it can be."""
+    value = poly.constant
+    if value is not None:
+        return Truth({">=": value >= 0, "==": value == 0, "!=": value != 0}[relation])
+    if relation == ">=":
+        if nonnegative(poly):
+            return TRUE
+        return FALSE if nonnegative(-poly - 1) else Compare(relation, poly)
+    if nonnegative(poly - 1) or nonnegative(-poly - 1):
+        return Truth(relation == "!=")
+    first = poly.terms[0][1]
+    return Compare(relation, poly if first > 0 else -poly)
+
+
+def relation(kind: str, left: Scalar, right: Scalar) -> Condition:
+    """``left kind right`` over the reals."""
+    match left, right:
+        case Number(a), Number(b):
+            return Truth({"<": a < b, "<=": a <= b, "==": a == b, "!=": a != b}[kind])
+    return Relation(kind, left, right)
+
+
+def all_of(*args: Condition) -> Condition:
+    """Conjunction, flattened."""
+    kept: dict[Condition, None] = {}
+    for arg in args:
+        for part in arg.args if isinstance(arg, All) else (arg,):
+            if part == FALSE:
+                return FALSE
+            if part != TRUE:
+                kept[part] = None
+    ordered = sorted(kept, key=key)
+    return TRUE if not ordered else ordered[0] if len(ordered) == 1 else All(tuple(ordered))
+
+
+def any_of(*args: Condition) -> Condition:
+    """Disjunction, flattened."""
+    kept: dict[Condition, None] = {}
+    for arg in args:
+        for part in arg.args if isinstance(arg, AnyOf) else (arg,):
+            if part == TRUE:
+                return TRUE
+            if part != FALSE:
+                kept[part] = None
+    ordered = sorted(kept, key=key)
+    return FALSE if not ordered else ordered[0] if len(ordered) == 1 else AnyOf(tuple(ordered))
+
+
+def negation(condition: Condition) -> Condition:
+    """The opposite condition. Over the reals NaN makes both false, as in NumPy; Select decides by the first."""
+    match condition:
+        case Truth(value):
+            return Truth(not value)
+        case Compare(">=", poly):
+            return compare(">=", -poly - 1)
+        case Compare("==", poly):
+            return compare("!=", poly)
+        case Compare(_, poly):
+            return compare("==", poly)
+        case Relation("<", a, b):
+            return relation("<=", b, a)
+        case Relation("<=", a, b):
+            return relation("<", b, a)
+        case Relation("==", a, b):
+            return relation("!=", a, b)
+        case Relation(_, a, b):
+            return relation("==", a, b)
+        case All(args):
+            return any_of(*(negation(a) for a in args))
+        case AnyOf(args):
+            return all_of(*(negation(a) for a in args))
+    raise TypeError(condition)
+
+
+def conjuncts(condition: Condition) -> tuple[Condition, ...]:
+    """The conditions that must all hold."""
+    match condition:
+        case All(args):
+            return args
+        case Truth(True):
+            return ()
+    return (condition,)
+
+
+def select(condition: Condition, then: Scalar, otherwise: Scalar) -> Scalar:
+    """``then`` if the condition holds, else ``otherwise``."""
+    if condition == TRUE or then == otherwise:
+        return then
+    return otherwise if condition == FALSE else Select(condition, then, otherwise)
+
+
+def indicator(condition: Condition) -> Scalar:
+    """1 where the condition holds, else 0."""
+    return select(condition, UNIT, NOUGHT)
+
+
+def at_least(left: Poly, right: Poly | int) -> Condition:
+    """``left >= right``."""
+    return compare(">=", left - as_poly(right))

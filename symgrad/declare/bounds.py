@@ -1,0 +1,216 @@
+"""What can be proved about integer expressions: signs and interval ends, by monotone substitution.
+
+Sound, not complete: True means proved for every value of the sizes within their minimum, at least one
+iteration of every index being assumed (a read in an empty range never happens).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from functools import lru_cache
+
+from symgrad.declare.integers import (
+    ONE,
+    ZERO,
+    Atom,
+    Entry,
+    Extreme,
+    Index,
+    Poly,
+    Quotient,
+    RealFloor,
+    Remainder,
+    Size,
+    as_poly,
+    atom_key,
+    atoms,
+    divide,
+    substitute,
+)
+
+DEPTH = 12
+
+
+def nonnegative(poly: Poly, facts: Iterable[Poly] = ()) -> bool:
+    """Whether ``poly >= 0`` follows, given that each of ``facts`` is at least 0."""
+    return _nonnegative(poly, tuple(sorted(set(facts), key=str)))
+
+
+def positive(poly: Poly, facts: Iterable[Poly] = ()) -> bool:
+    """Whether ``poly >= 1`` follows."""
+    return nonnegative(poly - 1, facts)
+
+
+@lru_cache(maxsize=None)
+def _nonnegative(poly: Poly, facts: tuple[Poly, ...]) -> bool:
+    facts = (*facts, *_nonempty(poly))
+    if _prove(poly, DEPTH):
+        return True
+    return any(_prove(poly - f, DEPTH) for f in facts) or any(
+        _prove(poly - f - g, DEPTH) for i, f in enumerate(facts) for g in facts[i:]
+    )
+
+
+def _nonempty(poly: Poly) -> tuple[Poly, ...]:
+    """Every index runs at least once, so its extent is at least 1."""
+    extents = {a.extent - 1 for a in atoms(poly) if isinstance(a, Index) if a.extent.atom is None}
+    return tuple(sorted(extents, key=str))
+
+
+def _prove(poly: Poly, depth: int) -> bool:
+    """Replace the outermost atom by the end of its interval that makes ``poly`` least; then look at the signs."""
+    if not poly.terms:
+        return True
+    if poly.constant is not None:
+        return poly.constant >= 0
+    if depth == 0:
+        return False
+    target = _outermost(poly)
+    if target is None:
+        return _sizes_nonnegative(poly)
+    split = _linear(poly, target)
+    if split is None:
+        return False
+    coefficient, rest = split
+    sign = _sign(coefficient, depth)
+    if sign == 0:
+        return False
+    match target:
+        case Index(_, extent):
+            return _prove(rest if sign > 0 else rest + coefficient * (extent - 1), depth - 1)
+        case Quotient(top, bottom, exact):
+            return _prove_quotient(coefficient, sign, top, bottom, exact, rest, depth)
+        case Remainder(top, bottom):
+            if sign > 0:
+                return _prove(rest, depth - 1)
+            tight = rest + coefficient * top
+            return _prove(rest + coefficient * (bottom - 1), depth - 1) or (
+                _prove(top, depth - 1) and _prove(tight, depth - 1)
+            )
+        case Extreme(kind, args):
+            ends = [rest + coefficient * a for a in args]
+            every = (kind == "max") == (sign < 0)
+            return (all if every else any)(_prove(e, depth - 1) for e in ends)
+    return False
+
+
+def _prove_quotient(
+    coefficient: Poly, sign: int, top: Poly, bottom: Poly, exact: bool, rest: Poly, depth: int
+) -> bool:
+    """Use ``bottom * floor(top / bottom) = top - m`` with ``0 <= m < bottom``."""
+    if sign > 0 and _prove(rest, depth - 1) and _prove(top, depth - 1):
+        return True
+    scaled = divide(coefficient, bottom)
+    if scaled is None:
+        rest, scaled = rest * bottom, coefficient
+    slack = bottom - 1 if sign > 0 and not exact else ZERO
+    return _prove(rest + scaled * (top - slack), depth - 1)
+
+
+def _outermost(poly: Poly) -> Atom | None:
+    """The atom to eliminate next: quotients before the indices inside them, sizes never."""
+    top = [a for a in atoms(poly, deep=False) if not isinstance(a, Size)]
+    if not top:
+        return None
+    order = {Extreme: 0, Remainder: 1, Quotient: 2, Index: 3, Entry: 4, RealFloor: 5}
+    return min(top, key=lambda a: (order[type(a)], _uses(a, top), atom_key(a)))
+
+
+def _uses(atom: Atom, others: list[Atom]) -> int:
+    """Indices whose extent mentions other indices go first."""
+    return -len(atoms(atom.extent)) if isinstance(atom, Index) else 0
+
+
+def _linear(poly: Poly, atom: Atom) -> tuple[Poly, Poly] | None:
+    coefficient, rest = ZERO, ZERO
+    for monomial, c in poly.terms:
+        count = monomial.count(atom)
+        if count > 1:
+            return None
+        if count:
+            others = list(monomial)
+            others.remove(atom)
+            coefficient = coefficient + Poly(((tuple(others), c),))
+        else:
+            rest = rest + Poly(((monomial, c),))
+    return coefficient, rest
+
+
+def _sign(poly: Poly, depth: int) -> int:
+    if poly.constant is not None:
+        return (poly.constant > 0) - (poly.constant < 0)
+    if _prove(poly, depth - 1):
+        return 1
+    return -1 if _prove(-poly, depth - 1) else 0
+
+
+def _sizes_nonnegative(poly: Poly) -> bool:
+    """Shift every size to its minimum; all coefficients nonnegative is enough."""
+    table: dict[Atom, Poly] = {}
+    for atom in atoms(poly):
+        if not isinstance(atom, Size) or atom.minimum is None:
+            return False
+        table[atom] = as_poly(Size(atom.name, 0)) + atom.minimum
+    shifted = substitute(poly, table)
+    return all(c > 0 for _, c in shifted.terms)
+
+
+def lower_end(poly: Poly, facts: Iterable[Poly] = ()) -> Poly | None:
+    """The least value over all indices as an expression in sizes alone, where signs allow it."""
+    return _end(poly, least=True)
+
+
+def upper_end(poly: Poly, facts: Iterable[Poly] = ()) -> Poly | None:
+    """The largest value over all indices as an expression in sizes alone, where signs allow it."""
+    return _end(poly, least=False)
+
+
+def _end(poly: Poly, least: bool) -> Poly | None:
+    """Interval end; None where data, an unknown sign or a wrapped index stands in the way."""
+    for _ in range(DEPTH):
+        loose = [a for a in atoms(poly, deep=False) if not isinstance(a, Size)]
+        loose = [a for a in loose if isinstance(a, Index | Entry | RealFloor) or _varies(a)]
+        if not loose:
+            return poly
+        order = {Remainder: 0, Quotient: 1, Extreme: 2, Index: 3, Entry: 4, RealFloor: 4}
+        atom = min(loose, key=lambda a: (order[type(a)], _uses(a, loose), atom_key(a)))
+        split = _linear(poly, atom)
+        if split is None:
+            return None
+        coefficient, rest = split
+        sign = _sign(coefficient, DEPTH)
+        if sign == 0:
+            return None
+        low = (sign > 0) == least
+        value = _atom_end(atom, low)
+        if value is None:
+            return None
+        poly = rest + coefficient * value
+    return None
+
+
+def _varies(atom: Atom) -> bool:
+    probe = as_poly(atom)
+    return any(isinstance(a, Index | Entry | RealFloor) for a in atoms(probe))
+
+
+def _atom_end(atom: Atom, low: bool) -> Poly | None:
+    from symgrad.declare.integers import extreme, quotient
+
+    match atom:
+        case Index(_, extent):
+            return ZERO if low else extent - 1
+        case Remainder(_, bottom):
+            return ZERO if low else bottom - 1
+        case Quotient(top, bottom, exact):
+            if not positive(bottom):
+                return None
+            end = _end(top, low)
+            return None if end is None else quotient(end, bottom, exact)
+        case Extreme(kind, args):
+            ends = [_end(a, low) for a in args]
+            return None if None in ends else extreme(kind, [e for e in ends if e is not None])
+    return None
+
+
+__all__ = ["ONE", "lower_end", "nonnegative", "positive", "upper_end"]

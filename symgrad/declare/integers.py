@@ -1,0 +1,400 @@
+"""Integer expressions: polynomials over indices, sizes and a few integer functions, as frozen data.
+
+Index maps, extents and index conditions are written in this form from the door on. It is canonical: two
+polynomials are equal exactly when their terms are, whatever order they were built in.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass
+from functools import lru_cache
+from math import gcd
+from typing import TYPE_CHECKING, Union
+
+if TYPE_CHECKING:
+    from symgrad.declare.scalars import Scalar
+
+
+@dataclass(frozen=True, slots=True)
+class Size:
+    """A dimension symbol or an integer attribute; ``minimum`` is the least value it can take (None: unknown)."""
+
+    name: str
+    minimum: int | None = 1
+
+
+@dataclass(frozen=True, slots=True)
+class Index:
+    """An iteration variable over 0 .. extent - 1."""
+
+    name: str
+    extent: Poly
+
+
+@dataclass(frozen=True, slots=True)
+class Quotient:
+    """``floor(numerator / denominator)``; exact when the layer requires the division to leave no remainder."""
+
+    numerator: Poly
+    denominator: Poly
+    exact: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Remainder:
+    """``numerator mod denominator``, in 0 .. denominator - 1."""
+
+    numerator: Poly
+    denominator: Poly
+
+
+@dataclass(frozen=True, slots=True)
+class Extreme:
+    """The largest (``max``) or smallest (``min``) of several integers."""
+
+    kind: str
+    args: tuple[Poly, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Entry:
+    """An element of an integer tensor, used as a number or as an index."""
+
+    tensor: str
+    indices: tuple[Poly, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class RealFloor:
+    """``floor`` of a real expression, used as an index."""
+
+    value: Scalar
+
+
+Atom = Union[Size, Index, Quotient, Remainder, Extreme, Entry, RealFloor]
+Monomial = tuple[Atom, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Poly:
+    """A polynomial with integer coefficients: ``terms`` pairs each sorted monomial with its coefficient."""
+
+    terms: tuple[tuple[Monomial, int], ...] = ()
+
+    def __add__(self, other: Poly | int) -> Poly:
+        """Sum."""
+        return _collect([*self.terms, *as_poly(other).terms])
+
+    __radd__ = __add__
+
+    def __neg__(self) -> Poly:
+        """Negation."""
+        return Poly(tuple((m, -c) for m, c in self.terms))
+
+    def __sub__(self, other: Poly | int) -> Poly:
+        """Difference."""
+        return self + (-as_poly(other))
+
+    def __rsub__(self, other: int) -> Poly:
+        """Difference with an integer on the left."""
+        return as_poly(other) - self
+
+    def __mul__(self, other: Poly | int) -> Poly:
+        """Product."""
+        pairs = [
+            (tuple(sorted(m + n, key=atom_key)), c * d) for m, c in self.terms for n, d in as_poly(other).terms
+        ]
+        return _collect(pairs)
+
+    __rmul__ = __mul__
+
+    def __str__(self) -> str:
+        """Readable text, for messages."""
+        return show(self)
+
+    @property
+    def constant(self) -> int | None:
+        """The value, if the polynomial is a number."""
+        match self.terms:
+            case ():
+                return 0
+            case (((), value),):
+                return value
+        return None
+
+    @property
+    def atom(self) -> Atom | None:
+        """The atom, if the polynomial is nothing but one atom."""
+        match self.terms:
+            case (((atom,), 1),):
+                return atom
+        return None
+
+
+def _collect(pairs: Iterable[tuple[Monomial, int]]) -> Poly:
+    totals: dict[Monomial, int] = {}
+    for monomial, coefficient in pairs:
+        totals[monomial] = totals.get(monomial, 0) + coefficient
+    kept = [(m, c) for m, c in totals.items() if c]
+    return Poly(tuple(sorted(kept, key=lambda mc: monomial_key(mc[0]))))
+
+
+_RANK = {Index: 0, Entry: 1, RealFloor: 2, Quotient: 3, Remainder: 4, Extreme: 5, Size: 6}
+
+
+@lru_cache(maxsize=None)
+def atom_key(atom: Atom) -> tuple[int, str]:
+    """A total order on atoms that no hash seed changes."""
+    return _RANK[type(atom)], repr(atom) if isinstance(atom, RealFloor) else show_atom(atom)
+
+
+def monomial_key(monomial: Monomial) -> tuple[object, ...]:
+    """A total order on monomials: indices first, numbers last."""
+    return (not monomial, tuple(atom_key(a) for a in monomial))
+
+
+def as_poly(value: Poly | Atom | int) -> Poly:
+    """An integer or an atom as a polynomial."""
+    if isinstance(value, Poly):
+        return value
+    if isinstance(value, int):
+        return Poly((((), value),)) if value else Poly()
+    return Poly((((value,), 1),))
+
+
+ZERO, ONE = Poly(), as_poly(1)
+
+
+def atoms(poly: Poly, deep: bool = True) -> tuple[Atom, ...]:
+    """The atoms of a polynomial in canonical order, with those inside other atoms if ``deep``."""
+    found: dict[Atom, None] = {}
+
+    def visit(p: Poly) -> None:
+        for monomial, _ in p.terms:
+            for atom in monomial:
+                found[atom] = None
+                if deep:
+                    for part in parts(atom):
+                        visit(part)
+
+    visit(poly)
+    return tuple(sorted(found, key=atom_key))
+
+
+def parts(atom: Atom) -> tuple[Poly, ...]:
+    """The polynomials inside an atom (an index's extent is not inside it)."""
+    match atom:
+        case Quotient(a, b) | Remainder(a, b):
+            return (a, b)
+        case Extreme(_, args) | Entry(_, args):
+            return args
+        case RealFloor(value):
+            from symgrad.declare.scalars import polynomials
+
+            return polynomials(value)
+    return ()
+
+
+@lru_cache(maxsize=None)
+def indices_of(poly: Poly) -> frozenset[Index]:
+    """Every index that the polynomial depends on."""
+    return frozenset(a for a in atoms(poly) if isinstance(a, Index))
+
+
+def depends_on_data(poly: Poly) -> bool:
+    """Whether the value depends on the contents of a tensor."""
+    return any(isinstance(a, Entry | RealFloor) for a in atoms(poly))
+
+
+def substitute(poly: Poly, table: Mapping[Atom, Poly]) -> Poly:
+    """Replace atoms (indices, sizes, whole quotients) by polynomials, inside other atoms as well."""
+    if not table:
+        return poly
+    return rebuild(poly, lambda atom: table.get(atom))
+
+
+def rebuild(poly: Poly, replace: Callable[[Atom], Poly | None]) -> Poly:
+    """Rebuild bottom-up; ``replace`` gives an atom's substitute or None to keep it."""
+    total = ZERO
+    for monomial, coefficient in poly.terms:
+        product = as_poly(coefficient)
+        for atom in monomial:
+            product = product * _rebuild_atom(atom, replace)
+        total = total + product
+    return total
+
+
+def _rebuild_atom(atom: Atom, replace: Callable[[Atom], Poly | None]) -> Poly:
+    replaced = replace(atom)
+    if replaced is not None:
+        return replaced
+    match atom:
+        case Quotient(a, b, exact):
+            return quotient(rebuild(a, replace), rebuild(b, replace), exact)
+        case Remainder(a, b):
+            return remainder(rebuild(a, replace), rebuild(b, replace))
+        case Extreme(kind, args):
+            return extreme(kind, [rebuild(a, replace) for a in args])
+        case Entry(tensor, args):
+            return as_poly(Entry(tensor, tuple(rebuild(a, replace) for a in args)))
+        case RealFloor(value):
+            from symgrad.declare.scalars import map_polynomials
+
+            return as_poly(RealFloor(map_polynomials(value, lambda p: rebuild(p, replace))))
+    return as_poly(atom)
+
+
+def divide(poly: Poly, divisor: Poly) -> Poly | None:
+    """The polynomial ``q`` with ``q * divisor == poly``, if there is one."""
+    if divisor == ONE:
+        return poly
+    if len(divisor.terms) != 1:
+        return ONE if poly == divisor else ZERO if not poly.terms else None
+    (wanted, coefficient), quotients = divisor.terms[0], []
+    for monomial, c in poly.terms:
+        rest = list(monomial)
+        for atom in wanted:
+            if atom in rest:
+                rest.remove(atom)
+            elif not _cancel_exact(rest, atom, wanted):
+                return None
+        if c % coefficient:
+            return None
+        quotients.append((tuple(rest), c // coefficient))
+    return _collect(quotients)
+
+
+def _cancel_exact(rest: list[Atom], atom: Atom, wanted: Monomial) -> bool:
+    """Divide the monomial by an exact quotient ``K / G``: ``K`` becomes ``G``."""
+    if not (isinstance(atom, Quotient) and atom.exact and len(wanted) == 1):
+        return False
+    top, bottom = atom.numerator.atom, atom.denominator.atom
+    if top is None or bottom is None or top not in rest:
+        return False
+    rest[rest.index(top)] = bottom
+    rest.sort(key=atom_key)
+    return True
+
+
+def split_multiples(poly: Poly, divisor: Poly) -> tuple[Poly, Poly]:
+    """Write ``poly = q * divisor + rest`` with every term that ``divisor`` divides in ``q``."""
+    q, rest = ZERO, ZERO
+    for term in poly.terms:
+        single = Poly((term,))
+        part = divide(single, divisor)
+        if part is None and divisor.constant and not term[0]:
+            part, single = as_poly(term[1] // divisor.constant), as_poly(term[1] % divisor.constant)
+            rest = rest + single
+        elif part is None:
+            rest = rest + single
+        if part is not None:
+            q = q + part
+    return q, rest
+
+
+def quotient(numerator: Poly, denominator: Poly, exact: bool = False) -> Poly:
+    """``floor(numerator / denominator)`` in canonical form."""
+    if denominator == ONE:
+        return numerator
+    whole, rest = split_multiples(numerator, denominator)
+    top, bottom = rest.constant, denominator.constant
+    if top is not None and bottom:
+        return whole + top // bottom
+    if not rest.terms:
+        return whole
+    if bottom:
+        common = gcd(bottom, *(c for _, c in rest.terms))
+        if common > 1:
+            rest = Poly(tuple((m, c // common) for m, c in rest.terms))
+            return whole + quotient(rest, as_poly(bottom // common), exact)
+    return whole + as_poly(Quotient(rest, denominator, exact))
+
+
+def remainder(numerator: Poly, denominator: Poly) -> Poly:
+    """``numerator mod denominator`` in canonical form."""
+    _, rest = split_multiples(numerator, denominator)
+    top, bottom = rest.constant, denominator.constant
+    if denominator == ONE or not rest.terms:
+        return ZERO
+    if top is not None and bottom:
+        return as_poly(top % bottom)
+    return as_poly(Remainder(rest, denominator))
+
+
+def extreme(kind: str, args: Iterable[Poly]) -> Poly:
+    """The largest or smallest of several integers, numbers folded."""
+    distinct = sorted(set(args), key=show)
+    numbers = [a.constant for a in distinct if a.constant is not None]
+    rest = [a for a in distinct if a.constant is None]
+    if numbers:
+        rest.append(as_poly(max(numbers) if kind == "max" else min(numbers)))
+    return rest[0] if len(rest) == 1 else as_poly(Extreme(kind, tuple(rest)))
+
+
+def affine_in(poly: Poly, index: Index) -> tuple[Poly, Poly] | None:
+    """``(coefficient, rest)`` with ``poly = coefficient * index + rest``, or None if it is not of that form."""
+    coefficient, rest = [], []
+    for monomial, c in poly.terms:
+        if index in monomial:
+            others = list(monomial)
+            others.remove(index)
+            coefficient.append((tuple(others), c))
+        else:
+            rest.append((monomial, c))
+    a, b = _collect(coefficient), _collect(rest)
+    if index in indices_of(a) or index in indices_of(b):
+        return None
+    return a, b
+
+
+# --- text ----------------------------------------------------------------------------------------------------
+
+
+def show(poly: Poly) -> str:
+    """The polynomial as text: what a person would write, also valid Python when no tensor is read."""
+    positive = [t for t in poly.terms if t[1] > 0]
+    negative = [t for t in poly.terms if t[1] < 0]
+    text = ""
+    for monomial, c in positive + negative:
+        sign = ("-" if c < 0 else "") if not text else (" - " if c < 0 else " + ")
+        text += sign + _show_term(monomial, abs(c))
+    return text or "0"
+
+
+def _show_term(monomial: Monomial, c: int) -> str:
+    factors = [show_atom(a) for a in sorted(monomial, key=lambda a: (not isinstance(a, Size), atom_key(a)))]
+    if len(factors) > 1:
+        factors = [f"({f})" if "//" in f or " % " in f else f for f in factors]
+    if c != 1 or not factors:
+        factors.insert(0, str(c))
+        factors = [f"({f})" if "//" in f or " % " in f else f for f in factors]
+    return " * ".join(factors)
+
+
+def show_atom(atom: Atom) -> str:
+    """One atom as text."""
+    match atom:
+        case Size(name) | Index(name):
+            return name
+        case Quotient(a, b):
+            return f"{group(a)} // {group(b)}"
+        case Remainder(a, b):
+            return f"{group(a)} % {group(b)}"
+        case Extreme(kind, args):
+            return f"{kind}({', '.join(map(show, args))})"
+        case Entry(tensor, args):
+            return f"{tensor}[{', '.join(map(show, args))}]"
+        case RealFloor(value):
+            from symgrad.declare.scalars import show_scalar
+
+            return f"floor({show_scalar(value)})"
+    raise TypeError(atom)
+
+
+def group(poly: Poly) -> str:
+    """Text of a polynomial as an operand: in parentheses unless it is a name or a number."""
+    text = show(poly)
+    simple = poly.constant is not None and poly.constant >= 0
+    simple = simple or (poly.atom is not None and not isinstance(poly.atom, Quotient | Remainder))
+    return text if simple else f"({text})"

@@ -1,0 +1,253 @@
+"""``Layer``: a declaration as the user writes it, validated, with the data form that the compiler works on."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import sympy
+from sympy.tensor.indexed import Idx, Indexed, IndexedBase
+
+from symgrad.declare import notation, reads, solve, survey
+from symgrad.declare.door import Scope, label, to_poly, to_scalar
+from symgrad.declare.integers import Index, Poly, Size, as_poly
+from symgrad.declare.program import Attribute, Equation, Program, Requirement, Tensor
+from symgrad.declare.ranges import range_from_reads
+from symgrad.declare.scalars import FromInteger, Reduce
+from symgrad.errors import DeclarationError
+from symgrad.naming import check_name
+
+
+@dataclass(frozen=True, slots=True)
+class DeclaredTensor:
+    """An input as declared: name, shape as SymPy expressions, whether it holds integers, whether it is constant."""
+
+    name: str
+    shape: tuple[Any, ...]
+    integer: bool
+    constant: bool
+
+
+class Layer:
+    """A neural-network layer declared by index equations.
+
+    Args:
+        name: the layer's name, an identifier.
+        inputs: ``x[N, C]`` for a tensor with its shape, a plain ``Symbol`` for a scalar; in signature order.
+        equations: ``Eq(y[n, k], ...)`` in any order; a left side may be read by other equations.
+        attributes: hyperparameters ``{symbol: default}``; keyword arguments of the emitted functions.
+        constants: inputs that get no gradient.
+        integers: inputs that hold integers, where that does not show from their use as an index.
+        outputs: left sides that ``forward`` returns; by default the last equation's.
+        typical: sizes to optimise for, ``{symbol: int}``.
+        doc: one or more lines about the layer, for its module and its documents.
+
+    Raises:
+        DeclarationError: the declaration does not say what it means; the message names equation, index, tensor, axis.
+    """
+
+    def __init__(
+        self,
+        name: str,
+        inputs: Sequence[Any],
+        equations: Sequence[Any],
+        attributes: Mapping[Any, Any] | None = None,
+        constants: Sequence[Any] = (),
+        integers: Sequence[Any] = (),
+        outputs: Sequence[Any] | None = None,
+        typical: Mapping[Any, int] | None = None,
+        doc: str = "",
+    ) -> None:
+        if not isinstance(name, str):
+            raise DeclarationError(f"a layer's name is a string, not {name!r}")
+        check_name(name, "the layer's name")
+        self.name, self.doc = name, doc
+        self.attributes: dict[Any, Any] = dict(attributes or {})
+        self.equations: tuple[Any, ...] = tuple(equations)
+        self.typical: dict[Any, int] = dict(typical or {})
+        self.ranges: dict[str, tuple[Any, Any]] = {}
+        survey.check_equations(name, self.equations)
+        tensors = survey.tensors(name, inputs, self.equations, constants, integers)
+        self.inputs = tuple(DeclaredTensor(t.name, t.shape, t.integer, t.constant) for t in tensors)
+        self.outputs = survey.outputs(name, self.equations, outputs)
+        self.program = _Reader(self).program()
+        known = frozenset(a.name for a in self.program.attributes)
+        self.size_plan = solve.plan(self.program.inputs, known, name)
+
+    @classmethod
+    def from_program(cls, program: Program) -> Layer:
+        """A layer from its data form; its equations are written back in SymPy."""
+        from symgrad.declare.write import declaration
+
+        return cls(**declaration(program))
+
+    def solve_sizes(
+        self, shapes: Mapping[str, tuple[int, ...]], attributes: Mapping[str, int | float] | None = None
+    ) -> dict[str, int]:
+        """Dimension symbols (and integer attributes) from the shapes of the inputs.
+
+        Raises:
+            DeclarationError: a rank or an extent does not agree with the declaration.
+        """
+        values = {a.name: a.default for a in self.program.attributes} | dict(attributes or {})
+        return solve.solve_sizes(self.program, self.size_plan, shapes, values)
+
+    def __repr__(self) -> str:
+        """One line: name and signature."""
+        shapes = [f"{t.name}[{', '.join(map(str, t.shape))}]" if t.shape else t.name for t in self.inputs]
+        settings = [f"{s}={v}" for s, v in self.attributes.items()]
+        return f"Layer({self.name}({', '.join(shapes + settings)}) -> {', '.join(self.outputs)})"
+
+
+class _Reader:
+    """Reads one declaration into a Program."""
+
+    def __init__(self, layer: Layer) -> None:
+        self.layer = layer
+        self.lefts = [survey.left(e) for e in layer.equations]
+        self.attributes = [self._attribute(s, v) for s, v in layer.attributes.items()]
+        self.sizes = self._sizes()
+        ranks = {t.name: len(t.shape) for t in layer.inputs} | {n: len(i) for n, i in self.lefts}
+        integers = survey.integer_tensors(layer.inputs, layer.equations)
+        reals = frozenset(a.name for a in self.attributes if not a.integer)
+        self.known: dict[str, tuple[Poly, ...]] = {}
+        self.scope = Scope(ranks, integers, self.sizes, reals, self.known.get, layer.name)
+        self.scope.names = {*ranks, *self.sizes, *reals}
+
+    def program(self) -> Program:
+        """Convert inputs, then equations in the order of their dependencies, then judge every read."""
+        layer = self.layer
+        inputs = []
+        for t in layer.inputs:
+            extents = tuple(to_poly(sympy.sympify(e), self.scope) for e in t.shape)
+            self.known[t.name] = extents
+            inputs.append(Tensor(t.name, extents, t.integer, t.constant))
+        self._check_names()
+        equations = [self._equation(e) for e in survey.in_order(layer.name, layer.equations)]
+        typical = tuple(sorted((str(k), int(v)) for k, v in layer.typical.items()))
+        program = Program(
+            layer.name, tuple(inputs), tuple(equations), layer.outputs, tuple(self.attributes), (), typical, layer.doc
+        )
+        requirements: list[Requirement] = list(self.scope.requirements)
+        for equation in equations:
+            requirements += reads.judge(program, equation)
+        return Program(
+            layer.name,
+            tuple(inputs),
+            tuple(equations),
+            layer.outputs,
+            tuple(self.attributes),
+            tuple(dict.fromkeys(requirements)),
+            typical,
+            layer.doc,
+        )
+
+    def _attribute(self, symbol: Any, default: Any) -> Attribute:
+        if not isinstance(symbol, sympy.Symbol):
+            raise DeclarationError(f"{self.layer.name}: the attribute {symbol!r} is not a Symbol")
+        name = check_name(symbol.name, f"{self.layer.name}: the attribute")
+        if not isinstance(default, int | float | sympy.Number):
+            raise DeclarationError(f"{self.layer.name}: the default {default!r} of attribute {name} is not a number")
+        if not symbol.is_integer:
+            return Attribute(name, float(default), False)
+        if int(default) != default:
+            raise DeclarationError(f"{self.layer.name}: attribute {name} is an integer, its default {default} is not")
+        scales = survey.scales_an_index(symbol, self.layer.equations)
+        minimum = 1 if symbol.is_positive or scales else 0 if symbol.is_nonnegative else None
+        if minimum is not None and default < minimum:
+            raise DeclarationError(
+                f"{self.layer.name}: attribute {name} must be at least {minimum}, its default is {default}"
+            )
+        return Attribute(name, int(default), True, minimum)
+
+    def _sizes(self) -> dict[str, Size]:
+        sizes = {a.name: Size(a.name, a.minimum) for a in self.attributes if a.integer}
+        reals = {a.name for a in self.attributes if not a.integer}
+        for t in self.layer.inputs:
+            for axis, extent in enumerate(t.shape):
+                for symbol in sorted(sympy.sympify(extent).free_symbols, key=str):
+                    if symbol.name in reals:
+                        raise DeclarationError(
+                            f"{self.layer.name}: axis {axis} of {t.name} has extent {extent}, but {symbol} is a real "
+                            f"attribute; declare it with integer=True"
+                        )
+                    sizes.setdefault(symbol.name, Size(symbol.name, 1))
+        return sizes
+
+    def _check_names(self) -> None:
+        where = self.layer.name
+        for name in sorted({*self.scope.ranks, *self.sizes}):
+            check_name(name, f"{where}: the name")
+        clash = sorted(set(self.scope.ranks) & {*self.sizes, *self.scope.reals})
+        if clash:
+            raise DeclarationError(f"{where}: {clash[0]} names both a tensor and a size or attribute; rename one")
+
+    def _equation(self, equation: Any) -> Equation:
+        target, lefts = survey.left(equation)
+        scope = self.scope
+        scope.where = f"{self.layer.name}, equation of {target}"
+        scope.bound_now.clear()
+        indices = self._left_indices(target, lefts, equation)
+        body = to_scalar(equation.rhs, scope)
+        integer = target in scope.integers
+        self.known[target] = tuple(i.extent for i in indices)
+        if integer and not isinstance(body, FromInteger | Reduce):
+            raise scope.fail(f"{target} is used as an integer, but its equation gives a real number")
+        return Equation(target, indices, body, integer)
+
+    def _left_indices(self, target: str, lefts: Sequence[Any], equation: Any) -> tuple[Index, ...]:
+        scope = self.scope
+        found: dict[str, Index] = {}
+        waiting: list[tuple[str, Any]] = []
+        for axis, index in enumerate(lefts):
+            if not isinstance(index, Idx | sympy.Symbol):
+                raise scope.fail(
+                    f"axis {axis} of the left side {equation.lhs} is {index}; a left side takes plain indices, "
+                    f"so solve the equation for {target}[..., i, ...] with a plain index i"
+                )
+            name = label(index)
+            if name in found or name in {n for n, _ in waiting}:
+                raise scope.fail(f"index {name} stands twice on the left side {equation.lhs}; use two indices")
+            if name in scope.sizes:
+                raise scope.fail(f"{name} on the left side {equation.lhs} is a size, not an index; use an Idx")
+            check_name(name, f"{scope.where}: the index")
+            if isinstance(index, Idx) and index.upper is not None:
+                first, last = to_poly(index.lower, scope), to_poly(index.upper, scope)
+                if first.constant != 0:
+                    raise scope.fail(f"index {name} on the left side begins at {first}; axes begin at 0, so shift it")
+                found[name] = Index(name, last + 1)
+                scope.bound_now[name] = as_poly(found[name])
+            else:
+                waiting.append((name, index))
+        self._infer(waiting, found, equation)
+        scope.names |= set(found)
+        return tuple(found[label(i)] for i in lefts)
+
+    def _infer(self, waiting: list[tuple[str, Any]], found: dict[str, Index], equation: Any) -> None:
+        """Ranges of indices without one, in rounds: those whose reads hold nothing else unknown come first."""
+        scope = self.scope
+        while waiting:
+            failures: list[DeclarationError] = []
+            for name, index in list(waiting):
+                try:
+                    low, high = range_from_reads(name, equation.rhs, scope)
+                except DeclarationError as error:
+                    failures.append(error)
+                    continue
+                if low.constant != 0:
+                    raise scope.fail(f"the reads keep index {name} in {low} .. {high}; axes begin at 0, so shift it")
+                found[name] = Index(name, high + 1)
+                scope.bound_now[name] = as_poly(found[name])
+                waiting.remove((name, index))
+                self.layer.ranges[name] = (sympy.Integer(0), self._in_sympy(high))
+            if failures and len(failures) == len(waiting):
+                raise failures[0]
+
+    def _in_sympy(self, poly: Poly) -> Any:
+        from symgrad.declare.write import poly_to_sympy
+
+        return poly_to_sympy(poly)
+
+
+__all__ = ["DeclaredTensor", "Indexed", "IndexedBase", "Layer", "notation"]

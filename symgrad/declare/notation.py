@@ -1,0 +1,179 @@
+"""What SymPy's notation lacks: extended reads, maximum and log-sum-exp reductions, stop-gradient.
+
+Everything here is an inert SymPy expression: it prints, substitutes and compares like any other,
+and never evaluates itself.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+from sympy import Expr, Idx, IndexedBase, S, Tuple, sympify
+from sympy.core.symbol import Str
+from sympy.tensor.indexed import Indexed
+
+from symgrad.errors import DeclarationError
+
+EXTENSIONS = ("constant", "reflect", "replicate", "wrap")
+TIES = ("first", "split")
+
+
+class ExtendedRead(Expr):  # type: ignore[misc]
+    """A read of a tensor that is defined outside its shape as well; made by ``Padded(x)[...]``."""
+
+    def __new__(cls, read: Indexed, value: Any = 0, mode: str | Str = "constant") -> ExtendedRead:
+        """Wrap ``read``; ``value`` fills what lies outside when ``mode`` is ``constant``."""
+        return Expr.__new__(cls, read, sympify(value), mode if isinstance(mode, Str) else Str(mode))
+
+    @property
+    def read(self) -> Indexed:
+        """The read itself, as if the tensor had no border."""
+        return self.args[0]
+
+    @property
+    def value(self) -> Expr:
+        """The value outside the tensor (mode ``constant``)."""
+        return self.args[1]
+
+    @property
+    def mode(self) -> str:
+        """One of ``constant``, ``reflect``, ``replicate``, ``wrap``."""
+        return str(self.args[2].name)
+
+    def _sympystr(self, printer: Any) -> str:
+        extra = f", mode='{self.mode}'" if self.mode != "constant" else f", {self.value}" if self.value != 0 else ""
+        indices = ", ".join(printer._print(e) for e in self.read.indices)
+        return f"Padded({self.read.base.label}{extra})[{indices}]"
+
+    def _latex(self, printer: Any) -> str:
+        indices = ",".join(printer._print(e) for e in self.read.indices)
+        return rf"\mathring{{{printer._print(self.read.base.label)}}}_{{{indices}}}"
+
+
+class Padded:
+    """A tensor with an extension beyond its border: ``Padded(x, value=0)[n, i - 1]``.
+
+    Args:
+        tensor: the tensor, an ``IndexedBase``.
+        value: what a read outside the tensor gives (mode ``constant``); a number, ``-oo`` included.
+        mode: ``constant``, ``reflect`` (without repeating the border), ``replicate`` or ``wrap``.
+
+    Raises:
+        DeclarationError: ``tensor`` is no ``IndexedBase`` or ``mode`` is unknown.
+    """
+
+    def __init__(self, tensor: IndexedBase, value: Any = 0, mode: str = "constant") -> None:
+        if not isinstance(tensor, IndexedBase):
+            raise DeclarationError(f"Padded takes a tensor (IndexedBase), not {tensor!r}; write Padded(x)[i - 1]")
+        if mode not in EXTENSIONS:
+            raise DeclarationError(f"Padded({tensor}, mode={mode!r}): the mode is one of {', '.join(EXTENSIONS)}")
+        self.tensor, self.value, self.mode = tensor, value, mode
+
+    def __getitem__(self, indices: Any) -> ExtendedRead:
+        """Read at ``indices``, which may lie outside the tensor."""
+        return ExtendedRead(self.tensor[indices], self.value, self.mode)
+
+
+class Reduction(Expr):  # type: ignore[misc]
+    """A reduction that SymPy has no class for, with the limits that ``Sum`` takes.
+
+    ``ReduceMax(f, u, v)``, ``ReduceMax(f, (u, 0, n - 1))``; ``ties`` says who gets the gradient of a
+    maximum that is reached more than once: ``first`` in the order of the limits as written, or
+    ``split`` evenly.
+
+    Raises:
+        DeclarationError: a limit is neither an ``Idx`` with a range nor ``(index, first, last)``, or ``ties`` is unknown.
+    """
+
+    takes_ties = False
+
+    def __new__(cls, function: Any, *limits: Any, ties: str | Str = "first") -> Reduction:
+        """Reduce ``function`` over ``limits``."""
+        args = list(limits)
+        if args and isinstance(args[-1], Str):  # SymPy rebuilds expressions from .args
+            ties = args.pop()
+        name = ties.name if isinstance(ties, Str) else ties
+        if name not in TIES:
+            raise DeclarationError(f"{cls.__name__}(..., ties={name!r}): ties is one of {', '.join(TIES)}")
+        if not args:
+            raise DeclarationError(f"{cls.__name__}({function}) has no index to reduce over; name one, as in Sum")
+        return Expr.__new__(cls, sympify(function), *(_limit(cls.__name__, a) for a in args), Str(name))
+
+    @property
+    def function(self) -> Expr:
+        """The expression that is reduced."""
+        return self.args[0]
+
+    @property
+    def limits(self) -> tuple[Tuple, ...]:
+        """The limits ``(index, first, last)`` in the order written."""
+        return tuple(self.args[1:-1])
+
+    @property
+    def ties(self) -> str:
+        """``first`` or ``split``."""
+        return str(self.args[-1].name)
+
+    def _sympystr(self, printer: Any) -> str:
+        limits = ", ".join(printer._print(limit) for limit in self.limits)
+        ties = f", ties='{self.ties}'" if self.takes_ties and self.ties != "first" else ""
+        return f"{type(self).__name__}({printer._print(self.function)}, {limits}{ties})"
+
+    def _latex(self, printer: Any) -> str:
+        under = ",".join(printer._print(limit[0]) for limit in self.limits)
+        return rf"{self.latex_name}_{{{under}}} {printer.parenthesize(self.function, 40)}"
+
+    latex_name = ""
+
+
+class ReduceMax(Reduction):
+    """Largest value over the limits."""
+
+    takes_ties, latex_name = True, r"\max"
+
+
+class ReduceMin(Reduction):
+    """Smallest value over the limits."""
+
+    takes_ties, latex_name = True, r"\min"
+
+
+class ArgMax(Reduction):
+    """Position of the first largest value; row-major over several limits. An integer, no gradient."""
+
+    latex_name = r"\operatorname{argmax}"
+
+
+class ArgMin(Reduction):
+    """Position of the first smallest value; row-major over several limits. An integer, no gradient."""
+
+    latex_name = r"\operatorname{argmin}"
+
+
+class LogSumExp(Reduction):
+    """``log(Sum(exp(f)))``, evaluated without overflow."""
+
+    latex_name = r"\operatorname{logsumexp}"
+
+
+class StopGradient(Expr):  # type: ignore[misc]
+    """Its argument, constant for differentiation."""
+
+    def __new__(cls, value: Any) -> StopGradient:
+        """Wrap ``value``."""
+        return Expr.__new__(cls, sympify(value))
+
+
+def _limit(owner: str, limit: Any) -> Tuple:
+    if isinstance(limit, Tuple | tuple | list) and len(limit) == 3:
+        return Tuple(*limit)
+    index = limit[0] if isinstance(limit, Tuple | tuple | list) and len(limit) == 1 else limit
+    if isinstance(index, Idx):
+        if index.lower is None or index.upper is None:
+            return Tuple(index)
+        return Tuple(index, index.lower, index.upper)
+    if getattr(index, "is_Symbol", False):
+        return Tuple(index)
+    if isinstance(limit, Tuple | tuple | list) and len(limit) == 2:
+        return Tuple(limit[0], S.Zero, limit[1] - 1)
+    raise DeclarationError(f"{owner}: the limit {limit} is neither an index nor (index, first, last)")

@@ -1,0 +1,74 @@
+"""A layer as data: tensors, equations in order, attributes, requirements. What every later stage works on."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+
+from symgrad.declare.integers import Index, Poly
+from symgrad.declare.scalars import Condition, Scalar
+
+
+@dataclass(frozen=True, slots=True)
+class Tensor:
+    """A tensor: its name, the extent of each axis, what it holds and whether it gets a gradient."""
+
+    name: str
+    extents: tuple[Poly, ...]
+    integer: bool = False
+    constant: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Equation:
+    """``target[indices] = body``; ``indices`` are distinct, one per axis."""
+
+    target: str
+    indices: tuple[Index, ...]
+    body: Scalar
+    integer: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Attribute:
+    """A keyword argument of the emitted functions; ``minimum`` is the least integer value it may have."""
+
+    name: str
+    default: int | float
+    integer: bool
+    minimum: int | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Requirement:
+    """A condition on sizes (or on integer data) that the emitted module checks, and what to say when it fails."""
+
+    condition: Condition
+    message: str
+
+
+@dataclass(frozen=True, slots=True)
+class Program:
+    """Equations in an order in which each reads only what stands before it."""
+
+    name: str
+    inputs: tuple[Tensor, ...]
+    equations: tuple[Equation, ...]
+    outputs: tuple[str, ...]
+    attributes: tuple[Attribute, ...] = ()
+    requirements: tuple[Requirement, ...] = ()
+    typical: tuple[tuple[str, int], ...] = ()
+    doc: str = field(default="", compare=False)
+
+    def extents(self, tensor: str) -> tuple[Poly, ...]:
+        """Extents of an input or of a left side."""
+        for t in self.inputs:
+            if t.name == tensor:
+                return t.extents
+        for e in self.equations:
+            if e.target == tensor:
+                return tuple(i.extent for i in e.indices)
+        raise KeyError(tensor)
+
+    def equation(self, target: str) -> Equation | None:
+        """The equation that defines ``target``."""
+        return next((e for e in self.equations if e.target == target), None)

@@ -1,0 +1,118 @@
+"""Ranges of indices that have none of their own: the largest range that keeps every read in bounds."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+import sympy
+from sympy.tensor.indexed import Idx, Indexed
+
+from symgrad.declare import notation
+from symgrad.declare.bounds import lower_end, nonnegative, upper_end
+from symgrad.declare.integers import Index, Poly, affine_in, as_poly, quotient
+
+if TYPE_CHECKING:
+    from symgrad.declare.door import Scope
+
+
+def range_from_reads(name: str, expr: Any, scope: Scope) -> tuple[Poly, Poly]:
+    """First and last value of index ``name`` such that every plain read in ``expr`` stays inside its tensor.
+
+    Raises:
+        DeclarationError: no read determines the range, or several do and none of them is the smallest.
+    """
+    found = [r for read in _plain_reads(expr, name) for r in _ranges(name, read, scope)]
+    if not found:
+        raise scope.fail(f"index {name} has no range and no read determines one; write Idx({name!r}, extent)")
+    return (
+        _tightest(name, [low for low, _ in found], scope, largest=True),
+        _tightest(name, [high for _, high in found], scope, largest=False),
+    )
+
+
+def _plain_reads(expr: Any, name: str) -> list[Indexed]:
+    """Reads that mention the index outside Padded; those behind a condition only if there are no others."""
+    sure: list[Indexed] = []
+    guarded: list[Indexed] = []
+
+    def visit(node: Any, behind: bool) -> None:
+        if isinstance(node, notation.ExtendedRead):
+            for index in node.read.indices:
+                visit(index, behind)
+            return
+        if isinstance(node, Indexed) and any(name in _labels(i) for i in node.indices):
+            (guarded if behind else sure).append(node)
+        for argument in getattr(node, "args", ()):
+            visit(argument, behind or isinstance(node, sympy.Piecewise))
+
+    visit(expr, False)
+    return list(dict.fromkeys(sure or guarded))
+
+
+def _labels(expr: Any) -> set[str]:
+    return {str(a.label) if isinstance(a, Idx) else str(a) for a in expr.atoms(sympy.Symbol) | expr.atoms(Idx)}
+
+
+def _ranges(name: str, read: Indexed, scope: Scope) -> list[tuple[Poly, Poly]]:
+    from symgrad.declare.door import to_poly
+
+    tensor = str(read.base.label)
+    extents = scope.extents(tensor)
+    if extents is None or len(extents) != len(read.indices):
+        return []
+    probe = Index(name, as_poly(1))
+    saved = dict(scope.bound_now)
+    result = []
+    for axis, index in zip(extents, read.indices, strict=True):
+        if name not in _labels(index):
+            continue
+        if not _bind_ranged(index, name, scope):
+            scope.bound_now.clear()
+            scope.bound_now.update(saved)
+            continue
+        scope.bound_now[name] = as_poly(probe)
+        split = affine_in(to_poly(index, scope), probe)
+        scope.bound_now.clear()
+        scope.bound_now.update(saved)
+        if split is not None:
+            result.extend(_interval(*split, axis))
+    return result
+
+
+def _bind_ranged(index: Any, name: str, scope: Scope) -> bool:
+    """Bring the other indices of a read into scope by their own ranges; False if one has none."""
+    from symgrad.declare.door import label, to_poly
+
+    for other in sorted(index.atoms(Idx), key=str):
+        key = label(other)
+        if key == name or key in scope.bound_now:
+            continue
+        if other.lower is None or other.upper is None:
+            return False
+        low, high = to_poly(other.lower, scope), to_poly(other.upper, scope)
+        scope.bound_now[key] = as_poly(Index(key, high - low + 1)) + low
+    unknown = {str(s) for s in index.atoms(sympy.Symbol)} - {name, *scope.bound_now, *scope.sizes, *scope.ranks}
+    return not {u for u in unknown if u not in {label(o) for o in index.atoms(Idx)}}
+
+
+def _interval(coefficient: Poly, rest: Poly, extent: Poly) -> list[tuple[Poly, Poly]]:
+    """Solve ``0 <= coefficient * v + rest <= extent - 1`` for v, over all values of the other indices."""
+    low, high = lower_end(rest), upper_end(rest)
+    if low is None or high is None:
+        return []
+    if nonnegative(coefficient - 1):
+        return [(-quotient(low, coefficient), quotient(extent - 1 - high, coefficient))]
+    if nonnegative(-coefficient - 1):
+        return [(-quotient(extent - 1 - high, -coefficient), quotient(low, -coefficient))]
+    return []
+
+
+def _tightest(name: str, ends: list[Poly], scope: Scope, largest: bool) -> Poly:
+    distinct = list(dict.fromkeys(ends))
+    for end in distinct:
+        gaps = [(end - other) if largest else (other - end) for other in distinct]
+        if all(nonnegative(gap) for gap in gaps):
+            return end
+    options = " or ".join(str(e) for e in distinct)
+    which = "first" if largest else "last"
+    raise scope.fail(f"the {which} value of index {name} could be {options}; write Idx({name!r}, extent) to say which")

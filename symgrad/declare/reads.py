@@ -1,0 +1,169 @@
+"""Every read judged under the conditions it stands behind: proved in bounds, refuted, or left to run time."""
+
+from __future__ import annotations
+
+import itertools
+import random
+from collections.abc import Iterator, Sequence
+
+from symgrad.declare.algebra import at_least, conjuncts, negation
+from symgrad.declare.bounds import lower_end, nonnegative, upper_end
+from symgrad.declare.evaluate import holds, value_of
+from symgrad.declare.integers import (
+    Atom,
+    Entry,
+    Index,
+    Poly,
+    Quotient,
+    Remainder,
+    Size,
+    atoms,
+    depends_on_data,
+)
+from symgrad.declare.program import Attribute, Equation, Program, Requirement
+from symgrad.declare.scalars import Compare, Condition, Node, Read, Reduce, Select, children, own_polynomials
+from symgrad.errors import DeclarationError
+
+Place = tuple[str, tuple[Poly, ...], tuple[Condition, ...]]
+
+
+def places(node: Node, behind: tuple[Condition, ...] = ()) -> Iterator[Place]:
+    """Every plain read (real or integer) with the conditions it stands behind."""
+    match node:
+        case Select(condition, then, otherwise):
+            yield from places(condition, behind)
+            yield from places(then, (*behind, *conjuncts(condition)))
+            yield from places(otherwise, (*behind, *conjuncts(negation(condition))))
+            return
+        case Reduce(_, _, condition, body, _):
+            yield from places(condition, behind)
+            yield from places(body, (*behind, *conjuncts(condition)))
+            return
+        case Read(tensor, indices, None):
+            yield tensor, indices, behind
+    for poly in own_polynomials(node):
+        for atom in atoms(poly):
+            if isinstance(atom, Entry):
+                yield atom.tensor, atom.indices, behind
+    for child in children(node):
+        yield from places(child, behind)
+
+
+def judge(program: Program, equation: Equation) -> list[Requirement]:
+    """Requirements to be checked at run time for the reads of one equation.
+
+    Raises:
+        DeclarationError: a read leaves its tensor at every size tried; the message has a counterexample.
+    """
+    found: list[Requirement] = []
+    for tensor, indices, behind in dict.fromkeys(places(equation.body)):
+        for axis, (index, extent) in enumerate(zip(indices, program.extents(tensor), strict=True)):
+            facts = [c.poly for c in behind if isinstance(c, Compare) and c.relation == ">="]
+            facts += [s * c.poly for c in behind if isinstance(c, Compare) and c.relation == "==" for s in (1, -1)]
+            low, high = nonnegative(index, facts), nonnegative(extent - 1 - index, facts)
+            if (low and high) or depends_on_data(index) or any(depends_on_data(f) for f in facts):
+                continue
+            _refute(program, equation, tensor, axis, index, extent, behind)
+            if not behind:
+                found += _ends(tensor, axis, index, extent)
+    return found
+
+
+def _ends(tensor: str, axis: int, index: Poly, extent: Poly) -> list[Requirement]:
+    """Checks on the ends of the interval of values that the index takes."""
+    low, high = lower_end(index), upper_end(index)
+    checks = []
+    for end, gap in ((low, low), (high, None if high is None else extent - 1 - high)):
+        if gap is not None and end is not None and not nonnegative(gap):
+            text = f"{tensor} is read at index {end} of axis {axis}, which has extent {extent}"
+            checks.append(Requirement(at_least(gap, 0), text))
+    return checks
+
+
+def _refute(
+    program: Program,
+    equation: Equation,
+    tensor: str,
+    axis: int,
+    index: Poly,
+    extent: Poly,
+    behind: Sequence[Condition],
+) -> None:
+    """Raise if the read leaves the tensor at every small size tried."""
+    polys = [index, extent, *(c.poly for c in behind if isinstance(c, Compare))]
+    used = sorted({a for p in polys for a in _deep_atoms(p) if isinstance(a, Index)}, key=lambda i: i.name)
+    sizes = sorted({a for p in polys for a in _deep_atoms(p) if isinstance(a, Size)}, key=lambda s: s.name)
+    defaults = {a.name: a for a in program.attributes}
+    rng = random.Random(0)
+    example = None
+    tried = 0
+    for _ in range(60):
+        values = {s.name: _draw(s, defaults.get(s.name), rng) for s in sizes}
+        verdict = _escapes(index, extent, used, behind, values)
+        if verdict is None:
+            continue
+        tried += 1
+        if verdict == {}:
+            return
+        example = verdict
+    if example is None or tried == 0:
+        return
+    at = ", ".join(f"{k} = {v}" for k, v in sorted(example.items()))
+    raise DeclarationError(
+        f"{program.name}: {equation.target} reads {tensor} at {index} on axis {axis}, which has extent {extent}; "
+        f"for {at} that is {value_of(index, example)}, outside 0 .. {value_of(extent, example) - 1}. "
+        f"Write Padded({tensor})[...] for zeros outside, or change the range"
+    )
+
+
+def _deep_atoms(poly: Poly) -> set[Atom]:
+    """Atoms of a polynomial and of the extents of its indices."""
+    found: set[Atom] = set()
+    for atom in atoms(poly):
+        found.add(atom)
+        if isinstance(atom, Index):
+            found |= _deep_atoms(atom.extent)
+    return found
+
+
+def _draw(size: Size, attribute: Attribute | None, rng: random.Random) -> int:
+    if attribute is not None and rng.random() < 0.5:
+        return int(attribute.default)
+    return rng.randint(max(2 if attribute is None else 0, size.minimum or 0), 9)
+
+
+def _escapes(
+    index: Poly, extent: Poly, used: Sequence[Index], behind: Sequence[Condition], values: dict[str, int]
+) -> dict[str, int] | None:
+    """An assignment at which the read leaves its tensor, {} if there is none, None if nothing is read."""
+    if any(_divides_by_zero(p, values) for p in (index, extent, *(i.extent for i in used))):
+        return None
+    if any(value_of(i.extent, values) > 12 for i in used) or any(value_of(i.extent, values) < 1 for i in used):
+        return None
+    size = value_of(extent, values)
+    read_any = False
+    for point in itertools.product(*(range(value_of(i.extent, values)) for i in used)):
+        here = values | {i.name: v for i, v in zip(used, point, strict=True)}
+        try:
+            if not all(holds(c, here) for c in behind):
+                continue
+            position = value_of(index, here)
+        except (KeyError, ZeroDivisionError):
+            return None
+        read_any = True
+        if not 0 <= position < size:
+            return here
+    return {} if read_any else None
+
+
+def _divides_by_zero(poly: Poly, values: dict[str, int]) -> bool:
+    for atom in atoms(poly):
+        if isinstance(atom, Quotient | Remainder) and not any(
+            isinstance(a, Index | Entry) for a in atoms(atom.denominator)
+        ):
+            try:
+                if value_of(atom.denominator, values) <= 0:
+                    return True
+            except KeyError:
+                return False
+    return False

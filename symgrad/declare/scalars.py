@@ -1,0 +1,326 @@
+"""Scalar expressions and conditions as frozen data: what one element of a tensor is computed from."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from fractions import Fraction
+from functools import lru_cache
+from typing import Union
+
+from symgrad.declare.integers import Entry, Index, Poly, atoms, indices_of, show
+
+# --- conditions ----------------------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True, slots=True)
+class Truth:
+    """A condition that always or never holds."""
+
+    value: bool
+
+
+@dataclass(frozen=True, slots=True)
+class Compare:
+    """``poly >= 0``, ``poly == 0`` or ``poly != 0`` over the integers."""
+
+    relation: str
+    poly: Poly
+
+
+@dataclass(frozen=True, slots=True)
+class Relation:
+    """``left < right`` and the like over the reals; relation is one of ``<``, ``<=``, ``==``, ``!=``."""
+
+    relation: str
+    left: Scalar
+    right: Scalar
+
+
+@dataclass(frozen=True, slots=True)
+class All:
+    """Every one of several conditions."""
+
+    args: tuple[Condition, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class AnyOf:
+    """At least one of several conditions."""
+
+    args: tuple[Condition, ...]
+
+
+Condition = Union[Truth, Compare, Relation, All, AnyOf]
+TRUE, FALSE = Truth(True), Truth(False)
+
+
+# --- scalars -------------------------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True, slots=True)
+class Number:
+    """A number: exact where it was written so."""
+
+    value: Fraction | float
+
+
+@dataclass(frozen=True, slots=True)
+class Named:
+    """A mathematical constant: ``pi`` or ``e``."""
+
+    name: str
+
+
+@dataclass(frozen=True, slots=True)
+class FromInteger:
+    """An integer expression used as a number."""
+
+    poly: Poly
+
+
+@dataclass(frozen=True, slots=True)
+class Extension:
+    """What a tensor is outside its shape: a mode, and the value for mode ``constant``."""
+
+    mode: str
+    value: float = 0.0
+
+
+@dataclass(frozen=True, slots=True)
+class Read:
+    """An element of a real tensor; without an extension it lies inside, or behind a condition that says so."""
+
+    tensor: str
+    indices: tuple[Poly, ...]
+    extension: Extension | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Add:
+    """A sum of terms, sorted."""
+
+    args: tuple[Scalar, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Mul:
+    """A product: a number times sorted powers."""
+
+    coefficient: Fraction | float
+    args: tuple[Scalar, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Power:
+    """``base ** exponent``."""
+
+    base: Scalar
+    exponent: Scalar
+
+
+@dataclass(frozen=True, slots=True)
+class Apply:
+    """A function of the table in ``functions.py``, by name."""
+
+    function: str
+    args: tuple[Scalar, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Select:
+    """``then`` where the condition holds, else ``otherwise``; only the one taken is evaluated."""
+
+    condition: Condition
+    then: Scalar
+    otherwise: Scalar
+
+
+@dataclass(frozen=True, slots=True)
+class Reduce:
+    """A reduction of ``body`` over ``indices`` where ``condition`` holds: sum, product, max, min, argmax, argmin.
+
+    ``ties`` belongs to max and min: who gets the gradient of a value reached more than once.
+    """
+
+    kind: str
+    indices: tuple[Index, ...]
+    condition: Condition
+    body: Scalar
+    ties: str = "first"
+
+
+@dataclass(frozen=True, slots=True)
+class Stopped:
+    """Its value, constant for differentiation."""
+
+    value: Scalar
+
+
+Scalar = Union[Number, Named, FromInteger, Read, Add, Mul, Power, Apply, Select, Reduce, Stopped]
+Node = Union[Scalar, Condition]
+
+NOUGHT, UNIT = Number(Fraction(0)), Number(Fraction(1))
+
+
+def children(node: Node) -> tuple[Node, ...]:
+    """The scalars and conditions directly inside a node."""
+    match node:
+        case Add(args) | Apply(_, args) | Mul(_, args) | All(args) | AnyOf(args):
+            return args
+        case Power(base, exponent):
+            return (base, exponent)
+        case Select(condition, then, otherwise):
+            return (condition, then, otherwise)
+        case Relation(_, left, right):
+            return (left, right)
+        case Reduce(_, _, condition, body, _):
+            return (condition, body)
+        case Stopped(value):
+            return (value,)
+    return ()
+
+
+def walk(node: Node) -> Iterator[Node]:
+    """The node and everything inside it, outermost first."""
+    yield node
+    for child in children(node):
+        yield from walk(child)
+
+
+def own_polynomials(node: Node) -> tuple[Poly, ...]:
+    """The integer expressions that stand directly in a node."""
+    match node:
+        case FromInteger(poly) | Compare(_, poly):
+            return (poly,)
+        case Read(_, indices, _):
+            return indices
+    return ()
+
+
+def polynomials(node: Node) -> tuple[Poly, ...]:
+    """Every integer expression inside a node."""
+    return tuple(p for part in walk(node) for p in own_polynomials(part))
+
+
+@lru_cache(maxsize=None)
+def free_indices(node: Node) -> frozenset[Index]:
+    """The indices that the value depends on."""
+    found: frozenset[Index] = frozenset()
+    for poly in own_polynomials(node):
+        found |= indices_of(poly)
+    for child in children(node):
+        found |= free_indices(child)
+    return found - frozenset(node.indices) if isinstance(node, Reduce) else found
+
+
+@lru_cache(maxsize=None)
+def reads_of(node: Node) -> tuple[Read, ...]:
+    """The real reads inside a node, each once, in order."""
+    return tuple(dict.fromkeys(part for part in walk(node) if isinstance(part, Read)))
+
+
+@lru_cache(maxsize=None)
+def tensors_of(node: Node) -> tuple[str, ...]:
+    """Names of every tensor read inside a node, integer ones included, sorted."""
+    names = {r.tensor for r in reads_of(node)}
+    for poly in polynomials(node):
+        names |= {a.tensor for a in atoms(poly) if isinstance(a, Entry)}
+        names |= {t for a in atoms(poly) if hasattr(a, "value") for t in tensors_of(a.value)}
+    return tuple(sorted(names))
+
+
+def map_children(node: Node, change: Callable[[Node], Node]) -> Node:
+    """Rebuild a node with each child changed, in canonical form."""
+    from symgrad.declare.algebra import add, all_of, any_of, apply, multiply, power, relation, select
+
+    match node:
+        case Add(args):
+            return add(*(change(a) for a in args))
+        case Mul(coefficient, args):
+            return multiply(Number(coefficient), *(change(a) for a in args))
+        case Power(base, exponent):
+            return power(change(base), change(exponent))
+        case Apply(function, args):
+            return apply(function, *(change(a) for a in args))
+        case Select(condition, then, otherwise):
+            return select(change(condition), change(then), change(otherwise))
+        case Reduce(kind, indices, condition, body, ties):
+            return Reduce(kind, indices, change(condition), change(body), ties)
+        case Stopped(value):
+            return Stopped(change(value))
+        case Relation(kind, left, right):
+            return relation(kind, change(left), change(right))
+        case All(args):
+            return all_of(*(change(a) for a in args))
+        case AnyOf(args):
+            return any_of(*(change(a) for a in args))
+    return node
+
+
+def map_polynomials(node: Node, change: Callable[[Poly], Poly]) -> Node:
+    """Rebuild a node with each integer expression in it changed; bound indices follow where they are renamed."""
+    from symgrad.declare.algebra import compare, from_integer
+
+    match node:
+        case FromInteger(poly):
+            return from_integer(change(poly))
+        case Compare(kind, poly):
+            return compare(kind, change(poly))
+        case Read(tensor, indices, extension):
+            return Read(tensor, tuple(change(i) for i in indices), extension)
+        case Reduce(kind, indices, condition, body, ties):
+            renamed = tuple(_as_index(change(Poly((((i,), 1),))), i) for i in indices)
+            return Reduce(kind, renamed, map_polynomials(condition, change), map_polynomials(body, change), ties)
+    return map_children(node, lambda child: map_polynomials(child, change))
+
+
+def _as_index(poly: Poly, old: Index) -> Index:
+    return poly.atom if isinstance(poly.atom, Index) else old
+
+
+# --- text ----------------------------------------------------------------------------------------------------
+
+
+def show_scalar(node: Node) -> str:
+    """A node as compact one-line text, for messages, names of steps and canonical order."""
+    match node:
+        case Number(value):
+            return str(value)
+        case Named(name):
+            return name
+        case FromInteger(poly):
+            return f"({show(poly)})"
+        case Read(tensor, indices, extension):
+            border = "" if extension is None else "~" if extension.mode == "constant" and not extension.value else (
+                f"~{extension.mode}{extension.value:g}"
+            )
+            return f"{tensor}{border}" + (f"[{', '.join(map(show, indices))}]" if indices else "")
+        case Add(args):
+            return "(" + " + ".join(map(show_scalar, args)) + ")"
+        case Mul(coefficient, args):
+            head = [] if coefficient == 1 else [str(coefficient)]
+            return "*".join(head + [show_scalar(a) for a in args])
+        case Power(base, exponent):
+            return f"{show_scalar(base)}^{show_scalar(exponent)}"
+        case Apply(function, args):
+            return f"{function}({', '.join(map(show_scalar, args))})"
+        case Select(condition, then, otherwise):
+            return f"({show_scalar(then)} if {show_scalar(condition)} else {show_scalar(otherwise)})"
+        case Reduce(kind, indices, condition, body, ties):
+            where = "" if condition == TRUE else f" if {show_scalar(condition)}"
+            tie = f" {ties}" if ties != "first" else ""
+            return f"{kind}{tie}_{{{', '.join(i.name for i in indices)}{where}}} {show_scalar(body)}"
+        case Stopped(value):
+            return f"stop({show_scalar(value)})"
+        case Truth(value):
+            return str(value)
+        case Compare(kind, poly):
+            return f"{show(poly)} {kind} 0"
+        case Relation(kind, left, right):
+            return f"{show_scalar(left)} {kind} {show_scalar(right)}"
+        case All(args):
+            return "(" + " and ".join(map(show_scalar, args)) + ")"
+        case AnyOf(args):
+            return "(" + " or ".join(map(show_scalar, args)) + ")"
+    raise TypeError(node)

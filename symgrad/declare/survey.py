@@ -1,0 +1,254 @@
+"""A first look at a declaration in SymPy: which names are what, in which order equations can be read."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import sympy
+from sympy.tensor.indexed import Idx, Indexed, IndexedBase
+
+from symgrad.declare import notation
+from symgrad.errors import DeclarationError
+
+
+@dataclass(frozen=True, slots=True)
+class Surveyed:
+    """An input tensor as found in the declaration."""
+
+    name: str
+    shape: tuple[Any, ...]
+    integer: bool
+    constant: bool
+
+
+def check_equations(layer: str, equations: Sequence[Any]) -> None:
+    """Every equation is an Eq that defines a tensor once.
+
+    Raises:
+        DeclarationError: an equation collapsed to a Boolean, is no Eq, or defines a name a second time.
+    """
+    if not equations:
+        raise DeclarationError(f"{layer}: there is no equation; write equations=[Eq(y[i], ...)]")
+    seen: set[str] = set()
+    for position, equation in enumerate(equations):
+        if isinstance(equation, bool | sympy.logic.boolalg.BooleanAtom):
+            raise DeclarationError(
+                f"{layer}: equation {position} is {equation}: SymPy evaluated Eq(...) before symgrad saw it, as it "
+                f"does when the right side is a relation or the left side itself; write Eq(y[i], Piecewise(...))"
+            )
+        if not isinstance(equation, sympy.Eq):
+            raise DeclarationError(f"{layer}: equation {position} is {equation!r}, not an Eq(left, right)")
+        name, _ = left(equation, layer)
+        if name in seen:
+            raise DeclarationError(f"{layer}: {name} is defined by two equations; combine them in a Piecewise")
+        seen.add(name)
+
+
+def left(equation: Any, layer: str = "") -> tuple[str, tuple[Any, ...]]:
+    """Name and indices of a left side."""
+    match equation.lhs:
+        case Indexed() as read:
+            return str(read.base.label), tuple(read.indices)
+        case sympy.Symbol() as symbol:
+            return symbol.name, ()
+    raise DeclarationError(f"{layer}: the left side {equation.lhs} is neither a read y[i] nor a symbol")
+
+
+def name_of(thing: Any) -> str:
+    """Name of a tensor given as IndexedBase, Indexed, Symbol or string."""
+    match thing:
+        case str():
+            return thing
+        case Indexed():
+            return str(thing.base.label)
+        case IndexedBase():
+            return str(thing.label)
+        case sympy.Symbol():
+            return str(thing.name)
+    raise DeclarationError(f"{thing!r} is not a tensor; write IndexedBase('x'), a Symbol or a name")
+
+
+def tensors(
+    layer: str, inputs: Sequence[Any], equations: Sequence[Any], constants: Sequence[Any], integers: Sequence[Any]
+) -> tuple[Surveyed, ...]:
+    """The inputs with what is known about each.
+
+    Raises:
+        DeclarationError: an input is declared twice, is defined by an equation, or a name in a list is no input.
+    """
+    shapes: dict[str, tuple[Any, ...]] = {}
+    for given in inputs:
+        if isinstance(given, IndexedBase):
+            raise DeclarationError(f"{layer}: input {given} has no shape; write {given}[N, ...] with its extents")
+        if not isinstance(given, Indexed | sympy.Symbol):
+            raise DeclarationError(f"{layer}: input {given!r} is neither x[N, C] nor a Symbol")
+        name = name_of(given)
+        if name in shapes:
+            raise DeclarationError(f"{layer}: input {name} is declared twice")
+        shapes[name] = tuple(given.indices) if isinstance(given, Indexed) else ()
+    defined = {left(e)[0] for e in equations}
+    for name in sorted(defined & set(shapes)):
+        raise DeclarationError(f"{layer}: {name} is an input and also a left side; rename one")
+    for role, names in (("constants", constants), ("integers", integers)):
+        for thing in names:
+            if name_of(thing) not in shapes:
+                raise DeclarationError(f"{layer}: {role}=[{thing}]: {name_of(thing)} is not an input")
+    plain = tuple(Surveyed(n, s, False, False) for n, s in shapes.items())
+    whole = {name_of(t) for t in integers} | _used_as_integers(plain, equations)
+    fixed = {name_of(t) for t in constants}
+    return tuple(Surveyed(n, s, n in whole, n in fixed or n in whole) for n, s in shapes.items())
+
+
+def integer_tensors(inputs: Sequence[Any], equations: Sequence[Any]) -> frozenset[str]:
+    """Integer inputs and left sides that hold integers (ArgMax, or used as an index)."""
+    named = {t.name for t in inputs if t.integer}
+    named |= {left(e)[0] for e in equations if isinstance(e.rhs, notation.ArgMax | notation.ArgMin)}
+    lefts = [Surveyed(*left(e), False, False) for e in equations]
+    return frozenset(named | _index_uses(lefts, equations))
+
+
+def _used_as_integers(inputs: Sequence[Surveyed], equations: Sequence[Any]) -> set[str]:
+    return _index_uses(inputs, equations) | _only_compared(inputs, equations)
+
+
+def _index_uses(tensors: Sequence[Surveyed], equations: Sequence[Any]) -> set[str]:
+    """Tensors read bare inside an index, a limit or a KroneckerDelta."""
+    names = {t.name for t in tensors}
+    found: set[str] = set()
+
+    def visit(node: Any, inside: bool) -> None:
+        match node:
+            case Indexed():
+                if inside:
+                    found.add(str(node.base.label))
+                for index in node.indices:
+                    visit(index, True)
+                return
+            case sympy.Symbol() if inside:
+                found.add(node.name)
+                return
+            case sympy.floor() | sympy.ceiling() if inside:
+                for argument in node.args:
+                    visit(argument, False)
+                return
+            case sympy.KroneckerDelta():
+                for argument in node.args[:2]:
+                    visit(argument, True)
+                return
+            case sympy.Sum() | sympy.Product() | notation.Reduction():
+                visit(node.function, inside)
+                for limit in node.limits:
+                    for end in limit[1:]:
+                        visit(end, True)
+                return
+            case IndexedBase() | Idx():
+                return
+        for argument in getattr(node, "args", ()):
+            visit(argument, inside)
+
+    for equation in equations:
+        visit(equation.rhs, False)
+    return found & names
+
+
+def _only_compared(inputs: Sequence[Surveyed], equations: Sequence[Any]) -> set[str]:
+    """Inputs whose every use is a comparison with an index, as in ``t < length[b]``."""
+    compared: set[str] = set()
+    otherwise: set[str] = set()
+
+    def visit(node: Any) -> None:
+        if isinstance(node, sympy.core.relational.Relational):
+            for side, other in ((node.lhs, node.rhs), (node.rhs, node.lhs)):
+                if isinstance(side, Indexed) and other.has(Idx) and not other.has(Indexed):
+                    compared.add(str(side.base.label))
+                else:
+                    visit(side)
+            return
+        if isinstance(node, Indexed):
+            otherwise.add(str(node.base.label))
+        for argument in getattr(node, "args", ()):
+            visit(argument)
+
+    for equation in equations:
+        visit(equation.rhs)
+    return (compared - otherwise) & {t.name for t in inputs}
+
+
+def outputs(layer: str, equations: Sequence[Any], given: Sequence[Any] | None) -> tuple[str, ...]:
+    """Names of the outputs in order.
+
+    Raises:
+        DeclarationError: an output is no left side, or is named twice.
+    """
+    defined = [left(e)[0] for e in equations]
+    names = [name_of(o) for o in given] if given else defined[-1:]
+    for name in names:
+        if name not in defined:
+            raise DeclarationError(f"{layer}: output {name} is no left side (left sides: {', '.join(defined)})")
+        if names.count(name) > 1:
+            raise DeclarationError(f"{layer}: output {name} is named twice")
+    return tuple(names)
+
+
+def in_order(layer: str, equations: Sequence[Any]) -> list[Any]:
+    """Equations in an order in which each reads only earlier ones.
+
+    Raises:
+        DeclarationError: equations read each other in a cycle.
+    """
+    by_name = {left(e)[0]: e for e in equations}
+    needs = {n: sorted(_names_read(e.rhs) & set(by_name)) for n, e in by_name.items()}
+    ordered: list[str] = []
+    state: dict[str, int] = {}
+
+    def visit(name: str, path: list[str]) -> None:
+        if state.get(name) == 2:
+            return
+        if state.get(name) == 1:
+            cycle = " -> ".join([*path[path.index(name) :], name])
+            raise DeclarationError(
+                f"{layer}: {cycle} is a cycle: {name} needs itself. Recurrences are not supported yet; "
+                f"unroll the equation or break the cycle"
+            )
+        state[name] = 1
+        for other in needs[name]:
+            visit(other, [*path, name])
+        state[name] = 2
+        ordered.append(name)
+
+    for name in by_name:
+        visit(name, [])
+    return [by_name[n] for n in ordered]
+
+
+def _names_read(expr: Any) -> set[str]:
+    names = {str(r.base.label) for r in expr.atoms(Indexed)}
+    return names | {s.name for s in expr.atoms(sympy.Symbol)}
+
+
+def scales_an_index(symbol: Any, equations: Sequence[Any]) -> bool:
+    """Whether the symbol divides, or multiplies an index, somewhere in an index or a range."""
+    for equation in equations:
+        for node in sympy.preorder_traversal(equation):
+            match node:
+                case sympy.Pow() if node.base == symbol and node.exp.is_negative:
+                    if _inside_rounding(equation, node):
+                        return True
+                case sympy.Mod() if node.args[1] == symbol:
+                    return True
+                case Indexed():
+                    if any(_multiplies_index(index, symbol) for index in node.indices):
+                        return True
+    return False
+
+
+def _multiplies_index(expr: Any, symbol: Any) -> bool:
+    return any(symbol in m.args and m.has(Idx) for m in expr.atoms(sympy.Mul))
+
+
+def _inside_rounding(equation: Any, node: Any) -> bool:
+    return any(r.has(node) for r in equation.atoms(sympy.floor) | equation.atoms(sympy.ceiling)) or any(
+        i.has(node) for i in equation.atoms(Idx)
+    )

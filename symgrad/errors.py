@@ -1,0 +1,29 @@
+"""Errors: one base class, one subclass per stage of the pipeline."""
+
+
+class SymgradError(Exception):
+    """Base class of every error that symgrad raises on purpose."""
+
+
+class DeclarationError(SymgradError):
+    """A layer's declaration does not say what it means: rank, index, extent, name or range."""
+
+
+class DerivationError(SymgradError):
+    """A declared expression has no derivative that symgrad knows."""
+
+
+class LoweringError(SymgradError):
+    """A statement has no array program."""
+
+
+class EmissionError(SymgradError):
+    """A module cannot be written: unsafe text, foreign file, refused path."""
+
+
+class CheckError(SymgradError):
+    """A check cannot be run, for example because no shape satisfies the declaration."""
+
+
+class UnknownLayerError(SymgradError):
+    """A layer's name is in no catalogue and no file."""

@@ -1,0 +1,48 @@
+"""Names: which ones may reach emitted code, and how fresh ones are made."""
+
+from __future__ import annotations
+
+import builtins
+import keyword
+import re
+from collections.abc import Iterable
+
+from symgrad.errors import DeclarationError
+
+_IDENTIFIER = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
+_MODULE_NAMES = frozenset({"np", "numpy", "forward", "backward", "wrt", "residuals", "NamedTuple", "Gradients"})
+_MODULE_NAMES |= {"Residuals", "Outputs", "ALL_INPUTS"}
+LONGEST = 64
+
+
+def check_name(name: str, what: str) -> str:
+    """Return ``name`` if it may stand in emitted code.
+
+    Raises:
+        DeclarationError: it is no ASCII identifier, a keyword, a builtin, a dunder, too long, or used by emitted modules.
+    """
+    shown = repr(name if len(name) <= LONGEST else name[:LONGEST] + "...")
+    if len(name) > LONGEST:
+        raise DeclarationError(f"{what} {shown} is longer than {LONGEST} characters; use a shorter name")
+    if not _IDENTIFIER.fullmatch(name):
+        raise DeclarationError(f"{what} {shown} is not an identifier; use ASCII letters, digits and _")
+    if keyword.iskeyword(name) or keyword.issoftkeyword(name) or hasattr(builtins, name) or name.startswith("__"):
+        raise DeclarationError(f"{what} {shown} is a name of Python's own; use another, such as {name.strip('_')}_")
+    if name in _MODULE_NAMES:
+        raise DeclarationError(f"{what} {shown} is used by every emitted module; use another, such as {name}_")
+    return name
+
+
+def fresh(base: str, taken: Iterable[str]) -> str:
+    """``base``, or ``base_2``, ``base_3``, ... whichever is not taken yet."""
+    used = set(taken)
+    name, number = base, 1
+    while name in used or keyword.iskeyword(name):
+        number += 1
+        name = f"{base}_{number}"
+    return name
+
+
+def base_of(name: str) -> str:
+    """The name without the number that ``fresh`` appended."""
+    return re.sub(r"_\d+$", "", name)
