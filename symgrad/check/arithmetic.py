@@ -89,7 +89,7 @@ class Recording(Arithmetic):
     def modulo(self, x: Any, y: Any) -> Any:
         """Record the quotient."""
         remainder = super().modulo(x, y)
-        if isinstance(remainder.real, float) and y.real:
+        if remainder.real == remainder.real:
             self._record(round((x.real - remainder.real) / y.real), x)
         return remainder
 

@@ -47,20 +47,23 @@ class Dual:
         return Dual(self.value + float(other), self.slope)
 
     def __sub__(self, other: Any) -> Dual:
-        return self + -other
+        return self.__add__(-other)
 
     def __mul__(self, other: Any) -> Dual:
         if isinstance(other, Dual):
-            return Dual(self.value * other.value, self.slope * other.value + other.slope * self.value)
-        return Dual(self.value * float(other), self.slope * float(other))
+            slope = _scaled(self.slope, other.value) + _scaled(other.slope, self.value)
+            return Dual(self.value * other.value, slope)
+        return Dual(self.value * float(other), _scaled(self.slope, float(other)))
 
     __radd__, __rmul__ = __add__, __mul__
 
     def __rsub__(self, other: Any) -> Dual:
-        return -self + other
+        return (-self).__add__(other)
 
-    def __truediv__(self, other: int) -> Dual:
-        return Dual(self.value / other, self.slope / other)
+
+def _scaled(slope: Slope, factor: float) -> Slope:
+    """Multiply; a direction that does not move the value keeps 0 under an infinite factor."""
+    return slope * factor if math.isfinite(factor) else np.where(slope == 0, 0.0, slope * factor)
 
 
 # d f(x), as a function of x and of y = f(x); textbook derivatives
@@ -112,7 +115,7 @@ class TangentArithmetic(Arithmetic):
         if derivative is None:  # sign and rounding: constant between their jumps
             self._look(x, FUNCTIONS["floor"](x.value), FUNCTIONS["ceiling"](x.value))
             return value
-        return Dual(value, _finite(derivative, x.value, value) * x.slope)
+        return Dual(value, _scaled(x.slope, _finite(derivative, x.value, value)))
 
     def power(self, base: Any, exponent: Any) -> Any:
         """Differentiate by the base where it is dual, by the exponent where that is."""
@@ -120,9 +123,9 @@ class TangentArithmetic(Arithmetic):
         value = scalar.power(a, b)
         slopes = []
         if isinstance(base, Dual):
-            slopes.append(base.slope * float(b * scalar.power(a, b - 1)))
+            slopes.append(_scaled(base.slope, float(b * scalar.power(a, b - 1))))
         if isinstance(exponent, Dual):
-            slopes.append(exponent.slope * float(value * FUNCTIONS["log"](a)))
+            slopes.append(_scaled(exponent.slope, float(value * FUNCTIONS["log"](a))))
         return Dual(float(value), sum(slopes[1:], slopes[0])) if slopes else value
 
     def modulo(self, x: Any, y: Any) -> Any:
@@ -162,7 +165,8 @@ class TangentArithmetic(Arithmetic):
     def share(self, values: Sequence[Any], winner: int) -> Any:
         """Give each of the equal values an equal part."""
         winners = [v for v in values if v.real == values[winner].real]
-        return sum(winners[1:], winners[0]) * (1 / len(winners))
+        slopes = [v.slope for v in winners if isinstance(v, Dual)]
+        return Dual(values[winner].real, sum(slopes[1:], slopes[0]) / len(winners)) if slopes else values[winner]
 
     def _look(self, value: Any, *others: Any) -> None:
         """Count a value that is close to another and not equal: exact arithmetic might have made it equal."""

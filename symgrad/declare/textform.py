@@ -11,6 +11,7 @@ that no read bounds.
 from __future__ import annotations
 
 import ast
+import re
 import warnings
 
 from symgrad.declare.layer import Layer
@@ -19,6 +20,7 @@ from symgrad.declare.textnames import Source, TextEquation, collect_names, eleme
 from symgrad.errors import DeclarationError
 
 LONGEST = 20_000
+_IDX = re.compile(r"write Idx\('(\w+)', extent\)")
 
 
 def parse_layer(text: str, name: str = "layer") -> Layer:
@@ -41,14 +43,11 @@ def parse_layer(text: str, name: str = "layer") -> Layer:
     except (RecursionError, MemoryError):
         raise DeclarationError("text equation: nested too deeply; write it as several equations") from None
     read = {name for e in equations for name in names_in(e.value) if name != e.name}
-    return Layer(
-        name,
-        inputs=builder.inputs(),
-        equations=built,
-        attributes=builder.attributes(),
-        outputs=[left.lhs for equation, left in zip(equations, built, strict=True) if equation.name not in read]
-        or None,
-    )
+    unread = [left.lhs for equation, left in zip(equations, built, strict=True) if equation.name not in read]
+    try:
+        return Layer(name, builder.inputs(), built, builder.attributes(), outputs=unread or None)
+    except DeclarationError as error:  # the advice, in the notation of the text
+        raise DeclarationError(_IDX.sub(r"write \1:extent on the left side", str(error))) from None
 
 
 def _parse(source: Source) -> list[ast.stmt]:

@@ -17,7 +17,8 @@ if TYPE_CHECKING:
 # Which submodule declares which layers: known without importing any of them, and with them SymPy.
 _DECLARED = {
     "activation": """
-        abs elu gelu gelu_tanh leaky_relu log_softmax relu relu2d sigmoid sigmoid2d silu softmax softplus tanh tanh2d
+        absolute elu gelu gelu_tanh leaky_relu log_softmax relu relu2d sigmoid sigmoid2d silu softmax softplus
+        tanh tanh2d
     """,
     "affine": "dense",
     "convolution": """
@@ -54,7 +55,7 @@ def get(name: str) -> Layer:
         UnknownLayerError: there is no such layer; the message suggests names that look alike.
     """
     if name not in _SUBMODULE:
-        close = get_close_matches(name, catalogue())
+        close = get_close_matches(name, catalogue(), cutoff=0.5)
         hint = f"did you mean {' or '.join(close)}?" if close else "`symgrad list` names them all"
         raise UnknownLayerError(f"there is no layer {name!r} in the catalogue; {hint}")
     layer: Layer = getattr(import_module(f"{__name__}.{_SUBMODULE[name]}"), name)

@@ -112,8 +112,8 @@ silu = elementwise(
 Source: Elfwing, Uchibe and Doya, Sigmoid-weighted linear units for neural network function approximation.""",
 )
 
-abs = elementwise(
-    "abs",
+absolute = elementwise(
+    "absolute",
     Abs,
     """Absolute value. The derivative at 0 is 0.
 

@@ -260,16 +260,16 @@ def unit_rows() -> Case:
 @case
 def names_that_could_clash() -> Case:
     """Names an emitted module is likely to use for itself."""
-    grad_y, shape, index, out, residuals = tensors("grad_y shape index out residuals")
+    grad_y, shape, index, out, inner = tensors("grad_y shape index out inner")
     dtype = Symbol("dtype")
     axis, n = Idx("axis", N), Idx("n", N)
     layer = Layer(
         "names_that_could_clash",
         inputs=[grad_y[N], shape[N], index[N], dtype],
         equations=[
-            Eq(residuals[axis], grad_y[axis] * shape[axis] + dtype),
-            Eq(out[axis], residuals[axis] * index[axis]),
-            Eq(y[axis], out[axis] * Sum(residuals[n] ** 2, n)),
+            Eq(inner[axis], grad_y[axis] * shape[axis] + dtype),
+            Eq(out[axis], inner[axis] * index[axis]),
+            Eq(y[axis], out[axis] * Sum(inner[n] ** 2, n)),
         ],
     )
 

@@ -1,0 +1,203 @@
+"""Arrays to check a layer at: valid integers, real numbers in the domain of the equations, and points on kinks."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+import sympy
+from sympy.core.relational import Relational
+from sympy.tensor.indexed import Indexed
+
+from symgrad.check.evaluator import Evaluator
+from symgrad.check.scope import label
+from symgrad.check.shapes import Geometry, Sizes, draw_sizes, without_elements
+from symgrad.declare.layer import Layer
+from symgrad.declare.notation import ReduceMax, ReduceMin, StopGradient
+from symgrad.errors import CheckError, DeclarationError
+
+Array = npt.NDArray[Any]
+Draw = Callable[[np.random.Generator, tuple[int, ...]], Array]
+
+RECIPES: Mapping[str, Draw] = {
+    "normal": lambda rng, shape: rng.normal(size=shape),
+    "positive": lambda rng, shape: rng.uniform(0.5, 2.0, size=shape),
+    "unit": lambda rng, shape: rng.uniform(0.1, 0.9, size=shape),
+    "above one": lambda rng, shape: rng.uniform(1.1, 3.0, size=shape),
+}
+"""Ways to draw real inputs, tried in this order until the equations give finite values."""
+
+SIZES_TRIED = 6
+
+
+@dataclass(frozen=True)
+class Case:
+    """A point to check a layer at."""
+
+    sizes: Sizes
+    arrays: dict[str, Array]
+
+    @property
+    def attributes(self) -> dict[str, int | float]:
+        """Attributes by name."""
+        return self.sizes.attributes
+
+
+def integer_bounds(layer: Layer) -> dict[str, list[tuple[str, int]]]:
+    """Return for every integer input the (input, axis) pairs that it is the plain index of."""
+    integers = {t.name for t in layer.inputs if t.integer}
+    inputs = {t.name for t in layer.inputs}
+    bounds: dict[str, list[tuple[str, int]]] = {name: [] for name in sorted(integers)}
+    for equation in layer.equations:
+        for read in (n for n in sympy.preorder_traversal(equation.rhs) if isinstance(n, Indexed)):
+            for axis, index in enumerate(read.indices):
+                name = label(index.base) if isinstance(index, Indexed) else label(index)
+                if name in integers and label(read.base) in inputs:
+                    bounds[name].append((label(read.base), axis))
+    return bounds
+
+
+class Sampler:
+    """Draws cases for one layer; remembers how each input has to be drawn."""
+
+    def __init__(self, layer: Layer, seed: int = 0) -> None:
+        self.layer, self.rng = layer, np.random.default_rng(seed)
+        self.geometry, self.evaluator = Geometry(layer), Evaluator(layer)
+        self.bounds = integer_bounds(layer)
+        self.recipes: dict[str, str] = {}
+
+    def case(self, style: str) -> Case:
+        """Return a case in one of the styles of ``shapes.STYLES``, at which every left side is finite.
+
+        Raises:
+            CheckError: no sizes fit, or at none of those tried do the equations give finite values.
+        """
+        refused: CheckError | DeclarationError | None = None
+        for _ in range(SIZES_TRIED):
+            sizes = draw_sizes(self.geometry, self.rng, style)
+            try:
+                arrays = self._finite(sizes)
+            except (CheckError, DeclarationError) as error:
+                refused = error
+                continue
+            if arrays is not None:
+                return Case(sizes, arrays)
+        reason = refused or f"{self.layer.name}: no values were found at which every left side is finite"
+        raise CheckError(str(reason))
+
+    def empty_case(self, case: Case) -> Case | None:
+        """Return the case with one dimension 0, None where no dimension may be."""
+        sizes = without_elements(self.geometry, self.rng, case.sizes)
+        return None if sizes is None else Case(sizes, self._draw(sizes, self.recipes, top=1))
+
+    def kink_case(self, case: Case) -> Case | None:
+        """Return a case of the same sizes whose values lie on kinks and tie; None where none of them is finite."""
+        pool = kink_values(self.layer, case.attributes)
+        for _ in range(4):
+            arrays = dict(case.arrays)
+            for t in self.layer.inputs:
+                if not t.integer:
+                    allowed = pool if self.recipes[t.name] == "normal" else np.array([0.5, 1.0, 2.0])
+                    arrays[t.name] = self.rng.choice(allowed, size=arrays[t.name].shape)
+            if self._is_finite(arrays, case.sizes):
+                return Case(case.sizes, arrays)
+        return None
+
+    def stray_case(self, case: Case) -> Case | None:
+        """Return the case with a negative integer where the equations give it a meaning; None where they do not."""
+        names = [t.name for t in self.layer.inputs if t.integer and case.arrays[t.name].size]
+        for name in names:
+            values = case.arrays[name].copy()
+            values[tuple(0 for _ in values.shape)] = -1
+            arrays = {**case.arrays, name: values}
+            try:
+                if self._is_finite(arrays, case.sizes):
+                    return Case(case.sizes, arrays)
+            except CheckError:
+                continue
+        return None
+
+    def _finite(self, sizes: Sizes) -> dict[str, Array] | None:
+        """Return values at which the equations are finite: all inputs by one recipe, then each as plain as may be."""
+        for recipes in self._recipes():
+            arrays = self._readable(sizes, recipes)
+            if not self._is_finite(arrays, sizes):
+                continue
+            for t in self.layer.inputs:
+                if recipes[t.name] != "normal" and not self.recipes:
+                    plainer = {**recipes, t.name: "normal"}
+                    tried = {**arrays, t.name: self._real(arrays[t.name].shape, "normal")}
+                    if self._is_finite(tried, sizes):
+                        arrays, recipes = tried, plainer
+            self.recipes = recipes
+            return arrays
+        return None
+
+    def _recipes(self) -> Iterator[dict[str, str]]:
+        if self.recipes:
+            yield self.recipes
+        for recipe in RECIPES:
+            yield {t.name: recipe for t in self.layer.inputs}
+
+    def _readable(self, sizes: Sizes, recipes: Mapping[str, str]) -> dict[str, Array]:
+        """Return values whose integers keep every read in bounds: from the largest extent downwards."""
+        top = max([2, *sizes.dimensions.values()]) + 1
+        refused: CheckError | None = None
+        for most in range(top, 0, -1) if self.bounds else [1]:
+            arrays = self._draw(sizes, recipes, most)
+            try:
+                self._is_finite(arrays, sizes)
+                return arrays
+            except CheckError as error:
+                refused = error
+        raise refused or CheckError(f"{self.layer.name}: no integers keep every read in bounds")
+
+    def _draw(self, sizes: Sizes, recipes: Mapping[str, str], top: int) -> dict[str, Array]:
+        shapes = {t.name: self.geometry.shape(t.shape, sizes) for t in self.layer.inputs}
+        arrays = {}
+        for t in self.layer.inputs:
+            if t.integer:
+                most = min([shapes[name][axis] for name, axis in self.bounds[t.name]], default=top)
+                arrays[t.name] = self.rng.integers(0, max(most, 1), size=shapes[t.name])
+            else:
+                arrays[t.name] = self._real(shapes[t.name], recipes.get(t.name, "normal"))
+        return arrays
+
+    def _real(self, shape: tuple[int, ...], recipe: str) -> Array:
+        return np.asarray(RECIPES[recipe](self.rng, shape))
+
+    def _is_finite(self, arrays: Mapping[str, Array], sizes: Sizes) -> bool:
+        lefts = self.evaluator(arrays, sizes.attributes)
+        return all(bool(np.isfinite(left).all()) for left in lefts.values())
+
+
+def kink_values(layer: Layer, attributes: Mapping[str, int | float]) -> npt.NDArray[np.float64]:
+    """Return numbers at which the layer's branches meet, and a few more; small, and most of them exact in binary."""
+    found = {-1.0, 0.0, 1.0, 2.0}
+    for node in _deciding(layer):
+        for number in node.atoms(sympy.Number):
+            if number.is_finite and abs(number) < 100:
+                found |= {float(number), -float(number)}
+        found |= {float(attributes[s.name]) for s in node.atoms(sympy.Symbol) if s.name in attributes}
+    return np.array(sorted(found))
+
+
+def has_kinks(layer: Layer) -> bool:
+    """Return whether the branch that the equations take may hang on real values."""
+    scalars = {t.name for t in layer.inputs if not t.shape}
+    return any(
+        node.has(Indexed) or scalars & {s.name for s in node.atoms(sympy.Symbol)} for node in _deciding(layer)
+    )
+
+
+def has_stops(layer: Layer) -> bool:
+    """Return whether a part of the equations counts as constant for differentiation."""
+    return any(e.rhs.has(StopGradient) for e in layer.equations)
+
+
+def _deciding(layer: Layer) -> list[Any]:
+    kinds = (sympy.Max, sympy.Min, sympy.Abs, sympy.sign, ReduceMax, ReduceMin, Relational)
+    return [n for e in layer.equations for n in sympy.preorder_traversal(e.rhs) if isinstance(n, kinds)]

@@ -1,0 +1,148 @@
+"""Derivatives of scalar functions, one table row each; O is the function's own value, u and v its arguments."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from fractions import Fraction
+
+from symgrad.declare.algebra import (
+    add,
+    all_of,
+    apply,
+    divide,
+    indicator,
+    multiply,
+    negate,
+    number,
+    power,
+    relation,
+    select,
+    subtract,
+)
+from symgrad.declare.scalars import (
+    NOUGHT,
+    UNIT,
+    Add,
+    Apply,
+    FromInteger,
+    Mul,
+    Named,
+    Number,
+    Power,
+    Read,
+    Reduce,
+    Scalar,
+    Select,
+    Stopped,
+    reads_of,
+)
+from symgrad.errors import DerivationError
+
+ONE, TWO, HALF = number(1), number(2), Number(Fraction(1, 2))
+Rule = Callable[[Scalar, Scalar], Scalar]
+
+
+def _square(u: Scalar) -> Scalar:
+    return power(u, TWO)
+
+
+def _bell(u: Scalar) -> Scalar:
+    """2 / sqrt(pi) * exp(-u^2)."""
+    return multiply(TWO, power(Named("pi"), negate(HALF)), apply("exp", negate(_square(u))))
+
+
+# f(u): derivative as a function of (O, u)
+UNARY: dict[str, Rule] = {
+    "exp": lambda O, u: O,
+    "expm1": lambda O, u: add(O, ONE),
+    "log": lambda O, u: power(u, number(-1)),
+    "log1p": lambda O, u: power(add(ONE, u), number(-1)),
+    "sin": lambda O, u: apply("cos", u),
+    "cos": lambda O, u: negate(apply("sin", u)),
+    "tan": lambda O, u: add(ONE, _square(O)),
+    "arcsin": lambda O, u: power(subtract(ONE, _square(u)), negate(HALF)),
+    "arccos": lambda O, u: negate(power(subtract(ONE, _square(u)), negate(HALF))),
+    "arctan": lambda O, u: power(add(ONE, _square(u)), number(-1)),
+    "sinh": lambda O, u: apply("cosh", u),
+    "cosh": lambda O, u: apply("sinh", u),
+    "tanh": lambda O, u: subtract(ONE, _square(O)),
+    "arcsinh": lambda O, u: power(add(_square(u), ONE), negate(HALF)),
+    "arccosh": lambda O, u: power(subtract(_square(u), ONE), negate(HALF)),
+    "arctanh": lambda O, u: power(subtract(ONE, _square(u)), number(-1)),
+    "erf": lambda O, u: _bell(u),
+    "erfc": lambda O, u: negate(_bell(u)),
+    "sigmoid": lambda O, u: multiply(O, subtract(ONE, O)),
+    "softplus": lambda O, u: apply("sigmoid", u),
+    "abs": lambda O, u: apply("sign", u),
+    "sign": lambda O, u: NOUGHT,
+    "floor": lambda O, u: NOUGHT,
+    "ceil": lambda O, u: NOUGHT,
+}
+
+# f(u, v): derivatives as functions of (u, v)
+BINARY: dict[str, tuple[Rule, Rule]] = {
+    "mod": (lambda u, v: ONE, lambda u, v: negate(apply("floor", divide(u, v)))),
+    "arctan2": (
+        lambda u, v: divide(v, add(_square(u), _square(v))),
+        lambda u, v: negate(divide(u, add(_square(u), _square(v)))),
+    ),
+}
+
+
+def derivative(node: Scalar, read: Read) -> Scalar:
+    """The partial derivative of a pointwise expression with respect to one read.
+
+    Raises:
+        DerivationError: the expression holds a function without a derivative.
+    """
+    if node == read:
+        return UNIT
+    if read not in reads_of(node):
+        return NOUGHT
+    match node:
+        case Add(args):
+            return add(*(derivative(a, read) for a in args))
+        case Mul(coefficient, args):
+            return multiply(Number(coefficient), _product(args, read))
+        case Power(base, exponent):
+            return _power(node, base, exponent, read)
+        case Apply("max" | "min", args):
+            return _extreme(node.function, args, read)
+        case Apply(function, (u,)) if function in UNARY:
+            return multiply(UNARY[function](node, u), derivative(u, read))
+        case Apply(function, (u, v)) if function in BINARY:
+            du, dv = BINARY[function]
+            return add(multiply(du(u, v), derivative(u, read)), multiply(dv(u, v), derivative(v, read)))
+        case Select(condition, then, otherwise):
+            return select(condition, derivative(then, read), derivative(otherwise, read))
+        case Stopped() | FromInteger() | Read() | Reduce():
+            return NOUGHT
+    raise DerivationError(f"symgrad knows no derivative of {node}")
+
+
+def _product(args: tuple[Scalar, ...], read: Read) -> Scalar:
+    return add(*(multiply(derivative(a, read), *args[:p], *args[p + 1 :]) for p, a in enumerate(args)))
+
+
+def _power(node: Scalar, base: Scalar, exponent: Scalar, read: Read) -> Scalar:
+    total = NOUGHT
+    if read in reads_of(base):
+        outer = multiply(exponent, power(base, subtract(exponent, ONE)))
+        total = multiply(outer, derivative(base, read))
+    if read in reads_of(exponent):
+        total = add(total, multiply(node, apply("log", base), derivative(exponent, read)))
+    return total
+
+
+def _extreme(function: str, args: tuple[Scalar, ...], read: Read) -> Scalar:
+    """An argument wins if it beats every earlier one strictly and every later one at least ties."""
+    parts = []
+    for p, a in enumerate(args):
+        slope = derivative(a, read)
+        if slope == NOUGHT:
+            continue
+        flip = function == "min"
+        earlier = [relation("<", a, o) if flip else relation("<", o, a) for o in args[:p]]
+        later = [relation("<=", a, o) if flip else relation("<=", o, a) for o in args[p + 1 :]]
+        parts.append(multiply(slope, indicator(all_of(*earlier, *later))))
+    return add(*parts)

@@ -1,0 +1,209 @@
+"""Nested reductions become named intermediates: afterwards every equation reduces once, over pointwise bodies."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+from symgrad.declare.algebra import all_of, conjuncts, multiply, negation
+from symgrad.declare.integers import Index, Poly, as_poly, depends_on_data, extreme, indices_of, remainder
+from symgrad.declare.program import Equation, Program
+from symgrad.declare.scalars import (
+    Add,
+    Apply,
+    Compare,
+    Condition,
+    FromInteger,
+    Mul,
+    Named,
+    Node,
+    Number,
+    Read,
+    Reduce,
+    Scalar,
+    Select,
+    free_indices,
+    map_children,
+    walk,
+)
+from symgrad.derive.terms import alpha_form, rename, with_condition
+from symgrad.derive.trace import Trace
+from symgrad.naming import fresh
+
+
+def split(program: Program, trace: Trace) -> Program:
+    """Rewrite every equation into statements; equal reductions are shared."""
+    splitter = _Splitter(program, trace)
+    for equation in program.equations:
+        splitter.statement(_explicit_extensions(program, equation))
+    return replace(program, equations=tuple(splitter.done))
+
+
+class _Splitter:
+    def __init__(self, program: Program, trace: Trace) -> None:
+        self.program, self.trace = program, trace
+        self.done: list[Equation] = []
+        self.shared: dict[str, tuple[str, tuple[int, ...]]] = {}
+        self.taken = {t.name for t in program.inputs} | {e.target for e in program.equations}
+        self.taken |= {a.name for a in program.attributes}
+        self.fixed = {t.name for t in program.inputs if t.constant} | {a.name for a in program.attributes}
+
+    def statement(self, equation: Equation) -> None:
+        body = self._top(equation.body, equation)
+        after = replace(equation, body=body)
+        self.trace.record("name inner reductions", equation, after)
+        self.done.append(after)
+
+    def _top(self, body: Scalar, equation: Equation) -> Scalar:
+        """Reductions may stay where the body is linear in them."""
+        match body:
+            case Add(args):
+                linear = all(not isinstance(a, Reduce) or a.kind == "sum" for a in args)
+                if linear:
+                    return _sum(tuple(self._top_term(a, equation) for a in args))
+                return self._hoist(body, equation, ())
+            case Reduce():
+                return self._inside(body, equation, ())
+        return self._top_term(body, equation)
+
+    def _top_term(self, term: Scalar, equation: Equation) -> Scalar:
+        match term:
+            case Reduce("sum"):
+                return self._inside(term, equation, ())
+            case Mul(coefficient, factors):
+                sums = [f for f in factors if isinstance(f, Reduce) and f.kind == "sum"]
+                rest = [f for f in factors if not (isinstance(f, Reduce) and f.kind == "sum")]
+                if len(sums) == 1 and all(self._is_constant(f) for f in rest):
+                    return multiply(Number(coefficient), *rest, self._inside(sums[0], equation, ()))
+        return self._hoist(term, equation, ())
+
+    def _is_constant(self, node: Scalar) -> bool:
+        return all(
+            isinstance(part, Number | Named | FromInteger | Mul | Add | Apply)
+            or type(part).__name__ == "Power"
+            or (isinstance(part, Read) and part.tensor in self.fixed)
+            for part in walk(node)
+        )
+
+    def _inside(self, node: Reduce, equation: Equation, behind: tuple[Condition, ...]) -> Reduce:
+        """Hoist what is nested in a reduction's body; a sum of a sum is one sum."""
+        inner = node.body
+        if isinstance(inner, Reduce) and node.kind == inner.kind and node.kind in ("sum", "product"):
+            indices = node.indices + inner.indices
+            merged = Reduce(node.kind, indices, all_of(node.condition, inner.condition), inner.body, node.ties)
+            return self._inside(merged, equation, behind)
+        body = self._hoist(inner, equation, (*behind, *conjuncts(node.condition)))
+        return Reduce(node.kind, node.indices, node.condition, body, node.ties)
+
+    def _hoist(self, node: Node, equation: Equation, behind: tuple[Condition, ...]) -> Scalar:
+        """Replace every reduction inside by a read of a named intermediate."""
+        match node:
+            case Reduce():
+                return self._named(self._inside(node, equation, behind), equation, behind)
+            case Select(condition, then, otherwise):
+                from symgrad.declare.algebra import select
+
+                return select(
+                    self._hoist(condition, equation, behind),  # type: ignore[arg-type]
+                    self._hoist(then, equation, (*behind, *conjuncts(condition))),
+                    self._hoist(otherwise, equation, (*behind, *conjuncts(negation(condition)))),
+                )
+        return map_children(node, lambda child: self._hoist(child, equation, behind))  # type: ignore[return-value]
+
+    def _named(self, node: Reduce, equation: Equation, behind: tuple[Condition, ...]) -> Scalar:
+        free = free_indices(node)
+        guards = [c for c in behind if isinstance(c, Compare) and _over(c, free)]
+        if guards and _has_guarded_reads(self.program, node, self.done):
+            node = with_condition(node, all_of(*guards))
+        key, order = alpha_form(node)
+        integer = node.kind in ("argmax", "argmin")
+        if key not in self.shared:
+            wanted = _order_like(order, equation)
+            name = fresh(_name(node, equation.target), self.taken)
+            self.taken.add(name)
+            made = Equation(name, wanted, node, integer)
+            self.done.append(made)
+            self.trace.record("name inner reductions", None, made)
+            self.shared[key] = (name, tuple(order.index(i) for i in wanted))
+        name, positions = self.shared[key]
+        indices = tuple(as_poly(order[p]) for p in positions)
+        if integer:
+            from symgrad.declare.integers import Entry
+
+            return FromInteger(as_poly(Entry(name, indices)))
+        return Read(name, indices)
+
+
+def _sum(args: tuple[Scalar, ...]) -> Scalar:
+    from symgrad.declare.algebra import add
+
+    return add(*args)
+
+
+def _over(condition: Compare, free: frozenset[Index]) -> bool:
+    return indices_of(condition.poly) <= free and not depends_on_data(condition.poly)
+
+
+def _has_guarded_reads(program: Program, node: Reduce, done: list[Equation]) -> bool:
+    """Whether some plain read could leave its tensor without the conditions around it."""
+    from symgrad.declare.bounds import nonnegative
+    from symgrad.declare.reads import places
+
+    whole = replace(program, equations=tuple(done) + program.equations)
+    for tensor, indices, _ in places(node):
+        for index, extent in zip(indices, whole.extents(tensor), strict=True):
+            if not (nonnegative(index) and nonnegative(extent - 1 - index)):
+                return True
+    return False
+
+
+def _order_like(order: tuple[Index, ...], equation: Equation) -> tuple[Index, ...]:
+    """Axes of an intermediate follow the left side, then first appearance."""
+    lead = [i for i in equation.indices if i in order]
+    return tuple(lead + [i for i in order if i not in lead])
+
+
+_PREFIX = {"sum": "sum", "max": "max", "min": "min", "product": "prod", "argmax": "argmax", "argmin": "argmin"}
+
+
+def _name(node: Reduce, target: str) -> str:
+    """A name that says what is reduced: ``sum_exp``, ``max_x``."""
+    body = node.body
+    what = {Read: lambda: body.tensor, Apply: lambda: body.function}.get(type(body), lambda: target)()  # type: ignore[union-attr]
+    if isinstance(body, Mul):
+        functions = [a.function for a in body.args if isinstance(a, Apply)]
+        what = functions[0] if functions else what
+    return f"{_PREFIX[node.kind]}_{what}"
+
+
+# --- extensions other than constants --------------------------------------------------------------------------
+
+
+def _explicit_extensions(program: Program, equation: Equation) -> Equation:
+    """Write reflect, replicate and wrap as index maps: they are reads of elements that exist."""
+
+    def change(node: Node) -> Node:
+        if isinstance(node, Read) and node.extension and node.extension.mode != "constant":
+            extents = program.extents(node.tensor)
+            mode = node.extension.mode
+            return Read(node.tensor, tuple(_fold(mode, i, e) for i, e in zip(node.indices, extents, strict=True)))
+        return map_children(node, change)
+
+    return replace(equation, body=change(equation.body))
+
+
+def _fold(mode: str, index: Poly, extent: Poly) -> Poly:
+    from symgrad.declare.bounds import nonnegative
+
+    if nonnegative(index) and nonnegative(extent - 1 - index):
+        return index
+    match mode:
+        case "wrap":
+            return remainder(index, extent)
+        case "replicate":
+            return extreme("min", [extreme("max", [index, as_poly(0)]), extent - 1])
+    period = extreme("max", [2 * extent - 2, as_poly(1)])
+    there = remainder(index, period)
+    return extreme("min", [there, 2 * extent - 2 - there])
+
+
+__all__ = ["rename", "split"]

@@ -1,0 +1,134 @@
+"""Equations as sums of terms ``scale * sum over bound where condition of body``, and renaming of indices."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+
+from symgrad.declare.algebra import add, all_of, multiply
+from symgrad.declare.integers import Atom, Index, Poly, as_poly, atoms, substitute
+from symgrad.declare.scalars import (
+    TRUE,
+    UNIT,
+    Add,
+    Condition,
+    Mul,
+    Node,
+    Number,
+    Reduce,
+    Scalar,
+    free_indices,
+    map_polynomials,
+    polynomials,
+    walk,
+)
+from symgrad.naming import base_of, fresh
+
+
+@dataclass(frozen=True, slots=True)
+class Term:
+    """``scale * sum_{bound, condition} body``; without bound indices and condition it is ``scale * body``."""
+
+    scale: Scalar
+    bound: tuple[Index, ...]
+    condition: Condition
+    body: Scalar
+
+    def scalar(self) -> Scalar:
+        """The term as an expression."""
+        if not self.bound and self.condition == TRUE:
+            return multiply(self.scale, self.body)
+        return multiply(self.scale, Reduce("sum", self.bound, self.condition, self.body))
+
+
+def terms_of(body: Scalar) -> tuple[Term, ...]:
+    """The terms of a body, in order."""
+    return tuple(_term(arg) for arg in (body.args if isinstance(body, Add) else (body,)))
+
+
+def _term(arg: Scalar) -> Term:
+    match arg:
+        case Reduce("sum", bound, condition, body, _):
+            return Term(UNIT, bound, condition, body)
+        case Mul(coefficient, factors):
+            sums = [f for f in factors if isinstance(f, Reduce) and f.kind == "sum"]
+            if len(sums) == 1:
+                rest = [f for f in factors if f is not sums[0]]
+                scale = multiply(Number(coefficient), *rest)
+                return Term(scale, sums[0].indices, sums[0].condition, sums[0].body)
+    return Term(UNIT, (), TRUE, arg)
+
+
+def total(terms: Iterable[Term]) -> Scalar:
+    """The body that consists of these terms."""
+    return add(*(t.scalar() for t in terms))
+
+
+def rename(node: Node, table: Mapping[Index, Poly]) -> Node:
+    """Substitute free indices, in integer expressions at any depth."""
+    kept: dict[Atom, Poly] = {k: v for k, v in table.items() if v != as_poly(k)}
+    return map_polynomials(node, lambda p: substitute(p, kept)) if kept else node
+
+
+def all_indices(node: Node) -> set[Index]:
+    """Every index inside a node, free or bound."""
+    found = {a for p in polynomials(node) for a in atoms(p) if isinstance(a, Index)}
+    for part in walk(node):
+        if isinstance(part, Reduce):
+            found |= set(part.indices)
+    return found
+
+
+def freshen(node: Scalar, taken: Iterable[str]) -> Scalar:
+    """Rename the bound indices of a node so that none of them has a taken name."""
+    names = set(taken)
+    bound = [i for part in walk(node) if isinstance(part, Reduce) for i in part.indices]
+    table: dict[Index, Poly] = {}
+    for index in dict.fromkeys(bound):
+        name = fresh(base_of(index.name), names) if index.name in names else index.name
+        names.add(name)
+        table[index] = as_poly(Index(name, index.extent))
+    return rename(node, table)  # type: ignore[return-value]
+
+
+def with_condition(node: Reduce, extra: Condition) -> Reduce:
+    """The reduction restricted further."""
+    return Reduce(node.kind, node.indices, all_of(node.condition, extra), node.body, node.ties)
+
+
+def alpha_form(node: Scalar) -> tuple[str, tuple[Index, ...]]:
+    """A key equal for expressions that differ in index names only, and the free indices in the key's order."""
+    from symgrad.declare.scalars import show_scalar
+
+    order = _index_order(node)
+    free = [i for i in order if i in free_indices(node)]
+    table = {index: as_poly(Index(f"_{p}", index.extent)) for p, index in enumerate(order)}
+    renamed = rename(node, table)
+    extents = ", ".join(str(i.extent) for i in order)
+    return f"{show_scalar(renamed)} over {extents}", tuple(free)
+
+
+def _index_order(node: Scalar) -> list[Index]:
+    """Indices by first appearance, reads of many axes first so that names do not decide."""
+    found: dict[Index, None] = {}
+
+    def visit(part: Node) -> None:
+        from symgrad.declare.scalars import children, own_polynomials
+
+        for poly in own_polynomials(part):
+            for monomial, _ in poly.terms:
+                for atom in monomial:
+                    for index in sorted(_inner(atom), key=lambda i: i.name):
+                        found[index] = None
+        for child in children(part):
+            visit(child)
+        if isinstance(part, Reduce):
+            for index in part.indices:
+                found[index] = None
+
+    visit(node)
+    return list(found)
+
+
+def _inner(atom: Atom) -> set[Index]:
+    return {a for a in atoms(as_poly(atom)) if isinstance(a, Index)}

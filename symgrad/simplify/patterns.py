@@ -1,0 +1,84 @@
+"""Matching: is an expression an instance of a definition, and with which indices?"""
+
+from __future__ import annotations
+
+from symgrad.declare.integers import Index, Poly, as_poly, atoms, indices_of, substitute
+from symgrad.declare.scalars import Mul, Node, Power, Read, Reduce, Scalar, children, own_polynomials
+
+Binding = dict[Index, Poly]
+
+
+def instance(pattern: Node, node: Node, free: frozenset[Index]) -> Binding | None:
+    """Indices ``free`` of the pattern bound such that the pattern becomes the node; None if it is no instance."""
+    binding: Binding = {}
+    return binding if _match(pattern, node, free, binding) else None
+
+
+def _match(pattern: Node, node: Node, free: frozenset[Index], binding: Binding) -> bool:
+    if type(pattern) is not type(node) or _label(pattern) != _label(node):
+        return False
+    if isinstance(pattern, Reduce) and isinstance(node, Reduce):
+        if len(pattern.indices) != len(node.indices):
+            return False
+        for p, n in zip(pattern.indices, node.indices, strict=True):
+            if p.extent != n.extent:
+                return False
+            binding[p] = as_poly(n)
+        free = free | frozenset(pattern.indices)
+    mine, theirs = own_polynomials(pattern), own_polynomials(node)
+    if len(mine) != len(theirs) or not all(_match_poly(a, b, free, binding) for a, b in zip(mine, theirs, strict=True)):
+        return False
+    inner, outer = children(pattern), children(node)
+    return len(inner) == len(outer) and all(_match(a, b, free, binding) for a, b in zip(inner, outer, strict=True))
+
+
+def _label(node: Node) -> tuple[object, ...]:
+    """What must be equal besides children and integer expressions."""
+    names = ("value", "name", "tensor", "extension", "coefficient", "function", "kind", "ties", "relation")
+    return tuple(getattr(node, n) for n in names if hasattr(node, n) and not isinstance(getattr(node, n), Node))
+
+
+def _match_poly(pattern: Poly, poly: Poly, free: frozenset[Index], binding: Binding) -> bool:
+    index = pattern.atom
+    if isinstance(index, Index) and index in free:
+        if index in binding:
+            return binding[index] == poly
+        if not _fits(index, poly):
+            return False
+        binding[index] = poly
+        return True
+    known = {i: binding[i] for i in indices_of(pattern) if i in binding}
+    loose = [i for i in atoms(pattern) if isinstance(i, Index) and i in free and i not in binding]
+    if loose:
+        return pattern == poly and all(_match_poly(as_poly(i), as_poly(i), free, binding) for i in loose)
+    return substitute(pattern, dict(known)) == poly
+
+
+def _fits(index: Index, poly: Poly) -> bool:
+    """A definition holds over its index's range only."""
+    from symgrad.declare.bounds import nonnegative
+
+    other = poly.atom
+    if isinstance(other, Index) and other.extent == index.extent:
+        return True
+    return nonnegative(poly) and nonnegative(index.extent - 1 - poly)
+
+
+def factors_of(node: Scalar) -> list[Scalar]:
+    """Factors of a product, its number left out."""
+    return list(node.args) if isinstance(node, Mul) else [node]
+
+
+def reads_in_order(node: Node) -> list[Read]:
+    """Reads inside a node, outermost first."""
+    found = [node] if isinstance(node, Read) else []
+    for child in children(node):
+        found += reads_in_order(child)
+    return found
+
+
+def base_and_exponent(node: Scalar) -> tuple[Scalar, Scalar]:
+    """A factor as a power."""
+    from symgrad.declare.scalars import UNIT
+
+    return (node.base, node.exponent) if isinstance(node, Power) else (node, UNIT)

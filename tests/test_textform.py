@@ -1,0 +1,223 @@
+"""Layers as text: what the text means, and where a message points."""
+
+import pytest
+from sympy import Eq, Idx, IndexedBase, KroneckerDelta, Max, Piecewise, Rational, Sum, Symbol, exp, sqrt, tanh
+
+from symgrad import LogSumExp, Padded, ReduceMax, StopGradient
+from symgrad.declare.textform import parse_layer
+from symgrad.errors import DeclarationError, SymgradError
+
+B, I, J, N = (Symbol(name, integer=True, positive=True) for name in "BIJN")  # noqa: E741
+x, w, c, y, ids = (IndexedBase(name) for name in ("x", "w", "c", "y", "ids"))
+b, i, n = (Idx(name) for name in "bin")
+j = Idx("j", J)
+
+
+def shapes(layer) -> dict[str, tuple[str, ...]]:
+    return {tensor.name: tuple(str(extent) for extent in tensor.shape) for tensor in layer.inputs}
+
+
+def test_a_sum_over_a_shared_index():
+    layer = parse_layer("y[b,i] = sum(x[b,j]*w[i,j], j) + c[i]", name="affine")
+    assert layer.name == "affine"
+    assert shapes(layer) == {"x": ("B", "J"), "w": ("I", "J"), "c": ("I",)}
+    assert layer.equations == (Eq(y[b, i], Sum(x[b, j] * w[i, j], j) + c[i]),)
+    assert layer.outputs == ("y",)
+    assert layer.ranges == {"b": (0, B - 1), "i": (0, I - 1)}
+
+
+@pytest.mark.parametrize(
+    ("text", "expected"),
+    [
+        ("max(x[i], 0)", Max(x[i], 0)),
+        ("where(x[i] > 0, x[i], -x[i])", Piecewise((x[i], x[i] > 0), (-x[i], True))),
+        (
+            "where(0 <= i < 3 and not x[i] == 1, x[i], 0)",
+            Piecewise((x[i], (i >= 0) & (i < 3) & ~Eq(x[i], 1)), (0, True)),
+        ),
+        ("sqrt(x[i])*exp(-x[i])", sqrt(x[i]) * exp(-x[i])),
+        ("x[i]**2/2", x[i] ** 2 / 2),
+        ("0.5*x[i]", Rational(1, 2) * x[i]),
+        ("0.1*x[i]", 0.1 * x[i]),
+        ("x[i]*I", x[i] * I),
+        ("stop_gradient(x[i])", StopGradient(x[i])),
+        ("tanh(x[i])", tanh(x[i])),
+        ("pad(x, -1)[i] + pad(x, mode='reflect')[i]", Padded(x, -1)[i] + Padded(x, mode="reflect")[i]),
+    ],
+)
+def test_expressions(text, expected):
+    right = parse_layer(f"y[i] = {text}").equations[0].rhs
+    assert right.subs(dict.fromkeys(right.atoms(Idx), i)) == expected
+
+
+def test_reductions_and_their_limits():
+    layer = parse_layer("m[n] = reduce_max(x[n,j], j, ties='split'); l[n] = logsumexp(x[n,j], j)")
+    m, l = IndexedBase("m"), IndexedBase("l")  # noqa: E741
+    assert layer.equations == (Eq(m[n], ReduceMax(x[n, j], j, ties="split")), Eq(l[n], LogSumExp(x[n, j], j)))
+    assert layer.outputs == ("m", "l")
+    running = parse_layer("y[n:J] = sum(x[j], (j, 0, n))")
+    end, each = Idx("n", J), Idx("j")
+    assert running.equations == (Eq(y[end], Sum(x[each], (each, 0, end))),)
+
+
+def test_an_axis_read_through_expressions_only_has_an_extent_of_its_own():
+    layer = parse_layer("y[n,i] = sum(x[n,i + 2*j]*w[j], j)")
+    assert shapes(layer) == {"x": ("N", "X1"), "w": ("J",)}
+    first, last = layer.ranges["i"]
+    assert first == 0
+    assert last.subs({symbol: {"X1": 9, "J": 3}[symbol.name] for symbol in last.free_symbols}) == 4
+
+
+def test_attributes_have_defaults_and_the_kind_of_their_default():
+    layer = parse_layer("stride = 2; slope = 0.5; y[i] = slope*x[stride*i]")
+    assert layer.attributes == {Symbol("stride", integer=True): 2, Symbol("slope", real=True): 0.5}
+    assert [tensor.name for tensor in layer.inputs] == ["x"]
+
+
+def test_an_index_that_nothing_bounds_is_given_an_extent():
+    layer = parse_layer("R = 4; y[r:R, d] = sum(x[n,d]*delta(ids[n], r), n)")
+    d, r, n = Idx("d"), Idx("r", Symbol("R", integer=True)), Idx("n", N)
+    assert layer.equations == (Eq(y[r, d], Sum(x[n, d] * KroneckerDelta(ids[n], r), n)),)
+    same = parse_layer("y[i:X0] = pad(x)[i - 1] + pad(x)[i + 1]")
+    assert shapes(same) == {"x": ("X0",)}
+
+
+def test_upper_case_tensors_keep_their_names():
+    layer = parse_layer("C[i,j] = sum(A[i,k]*B[k,j], k)")
+    assert shapes(layer) == {"A": ("I", "K"), "B": ("K", "J")}
+    clash = parse_layer("B[b] = 2*x[b]")
+    assert shapes(clash) == {"x": ("b_extent",)}
+
+
+def test_a_scalar_is_an_input_or_a_left_side():
+    layer = parse_layer("loss = scale*sum((x[i] - t[i])**2, i)/I")
+    assert shapes(layer) == {"scale": (), "x": ("I",), "t": ("I",)}
+    assert layer.outputs == ("loss",)
+
+
+def test_several_equations_on_lines_with_comments():
+    layer = parse_layer(
+        """
+        m[n] = sum(x[n,j], j)/J        # the mean
+        y[n,i] = x[n,i] - m[n]
+        """
+    )
+    assert [str(equation.lhs) for equation in layer.equations] == ["m[n]", "y[n, i]"]
+    assert layer.outputs == ("y",)
+    assert shapes(layer) == {"x": ("N", "J")}
+
+
+def test_a_read_at_data():
+    layer = parse_layer("y[b,d] = table[ids[b],d]")
+    assert [(tensor.name, tensor.integer) for tensor in layer.inputs] == [("table", False), ("ids", True)]
+
+
+def test_a_range_that_does_not_show_is_asked_for_in_the_notation_of_the_text():
+    with pytest.raises(DeclarationError, match=r"index j has no range.* write j:extent on the left side"):
+        parse_layer("y[i,j] = x[i]")
+
+
+def caret_text(error: DeclarationError) -> str:
+    """What the message underlines."""
+    *_, line, carets = str(error).splitlines()
+    return line[carets.index("^") : carets.index("^") + carets.count("^")]
+
+
+@pytest.mark.parametrize(
+    ("text", "underlined", "message"),
+    [
+        ("y[b] = sum(x[b,j]*w[b,k], j)", "k", "k in an index of w is no index here, no extent and no attribute"),
+        ("y[b] = x[b]*j + sum(x[j], j)", "j", "index j is neither on the left side nor reduced over here"),
+        ("y[b] = x[b] + x[b,b]", "x[b,b]", "x has 2 axes here and 1 elsewhere"),
+        ("y[i] = x[i] > 0", "x[i] > 0", "a condition is no number; write where"),
+        ("y[i] = where(x[i], 1, 2)", "x[i]", "expected a condition"),
+        ("y[i] = x[i]^2", "x[i]^2", r"a power is written \*\*"),
+        ("y[i] = x[i", "[", "'\\[' was never closed"),
+        ("y[i] + x[i]", "y[i] + x[i]", "expected an equation"),
+        ("y[i] = sun(x[i,j], j)", "sun", "unknown function sun; did you mean sum?"),
+        ("y[i] = exp(x[i], 2)", "exp(x[i], 2)", "exp does not take 2 arguments"),
+        ("y[i] = max(x[i + u], u)", "u", "over the index u write reduce_max"),
+        ("y[i] = sum(x[i], i)", "sum(x[i], i)", "already in use here"),
+        ("y[i] = sum(x[i])", "sum(x[i])", "names what it runs over"),
+        ("y[i] = sum(x[2*j + i], j)", "j", r"no axis is read by j alone.*\(j, extent\)"),
+        ("y[i] = sum(x[i,j], j + 1)", "j + 1", r"expected an index: j, \(j, extent\)"),
+        ("y[i,i] = x[i]", "i", "each axis of the left side is an index of its own"),
+        ("y[i] = x[i]; y[i] = 2*x[i]", "y[i]", "y is defined twice"),
+        ("y[i] = z[i] = x[i]", "z[i]", "one equation defines one tensor"),
+        ("K = 3; y[k] = K*x[k]", "K = 3", "K is the extent of an axis"),
+        ("y[i] = pad(x)", "pad(x)", "pad stands before indices"),
+        ("y[i] = pad(x, mode='mirror')[i]", "'mirror'", "the mode is one of 'constant'"),
+        ("y[i] = (2*x)[i]", "(2*x)[i]", "only a tensor takes indices"),
+        ("y[i] = x[i]*x", "x", "x is a tensor of 1 axes; give its indices"),
+        ("y[i] = i[2]", "i[2]", "i is an index, and cannot take indices"),
+        ("y[i] = x[i]/0", "x[i]/0", "undefined"),
+        ("y[\u00e9] = x[\u00e9]", "\u00e9", "no ASCII letter"),
+    ],
+)
+def test_messages_point_at_the_place(text, underlined, message):
+    with pytest.raises(DeclarationError, match=message) as caught:
+        parse_layer(text)
+    assert caret_text(caught.value) == underlined
+
+
+def test_a_message_counts_columns_and_lines_from_one():
+    with pytest.raises(DeclarationError, match="text equation, column 8: unknown function f"):
+        parse_layer("y[i] = f(x[i])")
+    with pytest.raises(DeclarationError, match="text equation, line 2, column 8: unknown function f"):
+        parse_layer("z[i] = x[i]\n   y[i] = f(x[i])")
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "y[i] = __import__('os').system('true')*x[i]",
+        "y[i] = x[i].__class__",
+        "y[i] = [x[k] for k in x]",
+        "y[i] = (lambda: x[i])()",
+        "y[i] = eval('x')",
+        "y[i] = f'{x}'",
+        "y[i] = 'x'",
+        "y[i] = x[i] if x else 1",
+        "y[i] = (z := 3)*x[i]",
+        "y[i] = x[*ids]",
+        "y[i] = x[0:2]",
+        "y[i] = x[i] is x",
+        "y[i] = True*x[i]",
+        "y[i] = 1j*x[i]",
+        "y[i] = x[i] @ x[i]",
+        "y[i] = x[i] << 9",
+        "import os",
+        "del y[i]",
+        "y[i] += x[i]",
+        "def f(): pass",
+        "y.z[i] = x[i]",
+        "",
+        "# only a comment",
+        "y = 3",
+        "\x00",
+        "y[i] = x[i]\r\x0b1",
+    ],
+)
+def test_what_is_no_equation_is_refused(text):
+    with pytest.raises(DeclarationError):
+        parse_layer(text)
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "y[i] = " + "(" * 500 + "x[i]" + ")" * 500,
+        "y[i] = " + "-" * 5_000 + "x[i]",
+        "y[i] = " + "+".join(["x[i]"] * 10_000),
+        "y[i] = 9**9**9*x[i]",
+        "y[i] = 9**64**64*x[i]",
+        "y[i] = ((9**60)**60)**60*x[i]",
+        "y[i] = floor(exp(10**9))*x[i]",
+        "y[i] = mod(exp(10**9), 7)*x[i]",
+        "y[i] = 1e999*x[i]",
+        "y[i] = " + "9" * 5_000 + "*x[i]",
+    ],
+)
+def test_a_text_made_to_take_forever_is_refused_at_once(text):
+    with pytest.raises(SymgradError):
+        parse_layer(text)
