@@ -18,6 +18,12 @@ FORMATS = ("text", "latex", "markdown", "html")
 Command = TypeVar("Command", bound=Callable[..., Any])
 
 
+class Failure(click.ClickException):
+    """An error of the declaration or of its use."""
+
+    exit_code = 2
+
+
 class Program(click.Group):
     """A group of commands that tells the errors raised on purpose in one message."""
 
@@ -26,9 +32,7 @@ class Program(click.Group):
         try:
             return super().invoke(ctx)
         except SymgradError as error:
-            failure = click.ClickException(str(error))
-            failure.exit_code = 2
-            raise failure from None
+            raise Failure(str(error)) from None
 
 
 def examples(*lines: str) -> str:

@@ -1,9 +1,11 @@
 """Layers as text: what the text means, and where a message points."""
 
+import numpy as np
 import pytest
 from sympy import Eq, Idx, IndexedBase, KroneckerDelta, Max, Piecewise, Rational, Sum, Symbol, exp, sqrt, tanh
 
 from symgrad import LogSumExp, Padded, ReduceMax, StopGradient
+from symgrad.check.evaluator import evaluate
 from symgrad.declare.textform import parse_layer
 from symgrad.errors import DeclarationError, SymgradError
 
@@ -221,3 +223,30 @@ def test_what_is_no_equation_is_refused(text):
 def test_a_text_made_to_take_forever_is_refused_at_once(text):
     with pytest.raises(SymgradError):
         parse_layer(text)
+
+
+RNG = np.random.default_rng(0)
+X, W = RNG.normal(size=(3, 8)), RNG.normal(size=(2, 4))
+
+
+@pytest.mark.parametrize(
+    ("text", "arrays", "attributes", "expected"),
+    [
+        ("y[b,i] = sum(x[b,j]*w[j,i], j) + c", {"x": W, "w": W.T, "c": np.array(0.5)}, {}, W @ W.T + 0.5),
+        ("y[n,i] = exp(x[n,i])/sum(exp(x[n,j]), j)", {"x": X}, {}, np.exp(X) / np.exp(X).sum(1, keepdims=True)),
+        ("y[n] = logsumexp(x[n,j], j) - reduce_max(x[n,j], j)", {"x": X}, {}, np.log(np.exp(X).sum(1)) - X.max(1)),
+        ("s = 2; y[n,i] = x[n, s*i]", {"x": X}, {"s": 3}, X[:, ::3]),
+        ("y[n,i] = x[n, i + 1] - x[n, i]", {"x": X}, {}, np.diff(X, axis=1)),
+        ("y[n,k:J] = sum(x[n,j], (j, 0, k))", {"x": X}, {}, X.cumsum(1)),
+        ("K = 3; y[n,i] = reduce_max(x[n, 2*i + u], (u, 0, K - 1))", {"x": X}, {"K": 2}, X.reshape(3, 4, 2).max(2)),
+        ("y[n,i:X1] = pad(x)[n, i - 1]", {"x": X}, {}, np.pad(X, ((0, 0), (1, 0)))[:, :-1]),
+        ("y[n,i] = where(i % 2 == 0, x[n,i], -x[n,i])", {"x": X}, {}, X * (-1.0) ** np.arange(8)),
+        ("y[n] = sum(x[n,j]**2, j)/J", {"x": X}, {}, (X**2).mean(1)),
+        ("y[n] = prod(x[n,j], j)", {"x": X}, {}, X.prod(1)),
+        ("a[i] = sum(x[i,j], j); y[i] = max(a[i], 0) + i//2", {"x": X}, {}, np.maximum(X.sum(1), 0) + [0, 0, 1]),
+        ("y[i] = sum(x[i,j]*delta(j, i), j)", {"x": X}, {}, np.diag(X[:, :3])),
+    ],
+)
+def test_values(text, arrays, attributes, expected):
+    values = evaluate(parse_layer(text), arrays, attributes)
+    np.testing.assert_allclose(values["y"], expected, rtol=1e-12)

@@ -105,7 +105,7 @@ def _constant(value: Any) -> Node:
 
 def _symbol(name: str, scope: Scope) -> Node:
     if name in scope.names:
-        return element(name, positions((), (), scope), 0, name, scope)
+        return element(name, positions((), (), name, scope), 0, name, scope)
 
     def look_up(env: Environment) -> Any:
         try:
@@ -119,15 +119,13 @@ def _symbol(name: str, scope: Scope) -> Node:
 
 def _read(expr: Any, scope: Scope) -> Node:
     read = expr.read if isinstance(expr, ExtendedRead) else expr
-    name, text, rank = label(read.base), str(expr), len(read.indices)
-    at = positions(
-        [compile_expression(i, scope) for i in read.indices], [f"{i} of {text}" for i in read.indices], scope
-    )
+    name, rank = label(read.base), len(read.indices)
+    at = positions(read.indices, [compile_expression(i, scope) for i in read.indices], expr, scope)
     if not isinstance(expr, ExtendedRead):
-        return element(name, at, rank, text, scope)
+        return element(name, at, rank, expr, scope)
     if expr.mode == "constant":
-        return bordered(name, at, rank, compile_expression(expr.value, scope), text, scope)
-    return repeated(name, at, rank, expr.mode, text, scope)
+        return bordered(name, at, rank, compile_expression(expr.value, scope), expr, scope)
+    return repeated(name, at, rank, expr.mode, expr, scope)
 
 
 def _fold(parts: list[Node], combine: Callable[[Any, Any], Any]) -> Node:

@@ -99,9 +99,7 @@ def coordinates(
             yield Coordinate(name, tuple(int(k) for k in np.unravel_index(place, shape)))
 
 
-def random_direction(
-    arrays: Mapping[str, Array], names: tuple[str, ...], rng: np.random.Generator
-) -> dict[str, Array]:
+def random_direction(arrays: Mapping[str, Array], names: tuple[str, ...], rng: np.random.Generator) -> dict[str, Array]:
     """Return a direction that moves every named input."""
     return {name: np.asarray(rng.normal(size=arrays[name].shape)) for name in names}
 

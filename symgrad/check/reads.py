@@ -3,52 +3,65 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import Any
 
 from symgrad.check.scope import Environment, Node, Scope, whole
 
 Positions = Callable[[Environment], tuple[int, ...]]
 
 
-def positions(indices: Sequence[Node], texts: Sequence[str], scope: Scope) -> Positions:
-    """Return the closure that gives the value of every index, each an integer; ``texts`` name them in errors."""
-    named = list(zip(indices, texts, strict=True))
-    return lambda env: tuple([whole(index(env), text, scope, env) for index, text in named])
+@dataclass(frozen=True)
+class _Index:
+    """An index of a read, for errors; SymPy prints it only when there is one."""
+
+    index: Any
+    read: Any
+
+    def __str__(self) -> str:
+        return f"the index {self.index} of {self.read}"
 
 
-def element(name: str, at: Positions, rank: int, text: str, scope: Scope) -> Node:
+def positions(indices: Sequence[Any], nodes: Sequence[Node], read: Any, scope: Scope) -> Positions:
+    """Return the closure that gives the value of every index, each an integer."""
+    named = [(node, _Index(index, read)) for node, index in zip(nodes, indices, strict=True)]
+    return lambda env: tuple([whole(node(env), what, scope, env) for node, what in named])
+
+
+def element(name: str, at: Positions, rank: int, read: Any, scope: Scope) -> Node:
     """Return the closure that reads a tensor; an index outside of its axis, a negative one too, fails."""
 
-    def read(env: Environment) -> object:
-        table, position = scope.table(name, rank, text), at(env)
+    def look_up(env: Environment) -> Any:
+        table, position = scope.table(name, rank, read), at(env)
         for axis, (k, extent) in enumerate(zip(position, table.shape, strict=True)):
             if not 0 <= k < extent:
-                raise scope.fail(f"{text} reads {name} at index {k} on axis {axis}, which has extent {extent}", env)
+                raise scope.fail(f"{read} reads {name} at index {k} on axis {axis}, which has extent {extent}", env)
         return table.at(position)
 
-    return read
+    return look_up
 
 
-def bordered(name: str, at: Positions, rank: int, outside: Node, text: str, scope: Scope) -> Node:
+def bordered(name: str, at: Positions, rank: int, outside: Node, read: Any, scope: Scope) -> Node:
     """Return the closure that reads a tensor, and gives the value of ``outside`` where there is no element."""
 
-    def read(env: Environment) -> object:
-        table, position = scope.table(name, rank, text), at(env)
+    def look_up(env: Environment) -> Any:
+        table, position = scope.table(name, rank, read), at(env)
         inside = all(0 <= k < extent for k, extent in zip(position, table.shape, strict=True))
         return table.at(position) if inside else outside(env)
 
-    return read
+    return look_up
 
 
-def repeated(name: str, at: Positions, rank: int, mode: str, text: str, scope: Scope) -> Node:
+def repeated(name: str, at: Positions, rank: int, mode: str, read: Any, scope: Scope) -> Node:
     """Return the closure that reads a tensor whose elements repeat outside: reflect, replicate or wrap."""
 
-    def read(env: Environment) -> object:
-        table, position = scope.table(name, rank, text), at(env)
+    def look_up(env: Environment) -> Any:
+        table, position = scope.table(name, rank, read), at(env)
         if 0 in table.shape:
-            raise scope.fail(f"{text} extends {name}, which is empty: its shape is {table.shape}", env)
+            raise scope.fail(f"{read} extends {name}, which is empty: its shape is {table.shape}", env)
         return table.at(tuple([_inside(k, n, mode) for k, n in zip(position, table.shape, strict=True)]))
 
-    return read
+    return look_up
 
 
 def _inside(k: int, extent: int, mode: str) -> int:

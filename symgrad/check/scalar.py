@@ -76,6 +76,8 @@ def power(base: Any, exponent: Any) -> Any:
     """Return ``base**exponent``: exact for an integer power of a rational, nan for a root of a negative number."""
     if isinstance(exponent, Fraction) and exponent.denominator == 1:
         exponent = exponent.numerator
+    if isinstance(base, int) and isinstance(exponent, int) and exponent >= 0:
+        return base**exponent
     if isinstance(base, int | Fraction) and isinstance(exponent, int) and (base != 0 or exponent >= 0):
         exact = Fraction(base) ** exponent
         return exact.numerator if exact.denominator == 1 else exact

@@ -44,17 +44,17 @@ class Scope:
         at = ", ".join(f"{name} = {value}" for name, value in (env or {}).items())
         return CheckError(f"{self.where}: {text}" + (f" (at {at})" if at else ""))
 
-    def table(self, name: str, rank: int, text: str) -> Table:
-        """Return a tensor that ``text`` reads with ``rank`` indices.
+    def table(self, name: str, rank: int, read: Any) -> Table:
+        """Return a tensor that the expression ``read`` reads with ``rank`` indices.
 
         Raises:
             CheckError: there is none, or its rank is another.
         """
         if name not in self.tensors:
-            raise self.fail(f"{text} reads {name}, which is neither an input nor a left side")
+            raise self.fail(f"{read} reads {name}, which is neither an input nor a left side")
         table = self.tensors[name]
         if len(table.shape) != rank:
-            raise self.fail(f"{text} reads {name} with {rank} indices, but {name} has {len(table.shape)} axes")
+            raise self.fail(f"{read} reads {name} with {rank} indices, but {name} has {len(table.shape)} axes")
         return table
 
 
@@ -63,8 +63,8 @@ def label(index: Any) -> str:
     return str(getattr(index, "label", index))
 
 
-def whole(value: Any, what: str, scope: Scope, env: Environment) -> int:
-    """Return an exact integer as an int.
+def whole(value: Any, what: object, scope: Scope, env: Environment) -> int:
+    """Return an exact integer as an int; ``what`` names it in the error.
 
     Raises:
         CheckError: it is none.

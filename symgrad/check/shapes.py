@@ -7,13 +7,12 @@ differ, primes first, show axes that were swapped.
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator, Sequence
+from collections import Counter
 from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 import sympy
-from sympy.tensor.indexed import Indexed
 
 from symgrad.check.arithmetic import Arithmetic
 from symgrad.check.closures import compile_expression
@@ -25,9 +24,12 @@ from symgrad.errors import CheckError
 STYLES = ("plain", "varied", "ones", "equal")
 """Attributes at their defaults; drawn attributes; some extents 1; few distinct extents, so that kernel = input."""
 
-TRIES, WANTED = 4000, 12
-WORK = 12_000
-"""How many nodes of the equations an evaluation may visit, so that a check takes seconds."""
+TRIES, WANTED = 4000, 32
+WORK = 40_000
+"""How many nodes of the equations one evaluation may visit, so that a check takes seconds."""
+
+Ends = tuple[Node, Node]
+"""First and last value of an index."""
 
 
 @dataclass(frozen=True)
@@ -48,15 +50,6 @@ class Sizes:
         return " ".join(values) or "no sizes"
 
 
-@dataclass(frozen=True)
-class _Extent:
-    """First and last value of an index; an axis runs from 0. ``own`` is whether sizes alone have to determine it."""
-
-    first: Node
-    last: Node
-    own: bool
-
-
 class Geometry:
     """What a declaration says about sizes: the symbols to draw, the extents to keep at least 1, the work to do."""
 
@@ -64,110 +57,127 @@ class Geometry:
         self.layer = layer
         self.scope = Scope(layer.name, frozenset(), {}, layer.ranges, Arithmetic())
         self.attributes = {s.name: s for s in layer.attributes}
-        shapes = [sympy.sympify(e) for t in layer.inputs for e in t.shape]
-        drawn = {s.name for e in shapes for s in e.free_symbols} - set(self.attributes)
-        self.dimensions = tuple(sorted(drawn))
-        axes = [(sympy.Integer(0), e - 1) for e in shapes]
-        lefts = [self._ends(i) for e in layer.equations if isinstance(e.lhs, Indexed) for i in e.lhs.indices]
-        bound = [
-            (limit[1], limit[2])
-            for e in layer.equations
-            for r in _reductions(e.rhs)
-            for limit in r.limits
-            if len(limit) == 3
-        ]
-        self.extents = [self._extent(*ends, own=True) for ends in axes + lefts] + [
-            self._extent(*ends, own=False) for ends in bound
-        ]
+        self.shapes = {t.name: [self._node(sympy.sympify(e)) for e in t.shape] for t in layer.inputs}
+        drawn = {s.name for t in layer.inputs for e in t.shape for s in sympy.sympify(e).free_symbols}
+        self.dimensions = tuple(sorted(drawn - set(self.attributes)))
+        self.lefts = [[self._ends(i) for i in getattr(e.lhs, "indices", ())] for e in layer.equations]
+        self.visits = [self._visits(e.rhs) for e in layer.equations]
+        self.bound = {ends for visits in self.visits for around in visits for ends in around}
 
-    def _ends(self, index: Any) -> tuple[Any, Any]:
-        ends = (getattr(index, "lower", None), getattr(index, "upper", None))
-        if None in ends:
-            return self.layer.ranges.get(label(index), (sympy.Integer(0), sympy.Integer(0)))
-        return ends
+    def _node(self, expr: Any) -> Node:
+        return compile_expression(expr, self.scope)
 
-    def _extent(self, first: Any, last: Any, own: bool) -> _Extent:
-        return _Extent(compile_expression(first, self.scope), compile_expression(last, self.scope), own)
+    def _ends(self, index: Any) -> Ends:
+        first, last = getattr(index, "lower", None), getattr(index, "upper", None)
+        if first is None or last is None:
+            first, last = self.layer.ranges[label(index)]
+        return self._node(first), self._node(last)
 
-    def shape(self, extents: Sequence[Any], sizes: Sizes) -> tuple[int, ...]:
-        """Return the shape that a declared shape has at given sizes.
+    def _visits(self, expr: Any, around: tuple[Ends, ...] = ()) -> dict[tuple[Ends, ...], int]:
+        """Return how many nodes stand inside each nest of reductions."""
+        found = Counter({around: 1})
+        if isinstance(expr, sympy.Sum | sympy.Product | Reduction):
+            inner = tuple((self._node(limit[1]), self._node(limit[2])) for limit in expr.limits)
+            return found + Counter(self._visits(expr.function, around + inner))
+        for argument in expr.args:
+            found.update(self._visits(argument, around))
+        return found
+
+    def shape(self, tensor: str, sizes: Sizes) -> tuple[int, ...]:
+        """Return the shape of an input.
 
         Raises:
             CheckError: an extent is no integer.
         """
         env = sizes.environment
-        nodes = [compile_expression(sympy.sympify(e), self.scope) for e in extents]
-        return tuple(
-            whole(node(env), f"the extent {e}", self.scope, env) for node, e in zip(nodes, extents, strict=True)
-        )
+        return tuple([whole(extent(env), f"an extent of {tensor}", self.scope, env) for extent in self.shapes[tensor]])
 
     def fits(self, sizes: Sizes, least: int = 1) -> bool:
         """Return whether every extent that sizes alone determine is an integer, and at least ``least``."""
         env = sizes.environment
-        for extent in self.extents:
+        try:
+            extents = [k for name in self.shapes for k in self.shape(name, sizes)]
+            extents += [self._extent(ends, env) for left in self.lefts for ends in left]
+        except CheckError:
+            return False
+        return min([least, *extents]) == least and self._bound_fit(env, least)
+
+    def _bound_fit(self, env: Environment, least: int) -> bool:
+        for ends in self.bound:
             try:
-                ends = [whole(end(env), "an end", self.scope, env) for end in (extent.first, extent.last)]
-            except CheckError:  # a limit may hang on data or on another index: the evaluator will judge it
-                if extent.own:
+                if self._extent(ends, env) < least:
                     return False
+            except CheckError:  # it hangs on data or on another index: the evaluator will judge
                 continue
-            if ends[1] - ends[0] + 1 < least:
-                return False
         return True
 
     def work(self, sizes: Sizes) -> int:
         """Return about how many nodes one naive evaluation visits."""
         env = sizes.environment
         total = 0
-        for equation in self.layer.equations:
-            indices = equation.lhs.indices if isinstance(equation.lhs, Indexed) else ()
-            ends = [self._ends(i) for i in indices]
-            total += math.prod([self._length(*e, env) for e in ends]) * self._nodes(equation.rhs, env)
+        for left, visits in zip(self.lefts, self.visits, strict=True):
+            elements = math.prod([self._guess(ends, env) for ends in left])
+            total += elements * sum(
+                count * math.prod([self._guess(ends, env) for ends in around]) for around, count in visits.items()
+            )
         return total
 
-    def _length(self, first: Any, last: Any, env: Environment) -> int:
+    def richness(self, sizes: Sizes) -> float:
+        """Return the share of indices that take more than one value."""
+        env = sizes.environment
+        taken = [self._guess(ends, env) for ends in [*self.bound, *(ends for left in self.lefts for ends in left)]]
+        return sum(k > 1 for k in taken) / max(len(taken), 1)
+
+    def _extent(self, ends: Ends, env: Environment) -> int:
+        first, last = (whole(end(env), "an end", self.scope, env) for end in ends)
+        return last - first + 1
+
+    def _guess(self, ends: Ends, env: Environment) -> int:
         try:
-            ends = [whole(compile_expression(e, self.scope)(env), "an end", self.scope, env) for e in (first, last)]
+            return max(self._extent(ends, env), 0)
         except CheckError:
             return 3
-        return max(ends[1] - ends[0] + 1, 0)
-
-    def _nodes(self, expr: Any, env: Environment) -> int:
-        if isinstance(expr, sympy.Sum | sympy.Product | Reduction):
-            lengths = [self._length(limit[1], limit[2], env) if len(limit) == 3 else 3 for limit in expr.limits]
-            return 1 + math.prod(lengths) * self._nodes(expr.function, env)
-        return 1 + sum(self._nodes(a, env) for a in expr.args)
-
-
-def _reductions(expr: Any) -> Iterator[Any]:
-    for node in sympy.preorder_traversal(expr):
-        if isinstance(node, sympy.Sum | sympy.Product | Reduction):
-            yield node
 
 
 def draw_sizes(geometry: Geometry, rng: np.random.Generator, style: str) -> Sizes:
-    """Return valid sizes in one of the ``STYLES``: of a dozen that fit, those with most distinct extents.
+    """Return valid sizes in one of the ``STYLES``: of a few dozen that fit, those that show most.
 
     Raises:
         CheckError: none of the candidates gives every index an extent of at least 1.
     """
     found: list[Sizes] = []
+    cheapest: tuple[float, Sizes | None] = (math.inf, None)
     for attempt in range(TRIES):
-        # Defaults may fit no small size, as a window of 1000 does.
-        sizes = _candidate(geometry, rng, "varied" if style == "plain" and attempt > TRIES // 4 else style)
-        if geometry.fits(sizes):
+        # Defaults may fit no small size, as a window of 1000 does; and with many indices only tiny extents are cheap.
+        age = 4 * attempt // TRIES
+        sizes = _candidate(geometry, rng, "varied" if style == "plain" and age else style, (7, 4, 3, 2)[age])
+        if not geometry.fits(sizes):
+            continue
+        work = geometry.work(sizes)
+        if work < cheapest[0]:
+            cheapest = work, sizes
+        if work <= WORK:
             found.append(sizes)
         if len(found) == WANTED:
             break
-    if not found:
+    if cheapest[1] is None:
         raise CheckError(
             f"{geometry.layer.name}: none of {TRIES} small sizes for {', '.join(geometry.dimensions) or 'no symbol'} "
             "gives every index an integer extent of at least 1"
         )
-    work = [geometry.work(sizes) for sizes in found]
-    limit = max(WORK, min(work))
-    affordable = [sizes for sizes, w in zip(found, work, strict=True) if w <= limit]
-    return affordable[0] if style in ("ones", "equal") else max(affordable, key=_variety)
+    found = found or [cheapest[1]]
+    return found[0] if style == "ones" else max(found, key=lambda sizes: _worth(geometry, sizes, style))
+
+
+def _worth(geometry: Geometry, sizes: Sizes, style: str) -> float:
+    """Return how much sizes show: indices with more than one value, extents that differ, attributes, little work."""
+    extents = sizes.dimensions.values()
+    worth = 3 * geometry.richness(sizes) - geometry.work(sizes) / WORK
+    if style != "equal":
+        worth += (len(set(extents)) + sum(e in (2, 3, 5, 7) for e in extents)) / max(len(extents), 1)
+    defaults = {a.name: a.default for a in geometry.layer.program.attributes}
+    moved = sum(v not in (0, defaults[name]) for name, v in sizes.attributes.items()) / max(len(defaults), 1)
+    return worth - moved if style == "plain" else worth + moved
 
 
 def without_elements(geometry: Geometry, rng: np.random.Generator, sizes: Sizes) -> Sizes | None:
@@ -179,13 +189,8 @@ def without_elements(geometry: Geometry, rng: np.random.Generator, sizes: Sizes)
     return None
 
 
-def _variety(sizes: Sizes) -> tuple[int, int]:
-    values = sizes.dimensions.values()
-    return len(set(values)), sum(v in (2, 3, 5, 7) for v in values)
-
-
-def _candidate(geometry: Geometry, rng: np.random.Generator, style: str) -> Sizes:
-    attributes = {}
+def _candidate(geometry: Geometry, rng: np.random.Generator, style: str, most: int) -> Sizes:
+    attributes: dict[str, int | float] = {}
     for attribute in geometry.layer.program.attributes:
         default, symbol = attribute.default, geometry.attributes[attribute.name]
         if style == "plain":
@@ -195,10 +200,10 @@ def _candidate(geometry: Geometry, rng: np.random.Generator, style: str) -> Size
             attributes[attribute.name] = int(rng.choice([default, low, low + 1, low + 2]))
         else:
             attributes[attribute.name] = _near(float(default), bool(symbol.is_nonnegative), rng)
-    pool = {"equal": rng.integers(1, 7, size=2), "ones": np.array([1, 1, 2, 3, 5])}.get(
-        style, np.array([1, 2, 2, 3, 3, 4, 5, 6, 7])
-    )
-    return Sizes({name: int(rng.choice(pool)) for name in geometry.dimensions}, attributes)
+    pools = {"equal": rng.integers(1, most, size=2, endpoint=True), "ones": np.array([1, 1, 2, 3, 5])}
+    pool = pools.get(style, np.array([1, 2, 2, 3, 3, 4, 5, 6, 7]))
+    extents = rng.choice(pool[pool <= most], size=len(geometry.dimensions)).tolist()
+    return Sizes(dict(zip(geometry.dimensions, extents, strict=True)), attributes)
 
 
 def _near(default: float, nonnegative: bool, rng: np.random.Generator) -> float:

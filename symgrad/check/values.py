@@ -156,7 +156,7 @@ class Sampler:
         raise refused or CheckError(f"{self.layer.name}: no integers keep every read in bounds")
 
     def _draw(self, sizes: Sizes, recipes: Mapping[str, str], top: int) -> dict[str, Array]:
-        shapes = {t.name: self.geometry.shape(t.shape, sizes) for t in self.layer.inputs}
+        shapes = {t.name: self.geometry.shape(t.name, sizes) for t in self.layer.inputs}
         arrays = {}
         for t in self.layer.inputs:
             if t.integer:
@@ -188,9 +188,7 @@ def kink_values(layer: Layer, attributes: Mapping[str, int | float]) -> npt.NDAr
 def has_kinks(layer: Layer) -> bool:
     """Return whether the branch that the equations take may hang on real values."""
     scalars = {t.name for t in layer.inputs if not t.shape}
-    return any(
-        node.has(Indexed) or scalars & {s.name for s in node.atoms(sympy.Symbol)} for node in _deciding(layer)
-    )
+    return any(node.has(Indexed) or scalars & {s.name for s in node.atoms(sympy.Symbol)} for node in _deciding(layer))
 
 
 def has_stops(layer: Layer) -> bool:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import dataclasses
 import json
 from collections.abc import Sequence
 from typing import Any
@@ -28,15 +27,16 @@ def check(references: Sequence[str], as_json: bool) -> bool:
         try:
             report = symgrad.check_layer(layer)
         except SymgradError as error:
-            text, ok, details = f"{layer.name}: {error}", False, {}
+            text, result = f"check of {layer.name}: {error}", {"layer": layer.name, "ok": False, "error": str(error)}
         else:
-            text, ok, details = str(report), report.ok, dataclasses.asdict(report)
-        results.append({"layer": layer.name, "ok": ok, "report": text, **details})
+            text, result = str(report), json.loads(report.to_json())
+        results.append(result)
         if not as_json:
-            click.echo(text)
-    passed = sum(result["ok"] for result in results)
+            click.echo(f"{text}\n")
+    passed: int = sum(result["ok"] for result in results)
     if as_json:
-        click.echo(json.dumps(results, indent=2, default=str))
+        click.echo(json.dumps(results, indent=2))
     elif len(results) > 1:
-        click.echo(f"{passed} of {len(results)} layers passed")
+        failed = ", ".join(result["layer"] for result in results if not result["ok"])
+        click.echo(f"{passed} of {len(results)} layers passed" + (f"; failed: {failed}" if failed else ""))
     return passed == len(results)

@@ -29,7 +29,7 @@ N, J, K = symbols("N J K", integer=True, positive=True)
 slope = symbols("slope", real=True)
 
 # Tensors, and the indices that run over their axes: n counts 0 .. N-1.
-x, w, b, z, y = (IndexedBase(letter) for letter in "x w b z y")
+x, w, b, z, y = (IndexedBase(letter) for letter in "xwbzy")
 n, j, k = Idx("n", N), Idx("j", J), Idx("k", K)
 
 $name = Layer(

@@ -36,7 +36,7 @@ def list_layers(as_json: bool) -> None:
 
 def show(reference: str, stage: str) -> None:
     """Print the layer as it leaves ``stage``."""
-    click.echo(show_stage(find_layer(reference, announce), stage))
+    click.echo(show_stage(find_layer(reference, announce), stage).rstrip("\n"))
 
 
 def derive(reference: str, format_name: str) -> None:
@@ -44,13 +44,14 @@ def derive(reference: str, format_name: str) -> None:
     derivation = compile_layer(find_layer(reference, announce)).derivation
     match format_name:
         case "latex":
-            click.echo(derivation.to_latex())
+            text = derivation.to_latex()
         case "markdown":
-            click.echo(derivation.to_markdown())
+            text = derivation.to_markdown()
         case "html":
-            click.echo(derivation.to_html())
+            text = derivation.to_html()
         case _:
-            click.echo(derivation.to_text())
+            text = derivation.to_text()
+    click.echo(text.rstrip("\n"))
 
 
 def equations_of(layer: Layer) -> list[str]:

@@ -213,4 +213,45 @@ def _atom_end(atom: Atom, low: bool) -> Poly | None:
     return None
 
 
-__all__ = ["ONE", "lower_end", "nonnegative", "positive", "upper_end"]
+
+
+
+def tighten(poly: Poly) -> Poly:
+    """Drop quotients and remainders that the ranges of their indices decide."""
+    from symgrad.declare.integers import quotient, rebuild, remainder
+
+    def replace(atom: Atom) -> Poly | None:
+        match atom:
+            case Quotient(top, bottom, exact):
+                top, bottom = tighten(top), tighten(bottom)
+                if nonnegative(top) and nonnegative(bottom - 1 - top):
+                    return ZERO
+                return quotient(top, bottom, exact)
+            case Remainder(top, bottom):
+                top, bottom = tighten(top), tighten(bottom)
+                if nonnegative(top) and nonnegative(bottom - 1 - top):
+                    return top
+                return remainder(top, bottom)
+        return None
+
+    return rebuild(poly, replace)
+
+
+def relaxed_upper(poly: Poly) -> Poly:
+    """An upper bound without floors where ``s * floor(a / s) <= a`` removes them."""
+    changed = True
+    while changed:
+        changed = False
+        for monomial, c in poly.terms:
+            for atom in monomial:
+                if isinstance(atom, Quotient) and c > 0 and positive(atom.denominator):
+                    others = list(monomial)
+                    others.remove(atom)
+                    scaled = divide(Poly(((tuple(others), c),)), atom.denominator)
+                    if scaled is not None:
+                        poly = poly - Poly(((monomial, c),)) + scaled * atom.numerator
+                        changed = True
+                        break
+            if changed:
+                break
+    return poly

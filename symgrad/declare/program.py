@@ -64,6 +64,8 @@ class Program:
         for t in self.inputs:
             if t.name == tensor:
                 return t.extents
+        if any(a.name == tensor for a in self.attributes):
+            return ()
         for e in self.equations:
             if e.target == tensor:
                 return tuple(i.extent for i in e.indices)

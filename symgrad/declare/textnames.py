@@ -103,7 +103,8 @@ def collect_names(source: Source, equations: tuple[TextEquation, ...], attribute
     names = list(dict.fromkeys(name for e in equations for name in names_in(e.value)))
     groups = _same_extent(reads, axes, indices)
     extents = {index: _extent_name(group, names, taken) for group in groups for index in group}
-    shapes = {r.tensor: _axis_extents(r.tensor, reads, extents, taken) for r in reads if r.tensor not in axes}
+    spoken_for = {*taken, *extents.values()}
+    shapes = {r.tensor: _axis_extents(r.tensor, reads, extents, spoken_for) for r in reads if r.tensor not in axes}
     sizes = {extent for shape in shapes.values() for extent in shape}
     for name in sorted(sizes & attributes.keys()):
         raise source.error(attributes[name], f"{name} is the extent of an axis: the arrays determine it")

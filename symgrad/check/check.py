@@ -1,0 +1,140 @@
+"""Check a layer: its module against the naive evaluator and against numerical and declared derivatives."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterator
+
+import numpy as np
+
+from symgrad.check import comparisons
+from symgrad.check.report import CheckReport, Entry
+from symgrad.check.shapes import STYLES
+from symgrad.check.subject import Module, Subject
+from symgrad.check.values import Case, Sampler, has_kinks
+from symgrad.declare.layer import Layer
+from symgrad.errors import CheckError, DeclarationError, SymgradError
+
+VISITS = 200_000
+"""Nodes of the equations that the numerical derivatives of one case may visit."""
+
+
+def check_layer(layer: Layer, compiled: Module | None = None, seed: int = 0, cases: int = 6) -> CheckReport:
+    """Compare a layer's module with what its declaration means, at random small sizes, attributes and values.
+
+    Forward is compared with the naive evaluator; every gradient with the naive evaluator over dual numbers and, at some
+    coordinates and along random directions, with central differences and the complex step, away from kinks; at kinks
+    with the declared rule. Also: the adjoint identity, gradients asked for alone, float32, repeatability, arguments
+    that are not written to, and an axis of extent 0.
+
+    Args:
+        layer: the declaration.
+        compiled: anything with ``forward`` and ``backward``; by default the compiled layer.
+        seed: of the random sizes and values; the same seed gives the same report.
+        cases: how many sizes to try.
+
+    Returns:
+        The report. Nothing is raised: what fails, in the module or before it runs, is an entry.
+    """
+    entries: list[Entry] = []
+    try:
+        subject, sampler = Subject(layer, compiled or _compiled(layer)), Sampler(layer, seed)
+    except Exception as error:  # a report has to survive any error on the way to it
+        entries.append(_failure("compile", "", error))
+        return CheckReport(layer.name, tuple(entries))
+    rng = np.random.default_rng([seed, 1])
+    for number in range(cases):
+        style = STYLES[number % len(STYLES)]
+        try:
+            case = sampler.case(style)
+        except Exception as error:
+            entries.append(_failure("sizes", style, error))
+            continue
+        _collect(entries, str(case.sizes), _at_random(subject, case, sampler, rng))
+        if number < len(STYLES):
+            _collect(entries, f"{case.sizes}, values at kinks", _at_kinks(subject, case, sampler, rng))
+            _collect(entries, f"{case.sizes}, a negative integer", _astray(subject, case, sampler))
+            _collect(entries, f"{case.sizes}, one extent 0", _emptied(subject, case, sampler, rng))
+    return CheckReport(layer.name, tuple(entries))
+
+
+def _compiled(layer: Layer) -> Module:
+    from symgrad.compiler import compile_layer
+
+    compiled: Module = compile_layer(layer)
+    return compiled
+
+
+def _collect(entries: list[Entry], sizes: str, found: Iterator[Entry]) -> None:
+    """Append what is found; an error on the way, of whatever kind, is found too."""
+    try:
+        for entry in found:
+            entries.append(entry)
+    except Exception as error:
+        entries.append(_failure("runs without an error", sizes, error))
+
+
+def _failure(check: str, sizes: str, error: Exception) -> Entry:
+    return Entry(check, "", sizes, False, math.inf, note=f"{type(error).__name__}: {error}")
+
+
+def _at_random(subject: Subject, case: Case, sampler: Sampler, rng: np.random.Generator) -> Iterator[Entry]:
+    subject.warned.clear()
+    yield from comparisons.forward(subject, case)
+    point = comparisons.at(subject, case, rng)
+    yield from comparisons.gradients(point, "gradient by dual numbers")
+    probes = VISITS // (3 * max(1, sampler.geometry.work(case.sizes)))
+    yield from comparisons.numerically(point, min(max(probes, 4), 64), rng)
+    yield from comparisons.adjoint(point, rng)
+    yield from comparisons.separately(point)
+    yield from comparisons.repeatably(point)
+    yield from comparisons.in_single_precision(point)
+    warned = sorted(set(subject.warned))
+    yield Entry("no warnings", "", str(case.sizes), not warned, math.inf if warned else 0.0, 1, note="; ".join(warned))
+
+
+def _at_kinks(subject: Subject, case: Case, sampler: Sampler, rng: np.random.Generator) -> Iterator[Entry]:
+    kinks = sampler.kink_case(case) if has_kinks(subject.layer) else None
+    if kinks is None:
+        return
+    yield from comparisons.forward(subject, kinks)
+    point = comparisons.at(subject, kinks, rng)
+    if point.certain:
+        yield from comparisons.gradients(point, "gradient at kinks by the declared rule")
+    else:
+        note = "rounding decides some ties"
+        yield Entry("gradient at kinks by the declared rule", "", str(case.sizes), True, skipped=1, note=note)
+
+
+def _astray(subject: Subject, case: Case, sampler: Sampler) -> Iterator[Entry]:
+    """A negative integer that the equations give a meaning: the same meaning, or a clear refusal."""
+    stray = sampler.stray_case(case)
+    if stray is None:
+        return
+    try:
+        subject.forward(stray.arrays, stray.attributes)
+    except (ValueError, IndexError, SymgradError):
+        return
+    yield from comparisons.forward(subject, stray)
+
+
+def _emptied(subject: Subject, case: Case, sampler: Sampler, rng: np.random.Generator) -> Iterator[Entry]:
+    """An axis without elements: empty results where the equations give them a meaning, an error where they do not."""
+    empty = sampler.empty_case(case)
+    if empty is None:
+        return
+    try:
+        sampler.evaluator(empty.arrays, empty.attributes)
+    except (CheckError, DeclarationError) as reason:
+        yield _refused(subject, empty, str(reason))
+        return
+    yield from comparisons.forward(subject, empty)
+    yield from comparisons.gradients(comparisons.at(subject, empty, rng), "gradient with an empty axis")
+
+
+def _refused(subject: Subject, case: Case, reason: str) -> Entry:
+    try:
+        subject.forward(case.arrays, case.attributes)
+    except (ValueError, IndexError, SymgradError) as error:
+        return Entry("refuses an empty axis", "", str(case.sizes), True, compared=1, note=str(error))
+    return Entry("refuses an empty axis", "", str(case.sizes), False, math.inf, note=f"no error, but {reason}")

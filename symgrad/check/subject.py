@@ -1,0 +1,73 @@
+"""The thing under test: anything with the ``forward`` and ``backward`` of an emitted module."""
+
+from __future__ import annotations
+
+import warnings
+from collections.abc import Mapping
+from typing import Any, Protocol
+
+import numpy as np
+import numpy.typing as npt
+
+from symgrad.declare.layer import Layer
+from symgrad.errors import CheckError
+
+Array = npt.NDArray[Any]
+
+
+class Module(Protocol):
+    """A compiled layer, or an emitted module that was imported."""
+
+    def forward(self, *arrays: Any, **attributes: Any) -> tuple[Any, Any]:
+        """Return the output (a NamedTuple of several) and the residuals."""
+
+    def backward(self, residuals: Any, *cotangents: Any, wrt: tuple[str, ...] | None = None) -> Any:
+        """Return a NamedTuple of gradients, named as the inputs."""
+
+
+class Subject:
+    """A module with its arrays by name. ``warned`` collects what it warns of."""
+
+    def __init__(self, layer: Layer, module: Module) -> None:
+        self.layer, self.module = layer, module
+        self.inputs = tuple(t.name for t in layer.inputs)
+        self.gradients = tuple(t.name for t in layer.inputs if not t.integer and not t.constant)
+        self.warned: list[str] = []
+
+    def forward(
+        self, arrays: Mapping[str, Array], attributes: Mapping[str, int | float]
+    ) -> tuple[dict[str, Array], Any]:
+        """Return the outputs by name, and the residuals.
+
+        Raises:
+            CheckError: the number of outputs is not the declared one.
+        """
+        with warnings.catch_warnings(record=True) as caught:
+            warnings.simplefilter("always")
+            outputs, residuals = self.module.forward(*(arrays[name] for name in self.inputs), **attributes)
+        self.warned += [str(w.message) for w in caught]
+        parts = outputs if isinstance(outputs, tuple) else (outputs,)
+        if len(parts) != len(self.layer.outputs):
+            raise CheckError(f"forward gives {len(parts)} outputs; declared are {', '.join(self.layer.outputs)}")
+        return {name: np.asarray(part) for name, part in zip(self.layer.outputs, parts, strict=True)}, residuals
+
+    def backward(
+        self, residuals: Any, cotangents: Mapping[str, Array], wrt: tuple[str, ...] | None = None
+    ) -> dict[str, Array]:
+        """Return the gradients by name: of every input that gets one, or of those in ``wrt``.
+
+        Raises:
+            CheckError: one of them is missing.
+        """
+        options = {} if wrt is None else {"wrt": wrt}
+        with warnings.catch_warnings(record=True) as caught:
+            warnings.simplefilter("always")
+            found = self.module.backward(residuals, *(cotangents[name] for name in self.layer.outputs), **options)
+        self.warned += [str(w.message) for w in caught]
+        gradients = {}
+        for name in wrt or self.gradients:
+            gradient = getattr(found, name, None)
+            if gradient is None:
+                raise CheckError(f"backward gives no gradient of {name}")
+            gradients[name] = np.asarray(gradient)
+        return gradients

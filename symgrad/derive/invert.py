@@ -1,0 +1,190 @@
+"""Inversion of index maps: solving ``e(v) = t`` jointly over the integers for summed indices.
+
+Starting from the scatter form, which is right by construction, equalities are solved for one summed index at a
+time. A pivot other than +-1 leaves ``(t - rest) mod s = 0`` behind, and the range of an eliminated index becomes a
+condition on what remains; neither is ever dropped. What cannot be solved keeps its equality.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from symgrad.declare.algebra import all_of, at_least, compare, conjuncts
+from symgrad.declare.bounds import nonnegative, positive, tighten
+from symgrad.declare.integers import (
+    Index,
+    Poly,
+    affine_in,
+    as_poly,
+    indices_of,
+    quotient,
+    remainder,
+    split_multiples,
+    substitute,
+)
+from symgrad.declare.scalars import (
+    TRUE,
+    Compare,
+    Condition,
+    Extension,
+    Mul,
+    Number,
+    Read,
+    Scalar,
+    map_polynomials,
+)
+from symgrad.derive.terms import rename
+
+
+@dataclass(frozen=True, slots=True)
+class Pivot:
+    """One elimination: ``index = value``, exact if the pivot was +-1."""
+
+    index: Index
+    value: Poly
+    unit: bool
+
+
+@dataclass(frozen=True, slots=True)
+class Solved:
+    """``sum_{bound, condition} body`` with the same pairs and multiplicities as before; ``pivots`` say how."""
+
+    bound: tuple[Index, ...]
+    condition: Condition
+    body: Scalar
+    pivots: tuple[Pivot, ...]
+
+    @property
+    def complete(self) -> bool:
+        """Whether no equality is left."""
+        return not any(isinstance(c, Compare) and c.relation == "==" for c in conjuncts(self.condition))
+
+
+def solve(
+    bound: tuple[Index, ...], condition: Condition, body: Scalar, prefer: tuple[Index, ...] = (), unit_only: bool = False
+) -> Solved:
+    """Eliminate summed indices through the equalities of the condition.
+
+    Args:
+        bound: the summed indices.
+        condition: a conjunction; its integer equalities are the system.
+        body: what is summed.
+        prefer: indices to eliminate first among equally good pivots (those of the cotangent, so that kernels remain).
+        unit_only: use pivots +-1 only.
+    """
+    pivots: list[Pivot] = []
+    while True:
+        equalities = [c for c in conjuncts(condition) if isinstance(c, Compare) and c.relation == "=="]
+        choice = _best_pivot(bound, equalities, prefer, unit_only)
+        if choice is None:
+            return Solved(bound, condition, absorb_nothing(body), tuple(pivots))
+        equality, index, coefficient, rest = choice
+        others = [c for c in conjuncts(condition) if c is not equality]
+        top = -rest if positive(coefficient) else rest
+        scale = coefficient if positive(coefficient) else -coefficient
+        value = tighten(quotient(top, scale))
+        unit = scale == as_poly(1)
+        where = [] if unit else [compare("==", remainder(top, scale))]
+        where += [at_least(value, 0), at_least(index.extent - 1, value)]
+        table = {index: value}
+        for other in others:
+            where.append(_substitute(other, index, scale, top, value))
+        condition = all_of(*where)
+        body = rename(body, table)  # type: ignore[assignment]
+        body = map_polynomials(body, tighten)  # type: ignore[assignment]
+        bound = tuple(i for i in bound if i != index)
+        pivots.append(Pivot(index, value, unit))
+
+
+def absorb_nothing(body: Scalar) -> Scalar:
+    """The body as it is."""
+    return body
+
+
+def _substitute(other: Condition, index: Index, scale: Poly, top: Poly, value: Poly) -> Condition:
+    """Substitute into another condition; an equality is multiplied by the pivot first, so that it stays affine."""
+    if isinstance(other, Compare) and other.relation == "==" and scale != as_poly(1):
+        split = affine_in(other.poly, index)
+        if split is not None and split[0].terms:
+            return compare("==", split[0] * top + split[1] * scale)
+    renamed = rename(other, {index: value})
+    return map_polynomials(renamed, tighten)  # type: ignore[return-value]
+
+
+def _best_pivot(
+    bound: tuple[Index, ...], equalities: list[Compare], prefer: tuple[Index, ...], unit_only: bool
+) -> tuple[Compare, Index, Poly, Poly] | None:
+    """Trivial pivots first, then preferred indices, then +-1, then those of least other indices."""
+    found = []
+    for equality in equalities:
+        if _is_remainder(equality.poly):
+            continue
+        for index in bound:
+            split = affine_in(equality.poly, index)
+            if split is None or not split[0].terms or indices_of(split[0]):
+                continue
+            coefficient, rest = split
+            unit = coefficient.constant in (1, -1)
+            if not unit and (unit_only or not (positive(coefficient) or positive(-coefficient))):
+                continue
+            value = -rest if coefficient.constant == 1 else rest
+            trivial = unit and nonnegative(value) and nonnegative(index.extent - 1 - value)
+            key = (not trivial, index not in prefer, not unit, len(indices_of(rest)), index.name)
+            found.append((key, equality, index, coefficient, rest))
+    if not found:
+        return None
+    _, equality, index, coefficient, rest = min(found, key=lambda f: f[0])
+    return equality, index, coefficient, rest
+
+
+def _is_remainder(poly: Poly) -> bool:
+    from symgrad.declare.integers import Remainder
+
+    return isinstance(poly.atom, Remainder)
+
+
+def absorb(solved: Solved, extents) -> Solved:  # type: ignore[no-untyped-def]
+    """Range conditions that are the bounds of a factor's own axis become a zero extension of that factor.
+
+    ``extents`` gives the extents of a tensor by name.
+    """
+    condition, body = solved.condition, solved.body
+    for pivot in solved.pivots:
+        value = _current(pivot, solved)
+        wanted = {at_least(value, 0), at_least(pivot.index.extent - 1, value)} - {TRUE}
+        present = set(conjuncts(condition))
+        if not wanted or not wanted <= present:
+            continue
+        changed = _extend(body, value, pivot.index.extent, extents)
+        if changed is not None:
+            body = changed
+            condition = all_of(*(c for c in conjuncts(condition) if c not in wanted))
+    return Solved(solved.bound, condition, body, solved.pivots)
+
+
+def _current(pivot: Pivot, solved: Solved) -> Poly:
+    """The pivot's value after later eliminations."""
+    value = pivot.value
+    later = solved.pivots[solved.pivots.index(pivot) + 1 :]
+    for other in later:
+        value = tighten(substitute(value, {other.index: other.value}))
+    return value
+
+
+def _extend(body: Scalar, value: Poly, extent: Poly, extents) -> Scalar | None:  # type: ignore[no-untyped-def]
+    factors = list(body.args) if isinstance(body, Mul) else [body]
+    for p, factor in enumerate(factors):
+        if isinstance(factor, Read) and (factor.extension is None or factor.extension == Extension("constant", 0.0)):
+            shape = extents(factor.tensor)
+            if any(i == value and e == extent for i, e in zip(factor.indices, shape, strict=True)):
+                factors[p] = Read(factor.tensor, factor.indices, Extension("constant", 0.0))
+                from symgrad.declare.algebra import multiply
+
+                coefficient = body.coefficient if isinstance(body, Mul) else 1
+                return multiply(Number(coefficient), *factors)
+    return None
+
+
+def split_whole(poly: Poly, scale: Poly) -> tuple[Poly, Poly]:
+    """``poly = q * scale + rest``; re-exported for the documents."""
+    return split_multiples(poly, scale)

@@ -1,0 +1,134 @@
+"""Helper functions that emitted modules carry when they need them, as text."""
+
+from __future__ import annotations
+
+HELPERS: dict[str, str] = {
+    "_floats": '''
+def _floats(name, array, rank):
+    """Return ``array`` as native floats after checking dtype and rank."""
+    array = np.asarray(array)
+    if array.dtype.newbyteorder("=") not in (np.float32, np.float64):
+        raise TypeError(f"{LAYER}: {name} must hold float32 or float64, not {array.dtype}; convert it first")
+    if array.ndim != rank:
+        raise ValueError(f"{LAYER}: {name} has shape {array.shape}, which is {array.ndim} axes; it must have {rank}")
+    return array.astype(array.dtype.newbyteorder("="), copy=False)
+''',
+    "_integers": '''
+def _integers(name, array, rank):
+    """Return ``array`` as integers after checking dtype and rank."""
+    array = np.asarray(array)
+    if array.dtype.kind not in "iu":
+        raise TypeError(f"{LAYER}: {name} must hold integers, not {array.dtype}")
+    if array.ndim != rank:
+        raise ValueError(f"{LAYER}: {name} has shape {array.shape}, which is {array.ndim} axes; it must have {rank}")
+    return array.astype(np.intp, copy=False)
+''',
+    "_same_dtype": '''
+def _same_dtype(**arrays):
+    """Check that all arrays have one dtype and return it."""
+    dtypes = {name: array.dtype for name, array in arrays.items()}
+    if len(set(dtypes.values())) > 1:
+        found = ", ".join(f"{name} {dtype}" for name, dtype in dtypes.items())
+        raise TypeError(f"{LAYER}: inputs must have one dtype, got {found}")
+    return next(iter(dtypes.values()))
+''',
+    "_expect": '''
+def _expect(name, array, axes, shape):
+    """Check the extents of an array; ``axes`` names them."""
+    if array.shape != shape:
+        raise ValueError(f"{LAYER}: {name} has shape {array.shape}, but {axes} = {shape}")
+''',
+    "_whole": '''
+def _whole(name, value, minimum):
+    """Return an integer attribute after checking it."""
+    if isinstance(value, bool) or int(value) != value:
+        raise TypeError(f"{LAYER}: {name} must be an integer, got {value!r}")
+    if minimum is not None and value < minimum:
+        raise ValueError(f"{LAYER}: {name} must be at least {minimum}, got {value}")
+    return int(value)
+''',
+    "_require": '''
+def _require(condition, message):
+    """Raise if a condition of the declaration does not hold."""
+    if not condition:
+        raise ValueError(f"{LAYER}: {message}")
+''',
+    "_within": '''
+def _within(name, array, extent, where):
+    """Check that integers used as an index stay inside the axis they index."""
+    if array.size and (array.min() < 0 or array.max() >= extent):
+        bad = array.min() if array.min() < 0 else array.max()
+        raise IndexError(f"{LAYER}: {name} holds {bad}, but {where} has extent {extent}")
+''',
+    "_cotangent": '''
+def _cotangent(name, array, shape, dtype):
+    """Return a cotangent after checking it against its output."""
+    array = np.asarray(array)
+    if array.shape != shape:
+        raise ValueError(f"{LAYER}: {name} has shape {array.shape}, but its output has {shape}")
+    if array.dtype.kind != "f":
+        raise TypeError(f"{LAYER}: {name} must hold floats, not {array.dtype}")
+    return array.astype(dtype, copy=False)
+''',
+    "_check_wrt": '''
+def _check_wrt(wrt):
+    """Check the names of the gradients asked for."""
+    unknown = [name for name in wrt if name not in Gradients._fields]
+    if isinstance(wrt, str) or unknown:
+        raise ValueError(f"{LAYER}: wrt must be a tuple of {Gradients._fields}, got {wrt!r}")
+''',
+    "_sigmoid": '''
+def _sigmoid(x):
+    """1 / (1 + exp(-x)); where exp overflows the quotient is 0, as it should be."""
+    with np.errstate(over="ignore"):
+        return 1 / (1 + np.exp(-x))
+''',
+    "_softplus": '''
+def _softplus(x):
+    """log(1 + exp(x)) without overflow."""
+    return np.maximum(x, 0) + np.log1p(np.exp(-np.abs(x)))
+''',
+    "_erf": '''
+def _erf(x):
+    """The error function, element by element."""
+    return np.vectorize(math.erf, otypes=[x.dtype])(x)
+''',
+    "_erfc": '''
+def _erfc(x):
+    """1 - erf(x), element by element."""
+    return np.vectorize(math.erfc, otypes=[x.dtype])(x)
+''',
+    "_product_of_others": '''
+def _product_of_others(x):
+    """For each element of the last axis the product of all the others: those before it times those after it."""
+    before = np.ones_like(x)
+    np.cumprod(x[..., :-1], axis=-1, out=before[..., 1:])
+    after = np.ones_like(x)
+    np.cumprod(x[..., :0:-1], axis=-1, out=after[..., -2::-1])
+    return before * after
+''',
+    "_add_at": '''
+def _add_at(target, *positions_and_values):
+    """Add rows to ``target`` at positions along its first axes, repeated positions adding up."""
+    *positions, values = positions_and_values
+    lead = len(positions)
+    shape = np.broadcast_shapes(*(p.shape for p in positions))
+    flat = np.ravel_multi_index(np.broadcast_arrays(*positions), target.shape[:lead]).ravel()
+    if not flat.size or not target.size:
+        return
+    if target.ndim == lead:
+        sums = np.bincount(flat, np.broadcast_to(values, shape).ravel(), minlength=target.size)
+        target += sums.reshape(target.shape).astype(target.dtype)
+        return
+    rows = np.broadcast_to(values, shape + target.shape[lead:]).reshape(flat.size, *target.shape[lead:])
+    order = np.argsort(flat, kind="stable")
+    found, starts = np.unique(flat[order], return_index=True)
+    target[np.unravel_index(found, target.shape[:lead])] += np.add.reduceat(rows[order], starts)
+''',
+}
+
+
+def helper_text(names: set[str], layer: str) -> str:
+    """The helpers asked for, in the table's order, with the layer's name in their messages."""
+    found = [text.replace("{LAYER}", layer).strip("\n") for name, text in HELPERS.items() if name in names]
+    return "\n\n\n".join(found)

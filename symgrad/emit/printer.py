@@ -1,0 +1,351 @@
+"""Array programs as NumPy text: one table row per operation, parentheses only where Python needs them."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from fractions import Fraction
+
+from symgrad.declare.integers import (
+    Atom,
+    Entry,
+    Extreme,
+    Index,
+    Poly,
+    Quotient,
+    RealFloor,
+    Remainder,
+    Size,
+    atom_key,
+    substitute,
+)
+from symgrad.errors import EmissionError
+from symgrad.lower.arrays import (
+    Arange,
+    Array,
+    Assign,
+    At,
+    By,
+    Cast,
+    Collapse,
+    Const,
+    Einsum,
+    For,
+    Fresh,
+    Helper,
+    Item,
+    Map,
+    MatMul,
+    Name,
+    NewAxis,
+    Pad,
+    Reshape,
+    Run,
+    Slice,
+    Statement,
+    Subscript,
+    Transpose,
+    Update,
+    Whole,
+    Windows,
+)
+
+# Precedence of Python's operators, loosest first.
+COMPARE, OR, AND, SUM, PRODUCT, UNARY, POWER, CALL = 1, 2, 3, 4, 5, 6, 7, 8
+
+_INFIX: dict[str, tuple[str, int]] = {
+    "add": ("+", SUM),
+    "sub": ("-", SUM),
+    "mul": ("*", PRODUCT),
+    "div": ("/", PRODUCT),
+    "mod": ("%", PRODUCT),
+    "and": ("&", AND),
+    "or": ("|", OR),
+    "lt": ("<", COMPARE),
+    "le": ("<=", COMPARE),
+    "gt": (">", COMPARE),
+    "ge": (">=", COMPARE),
+    "eq": ("==", COMPARE),
+    "ne": ("!=", COMPARE),
+}
+_CALLS = {"pow": "np.power", "sigmoid": "_sigmoid", "softplus": "_softplus", "erf": "_erf", "erfc": "_erfc"}
+_REDUCTIONS = {"sum": "sum", "max": "max", "min": "min", "product": "prod", "argmax": "argmax", "argmin": "argmin"}
+WIDTH = 112
+
+
+class Printer:
+    """Prints one function; ``locals_`` replaces quotients by the names of the extents they define."""
+
+    def __init__(self, locals_: Mapping[Atom, Poly], dtype: str) -> None:
+        self.locals, self.dtype = dict(locals_), dtype
+        self.helpers: set[str] = set()
+        self.sizes: set[str] = set()
+        self.uses_dtype = False
+
+    # --- integers ----------------------------------------------------------------------------------------------
+
+    def poly(self, poly: Poly, level: int = 0, arrays: Mapping[Atom, Array] | None = None) -> str:
+        """An integer expression."""
+        poly = substitute(poly, self.locals) if self.locals else poly
+        positive = [t for t in poly.terms if t[1] > 0]
+        negative = [t for t in poly.terms if t[1] < 0]
+        pieces, mine = [], CALL
+        for monomial, c in positive + negative:
+            piece, rank = self._monomial(monomial, abs(c), arrays or {})
+            sign = ("-" if c < 0 else "") if not pieces else (" - " if c < 0 else " + ")
+            pieces.append(sign + piece)
+            mine = min(mine, SUM if len(poly.terms) > 1 else UNARY if c < 0 else rank)
+        line = "".join(pieces) or "0"
+        return f"({line})" if mine < level else line
+
+    def _monomial(self, monomial: tuple[Atom, ...], c: int, arrays: Mapping[Atom, Array]) -> tuple[str, int]:
+        ordered = sorted(monomial, key=lambda a: (not isinstance(a, Size), atom_key(a)))
+        factors = [self._atom(a, arrays) for a in ordered]
+        if c != 1 or not factors:
+            factors.insert(0, (str(c), CALL))
+        if len(factors) == 1:
+            return factors[0]
+        return " * ".join(t if r > PRODUCT else f"({t})" for t, r in factors), PRODUCT
+
+    def _atom(self, atom: Atom, arrays: Mapping[Atom, Array]) -> tuple[str, int]:
+        if atom in arrays:
+            return self.expr(arrays[atom], CALL), CALL
+        match atom:
+            case Size(name):
+                self.sizes.add(name)
+                return name, CALL
+            case Index(name):
+                return name, CALL
+            case Quotient(a, b):
+                return f"{self.poly(a, PRODUCT, arrays)} // {self.poly(b, UNARY, arrays)}", PRODUCT
+            case Remainder(a, b):
+                return f"{self.poly(a, PRODUCT, arrays)} % {self.poly(b, UNARY, arrays)}", PRODUCT
+            case Extreme(kind, args):
+                name = f"np.{kind}imum" if any(self._has_array(a, arrays) for a in args) else kind
+                line = self.poly(args[0], 0, arrays)
+                if name == kind:
+                    return f"{kind}({', '.join(self.poly(a, 0, arrays) for a in args)})", CALL
+                for a in args[1:]:
+                    line = f"{name}({line}, {self.poly(a, 0, arrays)})"
+                return line, CALL
+            case Entry() | RealFloor():
+                raise EmissionError(f"{atom} has no array")
+        raise TypeError(atom)
+
+    def _has_array(self, poly: Poly, arrays: Mapping[Atom, Array]) -> bool:
+        from symgrad.declare.integers import atoms
+
+        return any(a in arrays for a in atoms(poly))
+
+    # --- arrays ------------------------------------------------------------------------------------------------
+
+    def expr(self, array: Array, level: int = 0) -> str:
+        """An array expression; in parentheses if it binds less tightly than ``level``."""
+        line, mine = self._render(array)
+        return f"({line})" if mine < level else line
+
+    def _render(self, array: Array) -> tuple[str, int]:
+        match array:
+            case Name(text):
+                return text, CALL
+            case Const(value):
+                return _number(value)
+            case Whole(poly, arrays):
+                line = self.poly(poly, 0, dict(arrays))
+                rank = CALL if line.replace("_", "a").isalnum() or line.endswith((")", "]")) and poly.atom else SUM
+                if len(poly.terms) == 1 and rank == SUM:
+                    rank = PRODUCT
+                return line, rank
+            case Subscript(source, items):
+                return f"{self.expr(source, CALL)}[{self._items(items)}]", CALL
+            case Transpose(source, order):
+                if order == (1, 0):
+                    return f"{self.expr(source, CALL)}.T", CALL
+                if order[:-2] == tuple(range(len(order) - 2)) and order[-2:] == (len(order) - 1, len(order) - 2):
+                    return f"{self.expr(source, CALL)}.swapaxes(-1, -2)", CALL
+                return f"{self.expr(source, CALL)}.transpose({', '.join(map(str, order))})", CALL
+            case Reshape(source, shape):
+                return f"{self.expr(source, CALL)}.reshape({self._shape(shape, bare=True)})", CALL
+            case Windows(source, sizes, axes):
+                self.helpers.add("sliding_window_view")
+                if len(sizes) == 1:
+                    return f"sliding_window_view({self.expr(source)}, {self.poly(sizes[0])}, axis={axes[0]})", CALL
+                return (
+                    f"sliding_window_view({self.expr(source)}, {self._shape(sizes)}, "
+                    f"axis=({', '.join(map(str, axes))}))",
+                    CALL,
+                )
+            case Pad(source, widths, value):
+                pairs = ", ".join(f"({self.poly(a)}, {self.poly(b)})" for a, b in widths)
+                fill = f", constant_values={_float(value)}" if value else ""
+                return f"np.pad({self.expr(source)}, ({pairs}{',' if len(widths) == 1 else ''}){fill})", CALL
+            case Map(function, args):
+                return self._map(function, args)
+            case Collapse(kind, source, axes, keep):
+                return self._collapse(kind, source, axes, keep)
+            case MatMul(left, right):
+                return f"{self.expr(left, PRODUCT)} @ {self.expr(right, UNARY)}", PRODUCT
+            case Einsum(spec, args):
+                return f'np.einsum("{spec}", {", ".join(map(self.expr, args))})', CALL
+            case Fresh():
+                return self._fresh(array), CALL
+            case Arange(extent, "int"):
+                return f"np.arange({self.poly(extent)})", CALL
+            case Arange(extent, _):
+                self.uses_dtype = True
+                return f"np.arange({self.poly(extent)}, dtype={self.dtype})", CALL
+            case Cast(source, kind):
+                return self._cast(source, kind)
+            case Helper():
+                return self._helper(array), CALL
+        raise TypeError(array)
+
+    def _cast(self, source: Array, kind: str) -> tuple[str, int]:
+        if kind == "int":
+            return f"{self.expr(source, CALL)}.astype(np.intp)", CALL
+        self.uses_dtype = True
+        match source:
+            case Whole(poly, ((_, Arange(extent, "int")),)) if isinstance(poly.atom, Index):
+                return f"np.arange({self.poly(extent)}, dtype={self.dtype})", CALL
+        return f"{self.expr(source, CALL)}.astype({self.dtype})", CALL
+
+    def _fresh(self, array: Fresh) -> str:
+        kinds = {"int": "np.intp", "bool": "bool"}
+        dtype = kinds.get(array.dtype, self.dtype)
+        self.uses_dtype = self.uses_dtype or array.dtype == "float"
+        if array.kind == "full":
+            return f"np.full({self._shape(array.shape)}, {_float(array.value)}, dtype={dtype})"
+        return f"np.{array.kind}({self._shape(array.shape)}, dtype={dtype})"
+
+    def _collapse(self, kind: str, source: Array, axes: tuple[int, ...], keep: bool) -> tuple[str, int]:
+        where = str(axes[0]) if len(axes) == 1 else f"({', '.join(map(str, axes))})"
+        if kind == "cumsum":
+            return f"{self.expr(source, CALL)}.cumsum(axis={where})", CALL
+        extra = ", keepdims=True" if keep else ""
+        return f"{self.expr(source, CALL)}.{_REDUCTIONS[kind]}(axis={where}{extra})", CALL
+
+    def _map(self, function: str, args: tuple[Array, ...]) -> tuple[str, int]:
+        if function in _INFIX:
+            operator, rank = _INFIX[function]
+            right = rank + 1
+            left = rank if rank != COMPARE else rank + 1
+            # & and | bind tighter than comparisons in Python.
+            if function in ("and", "or"):
+                pieces = [self.expr(a, SUM) if not _is_logic(a, function) else self.expr(a, rank) for a in args]
+                return f" {operator} ".join(pieces), rank
+            if rank == COMPARE:
+                pieces = [self.expr(a, SUM) for a in args]
+                return f" {operator} ".join(pieces), rank
+            return f"{self.expr(args[0], left)} {operator} {self.expr(args[1], right)}", rank
+        match function:
+            case "neg":
+                return f"-{self.expr(args[0], UNARY)}", UNARY
+            case "square":
+                if isinstance(args[0], Name):
+                    return f"{args[0].text} * {args[0].text}", PRODUCT
+                return f"np.square({self.expr(args[0])})", CALL
+            case "pow" if isinstance(args[1], Const):
+                return f"{self.expr(args[0], CALL)} ** {self.expr(args[1], CALL)}", POWER
+        name = _CALLS.get(function, f"np.{function}")
+        if name.startswith("_"):
+            self.helpers.add(name)
+        return f"{name}({', '.join(map(self.expr, args))})", CALL
+
+    def _helper(self, array: Helper) -> str:
+        match array.function:
+            case "copy":
+                return f"{self.expr(array.args[0], CALL)}.copy()"
+            case "tuple":
+                inner = ", ".join(self.expr(a) for a in array.args)
+                return f"({inner}{',' if len(array.args) == 1 else ''})"
+            case "scalar":
+                self.uses_dtype = True
+                return f"np.asarray({self.expr(array.args[0])}, dtype={self.dtype})"
+            case function if function.endswith("="):
+                return f"{function}{self.expr(array.args[0])}"
+        if array.function.startswith("_"):
+            self.helpers.add(array.function)
+        return f"{array.function}({', '.join(map(self.expr, array.args))})"
+
+    def _shape(self, shape: tuple[Poly, ...], bare: bool = False) -> str:
+        inner = ", ".join(self.poly(p) for p in shape)
+        if bare:
+            return inner or "()"
+        return f"({inner}{',' if len(shape) == 1 else ''})"
+
+    def _items(self, items: tuple[Item, ...]) -> str:
+        return ", ".join(self._item(i) for i in items) or "()"
+
+    def _item(self, item: Item) -> str:
+        match item:
+            case NewAxis():
+                return "None"
+            case At(position):
+                return self.poly(position)
+            case By(array):
+                return self.expr(array)
+            case Slice(start, stop, step):
+                first = "" if start is None else self.poly(start)
+                last = "" if stop is None else self.poly(stop)
+                plain = all(t.replace("_", "").replace("-", "").isalnum() or not t for t in (first, last))
+                colon = ":" if plain else " : "
+                line = f"{first}{colon}{last}" if not plain else f"{first}:{last}"
+                line = line.strip() if not plain else line
+                if step is not None:
+                    line += ("" if plain else " ") + ":" + ("" if plain else " ") + self.poly(step)
+                    line = line.replace(" : : ", " :: ")
+                return line
+        raise TypeError(item)
+
+    # --- statements --------------------------------------------------------------------------------------------
+
+    def lines(self, statements: tuple[Statement, ...], indent: int = 0) -> list[str]:
+        """Statements as lines, comments above."""
+        found: list[str] = []
+        for s in statements:
+            if s.comment:
+                found += [" " * indent + c for c in wrap_comment(s.comment, WIDTH - indent)]
+            found += [" " * indent + line for line in self._statement(s, indent)]
+        return found
+
+    def _statement(self, s: Statement, indent: int) -> list[str]:
+        match s:
+            case Assign(name, array):
+                return [f"{name} = {self.expr(array)}"]
+            case Update(target, op, array):
+                return [f"{self.expr(target)} {op if op == '=' else op + '='} {self.expr(array)}"]
+            case Run(array):
+                return [self.expr(array)]
+            case For(index, body):
+                inner = self.lines(body)
+                return [f"for {index.name} in range({self.poly(index.extent)}):", *("    " + line for line in inner)]
+        raise TypeError(s)
+
+
+def wrap_comment(text: str, width: int) -> list[str]:
+    """A comment over as many lines as it needs."""
+    import textwrap
+
+    lines = textwrap.wrap(text, width - 2, subsequent_indent="    ", break_long_words=False, break_on_hyphens=False)
+    return [f"# {line}" for line in lines]
+
+
+def _is_logic(array: Array, function: str) -> bool:
+    return isinstance(array, Map) and array.function == function
+
+
+def _number(value: Fraction | float) -> tuple[str, int]:
+    if isinstance(value, Fraction):
+        if value.denominator == 1:
+            return str(value.numerator), CALL if value >= 0 else UNARY
+        if value.denominator & (value.denominator - 1) == 0:
+            return repr(float(value)), CALL if value >= 0 else UNARY
+        return f"{value.numerator} / {value.denominator}", PRODUCT
+    return _float(value), CALL if value >= 0 else UNARY
+
+
+def _float(value: float) -> str:
+    if value == float("inf"):
+        return "np.inf"
+    if value == float("-inf"):
+        return "-np.inf"
+    return repr(int(value)) if value == int(value) and abs(value) < 1e6 else repr(value)

@@ -1,0 +1,305 @@
+"""The array program: a small closed set of array operations, independent of the target's syntax.
+
+A ``Value`` is an array expression with the index that each of its axes stands for. Integer expressions inside
+(slice bounds, shapes) hold sizes and loop variables only.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, fields, replace
+from fractions import Fraction
+from typing import Any, Union
+
+from symgrad.declare.integers import Index, Poly
+
+
+# --- items of a subscript --------------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True, slots=True)
+class Slice:
+    """``start:stop:step``; None leaves an end out."""
+
+    start: Poly | None = None
+    stop: Poly | None = None
+    step: Poly | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class At:
+    """One position of an axis."""
+
+    position: Poly
+
+
+@dataclass(frozen=True, slots=True)
+class NewAxis:
+    """An axis of extent 1."""
+
+
+@dataclass(frozen=True, slots=True)
+class By:
+    """Positions from an integer array."""
+
+    array: Array
+
+
+FULL, FLIP = Slice(), Slice(step=Poly((((), -1),)))
+Item = Union[Slice, At, NewAxis, By]
+
+
+# --- array expressions -----------------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True, slots=True)
+class Name:
+    """A variable of the emitted function."""
+
+    text: str
+
+
+@dataclass(frozen=True, slots=True)
+class Const:
+    """A number."""
+
+    value: Fraction | float
+
+
+@dataclass(frozen=True, slots=True)
+class Whole:
+    """An integer expression; ``arrays`` gives what stands for indices and integer tensors in it."""
+
+    poly: Poly
+    arrays: tuple[tuple[Any, Array], ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Subscript:
+    """Basic or advanced indexing."""
+
+    source: Array
+    items: tuple[Item, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Transpose:
+    """Axes in another order."""
+
+    source: Array
+    order: tuple[int, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Reshape:
+    """The same elements in another shape."""
+
+    source: Array
+    shape: tuple[Poly, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Windows:
+    """Windows of ``sizes`` along ``axes``; the position in the window becomes new last axes."""
+
+    source: Array
+    sizes: tuple[Poly, ...]
+    axes: tuple[int, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Pad:
+    """A border of ``widths`` (before, after) per axis, filled with ``value``."""
+
+    source: Array
+    widths: tuple[tuple[Poly, Poly], ...]
+    value: float
+
+
+@dataclass(frozen=True, slots=True)
+class Map:
+    """An elementwise operation of the table in the printer."""
+
+    function: str
+    args: tuple[Array, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Collapse:
+    """A reduction over axes: sum, max, min, product, argmax, argmin, cumsum."""
+
+    kind: str
+    source: Array
+    axes: tuple[int, ...]
+    keep: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class MatMul:
+    """Matrix product over the last two axes, broadcast over the others."""
+
+    left: Array
+    right: Array
+
+
+@dataclass(frozen=True, slots=True)
+class Einsum:
+    """A contraction that no matrix product fits; ``spec`` as NumPy writes it."""
+
+    spec: str
+    args: tuple[Array, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Fresh:
+    """A new array: ``kind`` zeros, ones, empty or full of ``value``; ``dtype`` is float, int or bool."""
+
+    kind: str
+    shape: tuple[Poly, ...]
+    value: float = 0.0
+    dtype: str = "float"
+
+
+@dataclass(frozen=True, slots=True)
+class Arange:
+    """0 .. extent - 1."""
+
+    extent: Poly
+    dtype: str = "int"
+
+
+@dataclass(frozen=True, slots=True)
+class Cast:
+    """Another dtype: float (the layer's), int."""
+
+    source: Array
+    dtype: str
+
+
+@dataclass(frozen=True, slots=True)
+class Helper:
+    """A call of a helper function that is printed into the module."""
+
+    function: str
+    args: tuple[Array, ...]
+
+
+Array = Union[
+    Name,
+    Const,
+    Whole,
+    Subscript,
+    Transpose,
+    Reshape,
+    Windows,
+    Pad,
+    Map,
+    Collapse,
+    MatMul,
+    Einsum,
+    Fresh,
+    Arange,
+    Cast,
+    Helper,
+]
+
+
+@dataclass(frozen=True, slots=True)
+class Value:
+    """An array expression, the index of each axis, and whether it holds floats, ints or bools."""
+
+    array: Array
+    axes: tuple[Index, ...]
+    kind: str = "float"
+
+
+# --- statements ------------------------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True, slots=True)
+class Assign:
+    """``name = array``, with the formula as a comment above."""
+
+    name: str
+    array: Array
+    comment: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Update:
+    """``target op= array``: ``op`` is ``+``, ``*`` or ``=`` for plain assignment into a part."""
+
+    target: Array
+    op: str
+    array: Array
+    comment: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class For:
+    """A loop of ``index`` over its extent."""
+
+    index: Index
+    body: tuple[Statement, ...]
+    comment: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Run:
+    """An expression evaluated for its effect."""
+
+    array: Array
+    comment: str = ""
+
+
+Statement = Union[Assign, Update, For, Run]
+
+
+@dataclass(frozen=True, slots=True)
+class Function:
+    """One emitted function: statements in order and the names of what it gives back."""
+
+    statements: tuple[Statement, ...]
+    results: tuple[str, ...]
+
+
+def parts(array: Array) -> Iterator[Array]:
+    """The arrays directly inside an array expression."""
+    for f in fields(array):
+        value = getattr(array, f.name)
+        for item in value if isinstance(value, tuple) else (value,):
+            if isinstance(item, By):
+                yield item.array
+            elif isinstance(item, Array.__args__):  # type: ignore[attr-defined]
+                yield item
+            elif isinstance(item, tuple) and len(item) == 2 and isinstance(item[1], Array.__args__):  # type: ignore[attr-defined]
+                yield item[1]
+
+
+def names_in(array: Array) -> set[str]:
+    """Variables that an expression uses."""
+    found = {array.text} if isinstance(array, Name) else set()
+    for part in parts(array):
+        found |= names_in(part)
+    return found
+
+
+def map_parts(array: Array, change: Callable[[Array], Array]) -> Array:
+    """Rebuild an array expression with each direct part changed."""
+
+    def item(value: Any) -> Any:
+        if isinstance(value, By):
+            return By(change(value.array))
+        if isinstance(value, Array.__args__):  # type: ignore[attr-defined]
+            return change(value)
+        if isinstance(value, tuple) and len(value) == 2 and isinstance(value[1], Array.__args__):  # type: ignore[attr-defined]
+            return (value[0], change(value[1]))
+        return value
+
+    changes = {}
+    for f in fields(array):
+        value = getattr(array, f.name)
+        new = tuple(item(v) for v in value) if isinstance(value, tuple) else item(value)
+        if new != value:
+            changes[f.name] = new
+    return replace(array, **changes) if changes else array

@@ -1,0 +1,131 @@
+"""What lowering one function needs at hand: the program, the statements so far, names, typical sizes."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
+
+from symgrad.declare.evaluate import value_of
+from symgrad.declare.integers import Atom, Index, Poly, Quotient, Size, atoms
+from symgrad.declare.program import Program
+from symgrad.lower.arrays import Array, Assign, For, Name, Statement
+from symgrad.naming import fresh
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+LARGE, SMALL = 64, 3
+LOOP_LIMIT = 16
+
+
+@dataclass
+class Builder:
+    """State of lowering one function; the only mutable thing in this stage."""
+
+    program: Program
+    taken: set[str]
+    block: list[Statement] = field(default_factory=list)
+    outer: list[Statement] | None = None
+    loops: frozenset[Index] = frozenset()
+    known: dict[Array, str] = field(default_factory=dict)
+    reasons: list[str] = field(default_factory=list)
+    sizes: dict[str, int] = field(default_factory=dict)
+
+    def __post_init__(self) -> None:
+        """Guess the sizes that nobody gave."""
+        self.sizes = typical_sizes(self.program) | self.sizes
+
+    def name(self, base: str) -> str:
+        """A variable name that is free in the function."""
+        made = fresh(base, self.taken)
+        self.taken.add(made)
+        return made
+
+    def emit(self, statement: Statement) -> None:
+        """Append a statement where we are."""
+        self.block.append(statement)
+
+    def keep(self, array: Array, base: str, comment: str = "") -> Name:
+        """Give an array expression a name; the same expression gets the same one. Goes outside the current loop."""
+        if array in self.known:
+            return Name(self.known[array])
+        name = self.name(base)
+        (self.block if self.outer is None else self.outer).append(Assign(name, array, comment))
+        self.known[array] = name
+        return Name(name)
+
+    @contextmanager
+    def looping(self, indices: Iterable[Index], comment: str = "") -> Iterator[None]:
+        """Statements emitted inside run in Python loops over these indices."""
+        order = tuple(indices)
+        saved_block, saved_outer, saved_loops = self.block, self.outer, self.loops
+        inner: list[Statement] = []
+        self.outer = saved_block if saved_outer is None else saved_outer
+        self.block, self.loops = inner, saved_loops | frozenset(order)
+        yield
+        body: tuple[Statement, ...] = tuple(inner)
+        for index in reversed(order):
+            body = (For(index, body),)
+        self.block, self.outer, self.loops = saved_block, saved_outer, saved_loops
+        if body and isinstance(body[0], For):
+            self.block.append(For(body[0].index, body[0].body, comment))
+        else:
+            self.block.extend(body)
+
+    def because(self, text: str) -> None:
+        """Note why a form was chosen."""
+        if text not in self.reasons:
+            self.reasons.append(text)
+
+    # --- sizes ---------------------------------------------------------------------------------------------------
+
+    def typical(self, poly: Poly) -> int:
+        """A typical value of an extent."""
+        try:
+            return max(1, value_of(poly, self.sizes))
+        except (KeyError, ZeroDivisionError):
+            return LARGE
+
+    def volume(self, axes: Iterable[Index]) -> int:
+        """Typical number of elements over these axes."""
+        total = 1
+        for index in axes:
+            total *= self.typical(index.extent)
+        return total
+
+    def small(self, index: Index) -> bool:
+        """Whether a Python loop over this index is short."""
+        return self.typical(index.extent) <= LOOP_LIMIT
+
+
+def typical_sizes(program: Program) -> dict[str, int]:
+    """Sizes to choose schedules by: given, default of an attribute, small for what shrinks an extent, else large."""
+    sizes: dict[str, int] = {}
+    extents = [e for t in program.inputs for e in t.extents]
+    extents += [i.extent for e in program.equations for i in e.indices]
+    kernels = {a.name for e in extents for a in _subtracted(e)}
+    for extent in extents:
+        for atom in atoms(extent):
+            if isinstance(atom, Size):
+                sizes[atom.name] = SMALL if atom.name in kernels else LARGE
+    sizes |= {a.name: max(int(a.default), a.minimum or 0) for a in program.attributes if a.integer}
+    return sizes | dict(program.typical)
+
+
+def _subtracted(extent: Poly) -> list[Size]:
+    """Sizes that stand with a minus in an extent, inside a quotient as well: kernels."""
+    found: list[Size] = []
+    for monomial, c in extent.terms:
+        for atom in monomial:
+            if isinstance(atom, Size) and c < 0:
+                found.append(atom)
+            elif isinstance(atom, Quotient) and c > 0:
+                found += _subtracted(atom.numerator)
+    return found
+
+
+def loop_variables(poly: Poly, loops: frozenset[Index]) -> frozenset[Atom]:
+    """The loop variables in an integer expression."""
+    return frozenset(a for a in atoms(poly) if a in loops)

@@ -1,0 +1,180 @@
+"""Maxima, minima, their positions, and products: reductions that no matrix product helps with."""
+
+from __future__ import annotations
+
+from symgrad.declare.algebra import conjuncts
+from symgrad.declare.integers import Index, Poly, as_poly
+from symgrad.declare.program import Equation
+from symgrad.declare.scalars import Compare, Condition, Reduce, free_indices
+from symgrad.derive.adjoint import row_major
+from symgrad.lower.arrays import (
+    Array,
+    Assign,
+    Cast,
+    Collapse,
+    Const,
+    Fresh,
+    Helper,
+    Map,
+    Name,
+    Reshape,
+    Run,
+    Update,
+    Value,
+    Whole,
+)
+from symgrad.lower.builder import Builder
+from symgrad.lower.contract import Axes, window_indices
+from symgrad.lower.elementwise import condition_value, mapped, value_of
+from symgrad.lower.views import align
+
+_IDENTITY = {"max": float("-inf"), "argmax": float("-inf"), "min": float("inf"), "argmin": float("inf"), "product": 1.0}
+_BETTER = {"max": "gt", "min": "lt"}
+_FOLD = {"max": "maximum", "min": "minimum"}
+
+
+def reduction(b: Builder, equation: Equation, winner: str | None) -> None:
+    """Emit a reduction of kind max, min, argmax, argmin or product; ``winner`` names the position to keep as well."""
+    node = equation.body
+    assert isinstance(node, Reduce)
+    if node.kind == "product":
+        excluded = _excluded(node, equation.indices)
+        if excluded is not None:
+            _product_of_others(b, equation, node, *excluded)
+            return
+    slides = window_indices(b, node.body, node.indices)
+    if slides == node.indices and node.kind in ("max", "min"):
+        _looped(b, equation, node, winner)
+        return
+    _direct(b, equation, node, winner)
+
+
+def _direct(b: Builder, equation: Equation, node: Reduce, winner: str | None) -> None:
+    """Reduce over axes of the whole array; several axes become one where a position is asked for."""
+    order = (*equation.indices, *node.indices)
+    kind = node.kind
+    value = _body(b, node, order)
+    missing = [i for i in node.indices if i not in value.axes]
+    if missing and kind in ("max", "min"):
+        node = Reduce(kind, tuple(i for i in node.indices if i in value.axes), node.condition, node.body, node.ties)
+    elif missing:
+        value = _spread(value, order)
+    if not node.indices:
+        b.emit(Assign(equation.target, value.array))
+        return
+    array, axes = align(value, tuple(i for i in order if i in value.axes)), [i for i in order if i in value.axes]
+    positions = tuple(axes.index(i) for i in node.indices)
+    kept = tuple(i for i in axes if i not in node.indices)
+    if (winner is not None or kind in ("argmax", "argmin")) and len(positions) > 1:
+        joint = as_poly(1)
+        for i in node.indices:
+            joint = joint * i.extent
+        array = Reshape(array, (*(i.extent for i in kept), joint))
+        array = b.keep(array, f"{equation.target}_candidates") if winner is not None else array
+        positions = (len(kept),)
+    elif winner is not None and not isinstance(array, Name):
+        array = b.keep(array, f"{equation.target}_candidates")
+    result = Value(Collapse(kind, array, positions), kept, "int" if kind.startswith("arg") else "float")
+    b.emit(Assign(equation.target, full(b, result, equation.indices)))
+    if winner is not None:
+        where = Value(Collapse(f"arg{kind}", array, positions), kept, "int")
+        b.emit(Assign(winner, full(b, where, equation.indices)))
+
+
+def _body(b: Builder, node: Reduce, order: Axes) -> Value:
+    """The candidates, those that a condition excludes replaced by the identity."""
+    value = value_of(b, node.body, order)
+    if value.kind in ("bool", "int"):
+        value = Value(Cast(value.array, "float"), value.axes)
+    mask = _mask(b, node.condition, order)
+    if mask is None:
+        return value
+    identity = Value(Const(_IDENTITY[node.kind]), (), "scalar")
+    return mapped("where", [mask, value, identity], order)
+
+
+def _mask(b: Builder, condition: Condition, order: Axes) -> Value | None:
+    return condition_value(b, condition, order) if conjuncts(condition) else None
+
+
+def _spread(value: Value, order: Axes) -> Value:
+    """Broadcast to all the axes."""
+    shape = Helper("tuple", tuple(Whole(i.extent) for i in order))
+    return Value(Helper("np.broadcast_to", (align(value, order), shape)), order)
+
+
+def full(b: Builder, value: Value, axes: Axes) -> Array:
+    """The array with all of its axes, a fresh one."""
+    array = align(value, axes)
+    if set(value.axes) == set(axes):
+        return array
+    shape = Helper("tuple", tuple(Whole(i.extent) for i in axes))
+    return Helper("copy", (Helper("np.broadcast_to", (array, shape)),))
+
+
+def _looped(b: Builder, equation: Equation, node: Reduce, winner: str | None) -> None:
+    """A running extremum over the window offsets, each candidate a strided slice; the first one wins ties."""
+    axes = equation.indices
+    target = Name(equation.target)
+    shape = tuple(i.extent for i in axes)
+    b.because(f"{equation.target}: a running {node.kind} over the window offsets, each a strided slice")
+    b.emit(Assign(target.text, Fresh("full", shape, _IDENTITY[node.kind])))
+    if winner is not None:
+        b.emit(Assign(winner, Fresh("zeros", shape, dtype="int")))
+    with b.looping(node.indices):
+        value = _body(b, node, axes)
+        candidate: Array = align(value, axes)
+        if winner is not None:
+            candidate = Name(b.name("candidate"))
+            b.emit(Assign(candidate.text, align(value, axes)))
+            better = Map(_BETTER[node.kind], (candidate, target))
+            position = Whole(_position(node.indices))
+            b.emit(Run(Helper("np.copyto", (Name(winner), position, Helper("where=", (better,))))))
+        b.emit(Run(Helper(f"np.{_FOLD[node.kind]}", (target, candidate, Helper("out=", (target,))))))
+
+
+def _position(indices: tuple[Index, ...]) -> Poly:
+    return row_major(indices)
+
+
+# --- products ------------------------------------------------------------------------------------------------------
+
+
+def _excluded(node: Reduce, free: Axes) -> tuple[tuple[Index, ...], Condition] | None:
+    """The left-side indices whose own factor is left out, if the condition says that and nothing else about them."""
+    for part in conjuncts(node.condition):
+        if not isinstance(part, Compare) or part.relation != "!=":
+            continue
+        own = tuple(i for i in free if i not in free_indices(node.body) and i in free_indices(part))
+        if len(own) != len(node.indices):
+            continue
+        if part.poly in (row_major(own) - row_major(node.indices), row_major(node.indices) - row_major(own)):
+            from symgrad.declare.algebra import all_of
+
+            return own, all_of(*(c for c in conjuncts(node.condition) if c != part))
+    return None
+
+
+def _product_of_others(b: Builder, equation: Equation, node: Reduce, own: tuple[Index, ...], rest: Condition) -> None:
+    """Products of all other factors: those before times those after, no division."""
+    outer = tuple(i for i in equation.indices if i not in own)
+    order = (*outer, *node.indices)
+    value = _body(b, Reduce(node.kind, node.indices, rest, node.body), order)
+    if set(node.indices) - set(value.axes):
+        value = _spread(value, order)
+    present = tuple(i for i in order if i in value.axes)
+    array = align(value, present)
+    kept = tuple(i for i in present if i not in node.indices)
+    if len(own) > 1:
+        joint = as_poly(1)
+        for i in own:
+            joint = joint * i.extent
+        array = Reshape(array, (*(i.extent for i in kept), joint))
+    result: Array = Helper("_product_of_others", (array,))
+    if len(own) > 1:
+        result = Reshape(result, (*(i.extent for i in kept), *(i.extent for i in own)))
+    b.because(f"{equation.target}: products of the factors before and after, so that zeros need no division")
+    b.emit(Assign(equation.target, full(b, Value(result, (*kept, *own)), equation.indices)))
+
+
+__all__ = ["Update", "full", "reduction"]

@@ -1,0 +1,151 @@
+"""Equations to the statements of one function."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+
+from symgrad.declare.algebra import conjuncts
+from symgrad.declare.formula import equation_text
+from symgrad.declare.integers import Index
+from symgrad.declare.program import Equation, Program
+from symgrad.declare.scalars import NOUGHT, UNIT, Compare, Number, Reduce
+from symgrad.derive.terms import Term, terms_of
+from symgrad.lower.arrays import (
+    Array,
+    Assign,
+    Cast,
+    Fresh,
+    Helper,
+    Name,
+    Reshape,
+    Run,
+    Statement,
+    Subscript,
+    Transpose,
+    Update,
+    For,
+    Value,
+    Windows,
+)
+from symgrad.lower.builder import Builder
+from symgrad.lower.contract import Axes, term_value
+from symgrad.lower.elementwise import add_values
+from symgrad.lower.extrema import full, reduction
+from symgrad.lower.prepare import eliminate, split_digits
+from symgrad.lower.scatter import Scatter, as_scatter, prefers_solved, scatter, solved_form
+
+
+@dataclass(frozen=True, slots=True)
+class Lowered:
+    """Statements of one function, why they are what they are, and the names they define."""
+
+    statements: tuple[Statement, ...]
+    reasons: tuple[str, ...]
+
+
+def lower_equations(program: Program, equations: tuple[Equation, ...], taken: set[str]) -> Lowered:
+    """Statements that compute the equations in order."""
+    b = Builder(program, set(taken))
+    winners = {e.body: e.target for e in equations if _is_winner(e)}
+    skip: set[str] = set()
+    for equation in equations:
+        if equation.target in skip:
+            continue
+        winner = _winner_of(equation, winners)
+        if winner is not None:
+            skip.add(winner)
+        start = len(b.block)
+        lower_equation(b, equation, winner)
+        _comment(b, start, equation_text(equation))
+    return Lowered(tuple(b.block), tuple(b.reasons))
+
+
+def _is_winner(equation: Equation) -> bool:
+    return isinstance(equation.body, Reduce) and equation.body.kind.startswith("arg")
+
+
+def _winner_of(equation: Equation, winners: dict[object, str]) -> str | None:
+    """The position that belongs to a maximum, to be found in the same pass."""
+    node = equation.body
+    if not isinstance(node, Reduce) or node.kind not in ("max", "min"):
+        return None
+    return winners.get(Reduce(f"arg{node.kind}", node.indices, node.condition, node.body))
+
+
+def _comment(b: Builder, start: int, text: str) -> None:
+    """The formula stands above the first statement that belongs to it."""
+    for p in range(start, len(b.block)):
+        if not b.block[p].comment:
+            b.block[p] = replace(b.block[p], comment=text)
+            return
+
+
+def lower_equation(b: Builder, equation: Equation, winner: str | None = None) -> None:
+    """Emit the statements of one equation."""
+    if isinstance(equation.body, Reduce) and equation.body.kind != "sum":
+        reduction(b, equation, winner)
+        return
+    original = equation
+    equation, split_left = split_digits(equation)
+    free = equation.indices
+    plain: list[Term] = []
+    scattered: list[Scatter] = []
+    for term in terms_of(equation.body):
+        term = eliminate(term)
+        job = as_scatter(term, free)
+        if job is None:
+            plain.append(_solve_rest(b, term))
+            continue
+        solved = solved_form(b, term, free)
+        if solved is not None and prefers_solved(b, job, solved):
+            b.because(f"{equation.target}: solved for {', '.join(f'{p.index.name} = {p.value}' for p in solved.pivots)}")
+            plain.append(Term(term.scale, solved.bound, solved.condition, solved.body))
+        else:
+            scattered.append(job)
+    target = Name(equation.target)
+    if plain and not (scattered and all(_is_nought(t) for t in plain)):
+        values = [term_value(b, t, free, equation.target if len(plain) == 1 else f"{equation.target}_part") for t in plain]
+        total = add_values([_float(v) for v in values], free) if not equation.integer or len(values) > 1 else values[0]
+        array = _owned(b, full(b, total, free), total, bool(scattered))
+        if array != target:
+            b.emit(Assign(target.text, array))
+    elif scattered:
+        b.emit(Assign(target.text, Fresh("zeros", tuple(i.extent for i in free))))
+    for job in scattered:
+        scatter(b, target, free, job)
+    if split_left:
+        b.emit(Assign(target.text, Reshape(target, tuple(i.extent for i in original.indices))))
+
+
+def _is_nought(term: Term) -> bool:
+    return term.body == NOUGHT or term.scale == NOUGHT
+
+
+def _solve_rest(b: Builder, term: Term) -> Term:
+    """Equalities between summed indices alone: solve them if a unit pivot is there, else they stay a mask."""
+    if not any(isinstance(c, Compare) and c.relation == "==" for c in conjuncts(term.condition)):
+        return term
+    from symgrad.derive.invert import absorb, solve
+
+    solved = absorb(solve(term.bound, term.condition, term.body, unit_only=True), b.program.extents)
+    return Term(term.scale, solved.bound, solved.condition, solved.body)
+
+
+def _float(value: Value) -> Value:
+    return Value(Cast(value.array, "float"), value.axes) if value.kind in ("bool", "int") else value
+
+
+def _owned(b: Builder, array: Array, value: Value, added_to: bool) -> Array:
+    """A result must not share memory with an argument, nor be a bare number."""
+    if value.kind == "scalar":
+        return Helper("scalar", (array,)) if not value.axes and not isinstance(array, Helper) else Cast(array, "float")
+    source = array
+    while isinstance(source, Subscript | Transpose | Reshape | Windows):
+        source = source.source
+    made_here = {s.name for s in b.block if isinstance(s, Assign)}
+    if isinstance(source, Name) and (source.text not in made_here or added_to):
+        return Helper("copy", (array,)) if source.text not in made_here else array
+    return array
+
+
+__all__ = ["For", "Index", "Lowered", "Number", "Run", "UNIT", "Axes", "Update", "lower_equation", "lower_equations"]

@@ -1,0 +1,125 @@
+"""Equations made ready for lowering: trivial equalities solved, digits of an index made indices of their own."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+from symgrad.declare.algebra import all_of, conjuncts
+from symgrad.declare.bounds import nonnegative, tighten
+from symgrad.declare.integers import Index, Poly, Quotient, Remainder, affine_in, as_poly, atoms, divide
+from symgrad.declare.program import Equation
+from symgrad.declare.scalars import Compare, Condition, Node, Reduce, Scalar, map_polynomials, polynomials, walk
+from symgrad.derive.terms import Term, rename
+from symgrad.naming import fresh
+
+
+def eliminate(term: Term) -> Term:
+    """Solve equalities whose solution is in range whatever the other indices are."""
+    bound, condition, body = term.bound, term.condition, term.body
+    changed = True
+    while changed:
+        changed = False
+        for part in conjuncts(condition):
+            found = _trivial(part, bound)
+            if found is None:
+                continue
+            index, value = found
+            rest = all_of(*(c for c in conjuncts(condition) if c is not part))
+            table = {index: value}
+            condition = map_polynomials(rename(rest, table), tighten)  # type: ignore[assignment]
+            body = map_polynomials(rename(body, table), tighten)  # type: ignore[assignment]
+            bound = tuple(i for i in bound if i != index)
+            changed = True
+            break
+    return Term(term.scale, bound, condition, body)
+
+
+def _trivial(part: Condition, bound: tuple[Index, ...]) -> tuple[Index, Poly] | None:
+    if not isinstance(part, Compare) or part.relation != "==":
+        return None
+    for index in bound:
+        split = affine_in(part.poly, index)
+        if split is None or split[0].constant not in (1, -1):
+            continue
+        value = -split[1] if split[0].constant == 1 else split[1]
+        if nonnegative(value) and nonnegative(index.extent - 1 - value):
+            return index, value
+    return None
+
+
+def split_digits(equation: Equation) -> tuple[Equation, bool]:
+    """Write an index ``i`` that is read as ``i // B`` and ``i % B`` by its digits, if ``B`` divides its extent.
+
+    Returns the equation with the digits in place of the index, and whether a left-side index was split (the
+    result then has more axes than the tensor, in the same row-major order).
+    """
+    split_left = False
+    for _ in range(8):
+        found = _digit_of(equation)
+        if found is None:
+            break
+        index, base = found
+        count = divide(index.extent, base)
+        assert count is not None
+        taken = {i.name for i in _everything(equation)}
+        high = Index(fresh(f"{index.name}_high", taken), count)
+        low = Index(fresh(f"{index.name}_low", taken), base)
+        value = as_poly(high) * base + as_poly(low)
+        body = map_polynomials(_rebind(equation.body, index, (high, low), value), tighten)
+        indices: tuple[Index, ...] = ()
+        for i in equation.indices:
+            indices += (high, low) if i == index else (i,)
+        split_left = split_left or index in equation.indices
+        equation = replace(equation, indices=indices, body=body)
+    return equation, split_left
+
+
+def _everything(equation: Equation) -> set[Index]:
+    from symgrad.derive.terms import all_indices
+
+    return all_indices(equation.body) | set(equation.indices)
+
+
+def _rebind(node: Node, index: Index, digits: tuple[Index, Index], value: Poly) -> Scalar:
+    """Substitute digits for the index, in the lists of summed indices as well."""
+    from symgrad.declare.scalars import map_children
+
+    def change(part: Node) -> Node:
+        part = map_children(part, change)
+        if isinstance(part, Reduce) and index in part.indices:
+            indices: tuple[Index, ...] = ()
+            for i in part.indices:
+                indices += digits if i == index else (i,)
+            return Reduce(part.kind, indices, part.condition, part.body, part.ties)
+        return part
+
+    return rename(change(node), {index: value})  # type: ignore[return-value]
+
+
+def _digit_of(equation: Equation) -> tuple[Index, Poly] | None:
+    """An index and the base of its digits; the finest base first."""
+    bound = {i for p in walk(equation.body) if isinstance(p, Reduce) for i in p.indices}
+    known = bound | set(equation.indices)
+    found: list[tuple[Index, Poly]] = []
+    for poly in polynomials(equation.body):
+        for atom in atoms(poly):
+            if isinstance(atom, Quotient | Remainder) and isinstance(atom.numerator.atom, Index):
+                index = atom.numerator.atom
+                if index in known and divide(index.extent, atom.denominator) is not None and _unmixed(equation, index):
+                    found.append((index, atom.denominator))
+    return min(found, key=lambda ib: (ib[0].name, len(ib[1].terms), str(ib[1])), default=None)
+
+
+def _unmixed(equation: Equation, index: Index) -> bool:
+    """Every quotient that holds the index holds it alone: digits would only complicate the others."""
+    for poly in polynomials(equation.body):
+        for atom in atoms(poly):
+            if isinstance(atom, Quotient | Remainder) and index in _of(atom) and atom.numerator.atom != index:
+                inner = atom.numerator.atom
+                if not isinstance(inner, Quotient | Remainder):
+                    return False
+    return True
+
+
+def _of(atom: Quotient | Remainder) -> set[Index]:
+    return {a for a in atoms(atom.numerator) if isinstance(a, Index)}

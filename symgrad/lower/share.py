@@ -1,0 +1,188 @@
+"""Expressions that a function computes twice get a name; statements are traced to the results that need them."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterable
+from dataclasses import replace
+
+from symgrad.lower.arrays import (
+    Array,
+    Assign,
+    By,
+    Cast,
+    For,
+    Map,
+    Name,
+    Pad,
+    Reshape,
+    Run,
+    Statement,
+    Subscript,
+    Transpose,
+    Update,
+    Whole,
+    map_parts,
+    names_in,
+    parts,
+)
+from symgrad.naming import fresh
+
+_VERBS = {"add": "plus", "sub": "minus", "mul": "times", "div": "over", "square": "squared"}
+
+
+def share(statements: tuple[Statement, ...], taken: set[str]) -> tuple[Statement, ...]:
+    """Name every elementwise expression that occurs more than once outside loops."""
+    block = list(statements)
+    changed_in_place = {n for s in walk(block) for n in _mutated(s)}
+    while True:
+        counts: Counter[Array] = Counter()
+        for statement in block:
+            if isinstance(statement, Assign | Update | Run):
+                for part in _every(statement.array):
+                    counts[part] += 1
+        again = [
+            a for a, n in counts.items() if n > 1 and _worth(a) and not names_in(a) & changed_in_place
+        ]
+        if not again:
+            return tuple(block)
+        chosen = max(again, key=lambda a: (_weight(a), str(a)))
+        named = next((s for s in block if isinstance(s, Assign) and s.array == chosen), None)
+        first = next(p for p, s in enumerate(block) if not isinstance(s, For) and chosen in set(_every(s.array)))
+        if named is not None and block.index(named) <= first:
+            name = named.name
+            block = [s if s is named else _replaced(s, chosen, Name(name)) for s in block]
+            continue
+        name = fresh(describe(chosen), taken)
+        taken.add(name)
+        block = [_replaced(s, chosen, Name(name)) for s in block]
+        block.insert(first, Assign(name, chosen))
+
+
+def _every(array: Array) -> Iterable[Array]:
+    yield array
+    for part in parts(array):
+        yield from _every(part)
+
+
+def _worth(array: Array) -> bool:
+    if isinstance(array, Pad):
+        return True
+    if isinstance(array, Map) and array.function != "neg":
+        return any(not isinstance(a, Whole) and names_in(a) - {"np.pi", "np.e"} for a in array.args)
+    return False
+
+
+def _weight(array: Array) -> int:
+    return 1 + sum(_weight(p) for p in parts(array))
+
+
+def _replaced(statement: Statement, old: Array, new: Array) -> Statement:
+    if isinstance(statement, For):
+        return statement
+
+    def change(array: Array) -> Array:
+        return new if array == old else map_parts(array, change)
+
+    return replace(statement, array=change(statement.array))
+
+
+def describe(array: Array) -> str:
+    """A name for an expression: ``x_minus_mean``, ``exp_x``."""
+    match array:
+        case Name(text):
+            return text.removeprefix("np.")
+        case Map(function, (left, right)) if function in _VERBS:
+            return _short(f"{describe(left)}_{_VERBS[function]}_{describe(right)}", function)
+        case Map(function, (inner,)):
+            word = _VERBS.get(function)
+            return _short(f"{describe(inner)}_{word}" if word else f"{function}_{describe(inner)}", function)
+        case Map(function, _):
+            return {"where": "chosen", "lt": "mask", "gt": "mask", "le": "mask", "ge": "mask", "and": "mask"}.get(
+                function, f"{function}_value"
+            )
+        case Subscript(source, _) | Transpose(source, _) | Reshape(source, _) | Cast(source, _):
+            return describe(source)
+        case Pad(source, _, _):
+            return f"{describe(source)}_padded"
+    return "value"
+
+
+def _short(name: str, function: str) -> str:
+    """Long descriptions say nothing; the operation alone does."""
+    words = {"add": "total", "sub": "difference", "mul": "scaled", "div": "ratio", "square": "square"}
+    return name if name.count("_") <= 3 and len(name) <= 28 else words.get(function, f"{function}_value")
+
+
+def walk(statements: Iterable[Statement]) -> Iterable[Statement]:
+    """Every statement, those inside loops as well."""
+    for s in statements:
+        yield s
+        if isinstance(s, For):
+            yield from walk(s.body)
+
+
+def _mutated(statement: Statement) -> set[str]:
+    match statement:
+        case Update(target, _, _):
+            return names_in(target) - _index_names(target)
+        case Run(array):
+            return names_in(array)
+    return set()
+
+
+def _index_names(target: Array) -> set[str]:
+    found: set[str] = set()
+    if isinstance(target, Subscript):
+        for item in target.items:
+            if isinstance(item, By):
+                found |= names_in(item.array)
+        found |= _index_names(target.source)
+    return found
+
+
+def defines(statement: Statement) -> set[str]:
+    """Names that a statement assigns or changes."""
+    match statement:
+        case Assign(name):
+            return {name}
+        case Update(target, _, _):
+            return names_in(target) - _index_names(target)
+        case Run(array):
+            return {a.text for a in parts(array) if isinstance(a, Name)} | _run_target(array)
+        case For(_, body):
+            return {n for s in body for n in defines(s)}
+    return set()
+
+
+def _run_target(array: Array) -> set[str]:
+    first = next(iter(parts(array)), None)
+    while isinstance(first, Transpose | Subscript | Reshape):
+        first = first.source
+    return {first.text} if isinstance(first, Name) else set()
+
+
+def uses(statement: Statement) -> set[str]:
+    """Names that a statement reads."""
+    match statement:
+        case Assign(_, array) | Run(array):
+            return names_in(array)
+        case Update(target, op, array):
+            return names_in(array) | names_in(target)
+        case For(_, body):
+            return {n for s in body for n in uses(s)}
+    return set()
+
+
+def needed_by(statements: tuple[Statement, ...], results: tuple[str, ...]) -> list[tuple[str, ...]]:
+    """For each statement the results that need it, in order."""
+    live: list[set[str]] = [{r} for r in results]
+    needs: list[tuple[str, ...]] = []
+    for statement in reversed(statements):
+        users = []
+        for result, names in zip(results, live, strict=True):
+            if defines(statement) & names:
+                names |= uses(statement)
+                users.append(result)
+        needs.append(tuple(users))
+    return needs[::-1]
