@@ -178,10 +178,9 @@ def kink_values(layer: Layer, attributes: Mapping[str, int | float]) -> npt.NDAr
     """Return numbers at which the layer's branches meet, and a few more; small, and most of them exact in binary."""
     found = {-1.0, 0.0, 1.0, 2.0}
     for node in _deciding(layer):
-        for number in node.atoms(sympy.Number):
-            if number.is_finite and abs(number) < 100:
-                found |= {float(number), -float(number)}
-        found |= {float(attributes[s.name]) for s in node.atoms(sympy.Symbol) if s.name in attributes}
+        named = {float(attributes[s.name]) for s in node.atoms(sympy.Symbol) if s.name in attributes}
+        written = {float(number) for number in node.atoms(sympy.Number) if number.is_finite and abs(number) < 100}
+        found |= {sign * value for value in named | written for sign in (1, -1)}
     return np.array(sorted(found))
 
 

@@ -202,7 +202,8 @@ def _assemble(
             divisors = []
     for d in divisors:
         total = mapped("div", [total or Value(Const(Fraction(1)), (), "scalar"), d], order)
-    assert total is not None
+    if total is None:
+        total = Value(Const(Fraction(top)), (), "scalar")
     if negative:
         total = Value(Map("neg", (_float(total).array,)), total.axes, total.kind)
     return total

@@ -44,6 +44,7 @@ class Scatter:
     """A term whose equalities place it: ``places[axis]`` is the position on that axis, None for a plain index."""
 
     term: Term
+    free: Axes
     places: tuple[Poly | None, ...]
     condition: Condition
 
@@ -67,7 +68,7 @@ def as_scatter(term: Term, free: Axes) -> Scatter | None:
     used |= {i for p in places if p is not None for i in indices_of(p)}
     if used & placed:
         return None
-    return Scatter(term, tuple(places), all_of(*rest))
+    return Scatter(term, free, tuple(places), all_of(*rest))
 
 
 def _placed(part: Condition, free: Axes, places: list[Poly | None]) -> int | None:
@@ -98,6 +99,8 @@ def prefers_solved(b: Builder, scatter: Scatter, solved: Solved | None) -> bool:
     loops = _loop_indices(b, scatter)
     if loops is None:
         return True
+    if b.volume(solved.bound) * b.volume(scatter_axes(scatter)) > 2 * b.volume(scatter.term.bound):
+        return False
     body = solved.body
     factors = body.args if isinstance(body, Mul) else (body,)
     arrays = [f for f in factors if isinstance(f, Read) and f.indices]
@@ -108,6 +111,11 @@ def prefers_solved(b: Builder, scatter: Scatter, solved: Solved | None) -> bool:
     if shared:
         return True
     return bool(loops) and not all(b.small(i) for i in loops)
+
+
+def scatter_axes(scatter: Scatter) -> Axes:
+    """The left side's indices on placed axes: what a solved form runs over instead of summed indices."""
+    return tuple(t for t, p in zip(scatter.free, scatter.places, strict=True) if p is not None)
 
 
 def _loop_indices(b: Builder, scatter: Scatter) -> Axes | None:

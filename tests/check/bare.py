@@ -1,4 +1,4 @@
-"""Declarations without validation: what the naive evaluator takes, also where a Layer refuses or does not yet accept."""
+"""Declarations without validation: what the naive evaluator takes, also where a Layer refuses."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from typing import Any
 from sympy import IndexedBase, symbols
 from sympy.tensor.indexed import Indexed
 
-X, W, Y, Z, IDS, H = (IndexedBase(name) for name in "x w y z ids h".split())
+X, W, Y, Z, IDS, H = (IndexedBase(name) for name in ("x", "w", "y", "z", "ids", "h"))
 N, M, K, B, T = symbols("N M K B T", integer=True, positive=True)
 
 

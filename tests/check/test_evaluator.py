@@ -427,7 +427,7 @@ def test_errors_name_what_is_wrong(equation: Any, words: list[str]) -> None:
 
 
 def test_a_real_number_is_no_index() -> None:
-    with pytest.raises(CheckError, match="the index w\\[i\\] of x\\[w\\[i\\]\\] is 1.0, which is no integer"):
+    with pytest.raises(CheckError, match=r"the index w\[i\] of x\[w\[i\]\] is 1\.0, which is no integer"):
         values(Eq(Y[I_N], X[W[i]]), [X[M], W[N]], {"x": vector, "w": np.ones(2)})
 
 

@@ -28,7 +28,26 @@ def slopes(expression: Any, x: Any, w: Any = None) -> tuple[list[float], list[fl
     return tuple(np.diag(jacobian[name]).tolist() for name in "xw")  # type: ignore[return-value]
 
 
-@pytest.mark.parametrize("name", "exp log sqrt sin cos tan sinh cosh tanh asin acos atan asinh atanh erf erfc".split())
+BELOW_ONE = [
+    "exp",
+    "log",
+    "sqrt",
+    "sin",
+    "cos",
+    "tan",
+    "sinh",
+    "cosh",
+    "tanh",
+    "asin",
+    "acos",
+    "atan",
+    "asinh",
+    "atanh",
+]
+ABOVE_ONE = ["acosh", "gamma", "loggamma", "digamma", "sec", "csc", "cot", "sech", "csch", "coth"]
+
+
+@pytest.mark.parametrize("name", [*BELOW_ONE, "erf", "erfc"])
 def test_each_function_has_the_derivative_that_sympy_gives(name: str) -> None:
     function, points = getattr(sympy, name), np.array([0.15, 0.4, 0.85])
     z = symbols("z")
@@ -36,7 +55,7 @@ def test_each_function_has_the_derivative_that_sympy_gives(name: str) -> None:
     np.testing.assert_allclose(slopes(function(X[i]), points)[0], expected, rtol=1e-13)
 
 
-@pytest.mark.parametrize("name", "acosh gamma loggamma digamma sec csc cot sech csch coth".split())
+@pytest.mark.parametrize("name", ABOVE_ONE)
 def test_each_function_of_larger_numbers_too(name: str) -> None:
     function, points = getattr(sympy, name), np.array([1.2, 2.5])
     z = symbols("z", positive=True)
@@ -99,8 +118,9 @@ def test_ties_of_reductions(reduction: Any, expected: list[list[float]]) -> None
 
 
 def test_every_jacobian_of_several_equations() -> None:
-    layer = bare([X[N, M], W[K, M], IDS[N]], Eq(Z[I_N, Idx("k", K)], Sum(X[i, j] * W[symbols("k", integer=True), j], J_M)),
-                 Eq(Y[I_N], LogSumExp(Z[i, J_N], (J_N, 0, K - 1)) - Z[i, IDS[i]]), integers=[IDS])  # fmt: skip
+    k = Idx("k", K)
+    logits_of_x, loss = Sum(X[i, j] * W[k, j], J_M), LogSumExp(Z[i, k], k) - Z[i, IDS[i]]
+    layer = bare([X[N, M], W[K, M], IDS[N]], Eq(Z[I_N, k], logits_of_x), Eq(Y[I_N], loss), integers=[IDS])
     rng = np.random.default_rng(0)
     x, w, ids = rng.normal(size=(3, 2)), rng.normal(size=(4, 2)), np.array([1, 3, 0])
     found = linearise(layer, {"x": x, "w": w, "ids": ids}, {})

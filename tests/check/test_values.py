@@ -1,0 +1,106 @@
+"""Drawn values lie in the domain of the equations; integers keep reads in bounds; kink points lie on kinks."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+import pytest
+from sympy import Abs, Eq, Idx, IndexedBase, KroneckerDelta, Max, Min, Piecewise, Sum, exp, floor, log, sqrt, symbols
+
+from symgrad import Layer, Padded, StopGradient
+from symgrad.check.shapes import STYLES
+from symgrad.check.values import Sampler, has_kinks, has_stops, kink_values
+from symgrad.errors import CheckError
+
+N, M, T = symbols("N M T", integer=True, positive=True)
+width = symbols("width", real=True, positive=True)
+x, w, y, ids = (IndexedBase(name) for name in ("x", "w", "y", "ids"))
+n, m, t = Idx("n", N), Idx("m", M), symbols("t", integer=True)
+
+
+def layer(equation: Any, inputs: list[Any], **rest: Any) -> Layer:
+    return Layer("tried", inputs=inputs, equations=[equation], **rest)
+
+
+GATHER = layer(Eq(y[n, m], x[ids[n], m]), [x[T, M], ids[N]])
+DELTA = layer(Eq(y[m], Sum(x[n] * KroneckerDelta(ids[n], m), n)), [x[N], w[M], ids[N]], integers=[ids])
+RAGGED = layer(Eq(y[n], Sum(x[n, t], (t, 0, ids[n] - 1))), [x[N, T], ids[N]])
+MASKED = layer(Eq(y[n], Piecewise((x[n, ids[n]], ids[n] >= 0), (0, True))), [x[N, T], ids[N]])
+ROOTS = layer(Eq(y[n], x[n] / sqrt(w[n])), [x[N], w[N]])
+LOGITS = layer(Eq(y[n], log(x[n]) + log(1 - x[n])), [x[N]])
+CLIPPED = layer(
+    Eq(y[n], Min(Max(x[n], -width), 6) + Piecewise((x[n], x[n] < 3), (0, True))), [x[N]], attributes={width: 1.5}
+)
+
+
+@pytest.mark.parametrize("declared", [GATHER, DELTA, RAGGED, MASKED])
+def test_integers_are_valid_for_what_they_index(declared: Layer) -> None:
+    sampler, seen = Sampler(declared, seed=1), set()
+    for style in STYLES * 4:
+        case = sampler.case(style)
+        assert case.arrays["ids"].dtype.kind == "i"
+        assert case.arrays["ids"].min() >= 0
+        top = {"GATHER": "T", "RAGGED": "T", "MASKED": "T"}.get("DELTA" if declared is DELTA else "GATHER", "M")
+        limit = case.sizes.dimensions[top]
+        assert declared is DELTA or case.arrays["ids"].max() <= limit - (declared is not RAGGED)
+        seen |= set(case.arrays["ids"].ravel().tolist())
+    assert len(seen) > 2
+
+
+def test_values_are_in_the_domain() -> None:
+    case = Sampler(ROOTS).case("plain")
+    assert case.arrays["w"].min() > 0
+    assert Sampler(ROOTS).case("varied").arrays["w"].min() > 0
+    logits = Sampler(LOGITS).case("plain").arrays["x"]
+    assert logits.min() > 0
+    assert logits.max() < 1
+
+
+def test_a_domain_of_one_input_leaves_the_others_alone() -> None:
+    sampler = Sampler(ROOTS)
+    assert sampler.case("plain").arrays["x"].size > 0
+    assert sampler.recipes == {"x": "normal", "w": "positive"}
+
+
+def test_no_values_at_all_is_an_error() -> None:
+    with pytest.raises(CheckError, match="tried: no values were found at which every left side is finite"):
+        Sampler(layer(Eq(y[n], log(-exp(x[n]))), [x[N]])).case("plain")
+
+
+def test_integers_that_never_fit_are_an_error_that_names_the_read() -> None:
+    beyond = layer(Eq(y[n], x[ids[n] + 100]), [x[T], ids[N]])
+    with pytest.raises(CheckError, match=r"x\[ids\[n\] \+ 100\] reads x at index"):
+        Sampler(beyond).case("plain")
+
+
+def test_kink_points_lie_where_branches_meet() -> None:
+    assert set(kink_values(CLIPPED, {"width": 1.5})) >= {-1.5, 1.5, 6.0, 3.0, 0.0}
+    sampler = Sampler(CLIPPED)
+    case = sampler.case("plain")
+    kinks = sampler.kink_case(case)
+    assert kinks is not None
+    assert kinks.sizes == case.sizes
+    assert set(kinks.arrays["x"].ravel()) <= set(kink_values(CLIPPED, case.attributes))
+
+
+def test_which_layers_have_kinks_and_stops() -> None:
+    assert has_kinks(CLIPPED)
+    assert has_kinks(layer(Eq(y[n], Abs(x[n])), [x[N]]))
+    assert not has_kinks(ROOTS)
+    assert not has_kinks(layer(Eq(y[n], Piecewise((x[n], n > 0), (0, True))), [x[N]]))
+    assert has_stops(layer(Eq(y[n], x[n] - StopGradient(x[n])), [x[N]]))
+    assert not has_stops(CLIPPED)
+
+
+def test_a_negative_integer_only_where_it_has_a_meaning() -> None:
+    for declared, meaningful in ((DELTA, True), (MASKED, True), (GATHER, False)):
+        sampler = Sampler(declared)
+        stray = sampler.stray_case(sampler.case("plain"))
+        assert (stray is not None) == meaningful
+        assert stray is None or stray.arrays["ids"].min() == -1
+
+
+def test_real_numbers_under_floor_stay_in_bounds() -> None:
+    interpolated = layer(Eq(y[n], Padded(x)[floor(w[n])] * w[n]), [x[T], w[N]])
+    assert Sampler(interpolated).case("plain").arrays["w"].dtype == np.float64
