@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 
 import numpy as np
 
@@ -11,7 +11,7 @@ from symgrad.check import comparisons
 from symgrad.check.report import CheckReport, Entry
 from symgrad.check.shapes import STYLES
 from symgrad.check.subject import Module, Subject
-from symgrad.check.values import Case, Sampler, has_kinks
+from symgrad.check.values import Case, Sampler
 from symgrad.declare.layer import Layer
 from symgrad.errors import CheckError, DeclarationError, SymgradError
 
@@ -45,16 +45,15 @@ def check_layer(layer: Layer, compiled: Module | None = None, seed: int = 0, cas
     rng = np.random.default_rng([seed, 1])
     for number in range(cases):
         style = STYLES[number % len(STYLES)]
-        try:
-            case = sampler.case(style)
-        except Exception as error:
-            entries.append(_failure("sizes", style, error))
+        case = _drawn(entries, style, lambda style=style: sampler.case(style))
+        if case is None:
             continue
-        _collect(entries, str(case.sizes), _at_random(subject, case, sampler, rng))
+        _collect(entries, case, _at_random(subject, case, sampler, rng))
         if number < len(STYLES):
-            _collect(entries, f"{case.sizes}, values at kinks", _at_kinks(subject, case, sampler, rng))
-            _collect(entries, f"{case.sizes}, a negative integer", _astray(subject, case, sampler))
-            _collect(entries, f"{case.sizes}, one extent 0", _emptied(subject, case, sampler, rng))
+            for draw, compared in SPECIAL:
+                special = _drawn(entries, str(case), lambda draw=draw, case=case: draw(sampler, case))
+                if special is not None:
+                    _collect(entries, special, compared(subject, special, sampler, rng))
     return CheckReport(layer.name, tuple(entries))
 
 
@@ -65,13 +64,21 @@ def _compiled(layer: Layer) -> Module:
     return compiled
 
 
-def _collect(entries: list[Entry], sizes: str, found: Iterator[Entry]) -> None:
+def _drawn(entries: list[Entry], sizes: str, draw: Callable[[], Case | None]) -> Case | None:
+    try:
+        return draw()
+    except Exception as error:
+        entries.append(_failure("sizes", sizes, error))
+        return None
+
+
+def _collect(entries: list[Entry], case: Case, found: Iterator[Entry]) -> None:
     """Append what is found; an error on the way, of whatever kind, is found too."""
     try:
         for entry in found:
             entries.append(entry)
     except Exception as error:
-        entries.append(_failure("runs without an error", sizes, error))
+        entries.append(_failure("runs without an error", str(case), error))
 
 
 def _failure(check: str, sizes: str, error: Exception) -> Entry:
@@ -90,51 +97,50 @@ def _at_random(subject: Subject, case: Case, sampler: Sampler, rng: np.random.Ge
     yield from comparisons.repeatably(point)
     yield from comparisons.in_single_precision(point)
     warned = sorted(set(subject.warned))
-    yield Entry("no warnings", "", str(case.sizes), not warned, math.inf if warned else 0.0, 1, note="; ".join(warned))
+    yield Entry("no warnings", "", str(case), not warned, math.inf if warned else 0.0, 1, note="; ".join(warned))
 
 
 def _at_kinks(subject: Subject, case: Case, sampler: Sampler, rng: np.random.Generator) -> Iterator[Entry]:
-    kinks = sampler.kink_case(case) if has_kinks(subject.layer) else None
-    if kinks is None:
-        return
-    yield from comparisons.forward(subject, kinks)
-    point = comparisons.at(subject, kinks, rng)
+    check = "gradient at kinks by the declared rule"
+    yield from comparisons.forward(subject, case)
+    point = comparisons.at(subject, case, rng)
     if point.certain:
-        yield from comparisons.gradients(point, "gradient at kinks by the declared rule")
+        yield from comparisons.gradients(point, check)
     else:
-        note = "rounding decides some ties"
-        yield Entry("gradient at kinks by the declared rule", "", str(case.sizes), True, skipped=1, note=note)
+        yield Entry(check, "", str(case), True, skipped=1, note="rounding decides some ties")
 
 
-def _astray(subject: Subject, case: Case, sampler: Sampler) -> Iterator[Entry]:
+def _astray(subject: Subject, case: Case, sampler: Sampler, rng: np.random.Generator) -> Iterator[Entry]:
     """A negative integer that the equations give a meaning: the same meaning, or a clear refusal."""
-    stray = sampler.stray_case(case)
-    if stray is None:
-        return
     try:
-        subject.forward(stray.arrays, stray.attributes)
+        subject.forward(case.arrays, case.attributes)
     except (ValueError, IndexError, SymgradError):
         return
-    yield from comparisons.forward(subject, stray)
+    yield from comparisons.forward(subject, case)
 
 
 def _emptied(subject: Subject, case: Case, sampler: Sampler, rng: np.random.Generator) -> Iterator[Entry]:
     """An axis without elements: empty results where the equations give them a meaning, an error where they do not."""
-    empty = sampler.empty_case(case)
-    if empty is None:
-        return
     try:
-        sampler.evaluator(empty.arrays, empty.attributes)
+        sampler.evaluator(case.arrays, case.attributes)
     except (CheckError, DeclarationError) as reason:
-        yield _refused(subject, empty, str(reason))
+        yield _refused(subject, case, str(reason))
         return
-    yield from comparisons.forward(subject, empty)
-    yield from comparisons.gradients(comparisons.at(subject, empty, rng), "gradient with an empty axis")
+    yield from comparisons.forward(subject, case)
+    yield from comparisons.gradients(comparisons.at(subject, case, rng), "gradient with an empty axis")
 
 
 def _refused(subject: Subject, case: Case, reason: str) -> Entry:
     try:
         subject.forward(case.arrays, case.attributes)
     except (ValueError, IndexError, SymgradError) as error:
-        return Entry("refuses an empty axis", "", str(case.sizes), True, compared=1, note=str(error))
-    return Entry("refuses an empty axis", "", str(case.sizes), False, math.inf, note=f"no error, but {reason}")
+        return Entry("refuses an empty axis", "", str(case), True, compared=1, note=str(error))
+    return Entry("refuses an empty axis", "", str(case), False, math.inf, note=f"no error, but {reason}")
+
+
+SPECIAL: tuple[tuple[Callable[[Sampler, Case], Case | None], Callable[..., Iterator[Entry]]], ...] = (
+    (Sampler.kink_case, _at_kinks),
+    (Sampler.stray_case, _astray),
+    (Sampler.empty_case, _emptied),
+)
+"""Cases made from a random one, and what is compared at them."""

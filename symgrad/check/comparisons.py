@@ -49,7 +49,7 @@ def forward(subject: Subject, case: Case) -> Iterator[Entry]:
     for name, output in outputs.items():
         real = expected[name].dtype.kind == "f"
         yield _of_dtype(
-            compare("forward", name, str(case.sizes), output, expected[name], FORWARD),
+            compare("forward", name, str(case), output, expected[name], FORWARD),
             output,
             np.dtype(np.float64) if real and output.size else output.dtype,
         )
@@ -70,7 +70,7 @@ def gradients(point: Point, check: str) -> Iterator[Entry]:
     for name, gradient in point.gradients.items():
         finite = np.isfinite(point.expected[name])  # an infinite slope, as of a root at 0, is nobody's to reproduce
         expected = np.where(finite, point.expected[name], np.nan)
-        entry = compare(check, name, str(point.case.sizes), gradient, expected, EXACT, point.scale)
+        entry = compare(check, name, str(point.case), gradient, expected, EXACT, point.scale)
         yield _of_dtype(entry, gradient, point.case.arrays[name].dtype)
 
 
@@ -115,7 +115,7 @@ def _probed(
         if value is not None and not compare("", "", "", analytic, value, tolerance, point.scale).ok:
             value = settled(direction)
         found.append(math.nan if value is None else value)
-    return compare(check, subject, str(point.case.sizes), [a for a, _ in pairs], found, tolerance, point.scale)
+    return compare(check, subject, str(point.case), [a for a, _ in pairs], found, tolerance, point.scale)
 
 
 def adjoint(point: Point, rng: np.random.Generator) -> Iterator[Entry]:
@@ -124,33 +124,33 @@ def adjoint(point: Point, rng: np.random.Generator) -> Iterator[Entry]:
     if has_stops(subject.layer) or not subject.gradients:
         return
     direction = random_direction(case.arrays, subject.gradients, rng)
-    smooth = Numeric(subject.layer, case, point.cotangents).central(direction) is not None
-    ends = [subject.forward(moved(case.arrays, direction, h), case.attributes)[0] for h in (STEP, -STEP)]
-    terms = [u * (ends[0][name] - ends[1][name]) / (2 * STEP) for name, u in point.cotangents.items()]
+    smooth = Numeric(subject.layer, case, point.cotangents).settled(direction) is not None
+    ends = [subject.forward(moved(case.arrays, direction, h), case.attributes)[0] for h in (STEP / 4, -STEP / 4)]
+    terms = [u * (ends[0][name] - ends[1][name]) / (STEP / 2) for name, u in point.cotangents.items()]
     pushed = sum(float(t.sum()) for t in terms) if smooth else math.nan
     scale = max([point.scale, *(float(np.abs(t).sum()) for t in terms)])
     pulled = along(point.gradients, direction)
-    yield replace(compare("adjoint identity", "", str(case.sizes), pulled, pushed, ADJOINT, scale), coordinate=None)
+    yield replace(compare("adjoint identity", "", str(case), pulled, pushed, ADJOINT, scale), coordinate=None)
 
 
 def separately(point: Point) -> Iterator[Entry]:
     """Compare each gradient asked for alone with the same one among all; the residuals serve twice."""
     for name in point.subject.gradients:
         alone = point.subject.backward(point.residuals, point.cotangents, wrt=(name,))[name]
-        yield compare("gradient alone (wrt)", name, str(point.case.sizes), alone, point.gradients[name], 1e-12)
+        yield compare("gradient alone (wrt)", name, str(point.case), alone, point.gradients[name], 1e-12)
 
 
 def repeatably(point: Point) -> Iterator[Entry]:
     """Run twice: the same bits, and no argument written to."""
-    subject, case, sizes = point.subject, point.case, str(point.case.sizes)
+    subject, case, sizes = point.subject, point.case, str(point.case)
     arrays = {name: a.copy() for name, a in case.arrays.items()}
     cotangents = {name: c.copy() for name, c in point.cotangents.items()}
-    outputs, residuals = subject.forward(arrays, case.attributes)
-    kept = {name: o.copy() for name, o in outputs.items()}
-    again, _ = subject.forward(arrays, case.attributes)
-    first, second = subject.backward(residuals, cotangents), subject.backward(residuals, cotangents)
+    outputs, residuals = subject.forward(arrays, case.attributes, keep=True)
+    first = subject.backward(residuals, cotangents, keep=True)
+    again, residuals = subject.forward(case.arrays, case.attributes)
+    second = subject.backward(residuals, point.cotangents)
     for name in subject.layer.outputs:
-        yield _same("second run", name, sizes, again[name], kept[name], "forward is not the same when run again")
+        yield _same("second run", name, sizes, again[name], outputs[name], "forward is not the same when run again")
     for name in subject.gradients:
         yield _same("second run", name, sizes, second[name], first[name], "backward is not the same when run again")
     for name, original in {**case.arrays, **{f"grad_{n}": c for n, c in point.cotangents.items()}}.items():
@@ -160,7 +160,7 @@ def repeatably(point: Point) -> Iterator[Entry]:
 
 def in_single_precision(point: Point) -> Iterator[Entry]:
     """Run in float32: every real result is float32, and close to that of float64 at the same numbers."""
-    subject, case, sizes = point.subject, point.case, str(point.case.sizes)
+    subject, case, sizes = point.subject, point.case, str(point.case)
     single = {n: a.astype(np.float32) if a.dtype == np.float64 else a for n, a in case.arrays.items()}
     double = {n: a.astype(np.float64) if a.dtype == np.float32 else a for n, a in single.items()}
     seeds = {n: c.astype(np.float32) for n, c in point.cotangents.items()}

@@ -24,7 +24,7 @@ from symgrad.errors import CheckError
 STYLES = ("plain", "varied", "ones", "equal")
 """Attributes at their defaults; drawn attributes; some extents 1; few distinct extents, so that kernel = input."""
 
-TRIES, WANTED = 4000, 32
+TRIES, WANTED = 2000, 24
 WORK = 40_000
 """How many nodes of the equations one evaluation may visit, so that a check takes seconds."""
 

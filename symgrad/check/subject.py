@@ -26,7 +26,11 @@ class Module(Protocol):
 
 
 class Subject:
-    """A module with its arrays by name. ``warned`` collects what it warns of."""
+    """A module with its arrays by name.
+
+    ``warned`` collects what it warns of. It is given copies, so that one which writes to its arguments spoils nothing
+    but, with ``keep``, what is meant to show it.
+    """
 
     def __init__(self, layer: Layer, module: Module) -> None:
         self.layer, self.module = layer, module
@@ -35,7 +39,7 @@ class Subject:
         self.warned: list[str] = []
 
     def forward(
-        self, arrays: Mapping[str, Array], attributes: Mapping[str, int | float]
+        self, arrays: Mapping[str, Array], attributes: Mapping[str, int | float], keep: bool = False
     ) -> tuple[dict[str, Array], Any]:
         """Return the outputs by name, and the residuals.
 
@@ -44,7 +48,8 @@ class Subject:
         """
         with warnings.catch_warnings(record=True) as caught:
             warnings.simplefilter("always")
-            outputs, residuals = self.module.forward(*(arrays[name] for name in self.inputs), **attributes)
+            given = [arrays[name] if keep else arrays[name].copy() for name in self.inputs]
+            outputs, residuals = self.module.forward(*given, **attributes)
         self.warned += [str(w.message) for w in caught]
         parts = outputs if isinstance(outputs, tuple) else (outputs,)
         if len(parts) != len(self.layer.outputs):
@@ -52,7 +57,11 @@ class Subject:
         return {name: np.asarray(part) for name, part in zip(self.layer.outputs, parts, strict=True)}, residuals
 
     def backward(
-        self, residuals: Any, cotangents: Mapping[str, Array], wrt: tuple[str, ...] | None = None
+        self,
+        residuals: Any,
+        cotangents: Mapping[str, Array],
+        wrt: tuple[str, ...] | None = None,
+        keep: bool = False,
     ) -> dict[str, Array]:
         """Return the gradients by name: of every input that gets one, or of those in ``wrt``.
 
@@ -62,7 +71,8 @@ class Subject:
         options = {} if wrt is None else {"wrt": wrt}
         with warnings.catch_warnings(record=True) as caught:
             warnings.simplefilter("always")
-            found = self.module.backward(residuals, *(cotangents[name] for name in self.layer.outputs), **options)
+            given = [cotangents[name] if keep else cotangents[name].copy() for name in self.layer.outputs]
+            found = self.module.backward(residuals, *given, **options)
         self.warned += [str(w.message) for w in caught]
         gradients = {}
         for name in wrt or self.gradients:

@@ -35,15 +35,20 @@ SIZES_TRIED = 6
 
 @dataclass(frozen=True)
 class Case:
-    """A point to check a layer at."""
+    """A point to check a layer at; ``kind`` says what is special about it."""
 
     sizes: Sizes
     arrays: dict[str, Array]
+    kind: str = ""
 
     @property
     def attributes(self) -> dict[str, int | float]:
         """Attributes by name."""
         return self.sizes.attributes
+
+    def __str__(self) -> str:
+        """Sizes, attributes and kind on one line."""
+        return f"{self.sizes}, {self.kind}" if self.kind else str(self.sizes)
 
 
 def integer_bounds(layer: Layer) -> dict[str, list[tuple[str, int]]]:
@@ -91,10 +96,12 @@ class Sampler:
     def empty_case(self, case: Case) -> Case | None:
         """Return the case with one dimension 0, None where no dimension may be."""
         sizes = without_elements(self.geometry, self.rng, case.sizes)
-        return None if sizes is None else Case(sizes, self._draw(sizes, self.recipes, top=1))
+        return None if sizes is None else Case(sizes, self._draw(sizes, self.recipes, top=1), "one extent 0")
 
     def kink_case(self, case: Case) -> Case | None:
-        """Return a case of the same sizes whose values lie on kinks and tie; None where none of them is finite."""
+        """Return a case of the same sizes whose values lie on kinks and tie; None without kinks or finite values."""
+        if not has_kinks(self.layer):
+            return None
         pool = kink_values(self.layer, case.attributes)
         for _ in range(4):
             arrays = dict(case.arrays)
@@ -102,8 +109,8 @@ class Sampler:
                 if not t.integer:
                     allowed = pool if self.recipes[t.name] == "normal" else np.array([0.5, 1.0, 2.0])
                     arrays[t.name] = self.rng.choice(allowed, size=arrays[t.name].shape)
-            if self._is_finite(arrays, case.sizes):
-                return Case(case.sizes, arrays)
+            if self._usable(arrays, case.sizes):
+                return Case(case.sizes, arrays, "values at kinks")
         return None
 
     def stray_case(self, case: Case) -> Case | None:
@@ -113,28 +120,33 @@ class Sampler:
             values = case.arrays[name].copy()
             values[tuple(0 for _ in values.shape)] = -1
             arrays = {**case.arrays, name: values}
-            try:
-                if self._is_finite(arrays, case.sizes):
-                    return Case(case.sizes, arrays)
-            except CheckError:
-                continue
+            if self._usable(arrays, case.sizes):
+                return Case(case.sizes, arrays, "a negative integer")
         return None
 
     def _finite(self, sizes: Sizes) -> dict[str, Array] | None:
         """Return values at which the equations are finite: all inputs by one recipe, then each as plain as may be."""
         for recipes in self._recipes():
             arrays = self._readable(sizes, recipes)
-            if not self._is_finite(arrays, sizes):
+            if not self._is_finite(arrays, sizes) or not (self.recipes or self._reliable(recipes, arrays, sizes)):
                 continue
             for t in self.layer.inputs:
-                if recipes[t.name] != "normal" and not self.recipes:
+                if recipes[t.name] != "normal" and not t.integer and not self.recipes:
                     plainer = {**recipes, t.name: "normal"}
                     tried = {**arrays, t.name: self._real(arrays[t.name].shape, "normal")}
-                    if self._is_finite(tried, sizes):
+                    if self._reliable(plainer, tried, sizes):
                         arrays, recipes = tried, plainer
             self.recipes = recipes
             return arrays
         return None
+
+    def _reliable(self, recipes: Mapping[str, str], arrays: Mapping[str, Array], sizes: Sizes) -> bool:
+        """Return whether the recipes give finite values again and again: a wrong one may be lucky once."""
+        reals = [t.name for t in self.layer.inputs if not t.integer]
+        return all(
+            self._is_finite({**arrays, **{n: self._real(arrays[n].shape, recipes[n]) for n in reals}}, sizes)
+            for _ in range(4)
+        )
 
     def _recipes(self) -> Iterator[dict[str, str]]:
         if self.recipes:
@@ -172,6 +184,12 @@ class Sampler:
     def _is_finite(self, arrays: Mapping[str, Array], sizes: Sizes) -> bool:
         lefts = self.evaluator(arrays, sizes.attributes)
         return all(bool(np.isfinite(left).all()) for left in lefts.values())
+
+    def _usable(self, arrays: Mapping[str, Array], sizes: Sizes) -> bool:
+        try:
+            return self._is_finite(arrays, sizes)
+        except CheckError:
+            return False
 
 
 def kink_values(layer: Layer, attributes: Mapping[str, int | float]) -> npt.NDArray[np.float64]:

@@ -71,6 +71,8 @@ def _render(node: Scalar) -> tuple[str, int]:
             return f"{function}({', '.join(map(text, args))})", _ATOM
         case Select(condition, then, otherwise):
             return _select(condition, then, otherwise)
+        case Reduce("sum", (), condition, body, _):
+            return f"[{condition_text(condition)}] * {text(body, _POWER)}", _PRODUCT
         case Reduce(kind, indices, condition, body, ties):
             names = ", ".join(i.name for i in indices)
             where = f" : {condition_text(condition)}" if conjuncts(condition) else ""

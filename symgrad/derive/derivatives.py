@@ -10,6 +10,7 @@ from symgrad.declare.algebra import (
     all_of,
     apply,
     divide,
+    from_integer,
     indicator,
     multiply,
     negate,
@@ -19,6 +20,8 @@ from symgrad.declare.algebra import (
     select,
     subtract,
 )
+from symgrad.declare.bounds import nonnegative
+from symgrad.declare.integers import as_poly, extreme
 from symgrad.declare.scalars import (
     NOUGHT,
     UNIT,
@@ -127,11 +130,18 @@ def _product(args: tuple[Scalar, ...], read: Read) -> Scalar:
 def _power(node: Scalar, base: Scalar, exponent: Scalar, read: Read) -> Scalar:
     total = NOUGHT
     if read in reads_of(base):
-        outer = multiply(exponent, power(base, subtract(exponent, ONE)))
+        outer = multiply(exponent, power(base, _lowered(exponent)))
         total = multiply(outer, derivative(base, read))
     if read in reads_of(exponent):
         total = add(total, multiply(node, apply("log", base), derivative(exponent, read)))
     return total
+
+
+def _lowered(exponent: Scalar) -> Scalar:
+    """The exponent less one; an integer one stops at 0, where the factor before the power is 0 already."""
+    if isinstance(exponent, FromInteger) and nonnegative(exponent.poly):
+        return from_integer(extreme("max", [exponent.poly - 1, as_poly(0)]))
+    return subtract(exponent, ONE)
 
 
 def _extreme(function: str, args: tuple[Scalar, ...], read: Read) -> Scalar:

@@ -80,7 +80,7 @@ class _Writer:
         imports = ["import numpy as np"]
         if "sliding_window_view" in self.helpers:
             imports.append("from numpy.lib.stride_tricks import sliding_window_view")
-        if {"_erf", "_erfc"} & self.helpers:
+        if {"_erf", "_erfc", "math"} & self.helpers:
             imports.insert(0, "import math")
         names = self._signature_names()
         return ModuleSpec(

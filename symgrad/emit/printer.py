@@ -245,7 +245,10 @@ class Printer:
                 return f"np.square({self.expr(args[0])})", CALL
             case "pow" if isinstance(args[1], Const):
                 return f"{self.expr(args[0], CALL)} ** {self.expr(args[1], CALL)}", POWER
-        name = _CALLS.get(function, f"np.{function}")
+        name = function if function.startswith("math.") or function in ("max", "min", "abs") and _plain(args) else None
+        name = name or _CALLS.get(function, f"np.{function}")
+        if name.startswith("math."):
+            self.helpers.add("math")
         if name.startswith("_"):
             self.helpers.add(name)
         return f"{name}({', '.join(map(self.expr, args))})", CALL
@@ -319,6 +322,11 @@ class Printer:
                 inner = self.lines(body)
                 return [f"for {index.name} in range({self.poly(index.extent)}):", *("    " + line for line in inner)]
         raise TypeError(s)
+
+
+def _plain(args: tuple[Array, ...]) -> bool:
+    """Whether the arguments are numbers, not arrays."""
+    return all(isinstance(a, Const) or (isinstance(a, Whole) and not a.arrays) for a in args)
 
 
 def wrap_comment(text: str, width: int) -> list[str]:

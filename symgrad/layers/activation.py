@@ -49,10 +49,11 @@ def rectified(z: Expr) -> Expr:
     return Max(z, 0)
 
 
-SIGMOID = "Logistic sigmoid: 1 / (1 + exp(-x)).\n\nSource: Nielsen, Neural Networks and Deep Learning, equation 3."
-TANH = "Hyperbolic tangent.\n\nSource: Nielsen, Neural Networks and Deep Learning, equation 109."
-RELU = """Rectified linear unit: the larger of x and 0. The derivative at 0 is 0.
+SIGMOID = "Logistic sigmoid: 1 / (1 + exp(-x)).\n\nSource: Nielsen, Neural Networks and Deep Learning, chapter 1."
+TANH = "Hyperbolic tangent.\n\nSource: Nielsen, Neural Networks and Deep Learning, chapter 3."
+RELU = """Rectified linear unit: the larger of x and 0.
 
+The derivative at 0 is 0.
 Source: Nair and Hinton, Rectified linear units improve restricted Boltzmann machines."""
 
 sigmoid = elementwise("sigmoid", logistic, SIGMOID)
@@ -65,8 +66,9 @@ relu2d = elementwise("relu2d", rectified, RELU, axes=IMAGES)
 leaky_relu = elementwise(
     "leaky_relu",
     lambda z: Piecewise((z, z > 0), (slope * z, True)),
-    """Leaky rectified linear unit: x where positive, slope x elsewhere. The derivative at 0 is slope.
+    """Leaky rectified linear unit: x where positive, slope x elsewhere.
 
+The derivative at 0 is slope.
 Source: Maas, Hannun and Ng, Rectifier nonlinearities improve neural network acoustic models.""",
     attributes={slope: 0.01},
 )
@@ -74,8 +76,9 @@ Source: Maas, Hannun and Ng, Rectifier nonlinearities improve neural network aco
 elu = elementwise(
     "elu",
     lambda z: Piecewise((z, z > 0), (alpha * (exp(z) - 1), True)),
-    """Exponential linear unit: x where positive, alpha (exp(x) - 1) elsewhere. The derivative at 0 is alpha.
+    """Exponential linear unit: x where positive, alpha (exp(x) - 1) elsewhere.
 
+The derivative at 0 is alpha.
 Source: Clevert, Unterthiner and Hochreiter, Fast and accurate deep network learning by exponential linear units.""",
     attributes={alpha: 1.0},
 )
@@ -85,7 +88,7 @@ softplus = elementwise(
     lambda z: log(1 + exp(z)),
     """Softplus: log(1 + exp(x)), a smooth rectifier.
 
-Source: Goodfellow, Bengio and Courville, Deep Learning, equation 3.31.""",
+Source: Goodfellow, Bengio and Courville, Deep Learning, section 3.10.""",
 )
 
 gelu = elementwise(
@@ -115,13 +118,14 @@ Source: Elfwing, Uchibe and Doya, Sigmoid-weighted linear units for neural netwo
 absolute = elementwise(
     "absolute",
     Abs,
-    """Absolute value. The derivative at 0 is 0.
+    """Absolute value.
 
+The derivative at 0 is 0.
 Source: Goodfellow, Bengio and Courville, Deep Learning, section 6.3.1.""",
 )
 
 row, other = Idx("i", M), Idx("j", M)
-SOFTMAX_SOURCE = "Source: Goodfellow, Bengio and Courville, Deep Learning, equation"
+SOFTMAX_SOURCE = "Source: Goodfellow, Bengio and Courville, Deep Learning, section 6.2.2.3."
 
 softmax = Layer(
     "softmax",
@@ -132,7 +136,7 @@ softmax = Layer(
     Softmax of every row: positive numbers that add up to 1.
 
     x (N, M) logits; y (N, M) probabilities.
-    {SOFTMAX_SOURCE} 6.29.
+    {SOFTMAX_SOURCE}
     """,
 )
 
@@ -145,6 +149,6 @@ log_softmax = Layer(
     Logarithm of the softmax of every row.
 
     x (N, M) logits; y (N, M) logarithms of probabilities.
-    {SOFTMAX_SOURCE} 6.30.
+    {SOFTMAX_SOURCE}
     """,
 )

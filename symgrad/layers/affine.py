@@ -14,6 +14,6 @@ dense = Layer(
     Fully connected layer: every unit is a weighted sum of every feature, plus a bias.
 
     x (N, M) samples by features, w (K, M) weights, b (K,) biases; y (N, K).
-    Source: z = W x + b for every row of x, Nielsen, Neural Networks and Deep Learning, chapter 2, equation 25.
+    Source: z = W x + b for every row of x, Nielsen, Neural Networks and Deep Learning, chapter 2.
     """,
 )

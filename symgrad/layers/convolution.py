@@ -131,7 +131,8 @@ grouped_conv1d = Layer(
     x (N, groups C, L), w (groups M, C, R) kernels, b (groups M,) biases; y (N, groups M, windows).
     {ABOUT_GROUPS}
     {ABOUT_OPTIONS}
-    Source: {SOURCE}, with one axis of space and a group for every kernel.
+    Source: {SOURCE},
+    with one axis of space and a group for every kernel.
     """,
 )
 
@@ -168,7 +169,8 @@ grouped_conv3d = Layer(
     x (N, groups C, D, H, W), w (groups M, C, T, R, S) kernels, b (groups M,); y (N, groups M, windows along D, H, W).
     {ABOUT_GROUPS}
     {ABOUT_OPTIONS}
-    Source: {SOURCE}, with three axes of space and a group for every kernel.
+    Source: {SOURCE},
+    with three axes of space and a group for every kernel.
     """,
 )
 
@@ -191,7 +193,8 @@ depthwise_conv2d = Layer(
 
 f = Idx("i", windows(L, R))
 d, e = Idx("i", windows(H, R)), Idx("j", windows(W, S))
-FLIPPED = """padding = R - 1 gives the full convolution sum_u x[i - u] w[u], padding = 0 its part without any border."""
+ABOUT_FLIPPED = """stride: step from one window to the next; padding: zeros added on either side of every axis of
+    space. R - 1 of them give the full convolution sum_u x[i - u] w[u], none give its part without any border."""
 
 true_conv1d = Layer(
     "true_conv1d",
@@ -203,8 +206,8 @@ true_conv1d = Layer(
     True convolution over sequences: the kernel is read backwards.
 
     x (N, C, L), w (K, C, R) kernels, b (K,) biases; y (N, K, floor((L + 2 padding - R) / stride) + 1).
-    stride: step from one window to the next; padding: zeros added on either side. {FLIPPED}
-    Source: Goodfellow, Bengio and Courville, Deep Learning, equation 9.3, over a finite kernel.
+    {ABOUT_FLIPPED}
+    Source: Goodfellow, Bengio and Courville, Deep Learning, section 9.1, over a finite kernel.
     """,
 )
 
@@ -223,8 +226,8 @@ true_conv2d = Layer(
     True convolution over images: the kernel is read backwards along both axes.
 
     x (N, C, H, W), w (K, C, R, S) kernels, b (K,) biases; y (N, K, floor((H + 2 padding - R) / stride) + 1, ...).
-    stride: step from one window to the next; padding: zeros added on every side. {FLIPPED}
-    Source: Goodfellow, Bengio and Courville, Deep Learning, equation 9.5.
+    {ABOUT_FLIPPED}
+    Source: Goodfellow, Bengio and Courville, Deep Learning, equations 9.4 and 9.5.
     """,
 )
 

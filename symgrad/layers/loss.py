@@ -21,7 +21,7 @@ mean_squared_error = Layer(
     Mean squared error over samples and outputs.
 
     prediction (N, M), target (N, M); loss is a scalar.
-    Source: Goodfellow, Bengio and Courville, Deep Learning, equation 5.4, averaged over the outputs as well.
+    Source: Goodfellow, Bengio and Courville, Deep Learning, section 5.1.4, averaged over the outputs as well.
     """,
 )
 
@@ -35,7 +35,7 @@ quadratic_cost = Layer(
     Quadratic cost: half the squared distance to the target, averaged over the samples.
 
     prediction (N, M), target (N, M); loss is a scalar.
-    Source: Nielsen, Neural Networks and Deep Learning, equation 6.
+    Source: Nielsen, Neural Networks and Deep Learning, chapter 1.
     """,
 )
 
@@ -50,7 +50,7 @@ cross_entropy = Layer(
 
     prediction (N, M) strictly between 0 and 1, target (N, M) from 0 to 1; loss is a scalar. Where the predictions
     come from a sigmoid, `sigmoid_cross_entropy` takes what goes into it and is exact for every number.
-    Source: Nielsen, Neural Networks and Deep Learning, equation 63.
+    Source: Nielsen, Neural Networks and Deep Learning, chapter 3.
     """,
 )
 
@@ -78,7 +78,7 @@ softmax_cross_entropy = Layer(
     Cross-entropy of the softmax of the logits, averaged over the samples.
 
     logits (N, M), labels (N,) whole numbers from 0 to M - 1; loss is a scalar.
-    Source: Goodfellow, Bengio and Courville, Deep Learning, equation 6.30.
+    Source: Goodfellow, Bengio and Courville, Deep Learning, section 6.2.2.3.
     """,
 )
 
@@ -92,6 +92,6 @@ log_likelihood = Layer(
 
     probability (N, M) positive, labels (N,) whole numbers from 0 to M - 1; loss is a scalar. Where the probabilities
     come from a softmax, `softmax_cross_entropy` takes what goes into it and is exact for every number.
-    Source: Nielsen, Neural Networks and Deep Learning, equation 80.
+    Source: Nielsen, Neural Networks and Deep Learning, chapter 3.
     """,
 )

@@ -88,9 +88,10 @@ def running_statistics_step(name: str, axes: tuple[Idx, ...]) -> Layer:
         outputs=[new_mean, new_variance],
         typical=TYPICAL[axes],
         doc=f"""
-    One step of the running mean and variance of every channel, for batch normalisation in evaluation.
+    One step of the running mean and variance that batch normalisation uses in evaluation.
 
-    x {EXTENTS[axes]}, running_mean (C,), running_variance (C,); new_mean (C,), new_variance (C,). No gradients.
+    x {EXTENTS[axes]}, running_mean (C,), running_variance (C,); new_mean (C,), new_variance (C,), each a number for
+    every channel. No gradients.
     momentum: weight of the new batch. The variance of the batch is the unbiased one: it divides by one less than
     the count of values, which has to be at least 2.
     Source: Ioffe and Szegedy, Batch normalization, algorithm 2, step 10, by moving averages (section 3.1).
@@ -119,6 +120,6 @@ layer_norm = Layer(
     Layer normalisation: every sample by the mean and variance of its own features.
 
     x (N, M), gamma (M,) scales, beta (M,) shifts; y (N, M). epsilon: added to the variance.
-    Source: Ba, Kiros and Hinton, Layer normalization, equations 3 and 4.
+    Source: Ba, Kiros and Hinton, Layer normalization, section 3.
     """,
 )

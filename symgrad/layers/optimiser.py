@@ -21,7 +21,7 @@ sgd_step = Layer(
 
     w (N,) parameters, gradient (N,) of the loss; new_w (N,). Parameters of any shape go in as w.reshape(-1).
     learning_rate: length of the step over the gradient.
-    Source: Goodfellow, Bengio and Courville, Deep Learning, algorithm 8.1.
+    Source: Goodfellow, Bengio and Courville, Deep Learning, section 8.3.1.
     """,
 )
 

@@ -62,13 +62,13 @@ VOLUME = Space(
 
 OPTIONS = {K: 2, stride: 2, padding: 0}
 ABOUT_OPTIONS = """K: extent of the window along every axis of space; stride: step from one window to the next;
-    padding: positions added on either side, less than K, so that every window reads some of the input.
+    padding: positions added on either side, fewer than K: a window that lies wholly in padding has no value.
     What is left over at the far end is not read. Extents out: floor((H + 2 padding - K) / stride) + 1, and likewise
     along every axis of space; Dumoulin and Visin, A guide to convolution arithmetic for deep learning,
     relationship 7."""
 TIES = {
     "first": "the gradient goes to the first of them in row-major order",
-    "split": "each of them gets an equal part of the gradient",
+    "split": "the gradient is split evenly among them",
 }
 
 
@@ -82,9 +82,10 @@ def max_pool(name: str, space: Space, ties: str = "first") -> Layer:
         attributes=OPTIONS,
         typical=space.typical,
         doc=f"""
-    Maximum pooling: the largest value of every window; where several are equal, {TIES[ties]}.
+    Maximum pooling: the largest value of every window.
 
-    {space.shapes} Padding is minus infinity: it never wins.
+    {space.shapes} Where several are largest,
+    {TIES[ties]}. Padding is minus infinity: it never wins.
     {ABOUT_OPTIONS}
     Source: Goodfellow, Bengio and Courville, Deep Learning, section 9.3.
     """,
@@ -101,7 +102,7 @@ def average_pool(name: str, space: Space) -> Layer:
         attributes=OPTIONS,
         typical=space.typical,
         doc=f"""
-    Average pooling: the sum of every window over the size of the window; padding counts as zeros.
+    Average pooling: the mean of every window, padding counted as zeros.
 
     {space.shapes}
     {ABOUT_OPTIONS}
@@ -121,10 +122,11 @@ def average_pool_exclude_padding(name: str, space: Space) -> Layer:
         attributes=OPTIONS,
         typical=space.typical,
         doc=f"""
-    Average pooling: the sum of every window over how many of its positions lie in the input; padding does not count.
+    Average pooling: the mean of what every window reads of the input, padding not counted.
 
-    {space.shapes} Along an axis, Min(stride i - padding + K, H) - Max(stride i - padding, 0) positions of window i
-    lie in the input.
+    {space.shapes}
+    Along an axis of extent H, Min(stride i - padding + K, H) - Max(stride i - padding, 0) positions of window i lie
+    in the input.
     {ABOUT_OPTIONS}
     Source: LeCun et al., Gradient-based learning applied to document recognition, section II (subsampling).
     """,

@@ -13,6 +13,7 @@ from symgrad.declare.scalars import (
     TRUE,
     UNIT,
     Add,
+    Apply,
     Compare,
     Condition,
     Mul,
@@ -45,7 +46,7 @@ from symgrad.lower.arrays import (
     Whole,
 )
 from symgrad.lower.builder import Builder
-from symgrad.lower.elementwise import add_values, condition_value, mapped, product, value_of
+from symgrad.lower.elementwise import add_values, condition_value, guard, mapped, product, value_of
 from symgrad.lower.views import align, along, union
 
 Axes = tuple[Index, ...]
@@ -73,8 +74,6 @@ class _Held:
         self.value = value
 
     def product(self, b: Builder, scale: Fraction | float, factors: list[Scalar], order: Axes) -> Value:
-        if scale == -1 and not factors:
-            return Value(Map("neg", (self.value.array,)), self.value.axes)
         above = [f for f in factors if not _inverse(f)]
         below = [multiply(UNIT, Power(f.base, Number(-f.exponent.value))) for f in factors if _inverse(f)]  # type: ignore[union-attr, operator]
         fraction = scale if isinstance(scale, Fraction) else Fraction(1)
@@ -82,11 +81,11 @@ class _Held:
             below.insert(0, Number(Fraction(fraction.denominator)))
             scale = Fraction(fraction.numerator)
         total = self.value
-        if scale != 1 or above:
-            total = mapped("mul", [product(b, scale, above, order), total], order)
+        if abs(scale) != 1 or above:
+            total = mapped("mul", [product(b, abs(scale), above, order), total], order)
         if below:
             total = mapped("div", [total, product(b, Fraction(1), [_plain(f) for f in below], order)], order)
-        return total
+        return Value(Map("neg", (total.array,)), total.axes) if scale < 0 else total
 
 
 def _plain(node: Scalar) -> Scalar:
@@ -138,13 +137,27 @@ def _worth_splitting(body: Add, bound: Axes) -> bool:
 
 
 def _inner(b: Builder, bound: Axes, condition: Condition, factors: list[Scalar], order: Axes, name: str) -> Value:
+    condition, factors = _mask_in_exponent(condition, factors)
+    if condition != TRUE:
+        factors = [guard(f, condition) for f in factors]
     slides = window_indices(b, multiply(*factors), bound)
     if slides and not _is_product_of_matrices(b, factors, bound, slides):
         b.because(f"{name}: a loop over the window offsets {_names(slides)}, each a strided slice")
         return _looped(b, bound, condition, factors, order, slides, name)
-    operands = _operands(b, factors, (*order, *bound))
-    operands = _masked(b, operands, condition, (*order, *bound))
+    stored = _stored_order(b, factors, (*order, *bound))
+    operands = _operands(b, factors, stored)
+    operands = _masked(b, operands, condition, stored)
     return contract(b, operands, order, bound, name)
+
+
+def _mask_in_exponent(condition: Condition, factors: list[Scalar]) -> tuple[Condition, list[Scalar]]:
+    """``[c] * exp(u) = exp(u where c else -inf)``: the mask costs nothing more and nothing overflows."""
+    for p, factor in enumerate(factors):
+        if isinstance(factor, Apply) and factor.function == "exp" and condition != TRUE:
+            if free_indices(condition) <= free_indices(factor):
+                masked = Apply("exp", (select(condition, factor.args[0], Number(float("-inf"))),))
+                return TRUE, [*factors[:p], masked, *factors[p + 1 :]]
+    return condition, factors
 
 
 def _names(indices: Axes) -> str:
@@ -259,6 +272,16 @@ def _running(array: Array, axis: int, rank: int, ahead: bool, offset: int) -> Ar
 
 
 # --- operands ----------------------------------------------------------------------------------------------------
+
+
+def _stored_order(b: Builder, factors: list[Scalar], default: Axes) -> Axes:
+    """Axes in the order in which the largest tensor has them, so that it need not be transposed."""
+    reads = [r for f in factors for r in reads_of(f)]
+    largest = max(reads, key=lambda r: (len(free_indices(r)), r.tensor), default=None)
+    if largest is None:
+        return default
+    axes = [p.atom for p in largest.indices if isinstance(p.atom, Index) and p.atom in default]
+    return (*dict.fromkeys(axes), *(i for i in default if i not in axes))
 
 
 def _operands(b: Builder, factors: list[Scalar], order: Axes) -> list[Value]:

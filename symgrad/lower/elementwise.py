@@ -69,12 +69,19 @@ def value_of(b: Builder, node: Scalar, order: Order) -> Value:
     raise TypeError(f"not pointwise: {node}")
 
 
+# NumPy's functions of a Python number give float64, which would promote float32 arrays; math's stay weak.
+SCALAR = {f: f"math.{f}" for f in ("sqrt", "exp", "expm1", "log", "log1p", "sin", "cos", "tan", "sinh", "cosh", "tanh")}
+SCALAR |= {f"arc{f}": f"math.a{f}" for f in ("sin", "cos", "tan", "sinh", "cosh", "tanh")}
+SCALAR |= {"floor": "math.floor", "ceil": "math.ceil", "erf": "math.erf", "erfc": "math.erfc", "arctan2": "math.atan2"}
+SCALAR |= {"maximum": "max", "minimum": "min", "abs": "abs", "square": "pow"}
+
+
 def mapped(function: str, values: list[Value], order: Order, kind: str = "float") -> Value:
     """An elementwise function of aligned values."""
     axes = union(values, order)
     arrays = tuple(align(v, axes) for v in values)
     if kind == "float" and all(v.kind == "scalar" for v in values):
-        kind = "scalar"
+        return Value(Map(SCALAR.get(function, function), arrays), (), "scalar")
     return Value(Map(function, arrays), axes, kind)
 
 
@@ -242,7 +249,7 @@ def _power(b: Builder, node: Power, order: Order) -> Value:
 def _whole_power(b: Builder, base: Scalar, n: int, order: Order) -> Value:
     """Repeated squaring: ``x**n`` is many times slower than products for n >= 3."""
     value = _float(value_of(b, base, order))
-    if value.kind == "scalar":
+    if value.kind == "scalar" and n > 1:
         return mapped("pow", [value, Value(Const(Fraction(n)), (), "scalar")], order)
     square = mapped("square", [value], order)
     match n:
@@ -309,7 +316,10 @@ def _select(b: Builder, condition: Condition, then: Scalar, otherwise: Scalar, o
     first = _float(value_of(b, guard(then, condition), order))
     second = _float(value_of(b, guard(otherwise, negation(condition)), order))
     test = condition_value(b, condition, order)
-    return mapped("where", [test, first, second], order)
+    chosen = mapped("where", [test, first, second], order)
+    if first.kind == second.kind == "scalar":
+        return Value(Cast(chosen.array, "float"), chosen.axes)
+    return chosen
 
 
 def _as_clip(condition: Condition, then: Scalar, otherwise: Scalar) -> Scalar | None:

@@ -111,12 +111,13 @@ def _digit_of(equation: Equation) -> tuple[Index, Poly] | None:
 
 
 def _unmixed(equation: Equation, index: Index) -> bool:
-    """Every quotient that holds the index holds it alone: digits would only complicate the others."""
+    """Outside quotients and remainders the index stands alone, and those hold it alone: else digits complicate."""
     for poly in polynomials(equation.body):
+        if index in atoms(poly, deep=False) and poly.atom != index:
+            return False
         for atom in atoms(poly):
             if isinstance(atom, Quotient | Remainder) and index in _of(atom) and atom.numerator.atom != index:
-                inner = atom.numerator.atom
-                if not isinstance(inner, Quotient | Remainder):
+                if not isinstance(atom.numerator.atom, Quotient | Remainder):
                     return False
     return True
 

@@ -120,6 +120,8 @@ def scatter_axes(scatter: Scatter) -> Axes:
 
 def _loop_indices(b: Builder, scatter: Scatter) -> Axes | None:
     """Indices to loop over so that every placed axis is a strided slice; None if positions must be computed."""
+    if any(set(indices_of(p)) & set(scatter.free) for p in scatter.places if p is not None):
+        return None
     walks = [None if p is None else along(p, b.loops) for p in scatter.places]
     if any(w is None and p is not None for w, p in zip(walks, scatter.places, strict=True)):
         return None
@@ -277,8 +279,6 @@ def _by_position(b: Builder, target: Name, free: Axes, job: Scatter) -> None:
         value = value_of(b, weight, (*vectors, *plain))
     whole = (*vectors, *plain)
     array = align(_float(value), whole)
-    if set(value.axes) != set(whole):
-        array = Helper("np.broadcast_to", (array, _shape(whole)))
     lead = [*axes_placed, *(a for a, f in enumerate(free) if f in carried)]
     positions = []
     for a in lead:
@@ -293,12 +293,6 @@ def _by_position(b: Builder, target: Name, free: Axes, job: Scatter) -> None:
         return
     b.because(f"{target.text}: positions may repeat, so rows are sorted and added up")
     b.emit(Run(Helper("_add_at", (view, *positions, array))))
-
-
-def _shape(axes: Axes) -> Array:
-    from symgrad.lower.arrays import Const
-
-    return Helper("tuple", tuple(Whole(i.extent) for i in axes)) if axes else Helper("tuple", (Const(0.0),))
 
 
 def _range_guard(poly: Poly | None, index: Index) -> Condition:

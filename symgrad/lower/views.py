@@ -256,12 +256,10 @@ def _gather(b: Builder, source: Array, extents: tuple[Poly, ...], indices: tuple
         walk = walks[axis]
         assert walk is not None
         index, step = walk.steps[0]
-        item = _slice(walk.start, index, step, extents[axis])
-        if index in walk.flipped:
-            item = By(Whole(poly, ((index, Arange(index.extent)),)))
-        items.append(item)
+        items.append(_slice(walk.start, index, step, extents[axis]))
         axes.append(index)
-    array: Array = Subscript(source, tuple(_trim(items)))
+    flipped = {i for _, w in plain for i in w.flipped}
+    array = _subscript(Subscript(source, tuple(_trim(items))), [FLIP if i in flipped else FULL for i in axes])
     value = Value(array, tuple(axes))
     if outside and extension is not None:
         inside = outside[0] if len(outside) == 1 else Map("and", tuple(outside))
@@ -278,7 +276,7 @@ def _number(value: float) -> Array:
 
 
 def _inside(walk: Along, extent: Poly) -> bool:
-    return nonnegative(walk.start) and nonnegative(extent - walk.start - walk.span) and not walk.flipped
+    return nonnegative(walk.start) and nonnegative(extent - walk.start - walk.span)
 
 
 def _trim(items: list[Item]) -> list[Item]:
@@ -290,7 +288,7 @@ def _trim(items: list[Item]) -> list[Item]:
 def _positions(b: Builder, poly: Poly, extent: Poly, broadcast: tuple[Index, ...], extension: Extension | None,
                outside: list[Array]) -> Array:
     """An integer array of positions, clipped where the read may be outside and nobody looks at the result."""
-    array = integer(b, poly, broadcast).array
+    array = align(integer(b, poly, broadcast), broadcast)
     low, high = nonnegative(poly), nonnegative(extent - 1 - poly)
     data = any(isinstance(a, Entry | RealFloor) for a in atoms(poly))
     if (low and high) or (data and extension is None and not guarded_data(b, poly)):

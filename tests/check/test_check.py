@@ -1,4 +1,4 @@
-"""The checker passes correct modules and fails each deliberately wrong one, in the comparison that is about its fault."""
+"""The checker passes correct modules and fails each deliberately wrong one, in the comparison about its fault."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from typing import Any
 
 import numpy as np
 import pytest
-from sympy import Eq, Idx, IndexedBase, Max, Sum, exp, symbols
+from sympy import Eq, Idx, IndexedBase, KroneckerDelta, Max, Sum, exp, symbols
 
 from symgrad import Layer, ReduceMax
 from symgrad.check.check import check_layer
@@ -32,9 +32,11 @@ WINDOWS = Layer(
     "windows", inputs=[x[N, M]], equations=[Eq(y[n, Idx("i", M - 2)], ReduceMax(x[n, Idx("i", M - 2) + u], u))]
 )
 MEAN = Layer(
-    "mean", inputs=[x[N], ids[N]], equations=[Eq(y[n], x[ids[n]]), Eq(z[n], Sum(x[Idx("q", N)], Idx("q", N)) / N)],
+    "mean",
+    inputs=[x[N], ids[N]],
+    equations=[Eq(y[n], x[ids[n]]), Eq(z[n], Sum(x[Idx("q", N)], Idx("q", N)) / N)],
     outputs=[y, z],
-)  # fmt: skip
+)
 
 
 @dataclass(frozen=True)
@@ -247,9 +249,8 @@ def test_errors_of_the_module_are_quoted() -> None:
 
 
 def test_a_split_rule_is_checked_as_declared() -> None:
-    split = Layer(
-        "split", inputs=[x[N, M]], equations=[Eq(y[n, Idx("i", M - 2)], ReduceMax(x[n, Idx("i", M - 2) + u], u, ties="split"))]
-    )  # fmt: skip
+    largest = ReduceMax(x[n, Idx("i", M - 2) + u], u, ties="split")
+    split = Layer("split", inputs=[x[N, M]], equations=[Eq(y[n, Idx("i", M - 2)], largest)])
     assert check_layer(split, windows("ties split")).ok
     assert not check_layer(split, windows("")).ok
 
@@ -273,11 +274,8 @@ def test_the_maximum_of_nothing_has_to_be_refused() -> None:
 
 
 def test_an_index_that_wraps_is_found_out() -> None:
-    from sympy import KroneckerDelta
-
-    picked = Layer(
-        "picked", inputs=[x[N, M], ids[N]], equations=[Eq(y[n], Sum(x[n, m] * KroneckerDelta(ids[n], m), m))], integers=[ids]
-    )  # fmt: skip
+    chosen = Sum(x[n, m] * KroneckerDelta(ids[n], m), m)
+    picked = Layer("picked", inputs=[x[N, M], ids[N]], equations=[Eq(y[n], chosen)], integers=[ids])
 
     def module(careful: bool) -> Module:
         def forward(x: np.ndarray, ids: np.ndarray) -> Any:
@@ -297,7 +295,7 @@ def test_an_index_that_wraps_is_found_out() -> None:
 
     good, bad = (check_layer(picked, module(careful)) for careful in (True, False))
     assert good.ok, str(good)
-    assert any("negative integer" in e.sizes or e.check == "forward" for e in bad.failures)
+    assert ("forward", True) in {(e.check, e.sizes.endswith("a negative integer")) for e in bad.failures}
 
 
 def test_the_same_seed_gives_the_same_report() -> None:
@@ -310,4 +308,4 @@ def test_nothing_is_raised_even_where_no_case_exists() -> None:
     never = Layer("never", inputs=[x[N], w[K]], equations=[Eq(y[Idx("i", N - 100)], x[Idx("i", N - 100)])])
     found = check_layer(never, Module(lambda *a: None, lambda *a: None))
     assert not found.ok
-    assert "none of 4000 small sizes" in str(found)
+    assert "none of 2000 small sizes" in str(found)

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import re
 import subprocess
 import sys
 from importlib import import_module
+from inspect import cleandoc
 from pathlib import Path
 
 import pytest
@@ -42,12 +44,14 @@ def test_no_layer_has_the_name_of_a_submodule() -> None:
 @pytest.mark.parametrize("name", symgrad.layers.catalogue())
 def test_a_layer_says_what_it_is_its_shapes_and_its_source(name: str) -> None:
     layer = getattr(symgrad.layers, name)
-    assert layer.doc.strip().splitlines()[0].endswith((".", ";", ",", ":")) or "\n\n" not in layer.doc.strip()
-    assert "Source: " in layer.doc
+    summary, _, details = cleandoc(layer.doc).partition("\n\n")
+    assert summary.endswith(".") and len(summary) < 100 and "\n" not in summary
+    assert max(map(len, details.splitlines())) <= 120
+    assert "Source: " in details
     for tensor in layer.inputs:
-        assert f"{tensor.name} (" in layer.doc, f"the shape of {tensor.name}"
+        assert f"{tensor.name} (" in details, f"the shape of {tensor.name}"
     for symbol in layer.attributes:
-        assert f"{symbol}" in layer.doc, f"the meaning of {symbol}"
+        assert re.search(rf"\b{symbol}\b", layer.doc), f"the meaning of {symbol}"
 
 
 def test_an_unknown_name_is_answered_with_those_that_look_like_it() -> None:

@@ -15,7 +15,7 @@ def test_mean_squared_error_is_torchs(agree, rng):
 
 
 def test_quadratic_cost_is_nielsens(agree, rng):
-    """Source: Nielsen, equation 6: half the mean of the squared norms (torch.linalg.vector_norm)."""
+    """Source: Nielsen, chapter 1: half the mean of the squared norms (torch.linalg.vector_norm)."""
     torch = pytest.importorskip("torch")
     norm = torch.linalg.vector_norm
     arrays = [rng.normal(size=(4, 5)), rng.normal(size=(4, 5))]
@@ -56,7 +56,7 @@ def gradient(compiled, name, *arrays):
 
 
 def test_softmax_cross_entropy_has_gradient_p_minus_one_hot(compiled, rng):
-    """Source: Nielsen, equations 81 and 82: a - y, over the samples."""
+    """Source: Nielsen, chapter 3: a - y, over the number of samples."""
     logits = rng.normal(size=(4, 5))
     a = np.exp(logits) / np.exp(logits).sum(1, keepdims=True)
     want = (a - np.eye(5)[LABELS]) / 4
@@ -64,7 +64,7 @@ def test_softmax_cross_entropy_has_gradient_p_minus_one_hot(compiled, rng):
 
 
 def test_sigmoid_cross_entropy_has_gradient_a_minus_y(compiled, rng):
-    """Source: Nielsen, equation 68: a - y, over samples and outputs."""
+    """Source: Nielsen, chapter 3: a - y, over the number of samples and outputs."""
     logits, y = rng.normal(size=(4, 5)), rng.uniform(size=(4, 5))
     want = (1 / (1 + np.exp(-logits)) - y) / 20
     np.testing.assert_allclose(gradient(compiled, "sigmoid_cross_entropy", logits, y), want, rtol=1e-9)

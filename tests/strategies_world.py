@@ -1,0 +1,161 @@
+"""What a drawn declaration stands on: its sizes, attributes and tensors, and where its indices lead.
+
+Everything is text, as it stands in the declaration, next to the number it is at the drawn sizes: the same text is
+evaluated by Python over integers to see whether a read stays inside its tensor.
+"""
+
+from __future__ import annotations
+
+import math
+import re
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, replace
+from itertools import islice
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+POINTS = 240
+"""The most values that the indices in scope may take together."""
+
+_NAME = re.compile(r"[A-Za-z_]\w*")
+
+
+@dataclass(frozen=True)
+class Extent:
+    """An extent as written, and its value."""
+
+    text: str
+    value: int
+
+
+@dataclass(frozen=True)
+class Table:
+    """A tensor that may be read: real, positive, integer, or a position in ``range(most)`` that an equation gives."""
+
+    name: str
+    extents: tuple[Extent, ...]
+    kind: str = "real"
+    most: int = 0
+
+
+@dataclass(frozen=True)
+class Bound:
+    """An index in scope: its name in the text, its label, its first and last value as written."""
+
+    name: str
+    label: str
+    first: str
+    last: str
+
+
+@dataclass(frozen=True)
+class Scope:
+    """Indices in scope, outermost first, the conditions that hold, and indices that no plain read may mention."""
+
+    indices: tuple[Bound, ...] = ()
+    guards: tuple[str, ...] = ()
+    shy: frozenset[str] = frozenset()
+
+    def inside(self, *indices: Bound) -> Scope:
+        """Return the scope with further indices."""
+        return replace(self, indices=(*self.indices, *indices))
+
+    def behind(self, guard: str) -> Scope:
+        """Return the scope behind a condition."""
+        return replace(self, guards=(*self.guards, guard))
+
+
+class Integers:
+    """Integer data under its name in the text: read with square brackets, out of bounds is an error."""
+
+    def __init__(self, values: npt.NDArray[np.int64]) -> None:
+        self.values = values
+
+    def __getitem__(self, position: int | tuple[int, ...]) -> int:
+        places = position if isinstance(position, tuple) else (position,)
+        if len(places) != self.values.ndim or any(k < 0 for k in places):
+            raise IndexError(places)
+        return int(self.values[places])
+
+
+class Anywhere:
+    """The result of an ArgMax, unknown while drawing: it gives the position that is assumed at the moment."""
+
+    def __init__(self, most: int) -> None:
+        self.most, self.assumed = most, 0
+
+    def __getitem__(self, position: int | tuple[int, ...]) -> int:
+        return self.assumed
+
+
+def _modulo(a: int, b: int) -> int:
+    return a % b
+
+
+_FUNCTIONS: Mapping[str, Any] = {
+    "floor": math.floor,
+    "ceiling": math.ceil,
+    "Mod": _modulo,
+    "Max": max,
+    "Min": min,
+    "Abs": abs,
+    "And": lambda *conditions: all(conditions),
+    "Or": lambda *conditions: any(conditions),
+    "Not": lambda condition: not condition,
+    "Eq": lambda a, b: a == b,
+    "Ne": lambda a, b: a != b,
+}
+
+
+class World:
+    """Values of sizes, attributes and integer data, by the names they have in the text."""
+
+    def __init__(self) -> None:
+        self.values: dict[str, Any] = dict(_FUNCTIONS)
+
+    def value(self, text: str, point: Mapping[str, int] | None = None) -> int:
+        """Return what an integer expression (or a condition) is at a point."""
+        return eval(text, {"__builtins__": {}}, {**self.values, **(point or {})})  # type: ignore[no-any-return]
+
+    def points(self, scope: Scope, *texts: str) -> Iterator[dict[str, int]]:
+        """Yield the values of the indices that the texts and the conditions of the scope depend on."""
+        needed = set(_NAME.findall(" ".join([*texts, *scope.guards])))
+        for bound in reversed(scope.indices):
+            if bound.name in needed:
+                needed |= set(_NAME.findall(f"{bound.first} {bound.last}"))
+        chosen = [b for b in scope.indices if b.name in needed]
+        yield from self._nested(chosen, scope.guards, {})
+
+    def _nested(self, rest: list[Bound], guards: tuple[str, ...], point: dict[str, int]) -> Iterator[dict[str, int]]:
+        if not rest:
+            if all(self.value(g, point) for g in guards):
+                yield point
+            return
+        bound, *inner = rest
+        for k in range(self.value(bound.first, point), self.value(bound.last, point) + 1):
+            yield from self._nested(inner, guards, {**point, bound.name: k})
+
+    def inside(self, text: str, extent: Extent, scope: Scope) -> bool:
+        """Whether an index lies in its axis at every point of the scope."""
+        positions = [v for k, v in self.values.items() if isinstance(v, Anywhere) and k in _NAME.findall(text)]
+        for place in range(max((p.most for p in positions), default=1)):
+            for p in positions:
+                p.assumed = place
+            if any(not 0 <= self.value(text, point) < extent.value for point in self.points(scope, text)):
+                return False
+        return True
+
+    def size(self, scope: Scope) -> int:
+        """Return the number of points of a scope, conditions left aside; POINTS + 1 if there are more than POINTS."""
+        names = [b.name for b in scope.indices]
+        return sum(1 for _ in islice(self.points(Scope(scope.indices), *names), POINTS + 1))
+
+    def never_empty(self, bounds: tuple[Bound, ...], scope: Scope) -> bool:
+        """Whether the ranges hold at least one point wherever the scope is."""
+        names = [b.name for b in scope.indices]
+        bare = Scope(scope.indices)
+        return all(
+            any(True for _ in self._nested(list(bounds), (), point)) for point in self.points(bare, *names)
+        )
