@@ -17,6 +17,8 @@ from symgrad.derive.split import split
 from symgrad.derive.trace import Trace
 from symgrad.emit.module import module_text
 from symgrad.lower.plan import ModulePlan, plan_module
+from symgrad.simplify.backward import simplify_backward
+from symgrad.simplify.named import name_costly
 from symgrad.simplify.stable import stabilise
 
 
@@ -39,9 +41,11 @@ def run(layer: Layer) -> Stages:
     # derive: equations -> statements with one reduction each
     statements = split(layer.program, trace)
     # simplify: statements -> statements that neither overflow nor cancel
-    stable = stabilise(statements, trace)
+    stable = name_costly(stabilise(statements, trace), trace)
     # derive: statements -> statements of the backward pass, by the chain rule
-    derived = adjoint(stable, trace)
+    chained = adjoint(stable, trace)
+    # simplify: forward values reused, invariant factors out of sums
+    derived = simplify_backward(chained, trace)
     # lower: statements -> array programs of forward and backward
     plan = plan_module(layer.program, derived)
     # emit: array programs -> the text of a module

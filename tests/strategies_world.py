@@ -10,7 +10,9 @@ import math
 import re
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, replace
+from functools import lru_cache
 from itertools import islice
+from types import CodeType
 from typing import Any
 
 import numpy as np
@@ -109,6 +111,11 @@ _FUNCTIONS: Mapping[str, Any] = {
 }
 
 
+@lru_cache(maxsize=4096)
+def _code(text: str) -> CodeType:
+    return compile(text, "<drawn>", "eval")
+
+
 class World:
     """Values of sizes, attributes and integer data, by the names they have in the text."""
 
@@ -117,7 +124,8 @@ class World:
 
     def value(self, text: str, point: Mapping[str, int] | None = None) -> int:
         """Return what an integer expression (or a condition) is at a point."""
-        return eval(text, {"__builtins__": {}}, {**self.values, **(point or {})})  # type: ignore[no-any-return]
+        names = {**self.values, **(point or {})}
+        return eval(_code(text), {"__builtins__": {}}, names)  # type: ignore[no-any-return]
 
     def points(self, scope: Scope, *texts: str) -> Iterator[dict[str, int]]:
         """Yield the values of the indices that the texts and the conditions of the scope depend on."""
@@ -155,7 +163,4 @@ class World:
     def never_empty(self, bounds: tuple[Bound, ...], scope: Scope) -> bool:
         """Whether the ranges hold at least one point wherever the scope is."""
         names = [b.name for b in scope.indices]
-        bare = Scope(scope.indices)
-        return all(
-            any(True for _ in self._nested(list(bounds), (), point)) for point in self.points(bare, *names)
-        )
+        return all(any(self._nested(list(bounds), (), point)) for point in self.points(scope, *names))

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Iterator
+from functools import partial
 
 import numpy as np
 
@@ -45,13 +46,13 @@ def check_layer(layer: Layer, compiled: Module | None = None, seed: int = 0, cas
     rng = np.random.default_rng([seed, 1])
     for number in range(cases):
         style = STYLES[number % len(STYLES)]
-        case = _drawn(entries, style, lambda style=style: sampler.case(style))
+        case = _drawn(entries, style, partial(sampler.case, style))
         if case is None:
             continue
         _collect(entries, case, _at_random(subject, case, sampler, rng))
         if number < len(STYLES):
             for draw, compared in SPECIAL:
-                special = _drawn(entries, str(case), lambda draw=draw, case=case: draw(sampler, case))
+                special = _drawn(entries, str(case), partial(draw, sampler, case))
                 if special is not None:
                     _collect(entries, special, compared(subject, special, sampler, rng))
     return CheckReport(layer.name, tuple(entries))
@@ -122,12 +123,15 @@ def _astray(subject: Subject, case: Case, sampler: Sampler, rng: np.random.Gener
 def _emptied(subject: Subject, case: Case, sampler: Sampler, rng: np.random.Generator) -> Iterator[Entry]:
     """An axis without elements: empty results where the equations give them a meaning, an error where they do not."""
     try:
-        sampler.evaluator(case.arrays, case.attributes)
+        lefts = sampler.evaluator(case.arrays, case.attributes)
     except (CheckError, DeclarationError) as reason:
         yield _refused(subject, case, str(reason))
         return
     yield from comparisons.forward(subject, case)
-    yield from comparisons.gradients(comparisons.at(subject, case, rng), "gradient with an empty axis")
+    point = comparisons.at(subject, case, rng)
+    if any(np.isnan(left).any() for left in lefts.values()):  # a mean of nothing may reach any gradient
+        point.expected.update({name: np.full(e.shape, np.nan) for name, e in point.expected.items()})
+    yield from comparisons.gradients(point, "gradient with an empty axis")
 
 
 def _refused(subject: Subject, case: Case, reason: str) -> Entry:

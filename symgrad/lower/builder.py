@@ -7,16 +7,15 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
-from symgrad.declare.evaluate import value_of
-from symgrad.declare.integers import Atom, Index, Poly, Quotient, Size, atoms
+from symgrad.declare.integers import Atom, Index, Poly, atoms
 from symgrad.declare.program import Program
+from symgrad.declare.typical import typical, typical_sizes, volume
 from symgrad.lower.arrays import Array, Assign, For, Name, Statement
 from symgrad.naming import fresh
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-LARGE, SMALL = 64, 3
 LOOP_LIMIT = 16
 
 
@@ -83,47 +82,15 @@ class Builder:
 
     def typical(self, poly: Poly) -> int:
         """A typical value of an extent."""
-        try:
-            return max(1, value_of(poly, self.sizes))
-        except (KeyError, ZeroDivisionError):
-            return LARGE
+        return typical(poly, self.sizes)
 
     def volume(self, axes: Iterable[Index]) -> int:
         """Typical number of elements over these axes."""
-        total = 1
-        for index in axes:
-            total *= self.typical(index.extent)
-        return total
+        return volume(axes, self.sizes)
 
     def small(self, index: Index) -> bool:
         """Whether a Python loop over this index is short."""
         return self.typical(index.extent) <= LOOP_LIMIT
-
-
-def typical_sizes(program: Program) -> dict[str, int]:
-    """Sizes to choose schedules by: given, default of an attribute, small for what shrinks an extent, else large."""
-    sizes: dict[str, int] = {}
-    extents = [e for t in program.inputs for e in t.extents]
-    extents += [i.extent for e in program.equations for i in e.indices]
-    kernels = {a.name for e in extents for a in _subtracted(e)}
-    for extent in extents:
-        for atom in atoms(extent):
-            if isinstance(atom, Size):
-                sizes[atom.name] = SMALL if atom.name in kernels else LARGE
-    sizes |= {a.name: max(int(a.default), a.minimum or 0) for a in program.attributes if a.integer}
-    return sizes | dict(program.typical)
-
-
-def _subtracted(extent: Poly) -> list[Size]:
-    """Sizes that stand with a minus in an extent, inside a quotient as well: kernels."""
-    found: list[Size] = []
-    for monomial, c in extent.terms:
-        for atom in monomial:
-            if isinstance(atom, Size) and c < 0:
-                found.append(atom)
-            elif isinstance(atom, Quotient) and c > 0:
-                found += _subtracted(atom.numerator)
-    return found
 
 
 def loop_variables(poly: Poly, loops: frozenset[Index]) -> frozenset[Atom]:

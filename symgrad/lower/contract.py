@@ -154,7 +154,7 @@ def _mask_in_exponent(condition: Condition, factors: list[Scalar]) -> tuple[Cond
     """``[c] * exp(u) = exp(u where c else -inf)``: the mask costs nothing more and nothing overflows."""
     for p, factor in enumerate(factors):
         if isinstance(factor, Apply) and factor.function == "exp" and condition != TRUE:
-            if free_indices(condition) <= free_indices(factor):
+            if free_indices(condition) <= free_indices(factor) and factor.args:
                 masked = Apply("exp", (select(condition, factor.args[0], Number(float("-inf"))),))
                 return TRUE, [*factors[:p], masked, *factors[p + 1 :]]
     return condition, factors
@@ -290,16 +290,27 @@ def _operands(b: Builder, factors: list[Scalar], order: Axes) -> list[Value]:
     for f in factors:
         groups.setdefault(frozenset(i for i in free_indices(f) if i not in b.loops), []).append(f)
     scalars = groups.pop(frozenset(), [])
-    found = list(groups.items())
-    merged: list[tuple[frozenset[Index], list[Scalar]]] = []
-    # A factor over fewer indices of which none is summed away rides along with a larger one.
-    for axes, members in sorted(found, key=lambda g: -len(g[0])):
-        merged.append((axes, members))
+    merged = sorted(groups.items(), key=lambda g: (-len(g[0]), str(sorted(i.name for i in g[0]))))
+    while len(merged) > 2 and (riding := _rider(b, merged)) is not None:
+        small, large = riding
+        merged = [(a, m + small[1] if (a, m) == large else m) for a, m in merged if (a, m) != small]
     if scalars:
         axes, members = merged[-1] if merged else (frozenset(), [])
-        merged = merged[:-1] + [(axes, members + scalars)]
+        merged = [*merged[:-1], (axes, members + scalars)]
     return [product(b, Fraction(1), members, order) if len(members) > 1 or members else Value(Const(1.0), ())
             for _, members in reversed(merged)]
+
+
+Group = tuple[frozenset[Index], list[Scalar]]
+
+
+def _rider(b: Builder, groups: list[Group]) -> tuple[Group, Group] | None:
+    """A factor whose indices a larger one has as well rides along with the smallest such."""
+    for small in reversed(groups):
+        larger = [g for g in groups if small[0] < g[0]]
+        if larger:
+            return small, min(larger, key=lambda g: (b.volume(g[0]), str(sorted(i.name for i in g[0]))))
+    return None
 
 
 def _masked(b: Builder, operands: list[Value], condition: Condition, order: Axes) -> list[Value]:

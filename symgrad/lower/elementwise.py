@@ -310,6 +310,10 @@ def _select(b: Builder, condition: Condition, then: Scalar, otherwise: Scalar, o
             return condition_value(b, condition, order)
         case Number(a), Number(c) if a == 0 and c == 1:
             return condition_value(b, negation(condition), order)
+    if otherwise == NOUGHT and isinstance(then, Apply) and then.function == "exp":
+        # exp(-inf) is 0: the mask goes into the exponent, where it also keeps exp from overflowing.
+        masked = select(condition, then.args[0], Number(float("-inf")))
+        return mapped("exp", [_float(value_of(b, masked, order))], order)
     clipped = _as_clip(condition, then, otherwise)
     if clipped is not None:
         return value_of(b, clipped, order)

@@ -56,7 +56,7 @@ def forward(x, gamma, beta, *, eps=1e-5):
 
 
 def backward(residuals, grad_y, wrt=None):
-    """Pull grad_y (N, C, H, W) back to x (N, C, H, W), gamma (C,) and beta (C,); to those that wrt names, if given."""
+    """Pull grad_y (N, C, H, W) back to x, gamma and beta, or to those of them that wrt names."""
     d, r, gamma = residuals
     M = d.size // len(r)
     grad_y = _cotangent(grad_y, d.shape, d.dtype)
@@ -80,16 +80,16 @@ def backward(residuals, grad_y, wrt=None):
 
 def _extents(**tensors):
     """Return the extent of every axis in order of first mention; refuse an array unlike its name=(array, axes)."""
-    extents, (first, *_) = {}, tensors
-    dtype = tensors[first][0].dtype
+    extents = {}
+    dtype = next(iter(tensors.values()))[0].dtype
     for name, (array, axes) in tensors.items():
         if array.dtype != dtype or dtype.char not in "fd":
-            raise TypeError(f"batch_norm: {name} is {array.dtype} and {first} {dtype}; make all float32 or all float64")
+            raise TypeError(f"batch_norm: {name} is {array.dtype}; all inputs must be float32, or all float64")
         if array.ndim != len(axes.split()):
             raise ValueError(f"batch_norm: {name} must have the axes ({axes}), not the shape {array.shape}")
         for axis, extent in zip(axes.split(), array.shape, strict=True):
             if extents.setdefault(axis, extent) != extent:
-                raise ValueError(f"batch_norm: axis {axis} is {extent} in {name}, but {extents[axis]} in an earlier input")
+                raise ValueError(f"batch_norm: axis {axis} is {extent} in {name} but {extents[axis]} in an input before it")
     return extents.values()
 
 

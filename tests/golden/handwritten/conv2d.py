@@ -43,9 +43,9 @@ def forward(x, w, b, *, stride=1, padding=0):
     """Return y (N, K, n_i, n_j) and the residuals, for x (N, C, H, W), w (K, C, R, S) and b (K,)."""
     x, w, b = np.asarray(x), np.asarray(w), np.asarray(b)
     N, C, H, W, K, R, S = _extents(x=(x, "N C H W"), w=(w, "K C R S"), b=(b, "K"))
-    if stride < 1 or stride != int(stride):
+    if stride < 1 or int(stride) != stride:
         raise ValueError(f"conv2d: stride must be an integer of at least 1, not {stride}")
-    if padding < 0 or padding != int(padding):
+    if padding < 0 or int(padding) != padding:
         raise ValueError(f"conv2d: padding must be an integer of at least 0, not {padding}")
     n_i = (H + 2 * padding - R) // stride + 1
     n_j = (W + 2 * padding - S) // stride + 1
@@ -69,7 +69,7 @@ def forward(x, w, b, *, stride=1, padding=0):
 
 
 def backward(residuals, grad_y, wrt=None):
-    """Pull grad_y (N, K, n_i, n_j) back to x (N, C, H, W), w (K, C, R, S) and b (K,); to those that wrt names, if given."""
+    """Pull grad_y (N, K, n_i, n_j) back to x, w and b, or to those of them that wrt names."""
     windows, w, H, W, stride, padding = residuals
     N, C, n_i, n_j, R, S = windows.shape
     K = len(w)
@@ -87,6 +87,7 @@ def backward(residuals, grad_y, wrt=None):
         for u in range(R):
             for v in range(S):
                 padded[:, :, u : u + stride * n_i : stride, v : v + stride * n_j : stride] += terms[:, u, v]
+        del terms
         # grad_x[n, c, s, t] = padded[c, n, s + padding, t + padding]
         grad_x = padded[:, :, padding : padding + H, padding : padding + W].swapaxes(0, 1)
     if "w" in wrt:
@@ -101,16 +102,16 @@ def backward(residuals, grad_y, wrt=None):
 
 def _extents(**tensors):
     """Return the extent of every axis in order of first mention; refuse an array unlike its name=(array, axes)."""
-    extents, (first, *_) = {}, tensors
-    dtype = tensors[first][0].dtype
+    extents = {}
+    dtype = next(iter(tensors.values()))[0].dtype
     for name, (array, axes) in tensors.items():
         if array.dtype != dtype or dtype.char not in "fd":
-            raise TypeError(f"conv2d: {name} is {array.dtype} and {first} {dtype}; make all float32 or all float64")
+            raise TypeError(f"conv2d: {name} is {array.dtype}; all inputs must be float32, or all float64")
         if array.ndim != len(axes.split()):
             raise ValueError(f"conv2d: {name} must have the axes ({axes}), not the shape {array.shape}")
         for axis, extent in zip(axes.split(), array.shape, strict=True):
             if extents.setdefault(axis, extent) != extent:
-                raise ValueError(f"conv2d: axis {axis} is {extent} in {name}, but {extents[axis]} in an earlier input")
+                raise ValueError(f"conv2d: axis {axis} is {extent} in {name} but {extents[axis]} in an input before it")
     return extents.values()
 
 

@@ -44,7 +44,7 @@ def forward(x, w, c):
 
 
 def backward(residuals, grad_y, wrt=None):
-    """Pull grad_y (B, I) back to x (B, J), w (I, J) and c (I,); to those that wrt names, if given."""
+    """Pull grad_y (B, I) back to x, w and c, or to those of them that wrt names."""
     x, w = residuals
     grad_y = _cotangent(grad_y, (len(x), len(w)), x.dtype)
     wrt = _wanted(wrt)
@@ -64,16 +64,16 @@ def backward(residuals, grad_y, wrt=None):
 
 def _extents(**tensors):
     """Return the extent of every axis in order of first mention; refuse an array unlike its name=(array, axes)."""
-    extents, (first, *_) = {}, tensors
-    dtype = tensors[first][0].dtype
+    extents = {}
+    dtype = next(iter(tensors.values()))[0].dtype
     for name, (array, axes) in tensors.items():
         if array.dtype != dtype or dtype.char not in "fd":
-            raise TypeError(f"dense: {name} is {array.dtype} and {first} {dtype}; make all float32 or all float64")
+            raise TypeError(f"dense: {name} is {array.dtype}; all inputs must be float32, or all float64")
         if array.ndim != len(axes.split()):
             raise ValueError(f"dense: {name} must have the axes ({axes}), not the shape {array.shape}")
         for axis, extent in zip(axes.split(), array.shape, strict=True):
             if extents.setdefault(axis, extent) != extent:
-                raise ValueError(f"dense: axis {axis} is {extent} in {name}, but {extents[axis]} in an earlier input")
+                raise ValueError(f"dense: axis {axis} is {extent} in {name} but {extents[axis]} in an input before it")
     return extents.values()
 
 

@@ -45,11 +45,11 @@ def forward(x, *, K=2, stride=2, padding=0):
     """Return y (N, C, n_i, n_j) and the residuals, for x (N, C, H, W)."""
     x = np.asarray(x)
     N, C, H, W = _extents(x=(x, "N C H W"))
-    if K < 1 or K != int(K):
+    if K < 1 or int(K) != K:
         raise ValueError(f"max_pool2d: K must be an integer of at least 1, not {K}")
-    if stride < 1 or stride != int(stride):
+    if stride < 1 or int(stride) != stride:
         raise ValueError(f"max_pool2d: stride must be an integer of at least 1, not {stride}")
-    if not 0 <= padding < K or padding != int(padding):
+    if not 0 <= padding < K or int(padding) != padding:
         raise ValueError(f"max_pool2d: padding must be an integer from 0 to K - 1, not {padding}")
     n_i = (H + 2 * padding - K) // stride + 1
     n_j = (W + 2 * padding - K) // stride + 1
@@ -101,16 +101,16 @@ def backward(residuals, grad_y, wrt=None):
 
 def _extents(**tensors):
     """Return the extent of every axis in order of first mention; refuse an array unlike its name=(array, axes)."""
-    extents, (first, *_) = {}, tensors
-    dtype = tensors[first][0].dtype
+    extents = {}
+    dtype = next(iter(tensors.values()))[0].dtype
     for name, (array, axes) in tensors.items():
         if array.dtype != dtype or dtype.char not in "fd":
-            raise TypeError(f"max_pool2d: {name} is {array.dtype} and {first} {dtype}; make all float32 or all float64")
+            raise TypeError(f"max_pool2d: {name} is {array.dtype}; all inputs must be float32, or all float64")
         if array.ndim != len(axes.split()):
             raise ValueError(f"max_pool2d: {name} must have the axes ({axes}), not the shape {array.shape}")
         for axis, extent in zip(axes.split(), array.shape, strict=True):
             if extents.setdefault(axis, extent) != extent:
-                raise ValueError(f"max_pool2d: axis {axis} is {extent} in {name}, but {extents[axis]} in an earlier input")
+                raise ValueError(f"max_pool2d: axis {axis} is {extent} in {name} but {extents[axis]} in an input before it")
     return extents.values()
 
 

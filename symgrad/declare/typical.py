@@ -1,0 +1,53 @@
+"""Typical sizes: what to assume of extents when one form has to be chosen over another."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+
+from symgrad.declare.evaluate import value_of
+from symgrad.declare.integers import Index, Poly, Quotient, Size, atoms
+from symgrad.declare.program import Program
+
+LARGE, SMALL = 64, 3
+
+
+def typical_sizes(program: Program) -> dict[str, int]:
+    """Sizes to choose schedules by: given, default of an attribute, small for what shrinks an extent, else large."""
+    sizes: dict[str, int] = {}
+    extents = [e for t in program.inputs for e in t.extents]
+    extents += [i.extent for e in program.equations for i in e.indices]
+    kernels = {a.name for e in extents for a in _subtracted(e)}
+    for extent in extents:
+        for atom in atoms(extent):
+            if isinstance(atom, Size):
+                sizes[atom.name] = SMALL if atom.name in kernels else LARGE
+    sizes |= {a.name: max(int(a.default), a.minimum or 0) for a in program.attributes if a.integer}
+    return sizes | dict(program.typical)
+
+
+def _subtracted(extent: Poly) -> list[Size]:
+    """Sizes that stand with a minus in an extent, inside a quotient as well: kernels."""
+    found: list[Size] = []
+    for monomial, c in extent.terms:
+        for atom in monomial:
+            if isinstance(atom, Size) and c < 0:
+                found.append(atom)
+            elif isinstance(atom, Quotient) and c > 0:
+                found += _subtracted(atom.numerator)
+    return found
+
+
+def typical(poly: Poly, sizes: Mapping[str, int]) -> int:
+    """A typical value of an extent."""
+    try:
+        return max(1, value_of(poly, sizes))
+    except (KeyError, ZeroDivisionError):
+        return LARGE
+
+
+def volume(indices: Iterable[Index], sizes: Mapping[str, int]) -> int:
+    """Typical number of elements over these indices."""
+    total = 1
+    for index in indices:
+        total *= typical(index.extent, sizes)
+    return total

@@ -1,0 +1,69 @@
+"""A rough cost of evaluating an expression once as arrays: elements touched, weighted by operation."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+from symgrad.declare.scalars import (
+    Add,
+    Apply,
+    Mul,
+    Node,
+    Number,
+    Power,
+    Read,
+    Reduce,
+    Relation,
+    Select,
+    children,
+    free_indices,
+)
+from symgrad.declare.typical import volume
+
+_WEIGHT = {"abs": 1, "max": 1, "min": 1, "sign": 2, "sigmoid": 12, "softplus": 20, "erf": 40}
+
+
+def cost(node: Node, sizes: Mapping[str, int], seen: set[Node] | None = None) -> int:
+    """Elements times weight, every distinct subexpression once."""
+    seen = set() if seen is None else seen
+    if node in seen:
+        return 0
+    seen.add(node)
+    inner = sum(cost(c, sizes, seen) for c in children(node))
+    here = volume(free_indices(node), sizes)
+    match node:
+        case Add(args):
+            return inner + here * (len(args) - 1)
+        case Mul(coefficient, args):
+            return inner + _product(args, sizes) + (min(volume(free_indices(a), sizes) for a in args) if abs(coefficient) != 1 else 0)
+        case Power(_, Number(n)) if n == -1:
+            return inner
+        case Power():
+            return inner + 3 * here
+        case Apply(function, _):
+            return inner + _WEIGHT.get(function, 8) * here
+        case Select() | Relation():
+            return inner + 2 * here
+        case Reduce(_, indices, _, body, _):
+            return inner + volume(free_indices(body) | set(indices), sizes)
+        case Read():
+            return inner + here // 4
+    return inner
+
+
+def _product(args: tuple[Node, ...], sizes: Mapping[str, int]) -> int:
+    """Factors over the same indices are combined first, then the groups from small to large."""
+    groups: dict[frozenset[object], int] = {}
+    for a in args:
+        groups[frozenset(free_indices(a))] = groups.get(frozenset(free_indices(a)), 0) + 1
+    total = 0
+    covered: set[object] = set()
+    for axes, count in sorted(groups.items(), key=lambda g: (len(g[0]), str(sorted(map(str, g[0]))))):
+        total += (count - 1) * volume(axes, sizes)  # type: ignore[arg-type]
+        if covered or total:
+            covered |= axes
+            total += volume(covered, sizes)  # type: ignore[arg-type]
+        else:
+            covered |= axes or {None}
+        covered.discard(None)
+    return total

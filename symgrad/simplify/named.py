@@ -1,0 +1,167 @@
+"""Costly values that a pass needs more than once become named intermediates of the forward pass."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+
+from symgrad.declare.algebra import all_of, conjuncts, multiply, select
+from symgrad.declare.integers import Index, as_poly
+from symgrad.declare.program import Equation, Program
+from symgrad.declare.scalars import (
+    NOUGHT,
+    TRUE,
+    Apply,
+    Condition,
+    Mul,
+    Node,
+    Number,
+    Read,
+    Reduce,
+    Scalar,
+    free_indices,
+    map_children,
+    reads_of,
+    walk,
+)
+from symgrad.derive.terms import alpha_form
+from symgrad.derive.trace import Trace
+from symgrad.naming import fresh
+
+COSTLY = frozenset({"exp", "expm1", "log", "log1p", "tanh", "sigmoid", "softplus", "erf", "erfc", "sin", "cos", "tan"})
+
+
+@dataclass(slots=True)
+class _Shared:
+    name: str
+    indices: tuple[Index, ...]
+    key_order: tuple[Index, ...]
+    body: Scalar
+    count: int = 0
+    summed: bool = False
+
+
+def name_costly(program: Program, trace: Trace) -> Program:
+    """Name every costly function value that occurs twice up to renaming, and exponentials inside sums."""
+    found: dict[str, _Shared] = {}
+    for equation in program.equations:
+        if not _is_alone(equation):
+            _survey(equation.body, TRUE, found)
+    taken = {t.name for t in program.inputs} | {e.target for e in program.equations}
+    taken |= {a.name for a in program.attributes}
+    chosen: dict[str, _Shared] = {}
+    for key, shared in found.items():
+        if shared.count > 1 or shared.summed:
+            shared.name = fresh(_name(shared.body), taken)
+            taken.add(shared.name)
+            chosen[key] = shared
+    if not chosen:
+        return program
+    equations: list[Equation] = []
+    pending = dict(chosen)
+    for equation in program.equations:
+        after = equation
+        if not _is_alone(equation):
+            after = replace(equation, body=_apply(equation.body, TRUE, chosen))
+        for key in [k for k, s in pending.items() if any(r.tensor == s.name for r in reads_of(after.body))]:
+            shared = pending.pop(key)
+            made = Equation(shared.name, shared.indices, shared.body)
+            equations.append(made)
+            trace.record("name a value that is used again", None, made)
+        trace.record("name a value that is used again", equation, after)
+        equations.append(after)
+    return replace(program, equations=tuple(equations))
+
+
+def _is_alone(equation: Equation) -> bool:
+    """An equation that is nothing but the function value has a name already."""
+    return isinstance(equation.body, Apply)
+
+
+def _candidates(node: Reduce) -> tuple[Condition, tuple[Scalar, ...]]:
+    return node.condition, (node.body.args if isinstance(node.body, Mul) else (node.body,))
+
+
+def _survey(node: Node, condition: Condition, found: dict[str, _Shared]) -> None:
+    match node:
+        case Reduce("sum"):
+            where, factors = _candidates(node)
+            for factor in factors:
+                if _is_costly(factor) and free_indices(where) <= free_indices(factor):
+                    shared = _count(factor, where, found)
+                    shared.summed = shared.summed or (
+                        isinstance(factor, Apply) and factor.function == "exp" and len(reads_of(factor)) > 1
+                    )
+                else:
+                    _survey(factor, TRUE, found)
+            return
+        case Apply() if _is_costly(node):
+            _count(node, TRUE, found)
+            return
+    from symgrad.declare.scalars import children
+
+    for child in children(node):
+        _survey(child, condition, found)
+
+
+def _is_costly(node: Node) -> bool:
+    return isinstance(node, Apply) and node.function in COSTLY and bool(reads_of(node)) and not any(
+        isinstance(p, Reduce) for p in walk(node)
+    )
+
+
+def _masked(node: Scalar, condition: Condition) -> Scalar:
+    return select(condition, node, NOUGHT)
+
+
+def _count(node: Scalar, condition: Condition, found: dict[str, _Shared]) -> _Shared:
+    body = _masked(node, condition)
+    key, order = alpha_form(body)
+    if key not in found:
+        found[key] = _Shared("", _stored(body, order), order, body)
+    found[key].count += 1
+    return found[key]
+
+
+def _stored(body: Scalar, order: tuple[Index, ...]) -> tuple[Index, ...]:
+    """Axes as the widest tensor inside has them."""
+    widest = max(reads_of(body), key=lambda r: (len(free_indices(r)), r.tensor))
+    lead = [p.atom for p in widest.indices if isinstance(p.atom, Index)]
+    lead = list(dict.fromkeys(lead))
+    return tuple([*lead, *(i for i in order if i not in lead)])  # type: ignore[list-item]
+
+
+def _read(node: Scalar, condition: Condition, chosen: dict[str, _Shared]) -> Read | None:
+    key, order = alpha_form(_masked(node, condition))
+    shared = chosen.get(key)
+    if shared is None:
+        return None
+    table = dict(zip(shared.key_order, order, strict=True))
+    return Read(shared.name, tuple(as_poly(table[i]) for i in shared.indices))
+
+
+def _apply(node: Node, condition: Condition, chosen: dict[str, _Shared]) -> Scalar:
+    match node:
+        case Reduce("sum"):
+            where, factors = _candidates(node)
+            new: list[Scalar] = []
+            for factor in factors:
+                read = None
+                if _is_costly(factor) and free_indices(where) <= free_indices(factor):
+                    read = _read(factor, where, chosen)
+                if read is not None:
+                    where = TRUE
+                new.append(read if read is not None else _apply(factor, TRUE, chosen))
+            coefficient = node.body.coefficient if isinstance(node.body, Mul) else 1
+            return Reduce("sum", node.indices, all_of(*conjuncts(where)), multiply(Number(coefficient), *new), node.ties)
+        case Apply() if _is_costly(node):
+            read = _read(node, TRUE, chosen)
+            if read is not None:
+                return read
+    return map_children(node, lambda child: _apply(child, condition, chosen))  # type: ignore[return-value]
+
+
+def _name(body: Scalar) -> str:
+    apply = next(p for p in walk(body) if isinstance(p, Apply) and p.function in COSTLY)
+    reads = reads_of(apply)
+    widest = max(reads, key=lambda r: (len(free_indices(r)), r.tensor))
+    return f"{apply.function}_{widest.tensor}"
