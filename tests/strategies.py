@@ -28,6 +28,7 @@ LEFT_EXTENTS = (
     "floor(({E} + {p} - 2)/{s}) + 1",
 )  # fmt: skip
 LARGEST = 6
+SYMGRAD = ("Layer", "Padded", "ReduceMax", "ReduceMin", "ArgMax", "ArgMin", "LogSumExp", "StopGradient")
 ATTRIBUTES = {
     "s": ("stride", "integer=True, positive=True", (2, 1, 3)),
     "d": ("dilation", "integer=True, positive=True", (1, 2)),
@@ -48,13 +49,13 @@ class Case:
 
     def layer(self) -> symgrad.Layer:
         """Run the text."""
-        names = {**vars(sympy), **{name: getattr(symgrad, name) for name in symgrad.__all__}}
+        names = {**vars(sympy), **{name: getattr(symgrad, name) for name in SYMGRAD}}
         exec(self.text, names)
         return names["layer"]  # type: ignore[no-any-return]
 
     def script(self) -> str:
         """Return the text with its imports and values: a program of its own."""
-        lines = ["import numpy as np", "from sympy import *", "from symgrad import *", "", self.text, "arrays = {"]
+        lines = ["import numpy as np", "from sympy import *", f"from symgrad import {', '.join(SYMGRAD)}", "", self.text, "arrays = {"]
         lines += [f"    {name!r}: np.array({a.tolist()!r})," for name, a in self.arrays.items()]
         return "\n".join([*lines, "}", f"attributes = {self.attributes!r}"])
 
@@ -174,7 +175,7 @@ class _Sketch:
         """Draw an equation with a last index whose range its one plain read gives."""
         name = f"{target}_at"
         extent = self.sized(LEFT_EXTENTS[:1])
-        stride, start = self.pick(("", "2*")), self.pick(("", " + 1"))
+        stride, start = self.pick(("", "2*")), ""
         last = f"floor(({extent.text} - 1{start.replace('+', '-')})/{stride[:1] or 1})"
         bound = Bound(name, name, "0", last)
         wider = scope.inside(bound)

@@ -209,7 +209,8 @@ class Expressions:
         if not places:
             return None
         table, axis = self.pick(places)
-        outer = Scope(tuple(b for b in scope.indices if b is not bound), scope.guards, scope.shy)
+        plain = tuple(b for b in scope.indices if b is not bound and b.name not in scope.shy)
+        outer = Scope(plain, scope.guards)
         indices = [text if k == axis else self.fitting(e, outer) for k, e in enumerate(table.extents)]
         return f"{table.name}[{', '.join(indices)}]"
 

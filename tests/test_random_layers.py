@@ -11,7 +11,6 @@ from typing import Any
 
 import numpy as np
 import numpy.typing as npt
-import pytest
 from hypothesis import HealthCheck, assume, given, settings
 
 import symgrad
@@ -43,11 +42,15 @@ def tame(*arrays: Array) -> bool:
     return all(bool((np.abs(a) < LARGEST).all()) for a in arrays)
 
 
-def compare(case: Case) -> None:
-    """Compile the declaration; compare values and gradients with what it means, float32 and single gradients too."""
+def compare(case: Case) -> bool:
+    """Compile the declaration; compare values and gradients with what it means, float32 and single gradients too.
+
+    False where rounding decides what the equations mean, or their values are too large to compare.
+    """
     layer = case.layer()
     reference = linearise(layer, case.arrays, case.attributes)
-    assume(reference.certain and tame(*reference.values.values()))
+    if not reference.certain or not tame(*reference.values.values()):
+        return False
     compiled = symgrad.compile_layer(layer)
 
     arrays = {name: a.copy() for name, a in case.arrays.items()}
@@ -59,7 +62,8 @@ def compare(case: Case) -> None:
     rng = np.random.default_rng(0)
     cotangents = {name: np.asarray(rng.normal(size=expected[name].shape)) for name in layer.outputs}
     slopes = reference.pull_back(cotangents)
-    assume(tame(*slopes.values()))
+    if not tame(*slopes.values()):
+        return False
     gradients = compiled.backward(residuals, *cotangents.values())
     for name, slope in slopes.items():
         close(getattr(gradients, name), slope, f"gradient of {name}", 1e-8)
@@ -68,6 +72,7 @@ def compare(case: Case) -> None:
     for name, array in arrays.items():
         np.testing.assert_array_equal(array, case.arrays[name], err_msg=f"{name} was written to")
     in_single(compiled, case, expected, cotangents, tuple(slopes))
+    return True
 
 
 def in_single(
@@ -96,7 +101,8 @@ def test_random_layer_is_what_it_declares(case: Case) -> None:
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("error")
-            compare(case)
+            judged = compare(case)
     except Exception:
         print(case.script())
         raise
+    assume(judged)

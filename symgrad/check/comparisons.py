@@ -153,9 +153,11 @@ def repeatably(point: Point) -> Iterator[Entry]:
         yield _same("second run", name, sizes, again[name], outputs[name], "forward is not the same when run again")
     for name in subject.gradients:
         yield _same("second run", name, sizes, second[name], first[name], "backward is not the same when run again")
-    for name, original in {**case.arrays, **{f"grad_{n}": c for n, c in point.cotangents.items()}}.items():
-        now = arrays[name] if name in arrays else cotangents[name.removeprefix("grad_")]
-        yield _same("arguments untouched", name, sizes, now, original, f"{name} was written to")
+    for name, original in case.arrays.items():
+        yield _same("arguments untouched", name, sizes, arrays[name], original, f"{name} was written to")
+    for name, original in point.cotangents.items():
+        what = f"cotangent of {name}"
+        yield _same("arguments untouched", what, sizes, cotangents[name], original, f"{what} was written to")
 
 
 def in_single_precision(point: Point) -> Iterator[Entry]:
@@ -172,7 +174,7 @@ def in_single_precision(point: Point) -> Iterator[Entry]:
     found = subject.backward(residuals, seeds)
     wanted = subject.backward(wide, {n: c.astype(np.float64) for n, c in seeds.items()})
     for name in subject.gradients:
-        yield _coarse(f"grad_{name}", sizes, found[name], wanted[name], np.dtype(np.float32))
+        yield _coarse(f"gradient of {name}", sizes, found[name], wanted[name], np.dtype(np.float32))
 
 
 def _coarse(name: str, sizes: str, single: Array, double: Array, dtype: np.dtype[Any]) -> Entry:

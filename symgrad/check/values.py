@@ -75,7 +75,7 @@ class Sampler:
         self.recipes: dict[str, str] = {}
 
     def case(self, style: str) -> Case:
-        """Return a case in one of the styles of ``shapes.STYLES``, at which every left side is finite.
+        """Return a case in one of the styles of ``shapes.STYLES``, at which every output is finite.
 
         Raises:
             CheckError: no sizes fit, or at none of those tried do the equations give finite values.
@@ -90,7 +90,7 @@ class Sampler:
                 continue
             if arrays is not None:
                 return Case(sizes, arrays)
-        reason = refused or f"{self.layer.name}: no values were found at which every left side is finite"
+        reason = refused or f"{self.layer.name}: no values were found at which every output is finite"
         raise CheckError(str(reason))
 
     def empty_case(self, case: Case) -> Case | None:
@@ -182,8 +182,10 @@ class Sampler:
         return np.asarray(RECIPES[recipe](self.rng, shape))
 
     def _is_finite(self, arrays: Mapping[str, Array], sizes: Sizes) -> bool:
+        """Return whether every output is finite and nothing on the way is nan; minus infinity may be, as a mask is."""
         lefts = self.evaluator(arrays, sizes.attributes)
-        return all(bool(np.isfinite(left).all()) for left in lefts.values())
+        clean = [not np.isnan(left).any() for left in lefts.values()]
+        return all(clean) and all(bool(np.isfinite(lefts[name]).all()) for name in self.layer.outputs)
 
     def _usable(self, arrays: Mapping[str, Array], sizes: Sizes) -> bool:
         try:

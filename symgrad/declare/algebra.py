@@ -10,7 +10,8 @@ from fractions import Fraction
 from functools import lru_cache
 
 from symgrad.declare.bounds import nonnegative
-from symgrad.declare.integers import Poly, as_poly
+from symgrad.declare.integers import Poly, Size, as_poly, atoms
+from symgrad.declare.integers import divide as divide_exactly
 from symgrad.declare.scalars import (
     FALSE,
     NOUGHT,
@@ -123,6 +124,7 @@ def multiply(*args: Scalar) -> Scalar:
     coefficient: Fraction | float = Fraction(1)
     powers: dict[Scalar, Scalar] = {}
     exponents: list[Scalar] = []
+    above, below = as_poly(1), as_poly(1)
     stack = list(reversed(args))
     while stack:
         match stack.pop():
@@ -131,6 +133,10 @@ def multiply(*args: Scalar) -> Scalar:
             case Mul(c, factors):
                 coefficient *= c
                 stack.extend(reversed(factors))
+            case FromInteger(poly) if _is_size(poly):
+                above = above * poly
+            case Power(FromInteger(poly), Number(n)) if n == -1 and _is_size(poly):
+                below = below * poly
             case Apply("exp", (argument,)):
                 exponents.append(argument)
             case Power(Apply("exp", (argument,)), Number() as n):
@@ -142,12 +148,30 @@ def multiply(*args: Scalar) -> Scalar:
     if coefficient == 0:
         return NOUGHT
     factors = [power(b, e) for b, e in powers.items()]
+    factors += _ratio(above, below)
     if exponents:
         factors.append(apply("exp", add(*exponents)))
     for factor in factors:
         if isinstance(factor, Number):
             coefficient *= factor.value
     return _product(coefficient, tuple(f for f in factors if not isinstance(f, Number)))
+
+
+def _is_size(poly: Poly) -> bool:
+    """A number made of sizes alone: the same for every element."""
+    return all(isinstance(a, Size) for a in atoms(poly))
+
+
+def _ratio(above: Poly, below: Poly) -> list[Scalar]:
+    """Sizes above and below a fraction line, what is common cancelled; their signs are known to be positive."""
+    whole = divide_exactly(above, below)
+    if whole is not None:
+        return [] if whole == as_poly(1) else [from_integer(whole)]
+    inverse = divide_exactly(below, above)
+    if inverse is not None:
+        return [Power(from_integer(inverse), number(-1))]
+    found: list[Scalar] = [] if above == as_poly(1) else [from_integer(above)]
+    return found if below == as_poly(1) else [*found, Power(from_integer(below), number(-1))]
 
 
 def _product(coefficient: Fraction | float, factors: tuple[Scalar, ...]) -> Scalar:

@@ -100,6 +100,12 @@ def _prove_quotient(
     """Use ``bottom * floor(top / bottom) = top - m`` with ``0 <= m < bottom``."""
     if sign > 0 and _prove(rest, depth - 1) and _prove(top, depth - 1):
         return True
+    if sign < 0:
+        from symgrad.declare.integers import quotient
+
+        largest = _end(top, least=False)
+        if largest is not None and largest != top and _prove(rest + coefficient * quotient(largest, bottom), depth - 1):
+            return True
     scaled = divide(coefficient, bottom)
     if scaled is None:
         rest, scaled = rest * bottom, coefficient
@@ -226,15 +232,39 @@ def tighten(poly: Poly) -> Poly:
                 top, bottom = tighten(top), tighten(bottom)
                 if nonnegative(top) and nonnegative(bottom - 1 - top):
                     return ZERO
+                for unit, high, _ in _digits(top, bottom):
+                    rest = divide(bottom, unit)
+                    assert rest is not None
+                    return tighten(quotient(high, rest, exact))
                 return quotient(top, bottom, exact)
             case Remainder(top, bottom):
                 top, bottom = tighten(top), tighten(bottom)
                 if nonnegative(top) and nonnegative(bottom - 1 - top):
                     return top
+                for unit, high, low in _digits(top, bottom):
+                    rest = divide(bottom, unit)
+                    assert rest is not None
+                    return unit * tighten(remainder(high, rest)) + low
                 return remainder(top, bottom)
         return None
 
     return rebuild(poly, replace)
+
+
+def _digits(top: Poly, bottom: Poly) -> list[tuple[Poly, Poly, Poly]]:
+    """``(u, high, low)`` with ``top = u * high + low``, ``0 <= low < u`` and u a proper divisor of the bottom."""
+    from symgrad.declare.integers import split_multiples
+
+    if len(bottom.terms) != 1:
+        return []
+    monomial, c = bottom.terms[0]
+    units = [Poly(((tuple(a for k, a in enumerate(monomial) if k != skip), 1),)) for skip in range(len(monomial))]
+    units += [Poly(((monomial, 1),))] if c > 1 else []
+    for unit in units:
+        high, low = split_multiples(top, unit)
+        if unit != ONE and high.terms and low.terms and nonnegative(low) and nonnegative(unit - 1 - low):
+            return [(unit, high, low)]
+    return []
 
 
 def relaxed_upper(poly: Poly) -> Poly:

@@ -303,12 +303,21 @@ def quotient(numerator: Poly, denominator: Poly, exact: bool = False) -> Poly:
         return whole + top // bottom
     if not rest.terms:
         return whole
+    if top == -1 and _positive_sizes(denominator):
+        return whole - 1
     if bottom:
         common = gcd(bottom, *(c for _, c in rest.terms))
         if common > 1:
             rest = Poly(tuple((m, c // common) for m, c in rest.terms))
             return whole + quotient(rest, as_poly(bottom // common), exact)
     return whole + as_poly(Quotient(rest, denominator, exact))
+
+
+def _positive_sizes(poly: Poly) -> bool:
+    """Whether the value is at least 1 because every size in it is."""
+    return bool(poly.terms) and all(
+        c > 0 and all(isinstance(a, Size) and (a.minimum or 0) >= 1 for a in m) for m, c in poly.terms
+    )
 
 
 def remainder(numerator: Poly, denominator: Poly) -> Poly:

@@ -6,7 +6,7 @@ Shapes: images (N, 1, H, W), labels (N,), logits (N, 10). A parameter is called 
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from math import prod, sqrt
 from typing import Any
 
@@ -40,6 +40,10 @@ class Stage:
         wrt = ("x", *self.parameters) if to_x else tuple(self.parameters)
         return emitted(self.layer).backward(residuals, grad_y, wrt=wrt)
 
+    def astype(self, dtype: type[np.floating[Any]]) -> Stage:
+        """Return a copy that computes in ``dtype``."""
+        return replace(self, parameters={key: value.astype(dtype) for key, value in self.parameters.items()})
+
 
 @dataclass
 class Dropout(Stage):
@@ -72,6 +76,10 @@ class BatchNorm(Stage):
         (self.mean, self.variance), _ = emitted("batch_norm_running_step").forward(x, self.mean, self.variance)
         return super().forward(x, rng)
 
+    def astype(self, dtype: type[np.floating[Any]]) -> Stage:
+        """Return a copy that computes in ``dtype``, running statistics included."""
+        return replace(super().astype(dtype), mean=self.mean.astype(dtype), variance=self.variance.astype(dtype))
+
 
 @dataclass
 class Network:
@@ -99,6 +107,10 @@ class Network:
     def count(self) -> int:
         """Return the number of parameters."""
         return sum(value.size for value in self.parameters().values())
+
+    def astype(self, dtype: type[np.floating[Any]]) -> Network:
+        """Return a copy that computes in ``dtype``."""
+        return Network(self.name, [stage.astype(dtype) for stage in self.stages])
 
     def logits(self, images: Array) -> Array:
         """Return the logits in evaluation."""

@@ -44,6 +44,8 @@ from symgrad.lower.arrays import (
     Update,
     Value,
     Whole,
+    Windows,
+    parts,
 )
 from symgrad.lower.builder import Builder
 from symgrad.lower.elementwise import add_values, condition_value, guard, mapped, product, value_of
@@ -466,8 +468,7 @@ def _as_matrix(b: Builder, value: Value, stack: Axes, rows: Axes, columns: Axes,
         if rows == () or columns == ():
             shape = (*lead, _volume(rows + columns))
         array = Reshape(array, shape)
-        if not isinstance(value.array, Name) or array != value.array:
-            array = b.keep(array, _matrix_name(value.array, name)) if _is_copy(value) else array
+        array = b.keep(array, "columns") if _is_copy(b, value) else array
     if present and present != stack[len(stack) - len(present) :]:
         tail = stack[stack.index(present[0]) :]
         items: list[Item] = [FULL if i in present else _new() for i in tail]
@@ -481,18 +482,16 @@ def _new() -> Item:
     return NewAxis()
 
 
-def _is_copy(value: Value) -> bool:
+def _is_copy(b: Builder, value: Value) -> bool:
     """Whether reshaping the value copies it: windows do, so the copy deserves a name."""
-    from symgrad.lower.arrays import Windows, parts
+    names = {n: a for a, n in b.known.items()}
 
     def has(array: Array) -> bool:
+        if isinstance(array, Name) and array.text in names:
+            return has(names[array.text])
         return isinstance(array, Windows) or any(has(p) for p in parts(array))
 
     return has(value.array)
-
-
-def _matrix_name(array: Array, name: str) -> str:
-    return "columns"
 
 
 def _volume(axes: Axes) -> Poly:

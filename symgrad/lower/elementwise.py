@@ -73,7 +73,7 @@ def value_of(b: Builder, node: Scalar, order: Order) -> Value:
 SCALAR = {f: f"math.{f}" for f in ("sqrt", "exp", "expm1", "log", "log1p", "sin", "cos", "tan", "sinh", "cosh", "tanh")}
 SCALAR |= {f"arc{f}": f"math.a{f}" for f in ("sin", "cos", "tan", "sinh", "cosh", "tanh")}
 SCALAR |= {"floor": "math.floor", "ceil": "math.ceil", "erf": "math.erf", "erfc": "math.erfc", "arctan2": "math.atan2"}
-SCALAR |= {"maximum": "max", "minimum": "min", "abs": "abs", "square": "pow"}
+SCALAR |= {"maximum": "max", "minimum": "min", "pow": "math.pow"}
 
 
 def mapped(function: str, values: list[Value], order: Order, kind: str = "float") -> Value:
@@ -152,10 +152,16 @@ def product(b: Builder, coefficient: Fraction | float, factors: list[Scalar], or
         inverse = _reciprocal(factor)
         value = value_of(b, factor if inverse is None else inverse, order)
         (above if inverse is None else below).setdefault(frozenset(value.axes), []).append(value)
-    groups: list[tuple[Value | None, Value | None]] = []
-    for key in sorted({*above, *below}, key=lambda k: (len(k), sorted(i.name for i in k))):
-        groups.append((_times(above.get(key, []), order), _times(below.get(key, []), order)))
-    return _assemble(coefficient, groups, order)
+    keys = sorted({*above, *below}, key=lambda k: (len(k), sorted(i.name for i in k)))
+    groups = [(k, _times(above.get(k, []), order), _times(below.get(k, []), order)) for k in keys]
+    # Small groups that do not nest would make a full-size product of their own: they meet the largest one by one.
+    chain = [g for g in groups if all(g[0] <= k or k <= g[0] for k in keys)]
+    rest = [(a, c) for g, a, c in groups if (g, a, c) not in chain]
+    if rest and chain and chain[-1][0] == keys[-1]:
+        ordered = [(a, c) for _, a, c in chain] + rest
+    else:
+        ordered = [(a, c) for _, a, c in groups]
+    return _assemble(coefficient, ordered, order)
 
 
 def _reciprocal(factor: Scalar) -> Scalar | None:

@@ -26,6 +26,7 @@ from symgrad.lower.arrays import (
     For,
     Value,
     Windows,
+    map_parts,
 )
 from symgrad.lower.builder import Builder
 from symgrad.lower.contract import Axes, term_value
@@ -85,7 +86,7 @@ def lower_equation(b: Builder, equation: Equation, winner: str | None = None) ->
     if isinstance(equation.body, Reduce) and equation.body.kind != "sum":
         reduction(b, equation, winner)
         return
-    original = equation
+    original, start = equation, len(b.block)
     equation, split_left = split_digits(equation)
     free = equation.indices
     plain: list[Term] = []
@@ -104,17 +105,43 @@ def lower_equation(b: Builder, equation: Equation, winner: str | None = None) ->
             scattered.append(job)
     target = Name(equation.target)
     if plain and not (scattered and all(_is_nought(t) for t in plain)):
-        values = [term_value(b, t, free, equation.target if len(plain) == 1 else f"{equation.target}_part") for t in plain]
+        values = [term_value(b, t, free, _part_name(t, equation, len(plain))) for t in plain]
         total = add_values([_float(v) for v in values], free) if not equation.integer or len(values) > 1 else values[0]
         array = _owned(b, full(b, total, free), total, bool(scattered))
-        if array != target:
-            b.emit(Assign(target.text, array))
-    elif scattered:
-        b.emit(Assign(target.text, Fresh("zeros", tuple(i.extent for i in free))))
-    for job in scattered:
-        scatter(b, target, free, job)
+        _assign(b, start, target, array)
+    made = bool(plain) and not (scattered and all(_is_nought(t) for t in plain))
+    for position, job in enumerate(scattered):
+        scatter(b, target, free, job, first=not made and position == 0)
     if split_left:
         b.emit(Assign(target.text, Reshape(target, tuple(i.extent for i in original.indices))))
+
+
+def _part_name(term: Term, equation: Equation, count: int) -> str:
+    return equation.target if count == 1 and term.scale == UNIT else "total"
+
+
+def _assign(b: Builder, start: int, target: Name, array: Array) -> None:
+    """Assign the result; an accumulator made for it takes its name instead."""
+    made = {s.name for s in b.block[start:] if isinstance(s, Assign) and isinstance(s.array, Fresh)}
+    if isinstance(array, Name) and array.text in made:
+        b.block[start:] = [_renamed(s, array, target) for s in b.block[start:]]
+    elif array != target:
+        b.emit(Assign(target.text, array))
+
+
+def _renamed(statement: Statement, old: Name, new: Name) -> Statement:
+    def change(array: Array) -> Array:
+        return new if array == old else map_parts(array, change)
+
+    match statement:
+        case For(index, body, comment):
+            return For(index, tuple(_renamed(s, old, new) for s in body), comment)
+        case Assign(name, array, comment):
+            return Assign(new.text if name == old.text else name, change(array), comment)
+        case Update(left, op, array, comment):
+            return Update(change(left), op, change(array), comment)
+        case Run(array, comment):
+            return Run(change(array), comment)
 
 
 def _is_nought(term: Term) -> bool:

@@ -107,19 +107,25 @@ def _digit_of(equation: Equation) -> tuple[Index, Poly] | None:
                 index = atom.numerator.atom
                 if index in known and divide(index.extent, atom.denominator) is not None and _unmixed(equation, index):
                     found.append((index, atom.denominator))
-    return min(found, key=lambda ib: (ib[0].name, len(ib[1].terms), str(ib[1])), default=None)
+    return min(found, key=lambda ib: (ib[0].name, len(ib[1].terms[0][0]), str(ib[1])), default=None)
 
 
 def _unmixed(equation: Equation, index: Index) -> bool:
     """Outside quotients and remainders the index stands alone, and those hold it alone: else digits complicate."""
     for poly in polynomials(equation.body):
-        if index in atoms(poly, deep=False) and poly.atom != index:
+        if index in atoms(poly, deep=False) and poly.atom != index and not _leading_digit(poly, index):
             return False
         for atom in atoms(poly):
             if isinstance(atom, Quotient | Remainder) and index in _of(atom) and atom.numerator.atom != index:
                 if not isinstance(atom.numerator.atom, Quotient | Remainder):
                     return False
     return True
+
+
+def _leading_digit(poly: Poly, index: Index) -> bool:
+    """Whether ``poly = unit * index + rest`` with ``0 <= rest < unit``: the index is a digit already."""
+    split = affine_in(poly, index)
+    return split is not None and nonnegative(split[1]) and nonnegative(split[0] - 1 - split[1])
 
 
 def _of(atom: Quotient | Remainder) -> set[Index]:

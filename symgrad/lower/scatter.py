@@ -17,6 +17,7 @@ from symgrad.lower.arrays import (
     FLIP,
     FULL,
     Array,
+    Assign,
     At,
     By,
     Cast,
@@ -139,14 +140,18 @@ def _loop_indices(b: Builder, scatter: Scatter) -> Axes | None:
     return tuple(i for i in scatter.term.bound if i in loops)
 
 
-def scatter(b: Builder, target: Name, free: Axes, job: Scatter) -> None:
-    """Emit statements that add the term to ``target``, an array over ``free``."""
+def scatter(b: Builder, target: Name, free: Axes, job: Scatter, first: bool) -> None:
+    """Emit statements that add the term to ``target``, an array over ``free``; ``first`` creates the target."""
     loops = _loop_indices(b, job)
     if loops is None or not all(b.small(i) or b.typical(i.extent) <= 64 for i in loops) or _diagonal(b, job, loops):
+        if first:
+            b.emit(Assign(target.text, Fresh("zeros", tuple(i.extent for i in free))))
         _by_position(b, target, free, job)
         return
     walks = [None if p is None else along(p, b.loops | frozenset(loops)) for p in job.places]
     buffer, starts, crop = _buffer(b, target, free, job, walks, loops)
+    if first and crop is None:
+        b.emit(Assign(target.text, Fresh("zeros", tuple(i.extent for i in free))))
     vectors = [w.steps[0][0] if w and w.steps else None for w in walks]
     axes = tuple(v if w is not None else f for f, v, w in zip(free, vectors, walks, strict=True) if w is None or v)
     placed = {i for p in job.places if p is not None for i in indices_of(p)}
@@ -161,10 +166,16 @@ def scatter(b: Builder, target: Name, free: Axes, job: Scatter) -> None:
         order = _loops_first_where_placed(axes, walks, loops)
         outside = sum_value(b, inner, job.condition, weight, order, f"{target.text}_windows")
         outside = Value(b.keep(outside.array, f"{target.text}_windows"), outside.axes)
+    elif loops and not inner and not (free_indices(weight) | free_indices(job.condition)) & set(loops):
+        # The same for every offset.
+        outside = _float(value_of(b, select(job.condition, weight, NOUGHT), axes))
+        if not isinstance(outside.array, Name):
+            outside = Value(b.keep(outside.array, f"{target.text}_share"), outside.axes)
     with b.looping(loops) if loops else _nothing():
         if outside is not None:
-            picks = tuple(At(as_poly(i)) if i in loops else FULL for i in outside.axes)
-            value = Value(Subscript(outside.array, picks), tuple(i for i in outside.axes if i not in loops))
+            picks: list[Item] = [At(as_poly(i)) if i in loops else FULL for i in outside.axes]
+            picked = _subscript(outside.array, picks) if set(loops) & set(outside.axes) else outside.array
+            value = Value(picked, tuple(i for i in outside.axes if i not in loops))
         else:
             value = sum_value(b, inner, job.condition, weight, axes, target.text)
         array = align(_float(value), axes)
@@ -174,7 +185,8 @@ def scatter(b: Builder, target: Name, free: Axes, job: Scatter) -> None:
             array = Subscript(array, tuple(FLIP if i in flips else FULL for i in axes[lead:]))
         b.emit(Update(_subscript(buffer, items), "+", array))
     if crop is not None:
-        b.emit(Update(target, "+", _subscript(buffer, crop)))
+        cropped = _subscript(buffer, crop)
+        b.emit(Assign(target.text, cropped) if first else Update(target, "+", cropped))
 
 
 def align_rank(value: Value, axes: Axes) -> Axes:
@@ -230,8 +242,6 @@ def _buffer(
 ) -> tuple[Name, list[Poly | None], list[Item] | None]:
     """The array to add into: the target itself, or one with a border that is cut off afterwards."""
     from symgrad.declare.bounds import lower_end, nonnegative, relaxed_upper, upper_end
-    from symgrad.lower.arrays import Assign
-
     widths: list[tuple[Poly, Poly]] = []
     for index, walk in zip(free, walks, strict=True):
         before = after = as_poly(0)

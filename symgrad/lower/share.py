@@ -11,6 +11,7 @@ from symgrad.lower.arrays import (
     Assign,
     By,
     Cast,
+    Const,
     For,
     Map,
     Name,
@@ -26,6 +27,7 @@ from symgrad.lower.arrays import (
     names_in,
     parts,
 )
+from symgrad.declare.integers import show
 from symgrad.naming import fresh
 
 _VERBS = {"add": "plus", "sub": "minus", "mul": "times", "div": "over", "square": "squared"}
@@ -92,11 +94,18 @@ def describe(array: Array) -> str:
     match array:
         case Name(text):
             return text.removeprefix("np.")
+        case Const(value):
+            return "one" if value == 1 else "number"
+        case Whole(poly, ()):
+            return show(poly) if show(poly).isidentifier() else "count"
+        case Map("pow" | "math.pow", (left, right)):
+            return _short(f"{describe(left)}_pow_{describe(right)}", "power")
         case Map(function, (left, right)) if function in _VERBS:
             return _short(f"{describe(left)}_{_VERBS[function]}_{describe(right)}", function)
         case Map(function, (inner,)):
             word = _VERBS.get(function)
-            return _short(f"{describe(inner)}_{word}" if word else f"{function}_{describe(inner)}", function)
+            plain = function.removeprefix("math.")
+            return _short(f"{describe(inner)}_{word}" if word else f"{plain}_{describe(inner)}", plain)
         case Map(function, _):
             return {"where": "chosen", "lt": "mask", "gt": "mask", "le": "mask", "ge": "mask", "and": "mask"}.get(
                 function, f"{function}_value"

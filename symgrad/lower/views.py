@@ -136,9 +136,12 @@ def _view(b: Builder, source: Array, extents: tuple[Poly, ...], walks: list[Alon
         for index, step in steps[1:]:
             windows.append((position, index, step))
     array = _subscript(source, items)
+    slides = bool(windows)
     array, axes = _windowed(array, axes, windows, strides)
     flipped = {i for w in walks for i in w.flipped}
     array = _subscript(array, [FLIP if i in flipped else FULL for i in axes])
+    if slides and not b.loops:
+        array = b.keep(array, f"{base}_windows")
     return Value(array, tuple(axes))
 
 

@@ -3,7 +3,21 @@
 from __future__ import annotations
 
 from symgrad.declare.integers import Index, Poly, as_poly, atoms, indices_of, substitute
-from symgrad.declare.scalars import Mul, Node, Power, Read, Reduce, Scalar, children, own_polynomials
+from symgrad.declare.scalars import (
+    All,
+    AnyOf,
+    Compare,
+    Mul,
+    Node,
+    Power,
+    Read,
+    Reduce,
+    Relation,
+    Scalar,
+    Truth,
+    children,
+    own_polynomials,
+)
 
 Binding = dict[Index, Poly]
 
@@ -28,8 +42,13 @@ def _match(pattern: Node, node: Node, free: frozenset[Index], binding: Binding) 
     mine, theirs = own_polynomials(pattern), own_polynomials(node)
     if len(mine) != len(theirs) or not all(_match_poly(a, b, free, binding) for a, b in zip(mine, theirs, strict=True)):
         return False
-    inner, outer = children(pattern), children(node)
+    inner, outer = _conditions_last(children(pattern)), _conditions_last(children(node))
     return len(inner) == len(outer) and all(_match(a, b, free, binding) for a, b in zip(inner, outer, strict=True))
+
+
+def _conditions_last(nodes: tuple[Node, ...]) -> list[Node]:
+    """Reads bind indices one by one; conditions, which mix them, are compared when they are bound."""
+    return sorted(nodes, key=lambda n: isinstance(n, Truth | Compare | Relation | All | AnyOf))
 
 
 def _label(node: Node) -> tuple[object, ...]:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import subprocess
+import sys
 import warnings
 from collections import namedtuple
 from collections.abc import Callable
@@ -197,7 +199,7 @@ FAULTS = [
     (DENSE, "sum over the wrong axis", "gradient by dual numbers", "b"),
     (DENSE, "gradient at the tie", "gradient at kinks by the declared rule", "b"),
     (DENSE, "writes to its input", "arguments untouched", "b"),
-    (DENSE, "spoils the cotangent", "arguments untouched", "grad_y"),
+    (DENSE, "spoils the cotangent", "arguments untouched", "cotangent of y"),
     (DENSE, "spoils its residuals", "gradient alone (wrt)", "x"),
     (DENSE, "is random", "second run", "y"),
     (DENSE, "wrt alone differs", "gradient alone (wrt)", "x"),
@@ -205,7 +207,7 @@ FAULTS = [
     (DENSE, "raises", "runs without an error", ""),
     (DENSE, "warns", "no warnings", ""),
     (DENSE, "float32 becomes float64", "float32", "y"),
-    (DENSE, "gradient of float32 is float64", "float32", "grad_x"),
+    (DENSE, "gradient of float32 is float64", "float32", "gradient of x"),
     (SOFTMAX, "mean term missing", "gradient by central difference", "x"),
     (SOFTMAX, "normalised along the wrong axis", "forward", "y"),
     (SOFTMAX, "nan", "gradient by dual numbers", "x"),
@@ -296,6 +298,13 @@ def test_an_index_that_wraps_is_found_out() -> None:
     good, bad = (check_layer(picked, module(careful)) for careful in (True, False))
     assert good.ok, str(good)
     assert ("forward", True) in {(e.check, e.sizes.endswith("a negative integer")) for e in bad.failures}
+
+
+def test_nothing_is_imported_from_the_stages_under_test() -> None:
+    program = "import sys, symgrad.check.check; print([m for m in sys.modules if m.startswith('symgrad.')])"
+    loaded = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True).stdout
+    assert "symgrad.check.check" in loaded
+    assert not [s for s in ("derive", "simplify", "lower", "emit", "compiler") if f"symgrad.{s}" in loaded]
 
 
 def test_the_same_seed_gives_the_same_report() -> None:

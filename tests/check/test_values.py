@@ -6,7 +6,23 @@ from typing import Any
 
 import numpy as np
 import pytest
-from sympy import Abs, Eq, Idx, IndexedBase, KroneckerDelta, Max, Min, Piecewise, Sum, exp, floor, log, sqrt, symbols
+from sympy import (
+    Abs,
+    Eq,
+    Idx,
+    IndexedBase,
+    KroneckerDelta,
+    Max,
+    Min,
+    Piecewise,
+    Sum,
+    exp,
+    floor,
+    log,
+    oo,
+    sqrt,
+    symbols,
+)
 
 from symgrad import Layer, Padded, StopGradient
 from symgrad.check.shapes import STYLES
@@ -63,8 +79,19 @@ def test_a_domain_of_one_input_leaves_the_others_alone() -> None:
     assert sampler.recipes == {"x": "normal", "w": "positive"}
 
 
+def test_a_mask_of_minus_infinity_on_the_way_is_no_obstacle() -> None:
+    score, weight = IndexedBase("score"), exp(IndexedBase("score")[n, m])
+    masked = Piecewise((x[n, m], m <= n), (-oo, True))
+    attention = Layer(
+        "masked",
+        inputs=[x[N, M]],
+        equations=[Eq(score[n, m], masked), Eq(y[n], Sum(weight * m, m) / Sum(weight, m))],
+    )
+    assert Sampler(attention).case("plain").arrays["x"].size > 1
+
+
 def test_no_values_at_all_is_an_error() -> None:
-    with pytest.raises(CheckError, match="tried: no values were found at which every left side is finite"):
+    with pytest.raises(CheckError, match="tried: no values were found at which every output is finite"):
         Sampler(layer(Eq(y[n], log(-exp(x[n]))), [x[N]])).case("plain")
 
 

@@ -68,7 +68,7 @@ def _extents(**tensors):
             raise ValueError(f"softmax: {name} must have the axes ({axes}), not the shape {array.shape}")
         for axis, extent in zip(axes.split(), array.shape, strict=True):
             if extents.setdefault(axis, extent) != extent:
-                raise ValueError(f"softmax: axis {axis} is {extent} in {name} but {extents[axis]} in an input before it")
+                raise ValueError(f"softmax: axis {axis} is {extent} in {name} but {extents[axis]} elsewhere")
     return extents.values()
 
 
