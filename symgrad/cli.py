@@ -10,7 +10,7 @@ from typing import Any, TypeVar
 import click
 
 from symgrad import __version__
-from symgrad.errors import SymgradError
+from symgrad.errors import CheckError, SymgradError
 
 STAGES = ("declare", "derive", "simplify", "lower", "emit")
 FORMATS = ("text", "latex", "markdown", "html")
@@ -18,21 +18,16 @@ FORMATS = ("text", "latex", "markdown", "html")
 Command = TypeVar("Command", bound=Callable[..., Any])
 
 
-class Failure(click.ClickException):
-    """An error of the declaration or of its use."""
-
-    exit_code = 2
-
-
 class Program(click.Group):
     """A group of commands that tells the errors raised on purpose in one message."""
 
     def invoke(self, ctx: click.Context) -> Any:
-        """Run the command; exit code 2 for a ``SymgradError``."""
+        """Run the command; exit code 2 for a ``SymgradError``, 1 where it says that a check failed."""
         try:
             return super().invoke(ctx)
         except SymgradError as error:
-            raise Failure(str(error)) from None
+            click.echo(f"Error: {error}", err=True)
+            ctx.exit(1 if isinstance(error, CheckError) else 2)
 
 
 def examples(*lines: str) -> str:
@@ -138,15 +133,26 @@ def check(ctx: click.Context, layers: tuple[str, ...], as_json: bool) -> None:
     ctx.exit(0 if run(layers, as_json) else 1)
 
 
-@main.command(epilog=examples("symgrad demo --network connected --out digits.svg"))
+@main.command(epilog=examples("symgrad demo --network dense --out digits.svg"))
+@click.option("--network", type=click.Choice(["conv", "dense"]), help="Which network; on the bundled digits both.")
 @click.option(
-    "--network", type=click.Choice(["convolutional", "connected"]), default="convolutional", show_default=True
+    "--mnist", type=click.Path(path_type=Path), help="Folder with MNIST in IDX format, to train on it instead."
 )
-@click.option("--mnist", type=click.Path(exists=True, file_okay=False), help="Folder with MNIST in IDX format.")
-@click.option("--epochs", type=click.IntRange(min=1), help="Passes over the images.")
-@click.option("--out", type=click.Path(), default="demo.png", show_default=True, help="Plot, PNG or SVG.")
-def demo(network: str, mnist: str | None, epochs: int | None, out: str) -> None:
-    """Train a network made of emitted modules on real handwritten digits."""
+@click.option("--epochs", type=click.IntRange(min=1), help="Passes over the training images.")
+@click.option("--batch", type=click.IntRange(min=1), help="Images in a step.")
+@click.option("--seed", type=int, default=0, show_default=True, help="One seed, one course.")
+@click.option(
+    "--out", type=click.Path(path_type=Path), default=Path("symgrad-demo"), show_default=True, help="Folder, or plot."
+)
+def demo(network: str | None, mnist: Path | None, epochs: int | None, batch: int | None, seed: int, out: Path) -> None:
+    """Train networks made of emitted modules on real handwritten digits.
+
+    Checks the gradient of each whole network first, and plots loss and accuracy as PNG or SVG in the end.
+    """
     from symgrad.demo import run
 
-    run(mnist=mnist, network=network, epochs=epochs, out=out)
+    run(mnist=mnist, network=network, epochs=epochs, batch=batch, out=out, seed=seed)
+
+
+if __name__ == "__main__":
+    main()

@@ -12,7 +12,7 @@ from symgrad.check import comparisons
 from symgrad.check.report import CheckReport, Entry
 from symgrad.check.shapes import STYLES
 from symgrad.check.subject import Module, Subject
-from symgrad.check.values import Case, Sampler
+from symgrad.check.values import Case, Sampler, divides
 from symgrad.declare.layer import Layer
 from symgrad.errors import CheckError, DeclarationError, SymgradError
 
@@ -123,14 +123,17 @@ def _astray(subject: Subject, case: Case, sampler: Sampler, rng: np.random.Gener
 def _emptied(subject: Subject, case: Case, sampler: Sampler, rng: np.random.Generator) -> Iterator[Entry]:
     """An axis without elements: empty results where the equations give them a meaning, an error where they do not."""
     try:
-        lefts = sampler.evaluator(case.arrays, case.attributes)
+        sampler.evaluator(case.arrays, case.attributes)
     except (CheckError, DeclarationError) as reason:
         yield _refused(subject, case, str(reason))
         return
     yield from comparisons.forward(subject, case)
     point = comparisons.at(subject, case, rng)
-    if any(np.isnan(left).any() for left in lefts.values()):  # a mean of nothing may reach any gradient
-        point.expected.update({name: np.full(e.shape, np.nan) for name, e in point.expected.items()})
+    for name, gradient in point.gradients.items():
+        expected = point.expected[name]
+        if divides(subject.layer) and gradient.shape == expected.shape:
+            # a mean of nothing, hoisted out of an empty sum, may reach any gradient
+            point.expected[name] = np.where(np.isnan(gradient), np.nan, expected)
     yield from comparisons.gradients(point, "gradient with an empty axis")
 
 

@@ -92,6 +92,14 @@ class Geometry:
         env = sizes.environment
         return tuple([whole(extent(env), f"an extent of {tensor}", self.scope, env) for extent in self.shapes[tensor]])
 
+    def extent(self, index: Any, sizes: Sizes) -> int:
+        """Return how many values an index has.
+
+        Raises:
+            CheckError: its range is no integer.
+        """
+        return self._extent(self._ends(index), sizes.environment)
+
     def fits(self, sizes: Sizes, least: int = 1) -> bool:
         """Return whether every extent that sizes alone determine is an integer, and at least ``least``."""
         env = sizes.environment

@@ -10,7 +10,8 @@ from __future__ import annotations
 import math
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from functools import partial
+from functools import partial, reduce
+from operator import or_
 from typing import Any
 
 import numpy as np
@@ -27,10 +28,11 @@ Slope = npt.NDArray[np.float64]
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Dual:
-    """A value and its derivatives (one per direction)."""
+    """A value, its derivatives (one per direction), and which directions it hangs on at all (a bit for each)."""
 
     value: float
     slope: Slope
+    reach: int
     __array_ufunc__ = None  # an array of NumPy's on the left leaves the operation to this class
 
     @property
@@ -38,32 +40,40 @@ class Dual:
         """The value, for comparisons."""
         return self.value
 
+    def chain(self, value: float, factor: float) -> Dual:
+        """Return ``value``, which changes by ``factor`` as this number does.
+
+        An infinite factor leaves the directions alone on which this number does not hang; a derivative that happens to
+        be 0 becomes nan.
+        """
+        slope = self.slope * factor
+        if not math.isfinite(factor):
+            hangs = [bool(self.reach >> place & 1) for place in range(slope.size)]
+            slope = np.where(hangs, slope, 0.0)
+        return Dual(value, slope, self.reach)
+
     def __neg__(self) -> Dual:
-        return Dual(-self.value, -self.slope)
+        return Dual(-self.value, -self.slope, self.reach)
 
     def __add__(self, other: Any) -> Dual:
         if isinstance(other, Dual):
-            return Dual(self.value + other.value, self.slope + other.slope)
-        return Dual(self.value + float(other), self.slope)
+            return Dual(self.value + other.value, self.slope + other.slope, self.reach | other.reach)
+        return Dual(self.value + float(other), self.slope, self.reach)
 
     def __sub__(self, other: Any) -> Dual:
         return self.__add__(-other)
 
     def __mul__(self, other: Any) -> Dual:
-        if isinstance(other, Dual):
-            slope = _scaled(self.slope, other.value) + _scaled(other.slope, self.value)
-            return Dual(self.value * other.value, slope)
-        return Dual(self.value * float(other), _scaled(self.slope, float(other)))
+        value = self.value * float(other.real)
+        moved = self.chain(value, float(other.real))
+        if not isinstance(other, Dual):
+            return moved
+        return Dual(value, moved.slope + other.chain(value, self.value).slope, self.reach | other.reach)
 
     __radd__, __rmul__ = __add__, __mul__
 
     def __rsub__(self, other: Any) -> Dual:
         return (-self).__add__(other)
-
-
-def _scaled(slope: Slope, factor: float) -> Slope:
-    """Multiply; a direction that does not move the value keeps 0 under an infinite factor."""
-    return slope * factor if math.isfinite(factor) else np.where(slope == 0, 0.0, slope * factor)
 
 
 # d f(x), as a function of x and of y = f(x); textbook derivatives
@@ -115,41 +125,40 @@ class TangentArithmetic(Arithmetic):
         if derivative is None:  # sign and rounding: constant between their jumps
             self._look(x, FUNCTIONS["floor"](x.value), FUNCTIONS["ceiling"](x.value))
             return value
-        return Dual(value, _scaled(x.slope, _finite(derivative, x.value, value)))
+        return x.chain(value, _finite(derivative, x.value, value))
 
     def power(self, base: Any, exponent: Any) -> Any:
         """Differentiate by the base where it is dual, by the exponent where that is."""
         a, b = base.real, exponent.real
         value = scalar.power(a, b)
-        slopes = []
+        parts = []
         if isinstance(base, Dual):
-            slopes.append(_scaled(base.slope, float(b * scalar.power(a, b - 1))))
+            parts.append(base.chain(float(value), float(b * scalar.power(a, b - 1))))
         if isinstance(exponent, Dual):
-            slopes.append(_scaled(exponent.slope, float(value * FUNCTIONS["log"](a))))
-        return Dual(float(value), sum(slopes[1:], slopes[0])) if slopes else value
+            parts.append(exponent.chain(float(value), float(value * FUNCTIONS["log"](a))))
+        return _joined(parts) if parts else value
 
     def modulo(self, x: Any, y: Any) -> Any:
         """Differentiate ``x - y*floor(x/y)``, the quotient constant."""
         value = scalar.modulo(x.real, y.real)
         if not isinstance(x, Dual) and not isinstance(y, Dual):
             return value
-        self._look(Dual(value, np.zeros(0)), 0, y.real)
-        quotient = (x.real - value) / y.real
-        moved = x - y * quotient
-        return Dual(float(value), moved.slope)
+        self._look(value, 0, y.real)
+        quotient = round((x.real - value) / y.real) if math.isfinite(value) else math.nan
+        return (x - y * quotient).chain(float(value), 1.0)
 
     def atan2(self, y: Any, x: Any) -> Any:
         """Differentiate the angle: ``(x dy - y dx) / (x^2 + y^2)``."""
         value = scalar.atan2(y.real, x.real)
         if not isinstance(x, Dual) and not isinstance(y, Dual):
             return value
-        moved = y * x.real - x * y.real
-        return Dual(value, moved.slope * scalar.power(x.real**2 + y.real**2, -1))
+        moved: Dual = y * x.real - x * y.real
+        return moved.chain(value, float(scalar.power(x.real**2 + y.real**2, -1)))
 
     def polygamma(self, order: Any, x: Any) -> Any:
         """The derivative of one order is the next."""
         value = scalar.polygamma(order, x.real)
-        return Dual(value, x.slope * scalar.polygamma(order + 1, x.value)) if isinstance(x, Dual) else value
+        return x.chain(value, scalar.polygamma(order + 1, x.value)) if isinstance(x, Dual) else value
 
     def compare(self, relation: Callable[[Any, Any], bool], left: Any, right: Any) -> bool:
         """Compare the values."""
@@ -165,14 +174,20 @@ class TangentArithmetic(Arithmetic):
     def share(self, values: Sequence[Any], winner: int) -> Any:
         """Give each of the equal values an equal part."""
         winners = [v for v in values if v.real == values[winner].real]
-        slopes = [v.slope for v in winners if isinstance(v, Dual)]
-        return Dual(values[winner].real, sum(slopes[1:], slopes[0]) / len(winners)) if slopes else values[winner]
+        duals = [v for v in winners if isinstance(v, Dual)]
+        return _joined(duals).chain(values[winner].real, 1 / len(winners)) if duals else values[winner]
 
     def _look(self, value: Any, *others: Any) -> None:
         """Count a value that is close to another and not equal: exact arithmetic might have made it equal."""
         for other in others:
             gap = abs(value.real - other.real)
             self.narrow += 0 < gap < 1e-9 * max(1.0, abs(value.real))
+
+
+def _joined(parts: Sequence[Dual]) -> Dual:
+    """Return the first value, with the derivatives of all."""
+    slope = sum([p.slope for p in parts[1:]], parts[0].slope)
+    return Dual(parts[0].value, slope, reduce(or_, [p.reach for p in parts]))
 
 
 def _finite(derivative: Callable[[float, float], float], x: float, y: float) -> float:
@@ -236,7 +251,8 @@ def linearise(layer: Layer, arrays: Arrays, attributes: Numbers) -> Linearised:
 def _seeds(elements: Sequence[float], first: int, total: int) -> list[Dual]:
     """Return the elements, each moving along a direction of its own."""
     identity = np.eye(len(elements), total, first)
-    return [Dual(float(e), row) for e, row in zip(elements, identity, strict=True)]
+    rows = enumerate(zip(elements, identity, strict=True), start=first)
+    return [Dual(float(e), row, 1 << place) for place, (e, row) in rows]
 
 
 def _split(elements: Sequence[Any], shape: tuple[int, ...], seeded: Arrays, total: int) -> dict[str, Slope]:

@@ -10,7 +10,7 @@ import numpy as np
 import numpy.typing as npt
 import sympy
 from sympy.core.relational import Relational
-from sympy.tensor.indexed import Indexed
+from sympy.tensor.indexed import Idx, Indexed
 
 from symgrad.check.evaluator import Evaluator
 from symgrad.check.scope import label
@@ -65,13 +65,24 @@ def integer_bounds(layer: Layer) -> dict[str, list[tuple[str, int]]]:
     return bounds
 
 
+def integer_partners(layer: Layer) -> dict[str, list[Idx]]:
+    """Return for every integer input the indices with a range that a delta compares it with."""
+    partners: dict[str, list[Idx]] = {t.name: [] for t in layer.inputs if t.integer}
+    for delta in [d for e in layer.equations for d in e.rhs.atoms(sympy.KroneckerDelta)]:
+        for one, other in (delta.args[:2], delta.args[1::-1]):
+            name = label(one.base) if isinstance(one, Indexed) else label(one)
+            if name in partners and isinstance(other, Idx) and other.upper is not None:
+                partners[name].append(other)
+    return partners
+
+
 class Sampler:
     """Draws cases for one layer; remembers how each input has to be drawn."""
 
     def __init__(self, layer: Layer, seed: int = 0) -> None:
         self.layer, self.rng = layer, np.random.default_rng(seed)
         self.geometry, self.evaluator = Geometry(layer), Evaluator(layer)
-        self.bounds = integer_bounds(layer)
+        self.bounds, self.partners = integer_bounds(layer), integer_partners(layer)
         self.recipes: dict[str, str] = {}
 
     def case(self, style: str) -> Case:
@@ -94,9 +105,14 @@ class Sampler:
         raise CheckError(str(reason))
 
     def empty_case(self, case: Case) -> Case | None:
-        """Return the case with one dimension 0, None where no dimension may be."""
+        """Return the case with one dimension 0, None where no dimension may be, or no integer is valid any more."""
         sizes = without_elements(self.geometry, self.rng, case.sizes)
-        return None if sizes is None else Case(sizes, self._draw(sizes, self.recipes, top=1), "one extent 0")
+        if sizes is None:
+            return None
+        arrays = self._draw(sizes, self.recipes, top=1)
+        if any(arrays[name].size and self._most(name, sizes, 1) == 0 for name in self.bounds):
+            return None
+        return Case(sizes, arrays, "one extent 0")
 
     def kink_case(self, case: Case) -> Case | None:
         """Return a case of the same sizes whose values lie on kinks and tie; None without kinks or finite values."""
@@ -168,15 +184,19 @@ class Sampler:
         raise refused or CheckError(f"{self.layer.name}: no integers keep every read in bounds")
 
     def _draw(self, sizes: Sizes, recipes: Mapping[str, str], top: int) -> dict[str, Array]:
-        shapes = {t.name: self.geometry.shape(t.name, sizes) for t in self.layer.inputs}
         arrays = {}
         for t in self.layer.inputs:
+            shape = self.geometry.shape(t.name, sizes)
             if t.integer:
-                most = min([shapes[name][axis] for name, axis in self.bounds[t.name]], default=top)
-                arrays[t.name] = self.rng.integers(0, max(most, 1), size=shapes[t.name])
+                arrays[t.name] = self.rng.integers(0, max(self._most(t.name, sizes, top), 1), size=shape)
             else:
-                arrays[t.name] = self._real(shapes[t.name], recipes.get(t.name, "normal"))
+                arrays[t.name] = self._real(shape, recipes.get(t.name, "normal"))
         return arrays
+
+    def _most(self, name: str, sizes: Sizes, top: int) -> int:
+        """Return how many values an integer may have, from 0: the smallest extent that it indexes, else ``top``."""
+        axes = [self.geometry.shape(tensor, sizes)[axis] for tensor, axis in self.bounds[name]]
+        return min(axes + [self.geometry.extent(index, sizes) for index in self.partners[name]], default=top)
 
     def _real(self, shape: tuple[int, ...], recipe: str) -> Array:
         return np.asarray(RECIPES[recipe](self.rng, shape))
@@ -213,6 +233,13 @@ def has_kinks(layer: Layer) -> bool:
 def has_stops(layer: Layer) -> bool:
     """Return whether a part of the equations counts as constant for differentiation."""
     return any(e.rhs.has(StopGradient) for e in layer.equations)
+
+
+def divides(layer: Layer) -> bool:
+    """Return whether the equations divide by something that may be 0 without elements, or take its logarithm."""
+    nodes = [n for e in layer.equations for n in sympy.preorder_traversal(e.rhs)]
+    powers = [n for n in nodes if isinstance(n, sympy.Pow) and not n.base.is_number]
+    return any(not p.exp.is_nonnegative for p in powers) or any(isinstance(n, sympy.log) for n in nodes)
 
 
 def _deciding(layer: Layer) -> list[Any]:

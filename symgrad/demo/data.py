@@ -76,13 +76,7 @@ def load_mnist(folder: Path) -> Dataset:
     Raises:
         DemoError: a file is missing, is damaged, or holds something else; the message names it.
     """
-    arrays = []
-    for part in ("train", "t10k"):
-        images = read_idx(find_idx(folder, f"{part}-images-idx3-ubyte"), axes=3)
-        labels = read_idx(find_idx(folder, f"{part}-labels-idx1-ubyte"), axes=1)
-        _check_pair(folder, part, images, labels)
-        arrays += [(images[:, None] / np.float32(255)).astype(np.float32), labels.astype(np.int64)]
-    return Dataset("MNIST", *arrays)
+    return Dataset("MNIST", *_mnist_part(folder, "train"), *_mnist_part(folder, "t10k"))
 
 
 def find_idx(folder: Path, name: str) -> Path:
@@ -156,6 +150,14 @@ def _content(path: Path) -> bytes:
     if len(content) > LARGEST_FILE:
         raise DemoError(f"{path} holds over {LARGEST_FILE} bytes; MNIST is smaller")
     return content
+
+
+def _mnist_part(folder: Path, part: str) -> tuple[Array, Array]:
+    """Return the images and labels of one part, as in ``Dataset``."""
+    images = read_idx(find_idx(folder, f"{part}-images-idx3-ubyte"), axes=3)
+    labels = read_idx(find_idx(folder, f"{part}-labels-idx1-ubyte"), axes=1)
+    _check_pair(folder, part, images, labels)
+    return images[:, None] / np.float32(255), labels.astype(np.int64)
 
 
 def _check_pair(folder: Path, part: str, images: Array, labels: Array) -> None:

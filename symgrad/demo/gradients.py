@@ -74,4 +74,5 @@ def check_gradient(network: Network, images: Array, labels: Array, seed: int) ->
 
 def _unit(direction: Array) -> Array:
     """Scale a direction to length 1, so that a step is as long in a large parameter as in a small one."""
-    return direction / np.linalg.norm(direction)
+    unit: Array = direction / np.linalg.norm(direction)
+    return unit

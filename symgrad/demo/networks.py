@@ -6,79 +6,18 @@ Shapes: images (N, 1, H, W), labels (N,), logits (N, 10). A parameter is called 
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass
 from math import prod, sqrt
 from typing import Any
 
 import numpy as np
 
 from symgrad.demo.emitted import Array, emitted
+from symgrad.demo.stages import BatchNorm, Dropout, Stage
 
 CLASSES = 10
-
-
-@dataclass
-class Stage:
-    """One emitted layer, with the parameters it takes after its data ``x``, by input name."""
-
-    name: str
-    layer: str
-    parameters: dict[str, Array] = field(default_factory=dict)
-    options: Mapping[str, float] = field(default_factory=dict)
-
-    def modules(self) -> tuple[str, ...]:
-        """Return the names of the emitted layers that the stage runs."""
-        return (self.layer,)
-
-    def forward(self, x: Array, rng: np.random.Generator | None) -> tuple[Array, Any]:
-        """Return the output and the residuals; ``rng`` draws what training draws, None means evaluation."""
-        y, residuals = emitted(self.layer).forward(x, *self.parameters.values(), **self.options)
-        return y, residuals
-
-    def backward(self, residuals: Any, grad_y: Array, to_x: bool) -> Any:
-        """Return the gradients of the parameters, and of the data where ``to_x`` says so."""
-        wrt = ("x", *self.parameters) if to_x else tuple(self.parameters)
-        return emitted(self.layer).backward(residuals, grad_y, wrt=wrt)
-
-    def astype(self, dtype: type[np.floating[Any]]) -> Stage:
-        """Return a copy that computes in ``dtype``."""
-        return replace(self, parameters={key: value.astype(dtype) for key, value in self.parameters.items()})
-
-
-@dataclass
-class Dropout(Stage):
-    """Values dropped at random in training, all kept in evaluation."""
-
-    def forward(self, x: Array, rng: np.random.Generator | None) -> tuple[Array, Any]:
-        """Draw a mask and apply it; evaluation passes ``x`` on."""
-        if rng is None:
-            return x, None
-        mask = (rng.random(x.shape, dtype=np.float32) >= self.options["rate"]).astype(x.dtype)
-        y, residuals = emitted(self.layer).forward(x, mask, **self.options)
-        return y, residuals
-
-
-@dataclass
-class BatchNorm(Stage):
-    """Batch normalisation: the batch's statistics in training, running ones (C,) in evaluation."""
-
-    mean: Array = field(default_factory=lambda: np.zeros(0))
-    variance: Array = field(default_factory=lambda: np.ones(0))
-
-    def modules(self) -> tuple[str, ...]:
-        """Return the layers for training, for the running statistics and for evaluation."""
-        return (self.layer, "batch_norm_running_step", "batch_norm_eval")
-
-    def forward(self, x: Array, rng: np.random.Generator | None) -> tuple[Array, Any]:
-        """Normalise a batch; training moves the running statistics."""
-        if rng is None:
-            return emitted("batch_norm_eval").forward(x, *self.parameters.values(), self.mean, self.variance)
-        (self.mean, self.variance), _ = emitted("batch_norm_running_step").forward(x, self.mean, self.variance)
-        return super().forward(x, rng)
-
-    def astype(self, dtype: type[np.floating[Any]]) -> Stage:
-        """Return a copy that computes in ``dtype``, running statistics included."""
-        return replace(super().astype(dtype), mean=self.mean.astype(dtype), variance=self.variance.astype(dtype))
+FULL_SIDE = 28
+FULL_PARAMETERS = 1_668_490  # of the convolutional network on images of that side
 
 
 @dataclass
@@ -219,3 +158,23 @@ def dense_network(side: int, units: tuple[int, ...], draw: Initialiser) -> Netwo
         ]
         width = size
     return Network("dense", [*stages, Stage(f"dense{len(units) + 1}", "dense", draw.affine(CLASSES, width))])
+
+
+def build(name: str, side: int, seed: int) -> Network:
+    """Build the network ``name`` for images of ``side`` pixels, its parameters drawn by ``seed``."""
+    draw = Initialiser(np.random.default_rng(seed))
+    if name == "dense":
+        return dense_network(side, DENSE_UNITS, draw)
+    return conv_network(side, FULL_CONV if side >= FULL_SIDE else SMALL_CONV, draw)
+
+
+def full_parameters() -> int:
+    """Count the parameters of the convolutional network on 28 x 28 images.
+
+    Raises:
+        AssertionError: there are not as many as the sizes of its layers make.
+    """
+    found = build("conv", FULL_SIDE, seed=0).count()
+    if found != FULL_PARAMETERS:
+        raise AssertionError(f"the convolutional network has {found:,} parameters, not {FULL_PARAMETERS:,}")
+    return found

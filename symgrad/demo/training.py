@@ -16,6 +16,7 @@ from symgrad.demo.networks import Network
 
 EVALUATION_BATCH = 250
 AVERAGE_EVERY = 8
+EARLY_SPAN = 8
 
 Values = dict[str, Array]
 
@@ -110,6 +111,7 @@ OPTIMISERS: dict[str, Callable[[], Optimiser]] = {"sgd": Sgd, "adam": Adam}
 class Average:
     """A moving average of the parameters, renewed every few steps.
 
+    While few were seen it spans about the last eighth of them, so that it forgets the start.
     A step of gradient descent on half the squared distance to the parameters, whose gradient is average - value:
     the emitted ``sgd_step`` again.
     """
@@ -119,9 +121,9 @@ class Average:
     renewals: int = 0
 
     def renew(self, values: Values) -> None:
-        """Move towards ``values``; while few were seen, each counts the same."""
+        """Move towards ``values``."""
         self.renewals += 1
-        share = max(self.share, 1 / self.renewals)
+        share = max(self.share, EARLY_SPAN / (self.renewals + EARLY_SPAN - 1))
         distances = {name: average - values[name] for name, average in self.values.items()}
         self.values = Sgd().step(self.values, distances, share)
 

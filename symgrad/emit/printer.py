@@ -210,7 +210,10 @@ class Printer:
 
     def _fresh(self, array: Fresh) -> str:
         kinds = {"int": "np.intp", "bool": "bool"}
-        dtype = kinds.get(array.dtype, self.dtype)
+        if isinstance(array.dtype, Poly):
+            dtype = f"np.min_scalar_type({self.poly(array.dtype)})"
+        else:
+            dtype = kinds.get(array.dtype, self.dtype)
         self.uses_dtype = self.uses_dtype or array.dtype == "float"
         if array.kind == "full":
             return f"np.full({self._shape(array.shape)}, {_float(array.value)}, dtype={dtype})"
@@ -263,6 +266,9 @@ class Printer:
             case "scalar":
                 self.uses_dtype = True
                 return f"np.asarray({self.expr(array.args[0])}, dtype={self.dtype})"
+            case "positions":
+                better, position, winner = array.args
+                return f"np.multiply({self.expr(better)}, {self.expr(position)}, dtype={self.expr(winner)}.dtype)"
             case function if function.endswith("="):
                 return f"{function}{self.expr(array.args[0])}"
         if array.function.startswith("_"):

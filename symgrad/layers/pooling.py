@@ -62,10 +62,9 @@ VOLUME = Space(
 
 OPTIONS = {K: 2, stride: 2, padding: 0}
 ABOUT_OPTIONS = """K: extent of the window along every axis of space; stride: step from one window to the next;
-    padding: positions added on either side, fewer than K: a window that lies wholly in padding has no value.
-    What is left over at the far end is not read. Extents out: floor((H + 2 padding - K) / stride) + 1, and likewise
-    along every axis of space; Dumoulin and Visin, A guide to convolution arithmetic for deep learning,
-    relationship 7."""
+    padding: positions added on either side. What is left over at the far end is not read.
+    Extents out: floor((H + 2 padding - K) / stride) + 1, and likewise along every axis of space;
+    Dumoulin and Visin, A guide to convolution arithmetic for deep learning, relationship 7."""
 TIES = {
     "first": "the gradient goes to the first of them in row-major order",
     "split": "the gradient is split evenly among them",
@@ -85,7 +84,8 @@ def max_pool(name: str, space: Space, ties: str = "first") -> Layer:
     Maximum pooling: the largest value of every window.
 
     {space.shapes} Where several are largest,
-    {TIES[ties]}. Padding is minus infinity: it never wins.
+    {TIES[ties]}. Padding is minus infinity and never wins; it must be
+    less than K, because a window wholly in padding has no maximum.
     {ABOUT_OPTIONS}
     Source: Goodfellow, Bengio and Courville, Deep Learning, section 9.3.
     """,
@@ -126,7 +126,7 @@ def average_pool_exclude_padding(name: str, space: Space) -> Layer:
 
     {space.shapes}
     Along an axis of extent H, Min(stride i - padding + K, H) - Max(stride i - padding, 0) positions of window i lie
-    in the input.
+    in the input. padding must be less than K, so that there is one at least.
     {ABOUT_OPTIONS}
     Source: LeCun et al., Gradient-based learning applied to document recognition, section II (subsampling).
     """,

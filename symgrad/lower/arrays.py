@@ -152,12 +152,15 @@ class Einsum:
 
 @dataclass(frozen=True, slots=True)
 class Fresh:
-    """A new array: ``kind`` zeros, ones, empty or full of ``value``; ``dtype`` is float, int or bool."""
+    """A new array: ``kind`` zeros, ones, empty or full of ``value``.
+
+    ``dtype`` is float, int, bool, or a polynomial: the smallest integer type that holds its value.
+    """
 
     kind: str
     shape: tuple[Poly, ...]
     value: float = 0.0
-    dtype: str = "float"
+    dtype: str | Poly = "float"
 
 
 @dataclass(frozen=True, slots=True)

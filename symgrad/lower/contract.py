@@ -33,6 +33,7 @@ from symgrad.lower.arrays import (
     Const,
     Einsum,
     Fresh,
+    Helper,
     Item,
     Map,
     MatMul,
@@ -147,9 +148,29 @@ def _inner(b: Builder, bound: Axes, condition: Condition, factors: list[Scalar],
         b.because(f"{name}: a loop over the window offsets {_names(slides)}, each a strided slice")
         return _looped(b, bound, condition, factors, order, slides, name)
     stored = _stored_order(b, factors, (*order, *bound))
+    along_rows = _row_products(b, bound, condition, factors, stored)
+    if along_rows is not None:
+        return along_rows
     operands = _operands(b, factors, stored)
     operands = _masked(b, operands, condition, stored)
     return contract(b, operands, order, bound, name)
+
+
+def _row_products(b: Builder, bound: Axes, condition: Condition, factors: list[Scalar], order: Axes) -> Value | None:
+    """Two factors over the same indices, summed along the last of them: no product array is needed."""
+    match factors:
+        case [Power(base, Number(n))] if n == 2:
+            factors = [base, base]
+    if condition != TRUE or len(bound) != 1 or len(factors) != 2:
+        return None
+    if free_indices(factors[0]) != free_indices(factors[1]) or not all(map(reads_of, factors)):
+        return None
+    values = [value_of(b, f, order) for f in factors]
+    if any(v.kind != "float" or v.axes[-1:] != bound or len(v.axes) < 2 for v in values):
+        return None
+    if values[0].axes != values[1].axes:
+        return None
+    return Value(Helper("np.vecdot", (values[0].array, values[1].array)), values[0].axes[:-1])
 
 
 def _mask_in_exponent(condition: Condition, factors: list[Scalar]) -> tuple[Condition, list[Scalar]]:
@@ -435,6 +456,12 @@ def _matrix_product(
         only_r = tuple(i for i in out if i in right.axes and i not in both)
         value = _matrix_product(b, left, right, shared, both, (*both, *only_l, *only_r), name)
         return Value(align(value, out), out)
+    batch = _summed_batch(b, left, right, shared)
+    if batch is not None:
+        # One product per batch element, then a sum: neither operand is transposed across the batch.
+        inner = [i for i in shared if i != batch]
+        value = _matrix_product(b, left, right, inner, [batch, *both], (batch, *out), name)
+        return Value(Collapse("sum", value.array, (0,)), out)
     # Summed indices in the order in which a plainly stored operand has them.
     reference = rows_of if _is_stored(rows_of) or not _is_stored(columns_of) else columns_of
     summed = tuple(i for i in reference.axes if i in shared)
@@ -444,6 +471,13 @@ def _matrix_product(
     if len(rows) > 1 or len(columns) > 1:
         result = Reshape(result, tuple(i.extent for i in out))
     return Value(result, out)
+
+
+def _summed_batch(b: Builder, left: Value, right: Value, shared: list[Index]) -> Index | None:
+    """A summed index that leads both operands, if what it leaves to sum is long and one operand is windows."""
+    if not left.axes or left.axes[0] != right.axes[0] or left.axes[0] not in shared or len(shared) < 2:
+        return None
+    return left.axes[0] if _is_copy(b, left) or _is_copy(b, right) else None
 
 
 def _trailing(axes: Axes, mine: Value, other: Value) -> Axes:
@@ -460,6 +494,11 @@ def _is_stored(value: Value) -> bool:
 def _as_matrix(b: Builder, value: Value, stack: Axes, rows: Axes, columns: Axes, name: str) -> Array:
     """The operand as (stacked) matrices."""
     present = tuple(i for i in stack if i in value.axes)
+    if rows and columns and _is_copy(b, value) and _longest(b, value) in rows:
+        # The copy keeps the tensor's own last axis last; the product takes it transposed.
+        flipped = _as_matrix(b, value, stack, columns, rows, name)
+        rank = len(stack) if present else 0
+        return Transpose(flipped, (*range(rank), rank + 1, rank))
     wanted = (*present, *rows, *columns)
     array = align(value, wanted)
     if len(rows) > 1 or len(columns) > 1:
@@ -474,6 +513,20 @@ def _as_matrix(b: Builder, value: Value, stack: Axes, rows: Axes, columns: Axes,
         items: list[Item] = [FULL if i in present else _new() for i in tail]
         array = Subscript(array, tuple(items))
     return array
+
+
+def _longest(b: Builder, value: Value) -> Index | None:
+    """The index along the last axis of what the windows were taken from: the one stored contiguously."""
+    names = {n: a for a, n in b.known.items()}
+
+    def offsets(array: Array) -> int:
+        if isinstance(array, Name) and array.text in names:
+            return offsets(names[array.text])
+        here = len(array.sizes) if isinstance(array, Windows) else 0
+        return here + sum(offsets(p) for p in parts(array))
+
+    count = offsets(value.array)
+    return value.axes[-count - 1] if count < len(value.axes) else None
 
 
 def _new() -> Item:

@@ -120,7 +120,7 @@ def _looped(b: Builder, equation: Equation, node: Reduce, winner: str | None) ->
     b.because(f"{equation.target}: a running {node.kind} over the window offsets, each a strided slice")
     b.emit(Assign(target.text, Fresh("full", shape, _IDENTITY[node.kind])))
     if winner is not None:
-        b.emit(Assign(winner, Fresh("zeros", shape, dtype="int")))
+        b.emit(Assign(winner, Fresh("zeros", shape, dtype=_count(node.indices))))
     with b.looping(node.indices):
         value = _body(b, node, axes)
         candidate: Array = align(value, axes)
@@ -128,13 +128,18 @@ def _looped(b: Builder, equation: Equation, node: Reduce, winner: str | None) ->
             candidate = Name(b.name("candidate"))
             b.emit(Assign(candidate.text, align(value, axes)))
             better = Map(_BETTER[node.kind], (candidate, target))
-            position = Whole(_position(node.indices))
-            b.emit(Run(Helper("np.copyto", (Name(winner), position, Helper("where=", (better,))))))
+            # Positions only grow, so the largest one that was better on arrival is the first maximum.
+            position = Helper("positions", (better, Whole(row_major(node.indices)), Name(winner)))
+            b.emit(Run(Helper("np.maximum", (Name(winner), position, Helper("out=", (Name(winner),))))))
         b.emit(Run(Helper(f"np.{_FOLD[node.kind]}", (target, candidate, Helper("out=", (target,))))))
 
 
-def _position(indices: tuple[Index, ...]) -> Poly:
-    return row_major(indices)
+def _count(indices: tuple[Index, ...]) -> Poly:
+    """Number of positions: the smallest integer type that holds it is enough."""
+    total = as_poly(1)
+    for i in indices:
+        total = total * i.extent
+    return total
 
 
 # --- products ------------------------------------------------------------------------------------------------------

@@ -324,7 +324,11 @@ def integer(b: Builder, poly: Poly, order: tuple[Index, ...]) -> Value:
             case Index() if atom not in b.loops:
                 table.append((atom, align(Value(Arange(atom.extent), (atom,)), axes)))
             case Entry():
-                table.append((atom, align(entry_value(b, atom, order), axes)))
+                entry = entry_value(b, atom, order)
+                if b.program.equation(atom.tensor) is not None:
+                    # Positions are kept in a small type; sums with them need a wide one.
+                    entry = Value(Cast(entry.array, "int"), entry.axes, "int")
+                table.append((atom, align(entry, axes)))
             case RealFloor(value):
                 table.append((atom, align(floor_value(b, value, order), axes)))
     return Value(Whole(poly, tuple(table)), axes, "int")

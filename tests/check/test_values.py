@@ -50,18 +50,26 @@ CLIPPED = layer(
 )
 
 
-@pytest.mark.parametrize("declared", [GATHER, DELTA, RAGGED, MASKED])
-def test_integers_are_valid_for_what_they_index(declared: Layer) -> None:
+@pytest.mark.parametrize(
+    ("declared", "size", "inclusive"), [(GATHER, "T", 0), (DELTA, "M", 0), (RAGGED, "T", 1), (MASKED, "T", 0)]
+)
+def test_integers_are_valid_for_what_they_index(declared: Layer, size: str, inclusive: int) -> None:
     sampler, seen = Sampler(declared, seed=1), set()
     for style in STYLES * 4:
         case = sampler.case(style)
         assert case.arrays["ids"].dtype.kind == "i"
         assert case.arrays["ids"].min() >= 0
-        top = {"GATHER": "T", "RAGGED": "T", "MASKED": "T"}.get("DELTA" if declared is DELTA else "GATHER", "M")
-        limit = case.sizes.dimensions[top]
-        assert declared is DELTA or case.arrays["ids"].max() <= limit - (declared is not RAGGED)
+        assert case.arrays["ids"].max() < case.sizes.dimensions[size] + inclusive
         seen |= set(case.arrays["ids"].ravel().tolist())
     assert len(seen) > 2
+
+
+def test_no_integer_is_valid_for_an_axis_without_elements() -> None:
+    sampler = Sampler(GATHER)
+    case = sampler.case("plain")
+    empties = [sampler.empty_case(case) for _ in range(20)]
+    assert any(e is not None for e in empties)
+    assert all(e is None or e.sizes.dimensions["T"] > 0 or e.arrays["ids"].size == 0 for e in empties)
 
 
 def test_values_are_in_the_domain() -> None:
