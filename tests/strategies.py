@@ -6,6 +6,7 @@ expressions in them, then equations over ranges that come from extents. ``strate
 
 from __future__ import annotations
 
+import itertools
 import re
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
@@ -35,6 +36,10 @@ ATTRIBUTES = {
     "p": ("padding", "integer=True, nonnegative=True", (1, 0, 2)),
     "z": ("scale", "positive=True", (0.5, 1.5)),
 }
+OTHER_SIZES = [dict(zip("NMK", sizes, strict=True)) for sizes in itertools.permutations((2, 3, 5))] + [
+    {"N": 4, "M": 4, "K": 2},
+    {"N": 3, "M": 2, "K": 2},
+]
 POOL = np.arange(1, 65, 2) / 32
 """Magnitudes of values: few binary digits, so that sums of products are exact and ties are ties in any order."""
 
@@ -64,7 +69,7 @@ class _Sketch:
     """One declaration while it is drawn."""
 
     def __init__(self, pick: Callable[[Sequence[Any]], Any]) -> None:
-        self.pick, self.world = pick, World()
+        self.pick, self.world = pick, World(OTHER_SIZES)
         self.made = Expressions(pick, self.world)
         self.lines: list[str] = []
         self.attributes: dict[str, tuple[int | float, int | float]] = {}

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import math
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import lru_cache
 from itertools import islice
@@ -117,10 +117,14 @@ def _code(text: str) -> CodeType:
 
 
 class World:
-    """Values of sizes, attributes and integer data, by the names they have in the text."""
+    """Values of sizes, attributes and integer data, by the names they have in the text.
 
-    def __init__(self) -> None:
+    ``others`` are further values of the sizes: a read that leaves its tensor at all of them is refused, and rightly.
+    """
+
+    def __init__(self, others: Sequence[Mapping[str, int]] = ()) -> None:
         self.values: dict[str, Any] = dict(_FUNCTIONS)
+        self.others = others
 
     def value(self, text: str, point: Mapping[str, int] | None = None) -> int:
         """Return what an integer expression (or a condition) is at a point."""
@@ -146,12 +150,27 @@ class World:
             yield from self._nested(inner, guards, {**point, bound.name: k})
 
     def inside(self, text: str, extent: Extent, scope: Scope) -> bool:
-        """Whether an index lies in its axis at every point of the scope."""
+        """Whether an index lies in its axis at every point of the scope, at the drawn sizes and at some others."""
+        if not self._inside(text, extent, scope):
+            return False
+        if any(isinstance(self.values.get(name), Integers | Anywhere) for name in _NAME.findall(text)):
+            return True
+        return any(World._with(self.values, other)._inside(text, extent, scope, True) for other in self.others)
+
+    @classmethod
+    def _with(cls, values: Mapping[str, Any], other: Mapping[str, int]) -> World:
+        world = cls()
+        world.values = {**values, **{name: value for name, value in other.items() if name in values}}
+        return world
+
+    def _inside(self, text: str, extent: Extent, scope: Scope, elsewhere: bool = False) -> bool:
+        length = self.value(extent.text) if elsewhere else extent.value
         positions = [v for k, v in self.values.items() if isinstance(v, Anywhere) and k in _NAME.findall(text)]
-        for place in range(max((p.most for p in positions), default=1)):
+        for assumed in range(max((p.most for p in positions), default=1)):
             for p in positions:
-                p.assumed = place
-            if any(not 0 <= self.value(text, point) < extent.value for point in self.points(scope, text)):
+                p.assumed = assumed
+            places = [self.value(text, point) for point in islice(self.points(scope, text), 2000)]
+            if any(not 0 <= k < length for k in places) or (elsewhere and not places):
                 return False
         return True
 

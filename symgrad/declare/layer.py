@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import inspect
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -10,7 +11,7 @@ import sympy
 from sympy.tensor.indexed import Idx, Indexed, IndexedBase
 
 from symgrad.declare import notation, reads, solve, survey
-from symgrad.declare.door import Scope, label, to_poly, to_scalar
+from symgrad.declare.door import Scope, label, to_condition, to_poly, to_scalar
 from symgrad.declare.integers import Index, Poly, Size, as_poly
 from symgrad.declare.program import Attribute, Equation, Program, Requirement, Tensor
 from symgrad.declare.ranges import range_from_reads
@@ -42,6 +43,7 @@ class Layer:
         outputs: left sides that ``forward`` returns; by default the last equation's.
         typical: sizes to optimise for, ``{symbol: int}``.
         doc: one or more lines about the layer, for its module and its documents.
+        requires: relations between sizes and attributes that must hold, such as ``padding < K``; checked at run time.
 
     Raises:
         DeclarationError: the declaration does not say what it means; the message names equation, index, tensor, axis.
@@ -58,11 +60,13 @@ class Layer:
         outputs: Sequence[Any] | None = None,
         typical: Mapping[Any, int] | None = None,
         doc: str = "",
+        requires: Sequence[Any] = (),
     ) -> None:
         if not isinstance(name, str):
             raise DeclarationError(f"a layer's name is a string, not {name!r}")
         check_name(name, "the layer's name")
-        self.name, self.doc = name, doc
+        self.name, self.doc = name, inspect.cleandoc(doc)
+        self.requires: tuple[Any, ...] = tuple(requires)
         self.attributes: dict[Any, Any] = dict(attributes or {})
         self.equations: tuple[Any, ...] = tuple(equations)
         self.typical: dict[Any, int] = dict(typical or {})
@@ -130,6 +134,9 @@ class _Reader:
             layer.name, tuple(inputs), tuple(equations), layer.outputs, tuple(self.attributes), (), typical, layer.doc
         )
         requirements: list[Requirement] = list(self.scope.requirements)
+        self.scope.where, self.scope.bound_now = layer.name, {}
+        for required in layer.requires:
+            requirements.append(Requirement(to_condition(required, self.scope), f"{required} must hold"))
         for equation in equations:
             requirements += reads.judge(program, equation)
         return Program(

@@ -8,8 +8,8 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 from symgrad.demo.data import Dataset, DemoError, extra, load_digits, load_mnist
-from symgrad.demo.emitted import emitted
 from symgrad.demo.gradients import TOLERANCE, Direction, check_gradient
+from symgrad.demo.modules import emitted
 from symgrad.demo.networks import FULL_CONV, FULL_SIDE, SMALL_CONV, Network, build, full_parameters
 from symgrad.demo.plot import FORMATS, save_plot
 from symgrad.demo.report import Report, derived_formulas

@@ -12,7 +12,7 @@ from typing import Any
 
 import numpy as np
 
-from symgrad.demo.emitted import Array
+from symgrad.demo.modules import Array
 from symgrad.errors import SymgradError
 
 HOLD_OUT = 5  # every fifth image of the bundled digits tests: the split is the same everywhere and for every seed

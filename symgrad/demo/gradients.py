@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from symgrad.demo.emitted import Array
+from symgrad.demo.modules import Array
 from symgrad.demo.networks import Network
 
 # A kink (of a ReLU, of a maximum) between the two points spoils a difference over one step, hardly over all of them;

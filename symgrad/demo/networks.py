@@ -12,7 +12,7 @@ from typing import Any
 
 import numpy as np
 
-from symgrad.demo.emitted import Array, emitted
+from symgrad.demo.modules import Array, emitted
 from symgrad.demo.stages import BatchNorm, Dropout, Stage
 
 CLASSES = 10

@@ -10,7 +10,8 @@ from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 
 from symgrad.demo.gradients import Direction
-from symgrad.demo.networks import Network, Stage
+from symgrad.demo.networks import Network
+from symgrad.demo.stages import Stage
 from symgrad.demo.training import OPTIMISERS, Epoch, Recipe
 
 

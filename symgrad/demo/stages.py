@@ -8,7 +8,7 @@ from typing import Any, Self
 
 import numpy as np
 
-from symgrad.demo.emitted import Array, emitted
+from symgrad.demo.modules import Array, emitted
 
 
 @dataclass

@@ -11,7 +11,7 @@ from typing import Protocol
 import numpy as np
 
 from symgrad.demo.data import Dataset, shifted
-from symgrad.demo.emitted import Array, elementwise_step
+from symgrad.demo.modules import Array, elementwise_step
 from symgrad.demo.networks import Network
 
 EVALUATION_BATCH = 250

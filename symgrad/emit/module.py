@@ -177,6 +177,8 @@ class _Writer:
             if a.integer:
                 self.helpers.add("_whole")
                 lines.append(f'{a.name} = _whole("{a.name}", {a.name}, {a.minimum})')
+            else:
+                lines.append(f"{a.name} = float({a.name})")
         lines += self._size_lines(printer)
         lines += self._extent_lines(printer)
         lines += self._requirement_lines(printer)

@@ -163,6 +163,8 @@ class Printer:
                 if order[:-2] == tuple(range(len(order) - 2)) and order[-2:] == (len(order) - 1, len(order) - 2):
                     return f"{self.expr(source, CALL)}.swapaxes(-1, -2)", CALL
                 return f"{self.expr(source, CALL)}.transpose({', '.join(map(str, order))})", CALL
+            case Reshape(Reshape(source, _), shape):
+                return self._render(Reshape(source, shape))
             case Reshape(source, shape):
                 return f"{self.expr(source, CALL)}.reshape({self._shape(shape, bare=True)})", CALL
             case Windows(source, sizes, axes):

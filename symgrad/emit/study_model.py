@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 
 from symgrad.declare.program import Equation
 
@@ -74,18 +74,6 @@ class DerivationStep:
     after: Equation
     why: str
     assuming: tuple[tuple[str, int], ...] = ()
-
-
-@dataclass(slots=True)
-class Draft:
-    """A document in the making: steps in order, and the numbers of equations."""
-
-    steps: list[DerivationStep] = field(default_factory=list)
-    numbered: dict[Equation, int] = field(default_factory=dict)
-
-    def number(self, equation: Equation) -> int:
-        """Return the number of an equation, the next one if it has none yet."""
-        return self.numbered.setdefault(equation, len(self.numbered) + 1)
 
 
 def formulas(blocks: tuple[Block, ...]) -> Iterator[Formula | Inline]:

@@ -78,6 +78,13 @@ class SolvedForm:
         """Whether an equality is left that no summed index could be solved for."""
         return any(equalities(t) for t in terms_of(self.equation.body))
 
+    @property
+    def effort(self) -> tuple[int, int]:
+        """How many conditions are left, and how many divisions it took: less is easier to read."""
+        conditions = [c for t in terms_of(self.equation.body) for c in conjuncts(t.condition)]
+        whole = [c for c in conditions if not (isinstance(c, Compare) and isinstance(c.poly.atom, Remainder))]
+        return len(whole), sum(not e.unit for e in self.eliminations)
+
 
 def equalities(term: Term) -> list[Compare]:
     """Return the equalities of a term's condition, divisibility left out."""
@@ -101,11 +108,16 @@ def solve_equation(
         extents: the extents of a tensor, by name.
         others: eliminate the other indices first.
     """
-    digits = None
-    if _has_digits(equation):
+    solved = _solved(equation, cotangents, extents, others)
+    if (solved is None or solved.remaining) and _has_digits(equation):
         written, split_left = split_digits(equation)
-        if not split_left and written != equation:
-            equation = digits = written
+        by_digits = None if split_left else _solved(written, cotangents, extents, others)
+        if by_digits is not None and not by_digits.remaining:
+            return replace(by_digits, digits=written)
+    return solved
+
+
+def _solved(equation: Equation, cotangents: frozenset[str], extents: Extents, others: bool) -> SolvedForm | None:
     done: list[Term] = []
     eliminations: list[Elimination] = []
     extended: list[Read] = []
@@ -124,7 +136,7 @@ def solve_equation(
         done.append(Term(term.scale, solved.bound, solved.condition, solved.body))
     if not eliminations:
         return None
-    return SolvedForm(replace(equation, body=total(done)), tuple(eliminations), tuple(extended), digits)
+    return SolvedForm(replace(equation, body=total(done)), tuple(eliminations), tuple(extended))
 
 
 def _has_digits(equation: Equation) -> bool:
@@ -157,7 +169,8 @@ def _stays_inside(term: Term, solved: Solved) -> bool:
             return False
     loose = [r for r in reads_of(term.body) if free_indices(r) & gone and r.extension is None]
     risky = [n for n in walk(term.body) if _may_be_undefined(n) and free_indices(n) & gone]
-    return len(loose) <= 1 and not risky and not any(isinstance(a, Entry) for p in polynomials(term.body) for a in atoms(p))
+    data = [a for p in polynomials(term.body) for a in atoms(p) if isinstance(a, Entry)]
+    return len(loose) <= 1 and not risky and not any(indices_of(as_poly(a)) & gone for a in data)
 
 
 def _may_be_undefined(node: Node) -> bool:
@@ -215,4 +228,5 @@ def extents_with(extents: Extents, values: Mapping[str, int]) -> Extents:
 
 
 def _put(poly: Poly, values: Mapping[str, int]) -> Poly:
-    return substitute(poly, {a: as_poly(values[a.name]) for a in atoms(poly) if isinstance(a, Size) and a.name in values})
+    known = [a for a in atoms(poly) if isinstance(a, Size) and a.name in values]
+    return substitute(poly, {a: as_poly(values[a.name]) for a in known})

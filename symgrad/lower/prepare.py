@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from dataclasses import replace
 
-from symgrad.declare.algebra import all_of, conjuncts
+from symgrad.declare.algebra import all_of, compare, conjuncts
 from symgrad.declare.bounds import nonnegative, tighten
-from symgrad.declare.integers import Index, Poly, Quotient, Remainder, affine_in, as_poly, atoms, divide
+from symgrad.declare.integers import Index, Poly, Quotient, Remainder, affine_in, as_poly, atoms, divide, indices_of
 from symgrad.declare.program import Equation
-from symgrad.declare.scalars import Compare, Condition, Node, Reduce, Scalar, map_polynomials, polynomials, walk
+from symgrad.declare.scalars import Compare, Condition, Node, Reduce, Scalar, map_children, map_polynomials, polynomials, walk
 from symgrad.derive.terms import Term, rename
 from symgrad.naming import fresh
 
@@ -71,7 +71,67 @@ def split_digits(equation: Equation) -> tuple[Equation, bool]:
             indices += (high, low) if i == index else (i,)
         split_left = split_left or index in equation.indices
         equation = replace(equation, indices=indices, body=body)
-    return equation, split_left
+    equation, placed = _split_placed(equation)
+    return equation, split_left or placed
+
+
+def _split_placed(equation: Equation) -> tuple[Equation, bool]:
+    """A left-side index met by ``unit * high + low`` over its whole range is written by these digits."""
+    done = False
+    for part in sorted({p for p in walk(equation.body) if isinstance(p, Compare) and p.relation == "=="}, key=str):
+        for t in equation.indices:
+            found = _whole_digits(part.poly, t)
+            if found is None:
+                continue
+            digits = found
+            taken = {i.name for i in _everything(equation)}
+            made: list[Index] = []
+            for d in digits:
+                name = fresh(f"{t.name}_{d.name}", taken)
+                taken.add(name)
+                made.append(Index(name, d.extent))
+            value = as_poly(0)
+            for m in made:
+                value = value * m.extent + as_poly(m)
+            equalities = all_of(*(compare("==", as_poly(m) - as_poly(d)) for m, d in zip(made, digits, strict=True)))
+
+            def change(node: Node, part: Compare = part, equalities: Condition = equalities) -> Node:
+                return equalities if node == part else map_children(node, change)
+
+            body = rename(change(equation.body), {t: value})
+            indices: tuple[Index, ...] = ()
+            for i in equation.indices:
+                indices += tuple(made) if i == t else (i,)
+            equation = replace(equation, indices=indices, body=map_polynomials(body, tighten))
+            done = True
+            break
+    return equation, done
+
+
+def _whole_digits(poly: Poly, t: Index) -> list[Index] | None:
+    """The digits, most significant first, if the equality says ``t = digits`` over the whole range of t."""
+    split = affine_in(poly, t)
+    if split is None or split[0].constant not in (1, -1):
+        return None
+    rest = -split[1] if split[0].constant == 1 else split[1]
+    left: list[tuple[Index, Poly]] = []
+    for index in sorted(indices_of(rest), key=lambda i: i.name):
+        part = affine_in(rest, index)
+        if part is None or indices_of(part[0]):
+            return None
+        left.append((index, part[0]))
+        rest = part[1]
+    if rest.terms or len(left) < 2:
+        return None
+    weight, ordered = as_poly(1), []
+    while left:
+        found = next((s for s in left if s[1] == weight), None)
+        if found is None:
+            return None
+        left.remove(found)
+        ordered.append(found[0])
+        weight = weight * found[0].extent
+    return ordered[::-1] if weight == t.extent else None
 
 
 def _everything(equation: Equation) -> set[Index]:
@@ -82,8 +142,6 @@ def _everything(equation: Equation) -> set[Index]:
 
 def _rebind(node: Node, index: Index, digits: tuple[Index, Index], value: Poly) -> Scalar:
     """Substitute digits for the index, in the lists of summed indices as well."""
-    from symgrad.declare.scalars import map_children
-
     def change(part: Node) -> Node:
         part = map_children(part, change)
         if isinstance(part, Reduce) and index in part.indices:

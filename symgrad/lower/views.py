@@ -108,9 +108,7 @@ def read(b: Builder, source: Name, extents: tuple[Poly, ...], indices: tuple[Pol
 def _view(b: Builder, source: Array, extents: tuple[Poly, ...], walks: list[Along], extension: Extension | None,
           order: tuple[Index, ...], base: str) -> Value:
     source, extents, walks = _padded(b, source, extents, walks, extension, base)
-    digits = _digits(source, extents, walks)
-    if digits is not None:
-        return digits
+    source, extents, walks = _digits(source, extents, walks)
     items: list[Item] = []
     axes: list[Index] = []
     windows: list[tuple[int, Index, Poly]] = []
@@ -177,20 +175,24 @@ def _subscript(source: Array, items: list[Item]) -> Array:
     return Subscript(source, tuple(items)) if items else source
 
 
-def _digits(source: Array, extents: tuple[Poly, ...], walks: list[Along]) -> Value | None:
-    """An axis walked by the digits of its position is a reshape."""
-    if all(len(w.steps) <= 1 for w in walks) or any(w.flipped for w in walks):
-        return None
+def _digits(
+    source: Array, extents: tuple[Poly, ...], walks: list[Along]
+) -> tuple[Array, tuple[Poly, ...], list[Along]]:
+    """An axis walked by the digits of its position is reshaped into one axis a digit."""
     shape: list[Poly] = []
-    axes: list[Index] = []
+    split: list[Along] = []
     for walk, extent in zip(walks, extents, strict=True):
-        steps = sorted(walk.steps, key=lambda ic: str(ic[1]))
-        ordered = _as_digits(steps, extent) if not walk.start.terms else None
+        several = len(walk.steps) > 1 and not walk.start.terms
+        ordered = _as_digits(sorted(walk.steps, key=lambda ic: str(ic[1])), extent) if several else None
         if ordered is None:
-            return None
+            shape.append(extent)
+            split.append(walk)
+            continue
         shape += [i.extent for i in ordered]
-        axes += ordered
-    return Value(Reshape(source, tuple(shape)), tuple(axes))
+        split += [Along(as_poly(0), ((i, as_poly(1)),), walk.flipped & {i}) for i in ordered]
+    if len(shape) == len(extents):
+        return source, extents, walks
+    return Reshape(source, tuple(shape)), tuple(shape), split
 
 
 def _as_digits(steps: list[tuple[Index, Poly]], extent: Poly) -> list[Index] | None:

@@ -2,7 +2,7 @@ import numpy as np
 import pytest
 
 from symgrad.demo import networks, stages
-from symgrad.demo.emitted import emitted
+from symgrad.demo.modules import emitted
 from symgrad.demo.networks import (
     FULL_CONV,
     SMALL_CONV,

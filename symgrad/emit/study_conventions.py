@@ -1,0 +1,73 @@
+"""What has to be said about notation that is not everybody's, and only where a document uses it."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from symgrad.declare.algebra import add, apply, negate, number, power, subtract
+from symgrad.declare.integers import Index, as_poly
+from symgrad.declare.program import Equation
+from symgrad.declare.scalars import (
+    UNIT,
+    Apply,
+    Compare,
+    Extension,
+    Node,
+    Number,
+    Read,
+    Scalar,
+    Select,
+    Stopped,
+    walk,
+)
+from symgrad.emit.study_model import Inline, Sentence
+from symgrad.emit.study_page import Page, say
+
+_U: Scalar = Read("u", ())
+DEFINED: dict[str, Scalar] = {
+    "sigmoid": power(add(UNIT, apply("exp", negate(_U))), number(-1)),
+    "softplus": Apply("log", (add(UNIT, apply("exp", _U)),)),
+    "log1p": Apply("log", (add(UNIT, _U),)),
+    "expm1": subtract(apply("exp", _U), UNIT),
+}
+"""Functions that not every reader knows, by their definition."""
+
+
+def conventions(page: Page, equations: tuple[Equation, ...]) -> Iterator[Sentence]:
+    """Yield a sentence for every convention that the equations make use of."""
+    nodes = [n for e in equations for n in walk(e.body)]
+    seen: dict[Extension, str] = {}
+    for node in nodes:
+        if isinstance(node, Read) and node.extension:
+            seen.setdefault(node.extension, node.tensor)
+    for extension, tensor in seen.items():
+        yield _beyond(page, tensor, extension)
+    if any(isinstance(n, Compare) or (isinstance(n, Select) and n.then == UNIT) for n in nodes):
+        yield say("bracket")
+    functions = {n.function for n in nodes if isinstance(n, Apply)}
+    for function in sorted(functions & set(DEFINED)):
+        name, definition = page.scalar(apply(function, _U)), page.scalar(DEFINED[function])
+        if function == "sigmoid":
+            yield say("sigma", sigma=name, definition=definition)
+        else:
+            yield say("function", name=name, definition=definition)
+    if any(_is_stop(page, n) for n in nodes):
+        yield say("stop", stop=Inline("stop", r"\operatorname{stop}"))
+
+
+def _is_stop(page: Page, node: Node) -> bool:
+    """Return whether a stop is the user's own, and printed."""
+    if not isinstance(node, Stopped):
+        return False
+    return not (isinstance(node.value, Read) and node.value.tensor in page.notation.introduced)
+
+
+def _beyond(page: Page, tensor: str, extension: Extension) -> Sentence:
+    read = Read(tensor, (as_poly(Index("i", as_poly(1))),), extension)
+    value = f", {extension.value:g}" if extension.value else ""
+    name = page.tex.read(tensor, read.indices, extension).rpartition("_{")[0]
+    shown = Inline(f"pad({tensor}{value})", name)
+    if extension.mode != "constant":
+        return say(f"mode {extension.mode}", extended=shown, tensor=page.tensor(tensor))
+    outside = number(0) if not extension.value else Number(extension.value)
+    return say("zero extension", extended=shown, tensor=page.tensor(tensor), value=page.scalar(outside))

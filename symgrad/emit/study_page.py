@@ -1,0 +1,135 @@
+"""Formulas, inline and displayed, made from equations: in one notation, as text and as LaTeX at once."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, field
+
+from symgrad.declare.formula import condition_text, equation_text, text
+from symgrad.declare.integers import Index, Poly, as_poly, show
+from symgrad.declare.program import Equation
+from symgrad.declare.scalars import Add, Condition, Mul, Read, Reduce, Scalar
+from symgrad.emit.study_latex import Typesetter
+from symgrad.emit.study_model import DerivationStep, Formula, Inline, Row, Sentence
+from symgrad.emit.study_names import Notation
+from symgrad.emit.study_tex import PRODUCT, width
+
+LINE = 76
+"""About how many letters fit on a line of LaTeX."""
+
+
+@dataclass
+class Page:
+    """A document in the making: its notation, its steps in order, and the numbers of its equations."""
+
+    notation: Notation
+    steps: list[DerivationStep] = field(default_factory=list)
+    numbers: dict[Equation, int] = field(default_factory=dict)
+
+    def __post_init__(self) -> None:
+        self.tex = Typesetter(self.notation)
+
+    def number(self, equation: Equation) -> int:
+        """Return the number of an equation, the next one if it has none yet."""
+        return self.numbers.setdefault(equation, len(self.numbers) + 1)
+
+    # --- inside sentences --------------------------------------------------------------------------------------
+
+    def scalar(self, node: Scalar) -> Inline:
+        """Return an expression."""
+        return Inline(text(node), self.tex.scalar(node))
+
+    def poly(self, poly: Poly) -> Inline:
+        """Return an integer expression."""
+        return Inline(show(poly), self.tex.poly(poly, small=True))
+
+    def condition(self, condition: Condition) -> Inline:
+        """Return a condition."""
+        return Inline(condition_text(condition), self.tex.condition(condition))
+
+    def index(self, index: Index) -> Inline:
+        """Return an index."""
+        return Inline(index.name, self.tex.index(index))
+
+    def indices(self, indices: Iterable[Index]) -> Inline:
+        """Return indices with commas."""
+        found = tuple(indices)
+        return Inline(", ".join(i.name for i in found), ",\\, ".join(self.tex.index(i) for i in found))
+
+    def tensor(self, name: str) -> Inline:
+        """Return a tensor's name."""
+        return Inline(name, self.notation.tensor(name))
+
+    def tensors(self, names: Iterable[str]) -> Inline:
+        """Return names of tensors with commas."""
+        found = tuple(names)
+        return Inline(", ".join(found), ",\\, ".join(map(self.notation.tensor, found)))
+
+    def element(self, name: str, indices: Sequence[Index]) -> Inline:
+        """Return an element of a tensor."""
+        return self.scalar(Read(name, tuple(map(as_poly, indices))))
+
+    # --- displayed ---------------------------------------------------------------------------------------------
+
+    def equation(self, equation: Equation, numbered: bool = False, boxed: bool = False) -> Formula:
+        """Return an equation."""
+        left = self.left(equation)
+        number = self.number(equation) if numbered else None
+        return Formula((equation_text(equation),), self.rows(left, "=", equation.body), number, boxed)
+
+    def equations(self, equations: Iterable[Equation], boxed: bool = False) -> Formula:
+        """Return several equations in one display."""
+        found = tuple(equations)
+        rows = [row for e in found for row in self.rows(self.left(e), "=", e.body)]
+        return Formula(tuple(map(equation_text, found)), tuple(rows), None, boxed)
+
+    def rewriting(self, before: Equation, after: Equation) -> Formula:
+        """Return what an equation was, and below it what it becomes."""
+        rows = [*self.rows(self.left(before), "=", before.body), *self.rows("", r"\longrightarrow", after.body)]
+        lines = (equation_text(before), f"  -> {equation_text(after)}")
+        return Formula(lines, tuple(rows))
+
+    def slope(self, read: Read, term: Scalar, slope: Scalar) -> Formula:
+        """Return ``d/d read (term) = slope``."""
+        by = rf"\frac{{\partial}}{{\partial {self.tex.scalar(read)}}}"
+        shown = self.tex.scalar(term, PRODUCT + 1)
+        left = shown if shown.startswith((r"\left(", "(")) else rf"\left( {shown} \right)"
+        line = f"d/d {text(read)} ({text(term)}) = {text(slope)}"
+        return Formula((line,), self.rows(rf"{by} {left}", "=", slope))
+
+    def left(self, equation: Equation) -> str:
+        """Return a left side in LaTeX."""
+        return self.tex.read(equation.target, tuple(map(as_poly, equation.indices)))
+
+    def rows(self, left: str, relation: str, node: Scalar) -> tuple[Row, ...]:
+        """Return a right side on as many lines as it takes."""
+        pieces = self._pieces(node)
+        room = LINE - min(width(left), 30)
+        lines: list[str] = []
+        for piece in pieces:
+            if lines and width(lines[-1] + piece) <= room:
+                lines[-1] += piece
+            else:
+                lines.append(piece)
+        first, *rest = lines
+        return (Row(left, relation, first), *(Row("", "", rf"\qquad {line.lstrip()}") for line in rest))
+
+    def _pieces(self, node: Scalar) -> list[str]:
+        """Return a right side in pieces between which a line may end."""
+        match node:
+            case Add(args):
+                return self.tex.terms(args)
+            case Reduce("sum", _, _, body):
+                return [self.tex.signs(node) + self.tex.scalar(body, PRODUCT), *self.tex.brackets(node)]
+            case Mul(_, args) if sum(isinstance(a, Reduce) and a.kind == "sum" for a in args) == 1:
+                whole = self.tex.scalar(node)
+                brackets = self.tex.brackets(next(a for a in args if isinstance(a, Reduce)))
+                end = "".join(brackets)
+                if end and whole.endswith(end):
+                    return [whole[: -len(end)], *brackets]
+        return [self.tex.scalar(node)]
+
+
+def say(key: str, /, **places: str | Inline) -> Sentence:
+    """Return a sentence of ``study_words`` with its places filled."""
+    return Sentence(key, tuple(places.items()))

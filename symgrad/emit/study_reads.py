@@ -1,0 +1,130 @@
+"""The chain rule in a document: cotangent by cotangent, read by read."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from symgrad.declare.algebra import multiply
+from symgrad.declare.program import Equation, Program
+from symgrad.declare.scalars import TRUE, UNIT, Number, Reduce
+from symgrad.emit.study_chain import Chain, Contribution
+from symgrad.emit.study_forms import Solver
+from symgrad.emit.study_kinks import kinks
+from symgrad.emit.study_model import Block, DerivationStep, Formula, Inline, Row, Section
+from symgrad.emit.study_page import Page, say
+from symgrad.emit.study_rewrites import CHAIN_RULE
+from symgrad.emit.study_solve import equalities
+from symgrad.derive.terms import terms_of
+
+READ_RULE = "contribution of a read"
+
+
+def chain_section(page: Page, chain: Chain, program: Program, solver: Solver) -> Section:
+    """Return the section on the chain rule."""
+    adjoint = chain.adjoint
+    blocks: list[Block] = [*_introduction(page, chain, program)]
+    known = {e.target for e in program.equations} | set(adjoint.backward)
+    auxiliary = [e for e in adjoint.program.equations if e.target not in known or e.target not in chain.bars]
+    auxiliary = [e for e in auxiliary if program.equation(e.target) is None]
+    for equation in auxiliary:
+        blocks += _auxiliary(page, equation)
+    for name in adjoint.backward:
+        total = adjoint.program.equation(name)
+        if total is not None and name in chain.bars:
+            blocks.append(_cotangent(page, chain, total, solver))
+    return Section(say("chain"), tuple(blocks))
+
+
+def _introduction(page: Page, chain: Chain, program: Program) -> Iterator[Block]:
+    yield say("cotangents", objective=Inline("J", "J"))
+    generic = Row(r"\bar{t}_{i}", "=", r"\frac{\partial J}{\partial t_{i}}")
+    yield Formula(("grad_t[i] = dJ / dt[i]",), (generic,))
+    yield say("seeds", seeds=page.tensors(chain.adjoint.cotangents))
+    constant = [t.name for t in program.inputs if t.constant or t.integer]
+    if constant:
+        yield say("constants", tensors=page.tensors(constant))
+    yield say("rule of the chain")
+
+
+def _auxiliary(page: Page, equation: Equation) -> tuple[Block, ...]:
+    page.steps.append(DerivationStep(CHAIN_RULE, None, equation, "A definition that the chain rule needs."))
+    match equation.body:
+        case Reduce("argmax" | "argmin"):
+            key = "winner"
+        case Reduce("product"):
+            key = "others"
+        case Reduce("sum"):
+            key = "ties"
+        case _:
+            key = "definition"
+    return say(key), page.equation(equation, numbered=True)
+
+
+def _cotangent(page: Page, chain: Chain, total: Equation, solver: Solver) -> Section:
+    """Return what is added to one cotangent, and the sum."""
+    contributions = chain.to(total.target)
+    tensor = chain.bars[total.target][0]
+    blocks: list[Block] = []
+    for contribution in contributions:
+        alone = len(contributions) == 1 and tensor not in _outputs(chain)
+        blocks += _contribution(page, contribution, total if alone else None)
+        blocks += solver.contribution(page, contribution)
+    if not contributions and tensor not in _outputs(chain):
+        blocks += [say("nothing", tensor=page.tensor(tensor)), page.equation(total, numbered=True)]
+    elif len(contributions) != 1 or tensor in _outputs(chain):
+        blocks += [say("together"), page.equation(total, numbered=True)]
+    page.steps.append(DerivationStep(CHAIN_RULE, None, total, "The sum of the contributions of all reads."))
+    return Section(say("cotangent of", tensor=page.tensor(tensor)), tuple(blocks))
+
+
+def _outputs(chain: Chain) -> set[str]:
+    """Return the outputs that are also read: their cotangents begin with what is given."""
+    return {chain.bars[c][0] for c in chain.adjoint.cotangents if chain.bars[c][1]}
+
+
+def _contribution(page: Page, contribution: Contribution, total: Equation | None) -> Iterator[Block]:
+    read = page.scalar(contribution.read)
+    number = str(page.number(contribution.equation))
+    if contribution.summed:
+        yield say("reads in sum", number=f"({number})", read=read, indices=page.indices(contribution.summed))
+    else:
+        yield say("reads", number=f"({number})", read=read)
+    body = contribution.equation.body
+    if isinstance(body, Reduce) and body.kind in ("max", "min"):
+        bare = page.scalar(Reduce(body.kind, body.indices, body.condition, contribution.read))
+        yield say("picked first" if body.ties == "first" else "picked split", reduction=bare)
+    slope = contribution.slope
+    if contribution.term == contribution.read:
+        yield say("slope one")
+    elif isinstance(slope, Number):
+        yield say("slope number", slope=page.scalar(slope))
+    else:
+        yield say("slope")
+        yield page.slope(contribution.read, contribution.term, slope)
+    yield from kinks(page, contribution)
+    part = contribution.part
+    page.steps.append(DerivationStep(READ_RULE, None, part, f"What the read {read.text} adds."))
+    where = any(equalities(t) for t in terms_of(part.body))
+    yield say("collected where" if where else "collected", element=page.element(*_element(page, part)))
+    shown = total if total is not None and total.body == part.body and total.indices == part.indices else None
+    if shown is not None:
+        yield page.equation(shown, numbered=True)
+    elif total is not None:
+        yield page.equation(total, numbered=True)
+    else:
+        yield _added(page, part)
+
+
+def _element(page: Page, part: Equation):  # type: ignore[no-untyped-def]
+    return page.notation.bars[part.target][0], part.indices
+
+
+def _added(page: Page, part: Equation) -> Formula:
+    """Return a contribution that is one of several."""
+    formula = page.equation(part)
+    first, *rest = formula.rows
+    text = formula.text[0].replace(" = ", " += ", 1)
+    return Formula((text,), (Row(first.left, r"\mathrel{+}=", first.right), *rest))
+
+
+__all__ = ["TRUE", "UNIT", "chain_section", "multiply"]

@@ -1,0 +1,181 @@
+"""What a derivation says, in English: sentences by key, and the rules by name."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+ENGLISH: dict[str, str] = {
+    # titles
+    "title": "{name}: derivation of the gradients",
+    "declaration": "Declaration",
+    "forward": "Rewriting the forward pass",
+    "differentiated": "What is differentiated",
+    "chain": "The chain rule",
+    "cotangent of": "Cotangent of {tensor}",
+    "simplification": "Simplification",
+    "gradients": "Gradients",
+    "residuals": "What backward keeps",
+    # heads of tables
+    "tensor": "tensor",
+    "shape": "shape",
+    "role": "role",
+    "index": "index",
+    "values": "values",
+    "symbol": "symbol",
+    "meaning": "meaning",
+    "needed for": "needed for",
+    # the declaration
+    "plain": "{text}",
+    "scalar": "a number",
+    "input": "input",
+    "input, integers": "input, integers: no gradient",
+    "input, constant": "input, constant: no gradient",
+    "output": "output",
+    "intermediate": "intermediate",
+    "range": "{first}, ..., {last}",
+    "attribute": "attribute, {default} by default",
+    "attribute from": "attribute, {default} by default, at least {least}",
+    "attribute letter": "{name}: an attribute, {default} by default",
+    "attribute letter from": "{name}: an attribute, {default} by default, at least {least}",
+    "extent": "{value}",
+    "declared": "The layer is",
+    "declared, several": "The layer is, in order,",
+    "requirement": "The sizes have to satisfy {condition}.",
+    "zero extension": "{extended} is {tensor}, and {value} wherever its indices leave the shape of {tensor}.",
+    "mode reflect": "{extended} is {tensor} mirrored at its border, the border itself not repeated.",
+    "mode replicate": "{extended} is {tensor} with its border repeated outwards.",
+    "mode wrap": "{extended} is {tensor} continued periodically.",
+    "bracket": "A bracket [P] is 1 where P holds and 0 elsewhere; beside a 0 the other factors are not looked at.",
+    "sigma": "{sigma} is the logistic function, {definition}.",
+    "function": "{name} is {definition}, evaluated without loss of digits.",
+    "stop": "{stop} marks what counts as constant when derivatives are taken.",
+    # the chain rule
+    "cotangents": "Let {objective} be a number that depends on the outputs. The cotangent of a tensor, written with a "
+    "bar, is the derivative of {objective} by each of its elements:",
+    "seeds": "Given are the cotangents of the outputs: {seeds}.",
+    "rule of the chain": "Every place where an equation reads an element adds the cotangent of the left side times the "
+    "slope of the right side. Equations are gone through from the last to the first, so that a cotangent is complete "
+    "before it is passed on.",
+    "constants": "No gradient is asked for of {tensors}.",
+    "auxiliary": "Needed on the way:",
+    "winner": "The position of the value that is taken, the first one in row-major order where several are equal:",
+    "ties": "How often the value is reached; each of the equal ones gets an equal part of the cotangent:",
+    "others": "The product of all factors but one, without dividing by it:",
+    "definition": "A definition:",
+    "reads": "Equation {number} reads {read}.",
+    "reads in sum": "Equation {number} reads {read} in the summand at {indices}.",
+    "slope": "The slope there is",
+    "slope one": "It enters as it stands: the slope is 1.",
+    "slope number": "The slope is {slope}.",
+    "picked first": "Of the values that {reduction} runs over, only the winner's gets the cotangent.",
+    "picked split": "Of the values that {reduction} runs over, those equal to the result share the cotangent.",
+    "kink extreme": "Convention: where the arguments of {value} are equal, {first} counts as the one taken, "
+    "so the slope in {read} there is {slope}.",
+    "kink abs": "Convention: where {argument} = 0, the slope of {value} is 0.",
+    "kink step": "Convention: {value} counts as constant everywhere, its jumps included.",
+    "kink select": "Convention: where the cases {condition} and its opposite meet, the slope is that of the case that "
+    "holds there.",
+    "collected": "Collected at {element}:",
+    "collected where": "Collected at {element}; the brackets say where the read meets this element:",
+    "digits": "The index {index} is written by its digits, an index for each quotient and remainder in the brackets:",
+    "eliminate unit": "{equality} is solved for {index}: the pivot is {sign}1, so {index} = {value} without remainder.",
+    "eliminate": "{equality} is solved for {index}: the pivot is {pivot}, so {index} = {value}, "
+    "and only where {divisible}.",
+    "eliminate plainly": "The sum over {index} has one term: {index} = {value}.",
+    "in range always": "It is in range whatever the other indices are.",
+    "in range": "It has to lie in its range, {range}.",
+    "extended instead": "In place of the range condition, {extended} is read as 0 outside its shape:",
+    "conditions kept": "The range conditions stay as brackets:",
+    "no conditions": "No condition is left:",
+    "flipped": "{indices} run against the axes of {tensor}, so {other} is met flipped along them.",
+    "data": "The bracket {bracket} depends on data; it stays.",
+    "unsolved": "{equality} has no closed inverse over the integers; it stays a bracket.",
+    "otherwise": "Solved for {indices} instead, it is the same sum in another form:",
+    "special": "With {assumption} the divisibility condition always holds:",
+    "special, plainly": "With {assumption}:",
+    "together": "Together:",
+    "nothing": "No equation lets a change of {tensor} through: its gradient is 0.",
+    # simplification, results
+    "dropped": "No longer needed: {names}.",
+    "on the way": "With",
+    "results": "The gradients are",
+    "no results": "No input gets a gradient.",
+    "solved": "The same, solved for {indices}:",
+    "kept": "Besides the cotangents of the outputs, backward reads these; forward returns them as residuals.",
+    "kept nothing": "Backward needs nothing but the cotangents of the outputs, and shapes.",
+    "not kept": "Not kept: {names}; no formula of the backward pass reads them.",
+    "an input": "an input",
+    "an output": "an output",
+    "computed": "computed by forward",
+}
+
+
+@dataclass(frozen=True, slots=True)
+class RuleWords:
+    """A rule in words: heading, its equation in LaTeX (empty where it has none), and what it is for."""
+
+    title: str
+    latex: str
+    why: str
+
+
+STABLE = "A stable form: the same value, without overflow and without loss of digits."
+RULES: dict[str, RuleWords] = {
+    "name inner reductions": RuleWords(
+        "Inner reductions get names",
+        "",
+        "Every reduction inside an expression becomes an equation of its own, so that each equation is either "
+        "pointwise or a single reduction.",
+    ),
+    "1/(1 + exp(u)) = sigmoid(-u)": RuleWords("Logistic function", r"\frac{1}{1 + e^{u}} = \sigma(-u)", STABLE),
+    "exp(u) sigmoid(-u) = sigmoid(u)": RuleWords("Logistic function", r"e^{u}\, \sigma(-u) = \sigma(u)", STABLE),
+    "log(1 + exp(u)) = softplus(u)": RuleWords(
+        "Softplus", r"\log(1 + e^{u}) = \operatorname{softplus}(u)", STABLE
+    ),
+    "log(sigmoid(u)) = -softplus(-u)": RuleWords(
+        "Logarithm of the logistic function", r"\log \sigma(u) = -\operatorname{softplus}(-u)", STABLE
+    ),
+    "log(exp(u) v) = u + log(v)": RuleWords(
+        "Logarithm of a product", r"\log(e^{u}\, v) = u + \log v", "The exponential and the logarithm cancel."
+    ),
+    "log(1 + u) = log1p(u)": RuleWords("Logarithm near 1", r"\log(1 + u) = \operatorname{log1p}(u)", STABLE),
+    "exp(u) - 1 = expm1(u)": RuleWords("Exponential near 0", r"e^{u} - 1 = \operatorname{expm1}(u)", STABLE),
+    "(exp(u) - exp(-u))/(exp(u) + exp(-u)) = tanh(u)": RuleWords(
+        "Hyperbolic tangent", r"\frac{e^{u} - e^{-u}}{e^{u} + e^{-u}} = \tanh(u)", STABLE
+    ),
+    "write out the definition inside a logarithm": RuleWords(
+        "Definitions inside logarithms are written out", "", "So that logarithms meet the exponentials inside."
+    ),
+    "sum exp(a) = exp(m) sum exp(a - m), m = max a": RuleWords(
+        "The largest exponent is subtracted",
+        r"\sum_{j} e^{a_{j}} = e^{m} \sum_{j} e^{a_{j} - m}, \qquad m = \max_{j} a_{j}",
+        "No exponential overflows, and the largest is 1. The sum is redefined without the factor; the equations that "
+        "read it make good for that. The result does not depend on m, so m counts as constant in the chain rule.",
+    ),
+    "exp(m) cancels": RuleWords(
+        "The common factor cancels", r"\frac{e^{a}}{e^{m}} = e^{a - m}", "What read the sum reads the redefined one."
+    ),
+    "name a value that is used again": RuleWords(
+        "Values that are used again get names", "", "They are computed once, and backward can read them."
+    ),
+    "name a sum": RuleWords(
+        "Sums get names", "", "A sum that stands inside a larger expression, or in several, is computed once."
+    ),
+    "reuse forward values, take invariant factors out of sums": RuleWords(
+        "Forward values are used again, invariant factors leave sums",
+        r"\sum_{i} c\, a_{i} = c \sum_{i} a_{i}",
+        "Where the definition of a forward value occurs, its name is put; factors that do not depend on a summed index "
+        "go before the sum; terms that add up to 0 by a definition are dropped.",
+    ),
+}
+UNKNOWN = "The two sides are equal, by the rule: {rule}."
+
+
+def words_of(rule: str) -> RuleWords:
+    """Return the words for a rule; one without an entry speaks for itself."""
+    return RULES.get(rule) or RuleWords(rule[:1].upper() + rule[1:], "", "")
+
+
+def in_words(key: str, places: dict[str, str]) -> str:
+    """Return a sentence with its places filled by text."""
+    return ENGLISH[key].format(**places)
