@@ -66,7 +66,7 @@ def list_command(as_json: bool) -> None:
 @click.argument("layer")
 @click.option("--stage", type=click.Choice(STAGES), default="emit", show_default=True, help="Stop after this stage.")
 def show(layer: str, stage: str) -> None:
-    """Show what becomes of LAYER at a stage of the compiler; the last stage is the module.
+    """Show LAYER at a stage of the compiler. The last stage is the module.
 
     LAYER is a name of the catalogue, file.py:variable, or an equation as text.
     """
@@ -108,8 +108,9 @@ def derive(layer: str, format_name: str) -> None:
 @json_option
 @click.pass_context
 def generate(ctx: click.Context, layers: tuple[str, ...], check: bool, out: Path, as_json: bool) -> None:
-    """Write OUT/numpy/NAME.py and OUT/study/NAME.md for each LAYER, or for the whole catalogue.
+    """Write modules and derivations as files.
 
+    OUT/numpy/NAME.py and OUT/study/NAME.md for each LAYER; without one, for the whole catalogue.
     LAYER is a name of the catalogue, file.py:variable, or an equation as text.
     A file that symgrad did not generate is never overwritten.
     """
@@ -123,8 +124,9 @@ def generate(ctx: click.Context, layers: tuple[str, ...], check: bool, out: Path
 @json_option
 @click.pass_context
 def check(ctx: click.Context, layers: tuple[str, ...], as_json: bool) -> None:
-    """Compare emitted code with its equations, and gradients with numeric ones.
+    """Check emitted code and its gradients.
 
+    Compares the module with a naive evaluation of the equations, and gradients with numeric ones.
     LAYER is a name of the catalogue, file.py:variable, or an equation as text; without one, all of the catalogue.
     Exit code 1 when a check fails.
     """
@@ -145,9 +147,10 @@ def check(ctx: click.Context, layers: tuple[str, ...], as_json: bool) -> None:
     "--out", type=click.Path(path_type=Path), default=Path("symgrad-demo"), show_default=True, help="Folder, or plot."
 )
 def demo(network: str | None, mnist: Path | None, epochs: int | None, batch: int | None, seed: int, out: Path) -> None:
-    """Train networks made of emitted modules on real handwritten digits.
+    """Train networks on handwritten digits.
 
-    Checks the gradient of each whole network first, and plots loss and accuracy as PNG or SVG in the end.
+    The networks are made of emitted modules alone. Checks the gradient of each whole network first, and plots loss
+    and accuracy in the end, as PNG or SVG.
     """
     from symgrad.demo import run
 

@@ -153,7 +153,8 @@ class World:
         """Whether an index lies in its axis at every point of the scope, at the drawn sizes and at some others."""
         if not self._inside(text, extent, scope):
             return False
-        if any(isinstance(self.values.get(name), Integers | Anywhere) for name in _NAME.findall(text)):
+        mentioned = _NAME.findall(" ".join([text, *scope.guards, *(f"{b.first} {b.last}" for b in scope.indices)]))
+        if any(isinstance(self.values.get(name), Integers | Anywhere) for name in mentioned):
             return True
         return any(World._with(self.values, other)._inside(text, extent, scope, True) for other in self.others)
 

@@ -11,8 +11,7 @@ import click
 import symgrad
 from symgrad import Layer
 from symgrad.commands.progress import announce, track
-from symgrad.compiler import compile_layer
-from symgrad.emit.files import MARKDOWN_HEADER, State, compare, left_over, resolve, write_files
+from symgrad.emit.files import MARKDOWN_HEADER, State, compare, has_header, left_over, resolve, write_files
 from symgrad.errors import DeclarationError
 from symgrad.loading import find_layer
 
@@ -44,11 +43,12 @@ def generate(references: Sequence[str], out: Path, check: bool, as_json: bool) -
 
 def render(layer: Layer) -> dict[str, str]:
     """Return the files of one layer: path below the output folder -> text."""
-    compiled = compile_layer(layer)
+    compiled = symgrad.compile_layer(layer)
+    study = compiled.derivation.to_markdown().strip() + "\n"
     header = f"{MARKDOWN_HEADER} {symgrad.__version__} from the layer {layer.name}; do not edit. -->\n\n"
     return {
         f"numpy/{layer.name}.py": compiled.source,
-        f"study/{layer.name}.md": header + compiled.derivation.to_markdown().strip() + "\n",
+        f"study/{layer.name}.md": study if has_header(study) else header + study,
     }
 
 

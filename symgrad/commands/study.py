@@ -12,7 +12,6 @@ from rich.table import Table
 import symgrad
 from symgrad import Layer, layers
 from symgrad.commands.progress import announce
-from symgrad.compiler import compile_layer, show_stage
 from symgrad.loading import find_layer
 
 
@@ -36,12 +35,14 @@ def list_layers(as_json: bool) -> None:
 
 def show(reference: str, stage: str) -> None:
     """Print the layer as it leaves ``stage``."""
+    from symgrad.compiler import show_stage
+
     click.echo(show_stage(find_layer(reference, announce), stage).rstrip("\n"))
 
 
 def derive(reference: str, format_name: str) -> None:
     """Print the derivation of the gradients as text, LaTeX, Markdown or HTML."""
-    derivation = compile_layer(find_layer(reference, announce)).derivation
+    derivation = symgrad.compile_layer(find_layer(reference, announce)).derivation
     match format_name:
         case "latex":
             text = derivation.to_latex()

@@ -9,6 +9,7 @@ from symgrad.declare.algebra import all_of, conjuncts, multiply, negation
 from symgrad.declare.integers import Index, Poly, as_poly, depends_on_data, extreme, indices_of, remainder
 from symgrad.declare.program import Equation, Program
 from symgrad.declare.scalars import (
+    TRUE,
     Add,
     Apply,
     Compare,
@@ -28,7 +29,7 @@ from symgrad.declare.scalars import (
 )
 from symgrad.derive.terms import alpha_form, rename, with_condition
 from symgrad.derive.trace import Trace
-from symgrad.naming import fresh
+from symgrad.naming import base_of, fresh
 
 
 def split(program: Program, trace: Trace) -> Program:
@@ -49,7 +50,7 @@ class _Splitter:
         self.fixed = {t.name for t in program.inputs if t.constant} | {a.name for a in program.attributes}
 
     def statement(self, equation: Equation) -> None:
-        body = self._top(equation.body, equation)
+        body = self._nested_extremum(self._top(equation.body, equation), equation)
         after = replace(equation, body=body)
         self.trace.record("name inner reductions", equation, after)
         self.done.append(after)
@@ -65,6 +66,37 @@ class _Splitter:
             case Reduce():
                 return self._inside(body, equation, ())
         return self._top_term(body, equation)
+
+    def _nested_extremum(self, body: Scalar, equation: Equation) -> Scalar:
+        """A maximum over a window of several axes is a maximum of maxima, one axis at a time, last limit first.
+
+        The first maximum in the order of the limits stays the first; an even split of ties would not stay even.
+        """
+        if not isinstance(body, Reduce) or body.kind not in ("max", "min") or body.ties != "first":
+            return body
+        while len(body.indices) > 1 and isinstance(body.body, Read):
+            last, read = body.indices[-1], body.body
+            axis = _own_axis(read, last, body.condition)
+            if axis is None:
+                break
+            extents = self._made(read.tensor) or self.program.extents(read.tensor)
+            inner = _along_one_axis(body, read, axis, last, extents, equation)
+            if inner is None:
+                break
+            name = fresh(f"{body.kind}_{last.name}_{base_of(equation.target)}", self.taken)
+            self.taken.add(name)
+            made = Equation(name, inner[0], inner[1])
+            self.done.append(made)
+            self.trace.record("a maximum over two axes is a maximum of maxima", None, made)
+            indices = tuple(as_poly(inner[2]) if p == axis else e for p, e in enumerate(read.indices))
+            outer = Read(name, indices, read.extension)
+            body = Reduce(body.kind, body.indices[:-1], body.condition, outer, body.ties)
+        return body
+
+    def _made(self, tensor: str) -> tuple[Poly, ...]:
+        """Extents of an intermediate."""
+        found = next((e for e in self.done if e.target == tensor), None)
+        return tuple(i.extent for i in found.indices) if found else ()
 
     def _top_term(self, term: Scalar, equation: Equation) -> Scalar:
         match term:
@@ -154,6 +186,41 @@ def _masked(node: Reduce) -> Reduce:
                     where = all_of(node.condition, factor.condition)
                     return _masked(Reduce(node.kind, node.indices, where, rest, node.ties))
     return node
+
+
+def _own_axis(read: Read, index: Index, condition: Condition) -> int | None:
+    """The one axis that an index stands on, together with others; None if a condition or another axis has it."""
+    axes = [p for p, poly in enumerate(read.indices) if index in indices_of(poly)]
+    if len(axes) != 1 or index in free_indices(condition) or len(indices_of(read.indices[axes[0]])) < 2:
+        return None
+    return axes[0]
+
+
+def _along_one_axis(
+    body: Reduce, read: Read, axis: int, last: Index, extents: tuple[Poly, ...], equation: Equation
+) -> tuple[tuple[Index, ...], Reduce, Index] | None:
+    """The inner extremum over one axis: its indices, its body and the index that its axis is read by afterwards."""
+    outer = [i for i in indices_of(read.indices[axis]) if i != last]
+    elsewhere = [i for p, poly in enumerate(read.indices) if p != axis for i in indices_of(poly)]
+    if len(outer) != 1 or outer[0] in elsewhere or outer[0] not in equation.indices or len(extents) != len(read.indices):
+        return None
+    if read.extension is not None and abs(read.extension.value) != float("inf"):
+        return None
+    taken = {i.name for i in (*equation.indices, *body.indices)}
+    indices: list[Index] = []
+    for p, extent in enumerate(extents):
+        if p == axis:
+            indices.append(outer[0])
+            continue
+        plain = read.indices[p].atom
+        if isinstance(plain, Index) and plain.extent == extent and plain not in indices:
+            indices.append(plain)
+            continue
+        name = fresh(f"p{p}", taken)
+        taken.add(name)
+        indices.append(Index(name, extent))
+    inner = Read(read.tensor, tuple(e if p == axis else as_poly(i) for p, (i, e) in enumerate(zip(indices, read.indices, strict=True))), read.extension)
+    return tuple(indices), Reduce(body.kind, (last,), TRUE, inner, body.ties), outer[0]
 
 
 def _sum(args: tuple[Scalar, ...]) -> Scalar:

@@ -78,9 +78,11 @@ class _Writer:
         gradients = tuple((t.name, _shape_text(t)) for t in self._wanted())
         outputs = tuple((o, self._output_shape(o)) for o in self.program.outputs)
         imports = ["import numpy as np"]
-        if "sliding_window_view" in self.helpers:
-            imports.append("from numpy.lib.stride_tricks import sliding_window_view")
-        if {"_erf", "_erfc", "math"} & self.helpers:
+        if "_windows" in self.helpers:
+            imports.append("from numpy.lib.stride_tricks import as_strided")
+        if "_erf" in self.helpers:
+            self.helpers.add("_polynomial")
+        if "math" in self.helpers:
             imports.insert(0, "import math")
         names = self._signature_names()
         return ModuleSpec(

@@ -168,14 +168,9 @@ class Printer:
             case Reshape(source, shape):
                 return f"{self.expr(source, CALL)}.reshape({self._shape(shape, bare=True)})", CALL
             case Windows(source, sizes, axes):
-                self.helpers.add("sliding_window_view")
-                if len(sizes) == 1:
-                    return f"sliding_window_view({self.expr(source)}, {self.poly(sizes[0])}, axis={axes[0]})", CALL
-                return (
-                    f"sliding_window_view({self.expr(source)}, {self._shape(sizes)}, "
-                    f"axis=({', '.join(map(str, axes))}))",
-                    CALL,
-                )
+                self.helpers.add("_windows")
+                where = ", ".join(map(str, axes)) + ("," if len(axes) == 1 else "")
+                return f"_windows({self.expr(source)}, {self._shape(sizes)}, axes=({where}))", CALL
             case Pad(source, widths, value):
                 pairs = ", ".join(f"({self.poly(a)}, {self.poly(b)})" for a, b in widths)
                 fill = f", constant_values={_float(value)}" if value else ""

@@ -148,29 +148,28 @@ def _inner(b: Builder, bound: Axes, condition: Condition, factors: list[Scalar],
         b.because(f"{name}: a loop over the window offsets {_names(slides)}, each a strided slice")
         return _looped(b, bound, condition, factors, order, slides, name)
     stored = _stored_order(b, factors, (*order, *bound))
-    along_rows = _row_products(b, bound, condition, factors, stored)
-    if along_rows is not None:
-        return along_rows
+    squares = _square_sums(b, bound, condition, factors, stored)
+    if squares is not None:
+        return squares
     operands = _operands(b, factors, stored)
     operands = _masked(b, operands, condition, stored)
     return contract(b, operands, order, bound, name)
 
 
-def _row_products(b: Builder, bound: Axes, condition: Condition, factors: list[Scalar], order: Axes) -> Value | None:
-    """Two factors over the same indices, summed along the last of them: no product array is needed."""
+def _square_sums(b: Builder, bound: Axes, condition: Condition, factors: list[Scalar], order: Axes) -> Value | None:
+    """The sum of a product of two arrays over the same indices: added up as it is formed, no product array."""
     match factors:
         case [Power(base, Number(n))] if n == 2:
             factors = [base, base]
-    if condition != TRUE or len(bound) != 1 or len(factors) != 2:
+    if condition != TRUE or len(factors) != 2 or not all(map(reads_of, factors)):
         return None
-    if free_indices(factors[0]) != free_indices(factors[1]) or not all(map(reads_of, factors)):
+    if free_indices(factors[0]) != free_indices(factors[1]):
         return None
     values = [value_of(b, f, order) for f in factors]
-    if any(v.kind != "float" or v.axes[-1:] != bound or len(v.axes) < 2 for v in values):
+    if any(v.kind != "float" for v in values) or values[0].axes != values[1].axes or not values[0].axes:
         return None
-    if values[0].axes != values[1].axes:
-        return None
-    return Value(Helper("np.vecdot", (values[0].array, values[1].array)), values[0].axes[:-1])
+    out = tuple(i for i in values[0].axes if i not in bound)
+    return _einsum(values[0], values[1], out)
 
 
 def _mask_in_exponent(condition: Condition, factors: list[Scalar]) -> tuple[Condition, list[Scalar]]:
