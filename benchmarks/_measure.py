@@ -11,7 +11,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import asdict, dataclass
 from typing import Any
 
-THREADS = 2
+THREADS = int(os.environ.get("BENCH_THREADS", "2"))
 if "numpy" in sys.modules:
     raise ImportError("import _measure before numpy: the number of threads is fixed when numpy loads")
 os.environ |= dict.fromkeys(("OPENBLAS_NUM_THREADS", "OMP_NUM_THREADS", "MKL_NUM_THREADS"), str(THREADS))

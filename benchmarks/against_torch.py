@@ -3,10 +3,12 @@
     python benchmarks/against_torch.py                     every workload, about five minutes
     python benchmarks/against_torch.py --quick             the same in less than two
     python benchmarks/against_torch.py conv2d softmax --json out.json
+    BENCH_THREADS=1 python benchmarks/against_torch.py     one thread each: what to use beside other work
 
 Both run in one process, in blocks that take turns; medians and minima are of all runs. PyTorch runs eagerly, on contiguous
 tensors and, for images, on channels_last ones as well: the faster of the two is the rival. Results are compared before
-anything is timed. ``busy`` is processor time over clock time: far below 1, others are using the machine.
+anything is timed. ``busy`` is processor time over clock time, of symgrad and of the rival: below 1, others are using the
+machine, and the ratio of processor times (``of cpu``) says more than the ratio of the clock.
 """
 
 import argparse
@@ -96,7 +98,9 @@ WORKLOADS = {
         lambda x, gamma, beta: F.layer_norm(x, gamma.shape, gamma, beta),
     ),
     "softmax": Workload("softmax", ((4096, 1000),), ((3, 5),), lambda x: F.softmax(x, 1)),
-    "softmax_cross_entropy": Workload("softmax_cross_entropy", ((4096, 1000), (4096,)), ((3, 5), (3,)), F.cross_entropy),
+    "softmax_cross_entropy": Workload(
+        "softmax_cross_entropy", ((4096, 1000), (4096,)), ((3, 5), (3,)), F.cross_entropy
+    ),
     "relu": activation("relu", torch.relu),
     "sigmoid": activation("sigmoid", torch.sigmoid),
     "gelu": activation("gelu", F.gelu),

@@ -35,8 +35,8 @@ class Stages:
     trace: Trace
 
 
-def run(layer: Layer) -> Stages:
-    """Compile a layer; every stage's input is the stage before it."""
+def run(layer: Layer, general: bool = False) -> Stages:
+    """Compile a layer; every stage's input is the stage before it. ``general`` lowers without optimisations."""
     trace = Trace()
     # derive: equations -> statements with one reduction each
     statements = split(layer.program, trace)
@@ -47,7 +47,7 @@ def run(layer: Layer) -> Stages:
     # simplify: forward values reused, invariant factors out of sums
     derived = simplify_backward(chained, trace)
     # lower: statements -> array programs of forward and backward
-    plan = plan_module(layer.program, derived)
+    plan = plan_module(layer.program, derived, general)
     # emit: array programs -> the text of a module
     source = module_text(layer, plan)
     return Stages(layer, statements, stable, derived, plan, source, trace)

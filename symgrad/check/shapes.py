@@ -73,11 +73,14 @@ class Geometry:
             first, last = self.layer.ranges[label(index)]
         return self._node(first), self._node(last)
 
+    def _limit(self, limit: Any) -> Ends:
+        return self._ends(limit[0]) if len(limit) == 1 else (self._node(limit[1]), self._node(limit[2]))
+
     def _visits(self, expr: Any, around: tuple[Ends, ...] = ()) -> dict[tuple[Ends, ...], int]:
         """Return how many nodes stand inside each nest of reductions."""
         found = Counter({around: 1})
         if isinstance(expr, sympy.Sum | sympy.Product | Reduction):
-            inner = tuple((self._node(limit[1]), self._node(limit[2])) for limit in expr.limits)
+            inner = tuple(self._limit(limit) for limit in expr.limits)
             return found + Counter(self._visits(expr.function, around + inner))
         for argument in expr.args:
             found.update(self._visits(argument, around))

@@ -6,7 +6,7 @@ from dataclasses import replace
 from fractions import Fraction
 
 from symgrad.declare.algebra import all_of, conjuncts, multiply, negation
-from symgrad.declare.integers import Index, Poly, as_poly, depends_on_data, extreme, indices_of, remainder
+from symgrad.declare.integers import Index, Poly, Size, as_poly, atoms, depends_on_data, extreme, indices_of, remainder
 from symgrad.declare.program import Equation, Program
 from symgrad.declare.scalars import (
     TRUE,
@@ -216,7 +216,8 @@ def _along_one_axis(
         if isinstance(plain, Index) and plain.extent == extent and plain not in indices:
             indices.append(plain)
             continue
-        name = fresh(f"p{p}", taken)
+        letters = [a.name for a in atoms(extent) if isinstance(a, Size)]
+        name = fresh(letters[0].lower() if letters else f"p{p}", taken | {read.tensor})
         taken.add(name)
         indices.append(Index(name, extent))
     inner = Read(read.tensor, tuple(e if p == axis else as_poly(i) for p, (i, e) in enumerate(zip(indices, read.indices, strict=True))), read.extension)

@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from symgrad.declare.algebra import add, apply, negate, number, power, subtract
-from symgrad.declare.integers import Index, as_poly
 from symgrad.declare.program import Equation
 from symgrad.declare.scalars import (
     UNIT,
@@ -63,10 +62,7 @@ def _is_stop(page: Page, node: Node) -> bool:
 
 
 def _beyond(page: Page, tensor: str, extension: Extension) -> Sentence:
-    read = Read(tensor, (as_poly(Index("i", as_poly(1))),), extension)
-    value = f", {extension.value:g}" if extension.value else ""
-    name = page.tex.read(tensor, read.indices, extension).rpartition("_{")[0]
-    shown = Inline(f"pad({tensor}{value})", name)
+    shown = page.extended(Read(tensor, (), extension))
     if extension.mode != "constant":
         return say(f"mode {extension.mode}", extended=shown, tensor=page.tensor(tensor))
     outside = number(0) if not extension.value else Number(extension.value)

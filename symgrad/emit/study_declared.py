@@ -13,7 +13,6 @@ from symgrad.derive.terms import all_indices
 from symgrad.emit.study_conventions import conventions
 from symgrad.emit.study_model import Block, Inline, Listing, Section, Sentence
 from symgrad.emit.study_page import Page, say
-from symgrad.emit.study_tex import NARROW
 
 Cells = tuple[Sentence | Inline | str, ...]
 
@@ -61,18 +60,8 @@ def _tensors(page: Page, program: Program) -> Listing:
 def _shape(page: Page, extents: tuple[Poly, ...]) -> Inline | Sentence:
     if not extents:
         return say("scalar")
-    cells = [_extent(page, e) for e in extents]
-    return Inline(f"({', '.join(c.text for c in cells)})", f"({NARROW.join(c.latex for c in cells)})")
-
-
-def _extent(page: Page, extent: Poly) -> Inline:
-    letter = page.notation.extent(extent)
-    return Inline(plain(letter), letter) if letter else page.poly(extent)
-
-
-def plain(letter: str) -> str:
-    """Return the letter of an extent as plain text."""
-    return re.sub(r"[{}\\]", "", letter)
+    cells = page.together(map(page.extent, extents))
+    return Inline(f"({cells.text})", f"({cells.latex})")
 
 
 def _ranges(page: Page, equations: Iterable[Equation]) -> Listing:
@@ -90,18 +79,20 @@ def _range(page: Page, extent: Poly) -> Inline:
     if extent.constant is not None and extent.constant <= 2:
         both = "0" if extent.constant == 1 else "0, 1"
         return Inline(both, both)
-    letter = page.notation.extent(extent)
-    last = (f"{plain(letter)} - 1", f"{letter} - 1") if letter else (show(extent - 1), page.tex.poly(extent - 1))
-    return Inline(f"0, ..., {last[0]}", rf"0,\, \dots,\, {last[1]}")
+    last = page.poly(extent - 1)
+    if page.notation.extent(extent):
+        letter = page.extent(extent)
+        last = Inline(f"{letter.text} - 1", f"{letter.latex}-1")
+    return Inline(f"0, ..., {last.text}", rf"0,\, \dots,\, {last.latex}")
 
 
 def _symbols(page: Page, program: Program) -> Listing:
     """List the letters of extents, and the attributes."""
     rows: list[Cells] = []
-    for poly, letter in page.notation.extents:
+    for poly, _ in page.notation.extents:
         others = tuple(pair for pair in page.notation.extents if pair[0] != poly)
         written = Page(replace(page.notation, extents=others)).tex.poly(poly)
-        rows.append((Inline(plain(letter), letter), Inline(show(poly), written)))
+        rows.append((page.extent(poly), Inline(show(poly), written)))
     for attribute in program.attributes:
         symbol = Inline(attribute.name, page.notation.scalar(attribute.name))
         rows.append((symbol, _attribute(page, attribute)))

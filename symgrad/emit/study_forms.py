@@ -85,15 +85,15 @@ class Solver:
             yield page.equation(form.digits)
         for elimination in form.eliminations:
             yield _eliminated(page, elimination)
-            if not _always_in_range(elimination):
-                yield say("in range", range=_range(page, elimination))
         yield from self._shown(page, part, form)
 
     def _shown(self, page: Page, part: Equation, form: SolvedForm) -> Iterator[Block]:
         why = f"Solved for {', '.join(e.index.name for e in form.eliminations)}."
         page.steps.append(DerivationStep(SOLVE_RULE, part, form.equation, why))
-        if form.extended:
-            yield say("extended instead", extended=_inline_reads(page, form.extended))
+        extended = tuple({r.tensor: r for r in form.extended}.values())
+        if extended:
+            marked = [page.extended(r) for r in extended]
+            yield say("extended instead", extended=page.together(marked), tensor=page.tensors(r.tensor for r in extended))
         elif _conditions(form):
             yield say("conditions kept")
         else:
@@ -110,7 +110,7 @@ class Solver:
         before = with_sizes(part, values)
         page.steps.append(DerivationStep(SPECIAL_RULE, before, form.equation, why, tuple(values.items())))
         yield say("special", assumption=assumption(page, values))
-        yield page.equation(form.equation)
+        yield page.assuming(values).equation(form.equation)
         yield from _flipped(page, form)
 
 
@@ -129,11 +129,12 @@ def _new_indices(part: Equation, written: Equation) -> tuple[Index, ...]:
 
 def _eliminated(page: Page, elimination: Elimination) -> Sentence:
     index, value = page.index(elimination.index), page.poly(elimination.value)
+    inside = say("in range always") if _always_in_range(elimination) else say("in range", range=_range(page, elimination))
     if elimination.equality is None:
-        return say("eliminate plainly", index=index, value=value)
+        return say("eliminate plainly", index=index, value=value, range=inside)
     equality = page.condition(elimination.equality)
     if elimination.unit:
-        return say("eliminate unit", equality=equality, index=index, value=value)
+        return say("eliminate unit", equality=equality, index=index, value=value, range=inside)
     parts = [a for a in atoms(elimination.value) if isinstance(a, Quotient) and a.denominator == elimination.pivot]
     top = parts[0].numerator if parts else elimination.value
     divisible = compare("==", remainder(top, elimination.pivot))
@@ -144,6 +145,7 @@ def _eliminated(page: Page, elimination: Elimination) -> Sentence:
         pivot=page.poly(elimination.pivot),
         value=value,
         divisible=page.condition(divisible),
+        range=inside,
     )
 
 
@@ -154,15 +156,8 @@ def _always_in_range(elimination: Elimination) -> bool:
 
 def _range(page: Page, elimination: Elimination) -> Inline:
     value = page.poly(elimination.value)
-    letter = page.notation.extent(elimination.index.extent)
-    last = page.poly(elimination.index.extent - 1)
-    end = rf"< {letter}" if letter else rf"\le {last.latex}"
-    return Inline(f"0 <= {value.text} <= {last.text}", rf"0 \le {value.latex} {end}")
-
-
-def _inline_reads(page: Page, reads: tuple[Read, ...]) -> Inline:
-    tensors = sorted({r.tensor for r in reads})
-    return page.tensors(tensors)
+    extent = page.extent(elimination.index.extent)
+    return Inline(f"0 <= {value.text} < {extent.text}", rf"0 \le {value.latex} < {extent.latex}")
 
 
 def _conditions(form: SolvedForm) -> bool:

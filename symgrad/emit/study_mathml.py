@@ -10,6 +10,7 @@ from latex2mathml.converter import convert
 from symgrad.emit.study_model import Row
 
 NAMESPACE = "http://www.w3.org/1998/Math/MathML"
+_BARS = ("\u00af", "\u2015")
 _LIMITS = ("max", "min", "argmax", "argmin")
 
 
@@ -50,11 +51,10 @@ def _inner(latex: str, display: bool) -> str:
     """Return what stands inside ``<math>``."""
     if not latex:
         return ""
-    # A bar over a word is drawn as wide as the word; the converter knows that of \bar only.
-    root = Tree.fromstring(convert(latex.replace(r"\overline", r"\bar"), display="block" if display else "inline"))
+    root = Tree.fromstring(convert(latex, display="block" if display else "inline"))
     for parent in list(root.iter()):
         _set_names_upright(parent)
-    for element in root.iter():
+    for element in list(root.iter()):
         _amend(element, display)
     for element in root.iter():
         element.tag = element.tag.rpartition("}")[2]
@@ -77,14 +77,30 @@ def _is_upright(element: Tree.Element) -> bool:
 
 def _amend(element: Tree.Element, display: bool) -> None:
     """Put limits below, functions close to their arguments, and cells to the left in browsers that ask style sheets."""
+    tag, text = _tag(element), element.text or ""
     first = element[0] if len(element) else None
-    if display and _tag(element) == "msub" and first is not None and first.text in _LIMITS:
+    if display and tag == "msub" and first is not None and first.text in _LIMITS:
         element.tag = "munder"
-    if _tag(element) == "mo" and (element.text or "").isalpha() and element.text not in ("mod", *_LIMITS):
-        if len(element.text or "") > 1:
-            element.tag = "mi"
-    if _tag(element) == "mtd" and element.get("columnalign"):
+    if tag == "mo" and text.isalpha() and len(text) > 1 and text not in ("mod", *_LIMITS):
+        element.tag = "mi"
+    if tag == "mtd" and element.get("columnalign"):
         element.set("style", f"text-align:{element.get('columnalign')}")
+    if tag == "mover" and element[1].text in _BARS:
+        _set_bar(element)
+
+
+def _set_bar(element: Tree.Element) -> None:
+    """Draw a bar over a letter as a sign, over a word as a border: few fonts have a bar that grows."""
+    word, bar = element
+    if len("".join(word.itertext())) == 1:
+        element.attrib.clear()
+        bar.attrib.clear()
+        bar.set("stretchy", "false")
+        bar.text = "\u203e"
+        return
+    element.tag = "mrow"
+    element.set("style", "border-top:1px solid;padding-top:1px")
+    element.remove(bar)
 
 
 def _tag(element: Tree.Element) -> str:

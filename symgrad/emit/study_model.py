@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 
 from symgrad.declare.program import Equation
@@ -21,7 +21,7 @@ class Sentence:
     """A sentence of ``study_words``, by its key, with what stands in its places."""
 
     key: str
-    places: tuple[tuple[str, str | Inline], ...] = ()
+    places: tuple[tuple[str, str | Inline | Sentence], ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -76,19 +76,15 @@ class DerivationStep:
     assuming: tuple[tuple[str, int], ...] = ()
 
 
-def formulas(blocks: tuple[Block, ...]) -> Iterator[Formula | Inline]:
-    """Every formula of a document, displayed or inside a sentence or a list."""
+def formulas(blocks: Iterable[Block | Inline | str]) -> Iterator[Formula | Inline]:
+    """Every formula of a document, displayed or inside a sentence or a table."""
     for block in blocks:
         match block:
+            case Formula() | Inline():
+                yield block
             case Section(title, inner):
                 yield from formulas((title, *inner))
-            case Formula():
-                yield block
             case Sentence(_, places):
-                yield from (value for _, value in places if isinstance(value, Inline))
+                yield from formulas(value for _, value in places)
             case Listing(_, rows):
-                for cell in (c for row in rows for c in row):
-                    if isinstance(cell, Inline):
-                        yield cell
-                    elif isinstance(cell, Sentence):
-                        yield from formulas((cell,))
+                yield from formulas(cell for row in rows for cell in row)

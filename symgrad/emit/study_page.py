@@ -2,17 +2,21 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
-from dataclasses import dataclass, field
+import re
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field, replace
 
+from symgrad.declare.algebra import multiply
 from symgrad.declare.formula import condition_text, equation_text, text
 from symgrad.declare.integers import Index, Poly, as_poly, show
 from symgrad.declare.program import Equation
-from symgrad.declare.scalars import Add, Condition, Mul, Read, Reduce, Scalar
+from symgrad.declare.scalars import Add, Condition, Mul, Number, Read, Reduce, Scalar
+from symgrad.emit.study_integers import mark
 from symgrad.emit.study_latex import Typesetter
 from symgrad.emit.study_model import DerivationStep, Formula, Inline, Row, Sentence
 from symgrad.emit.study_names import Notation
-from symgrad.emit.study_tex import PRODUCT, width
+from symgrad.emit.study_solve import put_sizes
+from symgrad.emit.study_tex import NARROW, POWER, PRODUCT, width
 
 LINE = 76
 """About how many letters fit on a line of LaTeX."""
@@ -32,6 +36,12 @@ class Page:
     def number(self, equation: Equation) -> int:
         """Return the number of an equation, the next one if it has none yet."""
         return self.numbers.setdefault(equation, len(self.numbers) + 1)
+
+    def assuming(self, values: Mapping[str, int]) -> Page:
+        """Return the same page, where letters of extents stand for what they are at these values."""
+        special = tuple((put_sizes(extent, values), letter) for extent, letter in self.notation.extents)
+        page = Page(replace(self.notation, extents=(*self.notation.extents, *special)), self.steps, self.numbers)
+        return page
 
     # --- inside sentences --------------------------------------------------------------------------------------
 
@@ -53,8 +63,7 @@ class Page:
 
     def indices(self, indices: Iterable[Index]) -> Inline:
         """Return indices with commas."""
-        found = tuple(indices)
-        return Inline(", ".join(i.name for i in found), ",\\, ".join(self.tex.index(i) for i in found))
+        return self.together(map(self.index, indices))
 
     def tensor(self, name: str) -> Inline:
         """Return a tensor's name."""
@@ -62,8 +71,24 @@ class Page:
 
     def tensors(self, names: Iterable[str]) -> Inline:
         """Return names of tensors with commas."""
-        found = tuple(names)
-        return Inline(", ".join(found), ",\\, ".join(map(self.notation.tensor, found)))
+        return self.together(map(self.tensor, names))
+
+    def extent(self, extent: Poly) -> Inline:
+        """Return an extent by its letter, or as it is."""
+        letter = self.notation.extent(extent)
+        return Inline(re.sub(r"[{}\\]", "", letter), letter) if letter else self.poly(extent)
+
+    def extended(self, read: Read) -> Inline:
+        """Return a tensor's name with the mark of what it is outside its shape."""
+        assert read.extension is not None
+        value = f", {read.extension.value:g}" if read.extension.value else ""
+        name = f"{self.notation.tensor(read.tensor)}^{{{mark(read.extension)}}}"
+        return Inline(f"pad({read.tensor}{value})", name)
+
+    def together(self, parts: Iterable[Inline]) -> Inline:
+        """Return formulas with commas between them."""
+        found = tuple(parts)
+        return Inline(", ".join(p.text for p in found), NARROW.join(p.latex for p in found))
 
     def element(self, name: str, indices: Sequence[Index]) -> Inline:
         """Return an element of a tensor."""
@@ -92,10 +117,9 @@ class Page:
     def slope(self, read: Read, term: Scalar, slope: Scalar) -> Formula:
         """Return ``d/d read (term) = slope``."""
         by = rf"\frac{{\partial}}{{\partial {self.tex.scalar(read)}}}"
-        shown = self.tex.scalar(term, PRODUCT + 1)
-        left = shown if shown.startswith((r"\left(", "(")) else rf"\left( {shown} \right)"
+        shown = self.tex.scalar(term, POWER)
         line = f"d/d {text(read)} ({text(term)}) = {text(slope)}"
-        return Formula((line,), self.rows(rf"{by} {left}", "=", slope))
+        return Formula((line,), self.rows(rf"{by}\, {shown}", "=", slope))
 
     def left(self, equation: Equation) -> str:
         """Return a left side in LaTeX."""
@@ -119,6 +143,9 @@ class Page:
         match node:
             case Add(args):
                 return self.tex.terms(args)
+            case Reduce("sum", indices, condition, Mul(c, args)) if c < 0:
+                first, *rest = self._pieces(Reduce("sum", indices, condition, multiply(Number(-c), *args)))
+                return [f"-{first}", *rest]
             case Reduce("sum", _, _, body):
                 return [self.tex.signs(node) + self.tex.scalar(body, PRODUCT), *self.tex.brackets(node)]
             case Mul(_, args) if sum(isinstance(a, Reduce) and a.kind == "sum" for a in args) == 1:
@@ -130,6 +157,6 @@ class Page:
         return [self.tex.scalar(node)]
 
 
-def say(key: str, /, **places: str | Inline) -> Sentence:
+def say(key: str, /, **places: str | Inline | Sentence) -> Sentence:
     """Return a sentence of ``study_words`` with its places filled."""
     return Sentence(key, tuple(places.items()))

@@ -7,6 +7,7 @@ from collections.abc import Iterator
 from symgrad.declare.algebra import multiply
 from symgrad.declare.program import Equation, Program
 from symgrad.declare.scalars import TRUE, UNIT, Number, Reduce
+from symgrad.derive.terms import terms_of
 from symgrad.emit.study_chain import Chain, Contribution
 from symgrad.emit.study_forms import Solver
 from symgrad.emit.study_kinks import kinks
@@ -14,7 +15,6 @@ from symgrad.emit.study_model import Block, DerivationStep, Formula, Inline, Row
 from symgrad.emit.study_page import Page, say
 from symgrad.emit.study_rewrites import CHAIN_RULE
 from symgrad.emit.study_solve import equalities
-from symgrad.derive.terms import terms_of
 
 READ_RULE = "contribution of a read"
 

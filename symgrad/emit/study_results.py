@@ -35,7 +35,7 @@ def gradients_section(page: Page, derived: Adjoint, solver: Solver) -> Section:
 
 def _solved(page: Page, equation: Equation, solver: Solver) -> Iterator[Block]:
     forms = solver.forms(equation)
-    if not forms or forms[0].remaining and not forms[0].eliminations:
+    if not forms or (forms[0].remaining and not forms[0].eliminations):
         return
     form = forms[0]
     names = ", ".join(e.index.name for e in form.eliminations)
@@ -48,7 +48,7 @@ def _solved(page: Page, equation: Equation, solver: Solver) -> Iterator[Block]:
         before = with_sizes(equation, values)
         page.steps.append(DerivationStep(SPECIAL_RULE, before, put.equation, "A special case.", tuple(values.items())))
         yield say("special, plainly", assumption=assumption(page, values))
-        yield page.equation(put.equation, boxed=True)
+        yield page.assuming(values).equation(put.equation, boxed=True)
 
 
 def residuals_section(page: Page, program: Program, derived: Adjoint, residuals: Sequence[str]) -> Section:

@@ -210,23 +210,24 @@ def with_sizes(equation: Equation, values: Mapping[str, int]) -> Equation:
     """Return an equation with some sizes put in, in the extents of its indices as well."""
     table: dict[Atom, Poly] = {}
     for index in all_indices(equation.body) | set(equation.indices):
-        table[index] = as_poly(Index(index.name, _put(index.extent, values)))
+        table[index] = as_poly(Index(index.name, put_sizes(index.extent, values)))
     for poly in polynomials(equation.body):
         table |= {a: as_poly(values[a.name]) for a in atoms(poly) if isinstance(a, Size) and a.name in values}
 
     def put(poly: Poly) -> Poly:
         return substitute(poly, table)
 
-    indices = tuple(Index(i.name, _put(i.extent, values)) for i in equation.indices)
+    indices = tuple(Index(i.name, put_sizes(i.extent, values)) for i in equation.indices)
     body = map_polynomials(map_polynomials(equation.body, put), tighten)
     return replace(equation, indices=indices, body=body)  # type: ignore[arg-type]
 
 
 def extents_with(extents: Extents, values: Mapping[str, int]) -> Extents:
     """Return the extents of tensors with some sizes put in."""
-    return lambda tensor: tuple(_put(e, values) for e in extents(tensor))
+    return lambda tensor: tuple(put_sizes(e, values) for e in extents(tensor))
 
 
-def _put(poly: Poly, values: Mapping[str, int]) -> Poly:
+def put_sizes(poly: Poly, values: Mapping[str, int]) -> Poly:
+    """Return an integer expression with some sizes put in."""
     known = [a for a in atoms(poly) if isinstance(a, Size) and a.name in values]
     return substitute(poly, {a: as_poly(values[a.name]) for a in known})

@@ -35,6 +35,8 @@ ENGLISH: dict[str, str] = {
     "range": "{first}, ..., {last}",
     "attribute": "attribute, {default} by default",
     "attribute from": "attribute, {default} by default, at least {least}",
+    "attribute letter|text": "attribute, {default} by default",
+    "attribute letter from|text": "attribute, {default} by default, at least {least}",
     "attribute letter": "{name}: an attribute, {default} by default",
     "attribute letter from": "{name}: an attribute, {default} by default, at least {least}",
     "extent": "{value}",
@@ -45,6 +47,8 @@ ENGLISH: dict[str, str] = {
     "mode reflect": "{extended} is {tensor} mirrored at its border, the border itself not repeated.",
     "mode replicate": "{extended} is {tensor} with its border repeated outwards.",
     "mode wrap": "{extended} is {tensor} continued periodically.",
+    "bracket|text": "A condition after the colon of a sum restricts it; [P] is 1 where P holds and 0 elsewhere, and beside "
+    "a 0 the other factors are not looked at. // and % round down, as in Python.",
     "bracket": "A bracket [P] is 1 where P holds and 0 elsewhere; beside a 0 the other factors are not looked at.",
     "sigma": "{sigma} is the logistic function, {definition}.",
     "function": "{name} is {definition}, evaluated without loss of digits.",
@@ -52,6 +56,8 @@ ENGLISH: dict[str, str] = {
     # the chain rule
     "cotangents": "Let {objective} be a number that depends on the outputs. The cotangent of a tensor, written with a "
     "bar, is the derivative of {objective} by each of its elements:",
+    "cotangents|text": "Let {objective} be a number that depends on the outputs. The cotangent of a tensor t, called "
+    "grad_t, is the derivative of {objective} by each of its elements:",
     "seeds": "Given are the cotangents of the outputs: {seeds}.",
     "rule of the chain": "Every place where an equation reads an element adds the cotangent of the left side times the "
     "slope of the right side. Equations are gone through from the last to the first, so that a cotangent is complete "
@@ -76,19 +82,22 @@ ENGLISH: dict[str, str] = {
     "kink select": "Convention: where the cases {condition} and its opposite meet, the slope is that of the case that "
     "holds there.",
     "collected": "Collected at {element}:",
+    "collected where|text": "Collected at {element}; the conditions after the colon say where the read meets it:",
     "collected where": "Collected at {element}; the brackets say where the read meets this element:",
     "digits": "The index {index} is written by its digits, an index for each quotient and remainder in the brackets:",
-    "eliminate unit": "{equality} is solved for {index}: the pivot is {sign}1, so {index} = {value} without remainder.",
+    "two": "{one} {two}",
+    "eliminate unit": "{equality} is solved for {index}: the pivot is 1, so {index} = {value} without remainder. {range}",
     "eliminate": "{equality} is solved for {index}: the pivot is {pivot}, so {index} = {value}, "
-    "and only where {divisible}.",
-    "eliminate plainly": "The sum over {index} has one term: {index} = {value}.",
-    "in range always": "It is in range whatever the other indices are.",
-    "in range": "It has to lie in its range, {range}.",
-    "extended instead": "In place of the range condition, {extended} is read as 0 outside its shape:",
+    "and only where {divisible}. {range}",
+    "eliminate plainly": "The sum over {index} has one term: {index} = {value}. {range}",
+    "in range always": "That is in range whatever the other indices are.",
+    "in range": "That has to be in range: {range}.",
+    "extended instead": "Range conditions become zeros: {extended} is {tensor}, and 0 outside its shape. So",
+    "conditions kept|text": "The range conditions stay, after the colon:",
     "conditions kept": "The range conditions stay as brackets:",
     "no conditions": "No condition is left:",
     "flipped": "{indices} run against the axes of {tensor}, so {other} is met flipped along them.",
-    "data": "The bracket {bracket} depends on data; it stays.",
+    "unsolved|text": "{equality} has no closed inverse over the integers; it stays a condition.",
     "unsolved": "{equality} has no closed inverse over the integers; it stays a bracket.",
     "otherwise": "Solved for {indices} instead, it is the same sum in another form:",
     "special": "With {assumption} the divisibility condition always holds:",

@@ -21,7 +21,11 @@ LOOP_LIMIT = 16
 
 @dataclass
 class Builder:
-    """State of lowering one function; the only mutable thing in this stage."""
+    """State of lowering one function; the only mutable thing in this stage.
+
+    With ``general`` every read is a gather, every sum runs over the joint index space and every accumulation adds
+    at computed positions: the form that is right for any declaration, and what the other forms are tested against.
+    """
 
     program: Program
     taken: set[str]
@@ -31,6 +35,7 @@ class Builder:
     known: dict[Array, str] = field(default_factory=dict)
     reasons: list[str] = field(default_factory=list)
     sizes: dict[str, int] = field(default_factory=dict)
+    general: bool = False
 
     def __post_init__(self) -> None:
         """Guess the sizes that nobody gave."""

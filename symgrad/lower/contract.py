@@ -103,6 +103,8 @@ def sum_value(b: Builder, bound: Axes, condition: Condition, body: Scalar, order
     """``sum_{bound, condition} body`` over the indices in ``order`` that it depends on."""
     if not bound:
         return value_of(b, select(condition, body, NOUGHT), order)
+    if b.general:
+        return _joint(b, bound, condition, body, order)
     running = _cumulative(b, bound, condition, body, order, name)
     if running is not None:
         return running
@@ -121,6 +123,18 @@ def sum_value(b: Builder, bound: Axes, condition: Condition, body: Scalar, order
     if coefficient == 1 and not outside:
         return summed
     return _Held(summed).product(b, coefficient, outside, order)
+
+
+def _joint(b: Builder, bound: Axes, condition: Condition, body: Scalar, order: Axes) -> Value:
+    """The sum over the whole index space, element by element."""
+    value = _as_float(value_of(b, select(condition, body, NOUGHT), (*order, *bound)))
+    if value.kind == "scalar":
+        value = Value(Cast(Helper("np.asarray", (value.array,)), "float"), ())
+    everything = tuple(i for i in (*order, *bound) if i in value.axes or i in bound)
+    shape = Helper("tuple", tuple(Whole(i.extent) for i in everything))
+    array = Helper("np.broadcast_to", (align(value, everything), shape))
+    summed = tuple(p for p, i in enumerate(everything) if i in bound)
+    return Value(Collapse("sum", array, summed), tuple(i for i in everything if i not in bound))
 
 
 def _count(extent: Poly) -> Scalar:

@@ -42,7 +42,7 @@ def reduction(b: Builder, equation: Equation, winner: str | None) -> None:
         if excluded is not None:
             _product_of_others(b, equation, node, *excluded)
             return
-    slides = window_indices(b, node.body, node.indices)
+    slides = () if b.general else window_indices(b, node.body, node.indices)
     if slides == node.indices and node.kind in ("max", "min"):
         _looped(b, equation, node, winner)
         return

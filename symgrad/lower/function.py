@@ -44,9 +44,9 @@ class Lowered:
     reasons: tuple[str, ...]
 
 
-def lower_equations(program: Program, equations: tuple[Equation, ...], taken: set[str]) -> Lowered:
-    """Statements that compute the equations in order."""
-    b = Builder(program, set(taken))
+def lower_equations(program: Program, equations: tuple[Equation, ...], taken: set[str], general: bool = False) -> Lowered:
+    """Statements that compute the equations in order; ``general`` leaves every optimisation out."""
+    b = Builder(program, set(taken), general=general)
     winners = {e.body: e.target for e in equations if _is_winner(e)}
     skip: set[str] = set()
     for equation in equations:

@@ -24,12 +24,13 @@ class ModulePlan:
     attributes: tuple[str, ...]
 
 
-def plan_module(program: Program, adjoint: Adjoint) -> ModulePlan:
+def plan_module(program: Program, adjoint: Adjoint, general: bool = False) -> ModulePlan:
     """Lower forward and backward.
 
     Args:
         program: the layer as declared, for its inputs, outputs and attributes.
         adjoint: its forward equations (split, stable) and its backward equations.
+        general: leave every optimisation out, for tests.
     """
     whole = adjoint.program
     backward = tuple(e for e in whole.equations if e.target in adjoint.backward)
@@ -42,8 +43,8 @@ def plan_module(program: Program, adjoint: Adjoint) -> ModulePlan:
     read = sorted({t for e in backward for t in tensors_of(e.body)} - made - set(adjoint.cotangents))
     order = [t.name for t in program.inputs] + [e.target for e in forward]
     names = {a.name for a in program.attributes}
-    first = lower_equations(whole, forward, taken)
-    second = lower_equations(whole, backward, taken)
+    first = lower_equations(whole, forward, taken, general)
+    second = lower_equations(whole, backward, taken, general)
     return ModulePlan(
         program,
         adjoint,

@@ -95,7 +95,7 @@ def solved_form(b: Builder, term: Term, free: Axes) -> Solved | None:
 
 def prefers_solved(b: Builder, scatter: Scatter, solved: Solved | None) -> bool:
     """Whether the solved form beats accumulation: a product of arrays, or nothing small to loop over."""
-    if solved is None:
+    if solved is None or b.general:
         return False
     loops = _loop_indices(b, scatter)
     if loops is None:
@@ -142,7 +142,7 @@ def _loop_indices(b: Builder, scatter: Scatter) -> Axes | None:
 
 def scatter(b: Builder, target: Name, free: Axes, job: Scatter, first: bool) -> None:
     """Emit statements that add the term to ``target``, an array over ``free``; ``first`` creates the target."""
-    loops = _loop_indices(b, job)
+    loops = None if b.general else _loop_indices(b, job)
     if loops is None or not all(b.small(i) or b.typical(i.extent) <= 64 for i in loops) or _diagonal(b, job, loops):
         if first:
             b.emit(Assign(target.text, Fresh("zeros", tuple(i.extent for i in free))))
@@ -306,7 +306,7 @@ def _by_position(b: Builder, target: Name, free: Axes, job: Scatter) -> None:
         positions.append(_position(b, poly, free[a], vectors))
     order = (*lead, *(a for a in range(len(free)) if a not in lead))
     view: Array = target if order == tuple(range(len(free))) else Transpose(target, order)
-    if _injective(job, vectors, carried):
+    if not b.general and _injective(job, vectors, carried):
         b.because(f"{target.text}: every position is met once, so indexed addition is enough")
         b.emit(Update(Subscript(view, tuple(By(p) for p in positions)), "+", array))
         return

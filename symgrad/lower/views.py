@@ -97,6 +97,8 @@ def read(b: Builder, source: Name, extents: tuple[Poly, ...], indices: tuple[Pol
         seen |= used
     shared = [i for w, p in zip(walks, indices, strict=True) if w is None for i in indices_of(p)]
     walks = [None if w and {i for i, _ in w.steps} & set(shared) else w for w in walks]
+    if b.general and any(w is None or w.steps for w in walks):
+        walks = [None for _ in walks]
     if any(w is None for w in walks):
         return _gather(b, source, extents, indices, walks, extension, order)
     return _view(b, source, extents, [w for w in walks if w], extension, order, base)

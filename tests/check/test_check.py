@@ -250,6 +250,22 @@ def test_errors_of_the_module_are_quoted() -> None:
     assert "forward gives 1 outputs; declared are y, z" in str(report(MEAN, "an output missing"))
 
 
+def test_ties_that_rounding_decides_are_skipped() -> None:
+    share = Max(Sum(exp(x[n, m]), m) / Sum(exp(x[n, j]), j) + x[n, 0] / 10**12, 1)
+    layer = Layer("close", inputs=[x[N, M]], equations=[Eq(y[n], share)])
+
+    def forward(x: np.ndarray) -> Any:
+        return np.maximum(1 + x[:, 0] / 10**12, 1).astype(x.dtype), (x,)
+
+    def backward(residuals: Any, grad_y: np.ndarray, wrt: Any = None) -> Any:
+        return gradients("x", wrt, lambda: np.zeros_like(residuals[0]))
+
+    found = check_layer(layer, Module(forward, backward), cases=2)
+    skipped = {e.check for e in found.entries if e.note == "rounding decides some ties"}
+    assert "gradient by dual numbers" in skipped
+    assert not [e for e in found.failures if e.check.startswith("gradient")]
+
+
 def test_a_split_rule_is_checked_as_declared() -> None:
     largest = ReduceMax(x[n, Idx("i", M - 2) + u], u, ties="split")
     split = Layer("split", inputs=[x[N, M]], equations=[Eq(y[n, Idx("i", M - 2)], largest)])
