@@ -5,10 +5,10 @@
     python benchmarks/against_torch.py conv2d softmax --json out.json
     BENCH_THREADS=1 python benchmarks/against_torch.py     one thread each: what to use beside other work
 
-Both run in one process, in blocks that take turns; medians and minima are of all runs. PyTorch runs eagerly, on contiguous
-tensors and, for images, on channels_last ones as well: the faster of the two is the rival. Results are compared before
-anything is timed. ``busy`` is processor time over clock time, of symgrad and of the rival: below 1, others are using the
-machine, and the ratio of processor times (``of cpu``) says more than the ratio of the clock.
+Both run in one process, in blocks that take turns; medians and minima are of all runs. PyTorch runs eagerly, on
+contiguous tensors and, for images, on channels_last ones as well: the faster of the two is the rival. Results are
+compared before anything is timed. ``busy`` is processor time over clock time, of symgrad and of the rival: below 1,
+others are using the machine, and the ratio of processor times (``of cpu``) says more than the ratio of the clock.
 """
 
 import argparse
@@ -59,9 +59,12 @@ class Workload:
     goal: float | None = None
 
 
-def convolution(x: tuple[int, ...], w: tuple[int, ...], **attributes: int) -> Workload:
+def convolution(x: tuple[int, ...], w: tuple[int, ...], stride: int = 1, padding: int = 0) -> Workload:
+    def run(x: Any, w: Any, b: Any) -> Any:
+        return F.conv2d(x, w, b, stride=stride, padding=padding)
+
     tiny = ((2, 3, 7, 7), (4, 3, *w[2:]), (4,))
-    return Workload("conv2d", (x, w, w[:1]), tiny, lambda *a: F.conv2d(*a, **attributes), attributes, goal=3.0)
+    return Workload("conv2d", (x, w, w[:1]), tiny, run, {"stride": stride, "padding": padding}, goal=3.0)
 
 
 def pooling(layer: str, rival: Callable[..., Any], K: int) -> Workload:
@@ -192,7 +195,7 @@ def symgrad_pass(workload: Workload, arrays: list[np.ndarray], grad_y: np.ndarra
     return run
 
 
-def measure(name: str, seconds: float, tiny: bool) -> Result:
+def measure(name: str, seconds: float, rounds: int, tiny: bool) -> Result:
     """Compare the results of a workload and, where they agree, its times."""
     workload = WORKLOADS[name]
     shapes = workload.tiny if tiny else workload.shapes
@@ -207,7 +210,7 @@ def measure(name: str, seconds: float, tiny: bool) -> Result:
         candidates["torch channels_last"] = torch_pass(workload, arrays, grad_y, last=True)
     pairs = zip(candidates["symgrad"](), candidates["torch"](), strict=True)
     error = max(_measure.relative_error(found, expected) for found, expected in pairs)
-    timings = _measure.alternate(candidates, seconds) if error <= TOLERANCE else {}
+    timings = _measure.alternate(candidates, seconds, rounds) if error <= TOLERANCE else {}
     return Result(name, shapes, error, timings, workload.goal)
 
 
@@ -259,7 +262,7 @@ def main() -> None:
     if unknown:
         parser.error(f"unknown: {', '.join(unknown)}")
     torch.set_num_threads(_measure.THREADS)
-    seconds = 0.05 if options.smoke else 3.0 if options.quick else 15.0
+    seconds, rounds = (0.0, 1) if options.smoke else (3.0, 4) if options.quick else (15.0, 8)
     rates = {"side": 64, "megabytes": 1} if options.smoke else {}
     progress, console = Console(stderr=True), Console(width=None if sys.stdout.isatty() else 160)
 
@@ -268,7 +271,7 @@ def main() -> None:
     results = []
     for name in options.names or WORKLOADS:
         progress.print(f"measuring {name}", style="dim")
-        results.append(measure(name, seconds, options.smoke))
+        results.append(measure(name, seconds, rounds, options.smoke))
     show(results, console)
     after = _measure.measure_machine(**rates)
     console.print(f"after: {after}", soft_wrap=True)

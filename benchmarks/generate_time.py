@@ -3,7 +3,7 @@
     python benchmarks/generate_time.py
     python benchmarks/generate_time.py conv2d softmax --json out.json
 
-The first number is what a user waits for: a fresh interpreter, imports included. The layers are then rendered one after the
+The total is what a user waits for: a fresh interpreter, imports included. The layers are then rendered one after the
 other in this process, in the order of the catalogue; the first ones pay for SymPy's caches.
 """
 
@@ -88,9 +88,8 @@ def show(total: Spent, layers: list[Spent], whole: bool) -> None:
     for spent in sorted(layers, key=lambda spent: -spent.clock):
         table.add_row(spent.name, f"{spent.clock:.2f}", f"{spent.processor:.2f}")
     table.add_section()
-    table.add_row(
-        f"all {len(layers)}", f"{sum(s.clock for s in layers):.2f}", f"{sum(s.processor for s in layers):.2f}"
-    )
+    clock, processor = sum(spent.clock for spent in layers), sum(spent.processor for spent in layers)
+    table.add_row(f"all {len(layers)}", f"{clock:.2f}", f"{processor:.2f}")
     console = Console()
     console.print(table)
     verdict = f"; goal {GOAL:.0f} s {'met' if total.clock < GOAL else 'MISSED'}" if whole else ""
@@ -111,12 +110,19 @@ def main() -> None:
 
     machine = _measure.measure_machine(**({"side": 64, "megabytes": 1} if options.smoke else {}))
     print(f"machine: {machine}", flush=True)
-    total = generate(chosen)
+    try:
+        total = generate(chosen)
+    except subprocess.CalledProcessError as failure:
+        sys.exit(f"symgrad generate failed with exit code {failure.returncode}")
     layers = render_each(chosen or symgrad.catalogue())
     show(total, layers, whole=not chosen)
     if options.json:
-        record = {"machine": machine.record(), "goal": None if chosen else GOAL, "total": asdict(total)}
-        record |= {"layers": [asdict(spent) for spent in layers]}
+        record = {
+            "machine": machine.record(),
+            "goal": None if chosen else GOAL,
+            "total": asdict(total),
+            "layers": [asdict(spent) for spent in layers],
+        }
         options.json.write_text(json.dumps(record, indent=2) + "\n")
 
 

@@ -24,9 +24,9 @@ from .strategies_world import Anywhere, Bound, Extent, Integers, Scope, Table, W
 
 INPUT_EXTENTS = ("{A}", "{A}", "{A}", "{A}", "2", "3", "2*{A}", "{A} + 1", "{A}*{B}", "{A} + {B} - 1", "{A} + {B}", "5")
 LEFT_EXTENTS = (
-    "{E}", "{E}", "{E}", "2", "3", "{A}", "{E} - 1", "floor({E}/2)", "floor(({E} - {A})/{s}) + 1", "{E} - {d}*({A} - 1)",
-    "floor(({E} + 2*{p} - {A})/{s}) + 1", "ceiling({E}/2)", "{E}*{A}", "2*{E}", "{E} + {A} - 1", "{s}*({E} - 1) + {A}",
-    "floor(({E} + {p} - 2)/{s}) + 1",
+    "{E}", "{E}", "{E}", "2", "3", "{A}", "{E} - 1", "floor({E}/2)", "floor(({E} - {A})/{s}) + 1",
+    "{E} - {d}*({A} - 1)", "floor(({E} + 2*{p} - {A})/{s}) + 1", "ceiling({E}/2)", "{E}*{A}", "2*{E}",
+    "{E} + {A} - 1", "{s}*({E} - 1) + {A}", "floor(({E} + {p} - 2)/{s}) + 1",
 )  # fmt: skip
 LARGEST = 6
 SYMGRAD = ("Layer", "Padded", "ReduceMax", "ReduceMin", "ArgMax", "ArgMin", "LogSumExp", "StopGradient")
@@ -60,7 +60,14 @@ class Case:
 
     def script(self) -> str:
         """Return the text with its imports and values: a program of its own."""
-        lines = ["import numpy as np", "from sympy import *", f"from symgrad import {', '.join(SYMGRAD)}", "", self.text, "arrays = {"]
+        lines = [
+            "import numpy as np",
+            "from sympy import *",
+            f"from symgrad import {', '.join(SYMGRAD)}",
+            "",
+            self.text,
+            "arrays = {",
+        ]
         lines += [f"    {name!r}: np.array({a.tolist()!r})," for name, a in self.arrays.items()]
         return "\n".join([*lines, "}", f"attributes = {self.attributes!r}"])
 
@@ -124,13 +131,21 @@ class _Sketch:
                 return f"({base.text})" if " " in base.text else base.text
             if match[1] == "B":
                 return str(self.pick(self.made.sizes[1:] or ["3"]))
-            return str(self.pick(self.made.sizes[:1] if "B" in form else self.made.sizes if match[1] == "A" else self.made.numbers[match[1]]))
+            return str(
+                self.pick(
+                    self.made.sizes[:1]
+                    if "B" in form
+                    else self.made.sizes
+                    if match[1] == "A"
+                    else self.made.numbers[match[1]]
+                )
+            )
 
         form = self.pick(forms)
         text = re.sub(r"\{(\w)\}", drawn, form)
         value = self.world.value(text)
         plain = base if "E" in form else Extent(self.made.sizes[0], self.world.value(self.made.sizes[0]))
-        return Extent(text, value) if 1 <= value <= LARGEST else plain
+        return Extent(text, value) if 1 <= value <= LARGEST and self.world.ever_positive(text) else plain
 
     def integers(self, rng: np.random.Generator) -> dict[Table, npt.NDArray[np.int64]]:
         """Draw integer data: what it holds is known before an equation reads it."""
@@ -195,7 +210,7 @@ class _Sketch:
         indices[axis] = f"{stride}{name}{start}"
         self.lefts[name, ""] = name
         shy = Scope(wider.indices, (), frozenset({name}))
-        right = f"{table.name}[{', '.join(indices)}]*{self.made.value(shy, 1)}"
+        right = f"{table.name}[{', '.join(indices)}] + {self.made.value(shy, 1)}"
         return wider, [*axes, Extent(f"({last} + 1)", self.world.value(last) + 1)], right
 
     # --- text ------------------------------------------------------------------------------------------------
@@ -215,8 +230,10 @@ class _Sketch:
         named = {key: n for key, (n, _, _) in ATTRIBUTES.items() if self._mentions(everything, n)}
         lines = [f'{s} = Symbol("{s}", integer=True, positive=True)' for s in sizes]
         lines += [f'{n} = Symbol("{n}", {ATTRIBUTES[key][1]})' for key, n in named.items()]
+        real = ", real=True" if re.search(r"\b(Max|Min)\(", body) else ""  # SymPy takes Max of real numbers only
         for t in [*used, *self.results]:
-            lines.append(f'{t.name} = {"IndexedBase" if t.extents else "Symbol"}("{t.name}")')
+            known = ", integer=True" if t in data else "" if t.kind == "position" else real
+            lines.append(f'{t.name} = {"IndexedBase" if t.extents else "Symbol"}("{t.name}"{known})')
         lines += [f'{n} = Idx("{n}")' for n in ("u", "v", "m", "t", "g") if self._mentions(body, n)] + indices
         attributes = {n: self.attributes[n] for n in named.values()}
         values = {n: value for n, (value, _) in attributes.items()}
@@ -227,7 +244,11 @@ class _Sketch:
         lines += ["layer = Layer(", '    "random_layer",', f"    inputs=[{', '.join(shapes)}],", "    equations=["]
         lines += [f"        {e}," for e in self.equations]
         lines += ["    ],", f"    attributes={{{', '.join(f'{n}: {v}' for n, v in defaults.items())}}},"]
-        lines += [f"    integers=[{', '.join(t.name for t in data if t in used)}],", f"    outputs=[{', '.join(outputs)}],", ")"]
+        lines += [
+            f"    integers=[{', '.join(t.name for t in data if t in used)}],",
+            f"    outputs=[{', '.join(outputs)}],",
+            ")",
+        ]
         return Case("\n".join(lines), {t.name: self._values(t, data, rng) for t in used}, values)
 
     @staticmethod

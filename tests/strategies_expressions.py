@@ -12,34 +12,36 @@ T = TypeVar("T")
 Draw = Callable[[Sequence[Any]], Any]
 
 INDICES = (
-    *["{a}"] * 3, "{a} + {c}", "{a} - {c}", "{E} - 1 - {a}", "{a} + {b}", "{a} - {b}", "{s}*{a} + {b}", "{c}", "{E} - 1",
-    "{s}*{a} + {b} - {p}", "{s}*{a} + {d}*{b} - {p}", "{a} - {b} + {c}", "{n}*{a} + {b}", "{c} - {s}*{a}", "{i}",
-    "floor({a}/{n})", "Mod({a}, {n})", "floor(({a} + {b})/{n})", "Mod({a} + {c}, {E})", "Mod({s}*{a} - {b}, {E})",
-    "{i} + {a}", "{i}", "Min({s}*{a} + {c}, {E} - 1)", "Max({a} - {c}, 0)", "Abs({a} - {b})", "Mod({a}*{b}, {E})",
-    "ceiling({a}/{s})", "{E} - 1 - floor({a}/{s})", "{a} + floor({b}/2)", "{i} - {a}", "Mod({i} + {a}, {E})",
+    *["{a}"] * 3, "{a} + {c}", "{a} - {c}", "{E} - 1 - {a}", "{a} + {b}", "{a} - {b}", "{s}*{a} + {b}", "{c}",
+    "{E} - 1", "{s}*{a} + {b} - {p}", "{s}*{a} + {d}*{b} - {p}", "{a} - {b} + {c}", "{n}*{a} + {b}", "{c} - {s}*{a}",
+    "{i}", "floor({a}/{n})", "Mod({a}, {n})", "floor(({a} + {b})/{n})", "Mod({a} + {c}, {E})",
+    "Mod({s}*{a} - {b}, {E})", "{i} + {a}", "{i}", "Min({s}*{a} + {c}, {E} - 1)", "Max({a} - {c}, 0)",
+    "Abs({a} - {b})", "Mod({a}*{b}, {E})", "ceiling({a}/{s})", "{E} - 1 - floor({a}/{s})", "{a} + floor({b}/2)",
+    "{i} - {a}", "Mod({i} + {a}, {E})",
 )  # fmt: skip
-"""Forms of an index: a, b indices; c small, p padding, s, d positive, n positive or a size; i integer data; E extent."""
+"""Forms of an index: a, b indices; c small; p padding; s, d positive; n positive or a size; i integer data; E extent."""
 
 VALUES = (
     "{v} + {w}", "{v}*{w}", "{v} - {w}", "{v}*{w}", "{v} + {w}", "{v}**2", "-{v}", "{v}*{k}", "{v} + {z}", "{v}*{z}",
-    "tanh({v})", "exp({v})", "exp(-{v}**2)", "1/(1 + exp(-{v}))", "log(1 + exp({v}))", "log({q})", "sqrt({q})", "1/{q}",
-    "{v}/{q}", "{v}/(1 + Abs({w}))", "{v}/sqrt(1 + {w}**2)", "Max({v}, {w})", "Min({v}, {w})", "Max({v}, 0)", "Abs({v})",
-    "Max({k}, Min({v}, {w}))", "{q}**{k}", "{q}**{v}", "cos({v} + {z})", "sin({k}*{v})", "erf({v})", "atan({v})",
-    "{v}**3", "sign({v})*{w}", "StopGradient({v})*{w}", "{v}*(1 - {v})", "{v}*log({q})", "({v} - {w})**2", "exp({v} - {w})",
+    "tanh({v})", "exp({v})", "exp(-{v}**2)", "1/(1 + exp(-{v}))", "log(1 + exp({v}))", "log({q})", "sqrt({q})",
+    "1/{q}", "{v}/{q}", "{v}/(1 + Abs({w}))", "{v}/sqrt(1 + {w}**2)", "Max({v}, {w})", "Min({v}, {w})", "Max({v}, 0)",
+    "Abs({v})", "Max({k}, Min({v}, {w}))", "{q}**{k}", "{q}**{v}", "cos({v} + {z})", "sin({k}*{v})", "erf({v})",
+    "atan({v})", "{v}**3", "sign({v})*{w}", "StopGradient({v})*{w}", "{v}*(1 - {v})", "{v}*log({q})",
+    "({v} - {w})**2", "exp({v} - {w})",
 )  # fmt: skip
 """Forms of a value: v, w values; q a positive value; k a number; z an index, size or attribute as a number."""
 
 POSITIVE = ("{r}", "(1 + {v}**2)", "exp({v})", "({k}**2 + Abs({v}) + 1)", "(2 + tanh({v}))")
 CONDITIONS = (
-    "{a} >= {c}", "Eq({a}, {c})", "{a} <= {n} - {c}", "{a} < {b}", "Ne({a}, {b})", "Eq(Mod({a}, 2), 0)", "{a} + {b} > {c}",
-    "({a} >= {c}) & ({b} < {n})", "({a} < {c}) | ({a} > {b})", "{a} <= {i}", "Eq({a}, {i})", "Not(Eq({a}, {b}))",
-    "({a} > 0) & Ne({b}, {c}) & ({a} <= {b} + {c})",
+    "{a} >= {c}", "Eq({a}, {c})", "{a} <= {n} - {c}", "{a} < {b}", "Ne({a}, {b})", "Eq(Mod({a}, 2), 0)",
+    "{a} + {b} > {c}", "({a} >= {c}) & ({b} < {n})", "({a} < {c}) | ({a} > {b})", "{a} <= {i}", "Eq({a}, {i})",
+    "Not(Eq({a}, {b}))", "({a} > 0) & Ne({b}, {c}) & ({a} <= {b} + {c})",
 )  # fmt: skip
 CHOICES = ("{v} > {w}", "{v} <= {k}", "({v} > 0) & ({w} < {k})", "({v} < {w}) | ({w} > 1)", "Ne({v}, 0)")
 LIMITS = (
-    *[("0", "{E} - 1")] * 5, ("0", "{a}"), ("{a}", "{E} - 1"), ("{a} + 1", "{E} - 1"), ("0", "{E} - 1 - {a}"), ("-1", "1"),
-    ("1", "{E} - 1"), ("0", "{a} - 1"), ("{a}", "{a} + 1"), ("0", "floor({a}/2)"), ("0", "{n} - 1"), ("0", "{s}*{a}"),
-    ("Max({a} - 1, 0)", "Min({a} + 1, {E} - 1)"), ("{c}", "2"), ("-{p}", "{p}"),
+    *[("0", "{E} - 1")] * 5, ("0", "{a}"), ("{a}", "{E} - 1"), ("{a} + 1", "{E} - 1"), ("0", "{E} - 1 - {a}"),
+    ("-1", "1"), ("1", "{E} - 1"), ("0", "{a} - 1"), ("{a}", "{a} + 1"), ("0", "floor({a}/2)"), ("0", "{n} - 1"),
+    ("0", "{s}*{a}"), ("Max({a} - 1, 0)", "Min({a} + 1, {E} - 1)"), ("{c}", "2"), ("-{p}", "{p}"),
 )  # fmt: skip
 REDUCTIONS = ("Sum", "Sum", "Sum", "ReduceMax", "Product", "LogSumExp", "ReduceMin", "Sum")
 NUMBERS = ("2", "-1", "3", "Rational(1, 2)", "0.3", "-Rational(3, 2)", "1.5")
@@ -67,7 +69,9 @@ class Expressions:
         """Return a real value."""
         if depth <= 0:
             return self.leaf(scope)
-        kind = self.pick(("form", "form", "form", "reduction", "reduction", "leaf", "delta", "indices", "values", "ragged"))
+        kind = self.pick(
+            ("form", "form", "form", "reduction", "reduction", "leaf", "delta", "indices", "values", "ragged")
+        )
         match kind:
             case "reduction" if nesting:
                 return self.reduction(scope, depth - 1, nesting - 1)

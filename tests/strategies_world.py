@@ -158,6 +158,10 @@ class World:
             return True
         return any(World._with(self.values, other)._inside(text, extent, scope, True) for other in self.others)
 
+    def ever_positive(self, text: str) -> bool:
+        """Whether an extent is positive at some of the other sizes."""
+        return any(World._with(self.values, other).value(text) > 0 for other in self.others)
+
     @classmethod
     def _with(cls, values: Mapping[str, Any], other: Mapping[str, int]) -> World:
         world = cls()

@@ -12,16 +12,14 @@ import pytest
 import symgrad
 
 BENCHMARKS = Path(__file__).parents[1] / "benchmarks"
+ONE_THREAD = os.environ | {"BENCH_THREADS": "1"}
 needs_torch = pytest.mark.skipif(importlib.util.find_spec("torch") is None, reason="PyTorch is not installed")
 
 
 def run(script: str, *arguments: str, code: int = 0) -> subprocess.CompletedProcess[str]:
     """A benchmark in a process of its own: it fixes numbers of threads before NumPy loads."""
     done = subprocess.run(
-        [sys.executable, str(BENCHMARKS / script), *arguments],
-        capture_output=True,
-        text=True,
-        env=os.environ | {"BENCH_THREADS": "1"},
+        [sys.executable, str(BENCHMARKS / script), *arguments], capture_output=True, text=True, env=ONE_THREAD
     )
     assert done.returncode == code, done.stderr
     return done
@@ -67,7 +65,7 @@ symgrad.layers.relu = symgrad.layers.tanh
 sys.argv[1:] = ["relu", "sigmoid", "--smoke", "--json", "out.json"]
 against_torch.main()
 """
-    done = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, cwd=tmp_path)
+    done = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, cwd=tmp_path, env=ONE_THREAD)
     assert done.returncode == 1
     assert "WRONG" in done.stdout
     relu, sigmoid = json.loads((tmp_path / "out.json").read_text())["results"]

@@ -79,6 +79,8 @@ def in_single(
     compiled: symgrad.CompiledLayer, case: Case, expected: Arrays, cotangents: Arrays, inputs: tuple[str, ...]
 ) -> None:
     """float32 in, float32 out; what is an integer stays one."""
+    if not any(a.dtype.kind == "f" for a in case.arrays.values()):
+        return
     arrays = [a.astype(np.float32) if a.dtype.kind == "f" else a for a in case.arrays.values()]
     outputs, residuals = compiled.forward(*arrays, **case.attributes)
     for name, got in zip(compiled.layer.outputs, as_tuple(outputs), strict=True):

@@ -28,7 +28,7 @@ def _atom_value(atom: Atom, values: Mapping[str, int]) -> int:
             return value_of(a, values) % value_of(b, values)
         case Extreme(kind, args):
             return (max if kind == "max" else min)(value_of(a, values) for a in args)
-        case Entry(tensor, _):
+        case Entry(tensor):
             raise KeyError(tensor)
     raise KeyError("a real value")
 

@@ -8,6 +8,7 @@ from symgrad.declare.algebra import conjuncts
 from symgrad.declare.integers import Entry, Poly, Quotient, Remainder, atoms, group, show
 from symgrad.declare.program import Equation
 from symgrad.declare.scalars import (
+    PLAIN,
     Add,
     All,
     AnyOf,
@@ -91,7 +92,7 @@ def _poly_level(poly: Poly) -> int:
 
 def _read(tensor: str, indices: tuple[Poly, ...], extension: object) -> str:
     name = tensor
-    if extension is not None:
+    if extension not in PLAIN:
         value = getattr(extension, "value", 0.0)
         name = f"pad({tensor})" if not value else f"pad({tensor}, {value:g})"
     return f"{name}[{', '.join(map(show, indices))}]" if indices else name

@@ -59,10 +59,14 @@ class Extreme:
 
 @dataclass(frozen=True, slots=True)
 class Entry:
-    """An element of an integer tensor, used as a number or as an index."""
+    """An element of an integer tensor, used as a number or as an index.
+
+    A ``guarded`` one stands behind a condition without which it may lie outside.
+    """
 
     tensor: str
     indices: tuple[Poly, ...]
+    guarded: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -187,7 +191,7 @@ def parts(atom: Atom) -> tuple[Poly, ...]:
     match atom:
         case Quotient(a, b) | Remainder(a, b):
             return (a, b)
-        case Extreme(_, args) | Entry(_, args):
+        case Extreme(_, args) | Entry(_, args, _):
             return args
         case RealFloor(value):
             from symgrad.declare.scalars import polynomials
@@ -236,8 +240,8 @@ def _rebuild_atom(atom: Atom, replace: Callable[[Atom], Poly | None]) -> Poly:
             return remainder(rebuild(a, replace), rebuild(b, replace))
         case Extreme(kind, args):
             return extreme(kind, [rebuild(a, replace) for a in args])
-        case Entry(tensor, args):
-            return as_poly(Entry(tensor, tuple(rebuild(a, replace) for a in args)))
+        case Entry(tensor, args, guarded):
+            return as_poly(Entry(tensor, tuple(rebuild(a, replace) for a in args), guarded))
         case RealFloor(value):
             from symgrad.declare.scalars import map_polynomials
 
@@ -367,7 +371,9 @@ def show(poly: Poly) -> str:
     text = ""
     for monomial, c in positive + negative:
         sign = ("-" if c < 0 else "") if not text else (" - " if c < 0 else " + ")
-        text += sign + _show_term(monomial, abs(c))
+        piece = _show_term(monomial, abs(c))
+        # A leading minus binds tighter than // and %.
+        text += sign + (f"({piece})" if sign == "-" and ("//" in piece or " % " in piece) else piece)
     return text or "0"
 
 
@@ -392,7 +398,7 @@ def show_atom(atom: Atom) -> str:
             return f"{group(a)} % {group(b)}"
         case Extreme(kind, args):
             return f"{kind}({', '.join(map(show, args))})"
-        case Entry(tensor, args):
+        case Entry(tensor, args, _):
             return f"{tensor}[{', '.join(map(show, args))}]"
         case RealFloor(value):
             from symgrad.declare.scalars import show_scalar

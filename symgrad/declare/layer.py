@@ -142,7 +142,7 @@ class _Reader:
         return Program(
             layer.name,
             tuple(inputs),
-            tuple(equations),
+            tuple(reads.mark_guarded(program, e) for e in equations),
             layer.outputs,
             tuple(self.attributes),
             tuple(dict.fromkeys(requirements)),

@@ -5,6 +5,7 @@ from __future__ import annotations
 import itertools
 import random
 from collections.abc import Iterator, Sequence
+from dataclasses import replace
 
 from symgrad.declare.algebra import at_least, conjuncts, negation
 from symgrad.declare.bounds import lower_end, nonnegative, upper_end
@@ -17,11 +18,26 @@ from symgrad.declare.integers import (
     Quotient,
     Remainder,
     Size,
+    as_poly,
     atoms,
     depends_on_data,
+    rebuild,
 )
 from symgrad.declare.program import Attribute, Equation, Program, Requirement
-from symgrad.declare.scalars import Compare, Condition, Node, Read, Reduce, Select, children, own_polynomials
+from symgrad.declare.scalars import (
+    PLAIN,
+    Compare,
+    Condition,
+    Extension,
+    Node,
+    Read,
+    Reduce,
+    Select,
+    children,
+    map_children,
+    map_polynomials,
+    own_polynomials,
+)
 from symgrad.errors import DeclarationError
 
 Place = tuple[str, tuple[Poly, ...], tuple[Condition, ...]]
@@ -39,7 +55,7 @@ def places(node: Node, behind: tuple[Condition, ...] = ()) -> Iterator[Place]:
             yield from places(condition, behind)
             yield from places(body, (*behind, *conjuncts(condition)))
             return
-        case Read(tensor, indices, None):
+        case Read(tensor, indices, extension) if extension in PLAIN:
             yield tensor, indices, behind
     for poly in own_polynomials(node):
         for atom in atoms(poly):
@@ -47,6 +63,37 @@ def places(node: Node, behind: tuple[Condition, ...] = ()) -> Iterator[Place]:
                 yield atom.tensor, atom.indices, behind
     for child in children(node):
         yield from places(child, behind)
+
+
+def mark_guarded(program: Program, equation: Equation) -> Equation:
+    """Mark reads that only a condition keeps inside their tensor: lowering evaluates both sides of a choice."""
+
+    def inside(tensor: str, indices: tuple[Poly, ...]) -> bool:
+        extents = program.extents(tensor)
+        return all(nonnegative(i) and nonnegative(e - 1 - i) for i, e in zip(indices, extents, strict=True))
+
+    def entries(poly: Poly) -> Poly:
+        def change(atom: Atom) -> Poly | None:
+            if isinstance(atom, Entry) and not inside(atom.tensor, atom.indices):
+                return as_poly(Entry(atom.tensor, tuple(map(entries, atom.indices)), True))
+            return None
+
+        return rebuild(poly, change)
+
+    def change(node: Node, behind: bool) -> Node:
+        match node:
+            case Select(condition, then, otherwise):
+                return Select(change(condition, behind), change(then, True), change(otherwise, True))  # type: ignore[arg-type]
+            case Reduce(kind, indices, condition, body, ties):
+                hidden = behind or bool(conjuncts(condition))
+                return Reduce(kind, indices, change(condition, behind), change(body, hidden), ties)  # type: ignore[arg-type]
+            case Read(tensor, indices, None) if behind and not inside(tensor, indices):
+                return Read(tensor, tuple(map(entries, indices)), Extension("guarded"))
+        if behind and own_polynomials(node):
+            return map_polynomials(node, entries)
+        return map_children(node, lambda child: change(child, behind))
+
+    return replace(equation, body=change(equation.body, False))
 
 
 def judge(program: Program, equation: Equation) -> list[Requirement]:

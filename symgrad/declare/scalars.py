@@ -81,7 +81,10 @@ class FromInteger:
 
 @dataclass(frozen=True, slots=True)
 class Extension:
-    """What a tensor is outside its shape: a mode, and the value for mode ``constant``."""
+    """What a tensor is outside its shape: a mode, and the value for mode ``constant``.
+
+    Mode ``guarded``: a condition around the read keeps it inside; what is outside does not matter.
+    """
 
     mode: str
     value: float = 0.0
@@ -230,6 +233,9 @@ def tensors_of(node: Node) -> tuple[str, ...]:
     return tuple(sorted(names))
 
 
+PLAIN = (None, Extension("guarded"))
+
+
 def map_children(node: Node, change: Callable[[Node], Node]) -> Node:
     """Rebuild a node with each child changed, in canonical form."""
     from symgrad.declare.algebra import add, all_of, any_of, apply, multiply, power, relation, select
@@ -292,9 +298,7 @@ def show_scalar(node: Node) -> str:
         case FromInteger(poly):
             return f"({show(poly)})"
         case Read(tensor, indices, extension):
-            border = "" if extension is None else "~" if extension.mode == "constant" and not extension.value else (
-                f"~{extension.mode}{extension.value:g}"
-            )
+            border = "" if extension is None or extension.mode == "guarded" else f"~{extension.mode}{extension.value:g}"
             return f"{tensor}{border}" + (f"[{', '.join(map(show, indices))}]" if indices else "")
         case Add(args):
             return "(" + " + ".join(map(show_scalar, args)) + ")"

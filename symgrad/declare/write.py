@@ -30,6 +30,7 @@ from symgrad.declare.scalars import (
     Apply,
     Compare,
     Condition,
+    Extension,
     FromInteger,
     Mul,
     Named,
@@ -73,9 +74,9 @@ def _atom(atom: Atom) -> Any:
             return sympy.Mod(poly_to_sympy(a), poly_to_sympy(b), evaluate=False)
         case Extreme(kind, args):
             return (sympy.Max if kind == "max" else sympy.Min)(*map(poly_to_sympy, args))
-        case Entry(tensor, ()):
+        case Entry(tensor, (), _):
             return sympy.Symbol(tensor, integer=True)
-        case Entry(tensor, args):
+        case Entry(tensor, args, _):
             return IndexedBase(tensor, integer=True)[tuple(map(poly_to_sympy, args))]
         case RealFloor(value):
             return sympy.floor(scalar_to_sympy(value))
@@ -95,7 +96,7 @@ def scalar_to_sympy(node: Scalar) -> Any:
             return poly_to_sympy(poly)
         case Read(tensor, (), _):
             return sympy.Symbol(tensor)
-        case Read(tensor, indices, None):
+        case Read(tensor, indices, None | Extension("guarded")):
             return IndexedBase(tensor)[tuple(map(poly_to_sympy, indices))]
         case Read(tensor, indices, extension):
             value = sympy.oo * (1 if extension.value > 0 else -1) if abs(extension.value) == float("inf") else (

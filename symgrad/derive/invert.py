@@ -23,14 +23,17 @@ from symgrad.declare.integers import (
     substitute,
 )
 from symgrad.declare.scalars import (
+    PLAIN,
     TRUE,
     Compare,
     Condition,
     Extension,
     Mul,
+    Node,
     Number,
     Read,
     Scalar,
+    map_children,
     map_polynomials,
 )
 from symgrad.derive.terms import rename
@@ -159,7 +162,16 @@ def absorb(solved: Solved, extents) -> Solved:  # type: ignore[no-untyped-def]
         if changed is not None:
             body = changed
             condition = all_of(*(c for c in conjuncts(condition) if c not in wanted))
+    if solved.pivots:
+        body = _guarded(body)
     return Solved(solved.bound, condition, body, solved.pivots)
+
+
+def _guarded(node: Node) -> Scalar:
+    """Reads that were moved by an elimination may lie outside where its range conditions fail."""
+    if isinstance(node, Read) and node.indices and node.extension is None:
+        return Read(node.tensor, node.indices, Extension("guarded"))
+    return map_children(node, _guarded)  # type: ignore[return-value]
 
 
 def _current(pivot: Pivot, solved: Solved) -> Poly:
@@ -174,7 +186,7 @@ def _current(pivot: Pivot, solved: Solved) -> Poly:
 def _extend(body: Scalar, value: Poly, extent: Poly, extents) -> Scalar | None:  # type: ignore[no-untyped-def]
     factors = list(body.args) if isinstance(body, Mul) else [body]
     for p, factor in enumerate(factors):
-        if isinstance(factor, Read) and (factor.extension is None or factor.extension == Extension("constant", 0.0)):
+        if isinstance(factor, Read) and factor.extension in (*PLAIN, Extension("constant", 0.0)):
             shape = extents(factor.tensor)
             if any(i == value and e == extent for i, e in zip(factor.indices, shape, strict=True)):
                 factors[p] = Read(factor.tensor, factor.indices, Extension("constant", 0.0))

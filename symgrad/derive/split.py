@@ -273,7 +273,7 @@ def _explicit_extensions(program: Program, equation: Equation) -> Equation:
     """Write reflect, replicate and wrap as index maps: they are reads of elements that exist."""
 
     def change(node: Node) -> Node:
-        if isinstance(node, Read) and node.extension and node.extension.mode != "constant":
+        if isinstance(node, Read) and node.extension and node.extension.mode not in ("constant", "guarded"):
             extents = program.extents(node.tensor)
             mode = node.extension.mode
             return Read(node.tensor, tuple(_fold(mode, i, e) for i, e in zip(node.indices, extents, strict=True)))

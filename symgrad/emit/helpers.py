@@ -175,7 +175,7 @@ def _product_of_others(x):
     "_add_at": '''
 def _add_at(target, *positions_and_values):
     """Add rows to ``target`` at positions along its first axes, repeated positions adding up."""
-    *positions, values = positions_and_values
+    *positions, values = map(np.asarray, positions_and_values)
     lead = len(positions)
     shape = np.broadcast_shapes(*(p.shape for p in positions))
     flat = np.ravel_multi_index(np.broadcast_arrays(*positions), target.shape[:lead]).ravel()

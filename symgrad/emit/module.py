@@ -239,10 +239,7 @@ class _Writer:
         return f"{step.size} = {source}"
 
     def _extent_lines(self, printer: Printer) -> list[str]:
-        lines = []
-        for name, extent in self.local_sizes.items():
-            if name in printer.sizes or not nonnegative(extent):
-                lines.append(f"{name} = {Printer({}, '').poly(extent)}")
+        lines: list[str] = []
         checked: set[Poly] = set()
         for equation in self.program.equations:
             for index in equation.indices:
@@ -255,7 +252,12 @@ class _Writer:
                 lines.append(
                     f'_require({printer.poly(index.extent)} >= 0, "index {index.name} has a negative extent, {shown}")'
                 )
-        return lines
+        named = [
+            f"{name} = {Printer({}, '').poly(extent)}"
+            for name, extent in self.local_sizes.items()
+            if name in printer.sizes
+        ]
+        return named + lines
 
     def _requirement_lines(self, printer: Printer) -> list[str]:
         lines = []

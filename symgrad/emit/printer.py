@@ -84,7 +84,11 @@ class Printer:
     # --- integers ----------------------------------------------------------------------------------------------
 
     def poly(self, poly: Poly, level: int = 0, arrays: Mapping[Atom, Array] | None = None) -> str:
-        """An integer expression."""
+        """An integer expression; in parentheses if it binds less tightly than ``level``."""
+        line, mine = self._poly(poly, arrays)
+        return f"({line})" if mine < level else line
+
+    def _poly(self, poly: Poly, arrays: Mapping[Atom, Array] | None = None) -> tuple[str, int]:
         poly = substitute(poly, self.locals) if self.locals else poly
         positive = [t for t in poly.terms if t[1] > 0]
         negative = [t for t in poly.terms if t[1] < 0]
@@ -92,10 +96,10 @@ class Printer:
         for monomial, c in positive + negative:
             piece, rank = self._monomial(monomial, abs(c), arrays or {})
             sign = ("-" if c < 0 else "") if not pieces else (" - " if c < 0 else " + ")
-            pieces.append(sign + piece)
+            # A leading minus binds tighter than // and %.
+            pieces.append(sign + (f"({piece})" if sign == "-" and rank == PRODUCT else piece))
             mine = min(mine, SUM if len(poly.terms) > 1 else UNARY if c < 0 else rank)
-        line = "".join(pieces) or "0"
-        return f"({line})" if mine < level else line
+        return "".join(pieces) or "0", mine
 
     def _monomial(self, monomial: tuple[Atom, ...], c: int, arrays: Mapping[Atom, Array]) -> tuple[str, int]:
         ordered = sorted(monomial, key=lambda a: (not isinstance(a, Size), atom_key(a)))
@@ -150,11 +154,7 @@ class Printer:
             case Const(value):
                 return _number(value)
             case Whole(poly, arrays):
-                line = self.poly(poly, 0, dict(arrays))
-                rank = CALL if line.replace("_", "a").isalnum() or line.endswith((")", "]")) and poly.atom else SUM
-                if len(poly.terms) == 1 and rank == SUM:
-                    rank = PRODUCT
-                return line, rank
+                return self._poly(poly, dict(arrays))
             case Subscript(source, items):
                 return f"{self.expr(source, CALL)}[{self._items(items)}]", CALL
             case Transpose(source, order):

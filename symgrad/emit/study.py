@@ -66,7 +66,7 @@ class Derivation:
     def to_text(self) -> str:
         """Return plain text of at most 100 columns; names are those of the emitted module."""
         title = self._title(Text())
-        return f"{title}\n{'=' * len(title)}\n" + Text().blocks(self.blocks).rstrip("\n") + "\n"
+        return f"{title}\n{'=' * len(title)}\n\n" + Text().document(self.blocks)
 
     def to_markdown(self) -> str:
         """Return Markdown with formulas in LaTeX."""

@@ -5,12 +5,11 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import dataclass
 
-from symgrad.declare.algebra import compare, conjuncts, multiply
+from symgrad.declare.algebra import compare, conjuncts
 from symgrad.declare.bounds import nonnegative
-from symgrad.declare.formula import text
-from symgrad.declare.integers import Index, Poly, Quotient, Remainder, Size, as_poly, atoms, indices_of, remainder
+from symgrad.declare.integers import Index, Poly, Quotient, Size, atoms, remainder
 from symgrad.declare.program import Equation, Program
-from symgrad.declare.scalars import Compare, Read, Reduce, reads_of, walk
+from symgrad.declare.scalars import Read, reads_of
 from symgrad.derive.terms import terms_of
 from symgrad.emit.study_chain import Contribution
 from symgrad.emit.study_model import Block, DerivationStep, Inline, Sentence
@@ -92,8 +91,8 @@ class Solver:
         page.steps.append(DerivationStep(SOLVE_RULE, part, form.equation, why))
         extended = tuple({r.tensor: r for r in form.extended}.values())
         if extended:
-            marked = [page.extended(r) for r in extended]
-            yield say("extended instead", extended=page.together(marked), tensor=page.tensors(r.tensor for r in extended))
+            marked = page.together(map(page.extended, extended))
+            yield say("extended instead", extended=marked, tensor=page.tensors(r.tensor for r in extended))
         elif _conditions(form):
             yield say("conditions kept")
         else:
@@ -129,7 +128,8 @@ def _new_indices(part: Equation, written: Equation) -> tuple[Index, ...]:
 
 def _eliminated(page: Page, elimination: Elimination) -> Sentence:
     index, value = page.index(elimination.index), page.poly(elimination.value)
-    inside = say("in range always") if _always_in_range(elimination) else say("in range", range=_range(page, elimination))
+    always = _always_in_range(elimination)
+    inside = say("in range always") if always else say("in range", range=_range(page, elimination))
     if elimination.equality is None:
         return say("eliminate plainly", index=index, value=value, range=inside)
     equality = page.condition(elimination.equality)
@@ -194,5 +194,3 @@ def _falls(poly: Poly, index: Index) -> bool:
 def _holds(read: Read, indices: list[Index]) -> bool:
     return any(p.atom in indices for p in read.indices)
 
-
-__all__ = ["Compare", "Reduce", "Remainder", "Solver", "as_poly", "assumption", "indices_of", "multiply", "text", "walk"]

@@ -40,7 +40,7 @@ class IntegerTypesetter(ABC):
 
     def index(self, index: Index) -> str:
         """Return an index's letter."""
-        return self.notation.letters.get(index.name, index.name)
+        return self.notation.index(index.name)
 
     def extent(self, extent: Poly) -> str:
         """Return an extent by its letter, or as it is."""
@@ -120,7 +120,8 @@ class IntegerTypesetter(ABC):
 
     def _operand(self, poly: Poly, small: bool) -> str:
         text = self.poly(poly, small)
-        single = poly.atom is not None and not isinstance(poly.atom, Quotient | Remainder)
+        exact = isinstance(poly.atom, Quotient) and poly.atom.exact
+        single = poly.atom is not None and not exact and not isinstance(poly.atom, Remainder)
         return text if single or poly.constant is not None or self.notation.extent(poly) else f"({text})"
 
     def compared(self, condition: Compare) -> str:

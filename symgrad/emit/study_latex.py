@@ -30,7 +30,7 @@ from symgrad.declare.scalars import (
     Truth,
 )
 from symgrad.emit.study_integers import RELATIONS, IntegerTypesetter, ends_of_one_range, poly_level
-from symgrad.emit.study_tex import ATOM, NARROW, POWER, PRODUCT, SUM, bare, is_tall, number, parenthesised, width
+from symgrad.emit.study_tex import ATOM, NARROW, POWER, PRODUCT, SUM, bare, bracketed, is_tall, number, parenthesised, width
 
 _STANDARD = ("arcsin", "arccos", "arctan", "log", "sin", "cos", "tan", "sinh", "cosh", "tanh", "exp", "max", "min")
 _WORDS = {name: f"\\{name}" for name in _STANDARD} | {"sigmoid": r"\sigma", "sign": r"\operatorname{sgn}"}
@@ -191,13 +191,13 @@ class Typesetter(IntegerTypesetter):
             return []
         if node.kind == "product":
             return [rf"^{{{self.iverson(node.condition)}}}"]
-        return [rf"\, [{c}]" for c in self.conditions(node.condition)]
+        return [rf"\, {bracketed(c)}" for c in self.conditions(node.condition)]
 
     # --- conditions --------------------------------------------------------------------------------------------
 
     def iverson(self, condition: Condition) -> str:
         """Return 1 where the condition holds, else 0."""
-        return r"\, ".join(f"[{c}]" for c in self.conditions(condition)) or "1"
+        return r"\, ".join(map(bracketed, self.conditions(condition))) or "1"
 
     def conditions(self, condition: Condition) -> list[str]:
         """Return the conditions that all have to hold; a lower and an upper end become one."""

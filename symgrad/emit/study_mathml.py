@@ -83,6 +83,10 @@ def _amend(element: Tree.Element, display: bool) -> None:
         element.tag = "munder"
     if tag == "mo" and text.isalpha() and len(text) > 1 and text not in ("mod", *_LIMITS):
         element.tag = "mi"
+    if tag == "mi" and set(text) == {"\u2032"}:
+        element.tag = "mo"
+    if tag == "mo" and text == "\u221e":
+        element.tag = "mi"
     if tag == "mtd" and element.get("columnalign"):
         element.set("style", f"text-align:{element.get('columnalign')}")
     if tag == "mover" and element[1].text in _BARS:

@@ -57,6 +57,13 @@ class Notation:
             return f"{upright(numbered[1])}_{{{numbered[2]}}}"
         return upright(name)
 
+    def index(self, name: str) -> str:
+        """Return an index; a digit of another one carries its number."""
+        digit = re.fullmatch(r"(\w+)_digit(\d+)", name)
+        if digit and name not in self.letters:
+            return f"{self.letters.get(digit[1], upright(digit[1]))}_{{{digit[2]}}}"
+        return self.letters.get(name) or upright(name)
+
     def extent(self, poly: Poly) -> str | None:
         """Return the letter of an extent, if it has one."""
         return next((letter for e, letter in self.extents if e == poly), None)

@@ -40,8 +40,7 @@ class Page:
     def assuming(self, values: Mapping[str, int]) -> Page:
         """Return the same page, where letters of extents stand for what they are at these values."""
         special = tuple((put_sizes(extent, values), letter) for extent, letter in self.notation.extents)
-        page = Page(replace(self.notation, extents=(*self.notation.extents, *special)), self.steps, self.numbers)
-        return page
+        return Page(replace(self.notation, extents=(*self.notation.extents, *special)), self.steps, self.numbers)
 
     # --- inside sentences --------------------------------------------------------------------------------------
 

@@ -4,14 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from symgrad.declare.algebra import multiply
 from symgrad.declare.program import Equation, Program
-from symgrad.declare.scalars import TRUE, UNIT, Number, Reduce
+from symgrad.declare.scalars import Number, Reduce
 from symgrad.derive.terms import terms_of
 from symgrad.emit.study_chain import Chain, Contribution
 from symgrad.emit.study_forms import Solver
 from symgrad.emit.study_kinks import kinks
-from symgrad.emit.study_model import Block, DerivationStep, Formula, Inline, Row, Section
+from symgrad.emit.study_model import Block, DerivationStep, Formula, Inline, Row, Section, Sentence
 from symgrad.emit.study_page import Page, say
 from symgrad.emit.study_rewrites import CHAIN_RULE
 from symgrad.emit.study_solve import equalities
@@ -84,39 +83,31 @@ def _outputs(chain: Chain) -> set[str]:
 
 def _contribution(page: Page, contribution: Contribution, total: Equation | None) -> Iterator[Block]:
     read = page.scalar(contribution.read)
-    number = str(page.number(contribution.equation))
+    where = say("reads", number=f"({page.number(contribution.equation)})", read=read)
     if contribution.summed:
-        yield say("reads in sum", number=f"({number})", read=read, indices=page.indices(contribution.summed))
-    else:
-        yield say("reads", number=f"({number})", read=read)
+        where = Sentence("reads in sum", (*where.places, ("indices", page.indices(contribution.summed))))
     body = contribution.equation.body
+    slope = contribution.slope
+    if contribution.term == contribution.read:
+        yield say("two", one=where, two=say("slope one"))
+    elif isinstance(slope, Number):
+        yield say("two", one=where, two=say("slope number", slope=page.scalar(slope)))
+    else:
+        yield say("two", one=where, two=say("slope"))
+        yield page.slope(contribution.read, contribution.term, slope)
     if isinstance(body, Reduce) and body.kind in ("max", "min"):
         bare = page.scalar(Reduce(body.kind, body.indices, body.condition, contribution.read))
         yield say("picked first" if body.ties == "first" else "picked split", reduction=bare)
-    slope = contribution.slope
-    if contribution.term == contribution.read:
-        yield say("slope one")
-    elif isinstance(slope, Number):
-        yield say("slope number", slope=page.scalar(slope))
-    else:
-        yield say("slope")
-        yield page.slope(contribution.read, contribution.term, slope)
     yield from kinks(page, contribution)
     part = contribution.part
     page.steps.append(DerivationStep(READ_RULE, None, part, f"What the read {read.text} adds."))
-    where = any(equalities(t) for t in terms_of(part.body))
-    yield say("collected where" if where else "collected", element=page.element(*_element(page, part)))
-    shown = total if total is not None and total.body == part.body and total.indices == part.indices else None
-    if shown is not None:
-        yield page.equation(shown, numbered=True)
-    elif total is not None:
+    conditional = any(equalities(t) for t in terms_of(part.body))
+    element = page.element(page.notation.bars[part.target][0], part.indices)
+    yield say("collected where" if conditional else "collected", element=element)
+    if total is not None:
         yield page.equation(total, numbered=True)
     else:
         yield _added(page, part)
-
-
-def _element(page: Page, part: Equation):  # type: ignore[no-untyped-def]
-    return page.notation.bars[part.target][0], part.indices
 
 
 def _added(page: Page, part: Equation) -> Formula:
@@ -126,5 +117,3 @@ def _added(page: Page, part: Equation) -> Formula:
     text = formula.text[0].replace(" = ", " += ", 1)
     return Formula((text,), (Row(first.left, r"\mathrel{+}=", first.right), *rest))
 
-
-__all__ = ["TRUE", "UNIT", "chain_section", "multiply"]

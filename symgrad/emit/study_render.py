@@ -86,6 +86,10 @@ class Text(Renderer):
 
     variant = "text"
 
+    def document(self, blocks: tuple[Block, ...]) -> str:
+        """Return the blocks with one blank line where several would meet."""
+        return re.sub(r"\n{3,}", "\n\n", self.blocks(blocks)).strip("\n") + "\n"
+
     def plain(self, text: str) -> str:
         """Return words as they are."""
         return text
@@ -109,7 +113,7 @@ class Text(Renderer):
         for n, text in enumerate(formula.text):
             mark = f"({formula.number})" if formula.number and n == 0 else "|" if formula.boxed else ""
             depth = 6 + 2 * (len(text) - len(text.lstrip()))
-            lines.append(_wrapped(text.lstrip(), f"{mark:<{depth}}", " " * (depth + 4)))
+            lines += broken(text.lstrip(), f"{mark:<{depth}}", " " * (depth + 4))
         return "\n" + "\n".join(lines) + "\n\n"
 
     def listing(self, listing: Listing) -> str:
@@ -150,9 +154,9 @@ class Latex(Renderer):
     def listing(self, listing: Listing) -> str:
         """Return a table."""
         rows = [" & ".join(row) + r" \\" for row in self.cells(listing)]
-        columns = "l" * (len(listing.heads) - 1) + "p{0.55\\linewidth}"
-        body = "\n".join([rows[0], r"\hline", *rows[1:]])
-        return f"\\begin{{flushleft}}\n\\begin{{tabular}}{{{columns}}}\n{body}\n\\end{{tabular}}\n\\end{{flushleft}}\n\n"
+        columns = "l" * (len(listing.heads) - 1) + r"p{0.55\linewidth}"
+        lines = [r"\begin{flushleft}", rf"\begin{{tabular}}{{{columns}}}", rows[0], r"\hline", *rows[1:]]
+        return "\n".join([*lines, r"\end{tabular}", r"\end{flushleft}"]) + "\n\n"
 
 
 class Markdown(Renderer):
@@ -233,6 +237,40 @@ def aligned(formula: Formula) -> str:
     if formula.boxed:
         body = f"\\boxed{{{body}}}"
     return body + (rf" \tag{{{formula.number}}}" if formula.number else "")
+
+
+def broken(text: str, first: str, rest: str) -> list[str]:
+    """Return a formula on lines of at most ``WIDTH``: each ends where the fewest brackets are open, near the margin."""
+    lines, start = [], first
+    while len(start) + len(text) > WIDTH:
+        place = _best_break(text, WIDTH - len(start))
+        if place is None:
+            break
+        lines.append((start + text[:place]).rstrip())
+        text, start = text[place + 1 :], rest
+    return [*lines, start + text]
+
+
+def _best_break(text: str, room: int) -> int | None:
+    """Return the space to break at; an operator begins a line."""
+    depth, found = 0, []
+    for p, character in enumerate(text):
+        depth += (character in "([{") - (character in ")]}")
+        if character == " " and p > 0:
+            found.append((7 * depth + _cost(text[p - 1], text[p + 1 : p + 3]) + 0.3 * (room - p), p))
+        if p >= room and found:
+            break
+    inside = [f for f in found if f[1] <= room]
+    return min(inside)[1] if inside else (found[0][1] if found else None)
+
+
+def _cost(before: str, after: str) -> int:
+    """Return how bad it is to end a line between two signs."""
+    if before in ",:}":
+        return 0
+    if before in "+-*/=<>|":
+        return 40
+    return {"+ ": 3, "- ": 3, "* ": 9, "/ ": 9}.get(after, 12)
 
 
 def _wrapped(text: str, first: str, rest: str) -> str:

@@ -23,17 +23,19 @@ def parts(steps: Sequence[Step]) -> tuple[tuple[Step, ...], tuple[Step, ...]]:
 
 def rewrites(page: Page, steps: Iterable[Step]) -> tuple[Section, ...]:
     """Return a section for every run of steps by one rule; a step that changes nothing to be seen is left out."""
-    sections = []
+    sections: list[Section] = []
+    said: set[str] = set()
     for rule, run in groupby(steps, key=lambda s: s.rule):
         blocks = [b for step in _distinct(run) for b in _shown(page, step)]
         if not blocks:
             continue
         words = words_of(rule)
         head: list[Block] = []
-        if words.why:
+        if words.why and words.why not in said:
             head.append(say("plain", text=words.why))
-        if words.latex:
+        if words.latex and words.latex not in said:
             head.append(Formula((rule,), (Row("", "", words.latex),)))
+        said |= {words.why, words.latex}
         sections.append(Section(say("plain", text=words.title), (*head, *blocks)))
     return tuple(sections)
 

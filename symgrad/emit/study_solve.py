@@ -36,7 +36,7 @@ from symgrad.declare.scalars import (
     walk,
 )
 from symgrad.derive.invert import Solved, absorb, solve
-from symgrad.derive.terms import Term, all_indices, terms_of, total
+from symgrad.derive.terms import Term, all_indices, rename, terms_of, total
 from symgrad.lower.prepare import split_digits
 
 Extents = Callable[[str], tuple[Poly, ...]]
@@ -111,6 +111,7 @@ def solve_equation(
     solved = _solved(equation, cotangents, extents, others)
     if (solved is None or solved.remaining) and _has_digits(equation):
         written, split_left = split_digits(equation)
+        written = _numbered_digits(equation, written)
         by_digits = None if split_left else _solved(written, cotangents, extents, others)
         if by_digits is not None and not by_digits.remaining:
             return replace(by_digits, digits=written)
@@ -147,6 +148,18 @@ def _has_digits(equation: Equation) -> bool:
                 if isinstance(atom, Quotient | Remainder) and indices_of(atom.numerator) & bound:
                     return True
     return False
+
+
+def _numbered_digits(equation: Equation, written: Equation) -> Equation:
+    """Call the digits of ``i`` ``i_digit1``, ``i_digit2``, ..., the first one being worth most."""
+    names = {i.name for i in all_indices(equation.body)}
+    table: dict[Index, Poly] = {}
+    counts: dict[str, int] = {}
+    for index in (i for t in terms_of(written.body) for i in t.bound if i.name not in names):
+        base = index.name.partition("_high")[0].partition("_low")[0]
+        counts[base] = counts.get(base, 0) + 1
+        table[index] = as_poly(Index(f"{base}_digit{counts[base]}", index.extent))
+    return replace(written, body=rename(written.body, table))  # type: ignore[arg-type]
 
 
 def _first(term: Term, cotangents: frozenset[str]) -> tuple[Index, ...]:

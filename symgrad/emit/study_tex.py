@@ -27,6 +27,11 @@ def parenthesised(text: str) -> str:
     return rf"\left( {text} \right)" if is_tall(text) else f"({text})"
 
 
+def bracketed(text: str) -> str:
+    """Return LaTeX in square brackets as high as it is."""
+    return rf"\left[ {text} \right]" if is_tall(text) else f"[{text}]"
+
+
 def bare(text: str) -> str:
     """Return LaTeX without the parentheses around the whole of it."""
     for opening, closing in ((r"\left( ", r" \right)"), ("(", ")")):

@@ -47,8 +47,8 @@ ENGLISH: dict[str, str] = {
     "mode reflect": "{extended} is {tensor} mirrored at its border, the border itself not repeated.",
     "mode replicate": "{extended} is {tensor} with its border repeated outwards.",
     "mode wrap": "{extended} is {tensor} continued periodically.",
-    "bracket|text": "A condition after the colon of a sum restricts it; [P] is 1 where P holds and 0 elsewhere, and beside "
-    "a 0 the other factors are not looked at. // and % round down, as in Python.",
+    "bracket|text": "A condition after the colon of a sum restricts it; [P] is 1 where P holds and 0 elsewhere, and "
+    "beside a 0 the other factors are not looked at. // and % round down, as in Python.",
     "bracket": "A bracket [P] is 1 where P holds and 0 elsewhere; beside a 0 the other factors are not looked at.",
     "sigma": "{sigma} is the logistic function, {definition}.",
     "function": "{name} is {definition}, evaluated without loss of digits.",
@@ -69,7 +69,7 @@ ENGLISH: dict[str, str] = {
     "others": "The product of all factors but one, without dividing by it:",
     "definition": "A definition:",
     "reads": "Equation {number} reads {read}.",
-    "reads in sum": "Equation {number} reads {read} in the summand at {indices}.",
+    "reads in sum": "Equation {number} reads {read}, once for every {indices}.",
     "slope": "The slope there is",
     "slope one": "It enters as it stands: the slope is 1.",
     "slope number": "The slope is {slope}.",
@@ -86,7 +86,8 @@ ENGLISH: dict[str, str] = {
     "collected where": "Collected at {element}; the brackets say where the read meets this element:",
     "digits": "The index {index} is written by its digits, an index for each quotient and remainder in the brackets:",
     "two": "{one} {two}",
-    "eliminate unit": "{equality} is solved for {index}: the pivot is 1, so {index} = {value} without remainder. {range}",
+    "eliminate unit": "{equality} is solved for {index}: the pivot is 1, so {index} = {value}, without remainder. "
+    "{range}",
     "eliminate": "{equality} is solved for {index}: the pivot is {pivot}, so {index} = {value}, "
     "and only where {divisible}. {range}",
     "eliminate plainly": "The sum over {index} has one term: {index} = {value}. {range}",

@@ -109,7 +109,8 @@ def read(b: Builder, source: Name, extents: tuple[Poly, ...], indices: tuple[Pol
 
 def _view(b: Builder, source: Array, extents: tuple[Poly, ...], walks: list[Along], extension: Extension | None,
           order: tuple[Index, ...], base: str) -> Value:
-    source, extents, walks = _padded(b, source, extents, walks, extension, base)
+    if extension is not None:
+        source, extents, walks = _padded(b, source, extents, walks, extension, base)
     source, extents, walks = _digits(source, extents, walks)
     items: list[Item] = []
     axes: list[Index] = []
@@ -297,18 +298,12 @@ def _positions(b: Builder, poly: Poly, extent: Poly, broadcast: tuple[Index, ...
     """An integer array of positions, clipped where the read may be outside and nobody looks at the result."""
     array = align(integer(b, poly, broadcast), broadcast)
     low, high = nonnegative(poly), nonnegative(extent - 1 - poly)
-    data = any(isinstance(a, Entry | RealFloor) for a in atoms(poly))
-    if (low and high) or (data and extension is None and not guarded_data(b, poly)):
+    if (low and high) or extension is None:
         return array
     named = array if isinstance(array, Name) else b.keep(array, "position") if not b.loops else array
-    if extension is not None:
+    if extension.mode != "guarded":
         outside.append(Map("and", (Map("le", (Whole(ZERO), named)), Map("lt", (named, Whole(extent))))))
     return Map("clip", (named, Whole(ZERO), Whole(extent - 1)))
-
-
-def guarded_data(b: Builder, poly: Poly) -> bool:
-    """Positions computed from data (not bare entries) may leave the tensor where a condition forbids the read."""
-    return not isinstance(poly.atom, Entry)
 
 
 # --- integers ----------------------------------------------------------------------------------------------------
@@ -341,7 +336,8 @@ def integer(b: Builder, poly: Poly, order: tuple[Index, ...]) -> Value:
 def entry_value(b: Builder, entry: Entry, order: tuple[Index, ...]) -> Value:
     """An integer tensor's elements."""
     extents = b.program.extents(entry.tensor)
-    value = read(b, Name(entry.tensor), extents, entry.indices, None, order, entry.tensor)
+    extension = Extension("guarded") if entry.guarded else None
+    value = read(b, Name(entry.tensor), extents, entry.indices, extension, order, entry.tensor)
     return Value(value.array, value.axes, "int")
 
 

@@ -93,18 +93,27 @@ class _Simplifier:
         total = cost(_factor(body), self.sizes, seen)
         by_name = {e.target: e for e in self.done}
         pending = [t for t in tensors_of(body) if t in by_name]
-        counted: set[str] = set()
+        counted = self._computed_anyway()
         while pending:
             name = pending.pop()
-            if name in counted or self._used_elsewhere(name):
+            if name in counted:
                 continue
             counted.add(name)
             total += cost(by_name[name].body, self.sizes, seen)
             pending += [t for t in tensors_of(by_name[name].body) if t in by_name]
         return total
 
-    def _used_elsewhere(self, name: str) -> bool:
-        return name in self.adjoint.gradients
+    def _computed_anyway(self) -> set[str]:
+        """What the gradients found so far need."""
+        by_name = {e.target: e for e in self.done}
+        pending = [n for n in self.adjoint.gradients if n in by_name]
+        found: set[str] = set()
+        while pending:
+            name = pending.pop()
+            if name not in found:
+                found.add(name)
+                pending += [t for t in tensors_of(by_name[name].body) if t in by_name]
+        return found
 
     def _inline(self, body: Scalar) -> Scalar:
         """Write out the pointwise cotangents that the body reads."""

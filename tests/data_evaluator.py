@@ -1,0 +1,262 @@
+"""What the compiler's data means: integer expressions, conditions, scalars and programs, by loops over indices.
+
+``check/`` holds the evaluator of the SymPy equations that a user wrote; this one reads the frozen data that the stages
+hand on, so that a stage can be compared with the one before it. Numbers are Python floats, or mpmath's where asked.
+"""
+
+from __future__ import annotations
+
+import itertools
+import math
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
+from fractions import Fraction
+from typing import Any
+
+import mpmath
+import numpy as np
+
+from symgrad.declare.integers import Entry, Extreme, Index, Poly, Quotient, RealFloor, Remainder, Size
+from symgrad.declare.program import Program
+from symgrad.declare.scalars import (
+    Add,
+    All,
+    AnyOf,
+    Apply,
+    Compare,
+    Condition,
+    FromInteger,
+    Mul,
+    Named,
+    Number,
+    Power,
+    Read,
+    Reduce,
+    Relation,
+    Scalar,
+    Select,
+    Stopped,
+    Truth,
+)
+from symgrad.declare.solve import plan, solve_sizes
+
+Arrays = Mapping[str, np.ndarray]
+
+
+@dataclass(frozen=True)
+class Numbers:
+    """A kind of real numbers: how to make one, and the functions that ``Apply`` names."""
+
+    make: Any
+    functions: Mapping[str, Any]
+    pi: Any
+    e: Any
+
+    def power(self, base: Any, exponent: Any) -> Any:
+        """``base ** exponent``; nan where no real number is."""
+        try:
+            value = base**exponent
+        except (ZeroDivisionError, OverflowError):
+            return self.make("inf") if base == 0 and exponent < 0 else self.make("nan")
+        return self.make("nan") if isinstance(value, complex | mpmath.mpc) else value
+
+
+def _sign(u: Any) -> Any:
+    return (u > 0) - (u < 0)
+
+
+def _functions(m: Any, floor: Any, ceil: Any, names: Mapping[str, str]) -> dict[str, Any]:
+    plain = "exp log expm1 log1p sin cos tan sinh cosh tanh erf erfc".split()
+    table = {name: getattr(m, name) for name in plain} | {name: getattr(m, other) for name, other in names.items()}
+    return table | {
+        "sigmoid": lambda u: 1 / (1 + m.exp(-u)),
+        "softplus": lambda u: m.log(1 + m.exp(u)),
+        "abs": abs,
+        "sign": _sign,
+        "floor": floor,
+        "ceil": ceil,
+        "mod": lambda u, v: u - v * floor(u / v),
+        "max": max,
+        "min": min,
+    }
+
+
+_ARC = {f"arc{f}": f"a{f}" for f in ("sin", "cos", "tan", "sinh", "cosh", "tanh")} | {"arctan2": "atan2"}
+FLOATS = Numbers(float, _functions(math, math.floor, math.ceil, _ARC), math.pi, math.e)
+EXACT = Numbers(mpmath.mpf, _functions(mpmath, mpmath.floor, mpmath.ceil, _ARC), +mpmath.pi, +mpmath.e)
+
+
+@dataclass(frozen=True)
+class World:
+    """Values by name: of sizes and indices, and of tensors (arrays, or anything with integer tuples as keys)."""
+
+    integers: Mapping[str, int]
+    tensors: Mapping[str, Any] = field(default_factory=dict)
+    numbers: Numbers = FLOATS
+
+    def binding(self, names: Iterable[str], values: Iterable[int]) -> World:
+        """The same world with some indices bound."""
+        return World({**self.integers, **dict(zip(names, values, strict=True))}, self.tensors, self.numbers)
+
+
+def integer(poly: Poly, world: World) -> int:
+    """The value of an integer expression."""
+    return sum(c * math.prod(_atom(a, world) for a in monomial) for monomial, c in poly.terms)
+
+
+def _atom(atom: Any, world: World) -> int:
+    match atom:
+        case Size(name) | Index(name):
+            return world.integers[name]
+        case Quotient(a, b):
+            return integer(a, world) // integer(b, world)
+        case Remainder(a, b):
+            return integer(a, world) % integer(b, world)
+        case Extreme(kind, args):
+            return {"max": max, "min": min}[kind](integer(a, world) for a in args)
+        case Entry(tensor, indices):
+            return int(world.tensors[tensor][tuple(integer(i, world) for i in indices)])
+        case RealFloor(value):
+            return math.floor(scalar(value, world))
+    raise TypeError(atom)
+
+
+_RELATIONS = {
+    ">=": lambda a, b: a >= b,
+    "<": lambda a, b: a < b,
+    "<=": lambda a, b: a <= b,
+    "==": lambda a, b: a == b,
+    "!=": lambda a, b: a != b,
+}
+
+
+def holds(condition: Condition, world: World) -> bool:
+    """Whether a condition holds."""
+    match condition:
+        case Truth(value):
+            return value
+        case Compare(relation, poly):
+            return bool(_RELATIONS[relation](integer(poly, world), 0))
+        case Relation(relation, left, right):
+            return bool(_RELATIONS[relation](scalar(left, world), scalar(right, world)))
+        case All(args):
+            return all(holds(a, world) for a in args)
+        case AnyOf(args):
+            return any(holds(a, world) for a in args)
+    raise TypeError(condition)
+
+
+def scalar(node: Scalar, world: World) -> Any:
+    """The value of a scalar expression."""
+    numbers = world.numbers
+    match node:
+        case Number(Fraction() as value):
+            return numbers.make(value.numerator) / value.denominator
+        case Number(value):
+            return numbers.make(value)
+        case Named(name):
+            return getattr(numbers, name)
+        case FromInteger(poly):
+            return numbers.make(integer(poly, world))
+        case Read():
+            return _read(node, world)
+        case Add(args):
+            return sum((scalar(a, world) for a in args), numbers.make(0))
+        case Mul(coefficient, args):
+            return math.prod([scalar(a, world) for a in args], start=scalar(Number(coefficient), world))
+        case Power(base, exponent):
+            return numbers.power(scalar(base, world), scalar(exponent, world))
+        case Apply(function, args):
+            return numbers.functions[function](*(scalar(a, world) for a in args))
+        case Select(condition, then, otherwise):
+            return scalar(then if holds(condition, world) else otherwise, world)
+        case Reduce():
+            return _reduce(node, world)
+        case Stopped(value):
+            return scalar(value, world)
+    raise TypeError(node)
+
+
+def _read(read: Read, world: World) -> Any:
+    tensor = world.tensors[read.tensor]
+    position = tuple(integer(i, world) for i in read.indices)
+    if read.extension is not None:
+        extents = np.shape(tensor)
+        if read.extension.mode == "constant":
+            if any(not 0 <= p < e for p, e in zip(position, extents, strict=True)):
+                return world.numbers.make(read.extension.value)
+        else:
+            position = tuple(
+                _fold(read.extension.mode, p, e) for p, e in zip(position, extents, strict=True)
+            )
+    elif isinstance(tensor, np.ndarray):
+        assert all(0 <= p < e for p, e in zip(position, tensor.shape, strict=True)), f"{read.tensor} at {position}"
+    return world.numbers.make(tensor[position])
+
+
+def _fold(mode: str, position: int, extent: int) -> int:
+    """Where an extended read lands: found by walking, one step at a time."""
+    if mode == "wrap":
+        return position % extent
+    if mode == "replicate":
+        return min(max(position, 0), extent - 1)
+    there, step = 0, 1 if position >= 0 else -1
+    for _ in range(abs(position)):  # reflect: turn round at either end
+        step = -step if not 0 <= there + step < extent else step
+        there += step if extent > 1 else 0
+    return there
+
+
+def _reduce(node: Reduce, world: World) -> Any:
+    names = [i.name for i in node.indices]
+    values: list[Any] = []
+    places: list[int] = []
+    for place, here in enumerate(itertools.product(*(range(_extent(i, world)) for i in node.indices))):
+        inner = world.binding(names, here)
+        if holds(node.condition, inner):
+            values.append(scalar(node.body, inner))
+            places.append(place)
+    match node.kind:
+        case "sum":
+            return sum(values, world.numbers.make(0))
+        case "product":
+            return math.prod(values, start=world.numbers.make(1))
+        case "max" | "min":
+            return {"max": max, "min": min}[node.kind](values)
+        case "argmax" | "argmin":
+            best = {"argmax": max, "argmin": min}[node.kind](values)
+            return places[values.index(best)]
+    raise TypeError(node.kind)
+
+
+def _extent(index: Index, world: World) -> int:
+    return max(integer(index.extent, world), 0)
+
+
+def points(indices: Iterable[Index], world: World) -> Iterable[World]:
+    """The world at every value of the indices."""
+    indices = tuple(indices)
+    for values in itertools.product(*(range(_extent(i, world)) for i in indices)):
+        yield world.binding([i.name for i in indices], values)
+
+
+def sizes_of(program: Program, arrays: Arrays, attributes: Mapping[str, float] | None = None) -> dict[str, int]:
+    """Dimension symbols and integer attributes, from the shapes of the inputs."""
+    given = {a.name: a.default for a in program.attributes} | dict(attributes or {})
+    steps = plan(program.inputs, frozenset(a.name for a in program.attributes), program.name)
+    shapes = {t.name: np.shape(arrays[t.name]) for t in program.inputs}
+    return solve_sizes(program, steps, shapes, given)
+
+
+def run(program: Program, arrays: Arrays, attributes: Mapping[str, float] | None = None) -> dict[str, np.ndarray]:
+    """Every left side of a program, in order."""
+    given = {a.name: a.default for a in program.attributes} | dict(attributes or {})
+    tensors: dict[str, Any] = {name: np.asarray(value) for name, value in {**given, **arrays}.items()}
+    world = World(sizes_of(program, arrays, attributes), tensors)
+    found = {}
+    for equation in program.equations:
+        shape = [_extent(i, world) for i in equation.indices]
+        values = [scalar(equation.body, here) for here in points(equation.indices, world)]
+        kind = np.int64 if equation.integer else np.float64
+        found[equation.target] = tensors[equation.target] = np.array(values, dtype=kind).reshape(shape)
+    return found
