@@ -56,7 +56,8 @@ class Case:
         """Run the text."""
         names = {**vars(sympy), **{name: getattr(symgrad, name) for name in SYMGRAD}}
         exec(self.text, names)
-        return names["layer"]  # type: ignore[no-any-return]
+        layer: symgrad.Layer = names["layer"]
+        return layer
 
     def script(self) -> str:
         """Return the text with its imports and values: a program of its own."""

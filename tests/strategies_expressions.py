@@ -19,7 +19,7 @@ INDICES = (
     "Abs({a} - {b})", "Mod({a}*{b}, {E})", "ceiling({a}/{s})", "{E} - 1 - floor({a}/{s})", "{a} + floor({b}/2)",
     "{i} - {a}", "Mod({i} + {a}, {E})",
 )  # fmt: skip
-"""Forms of an index: a, b indices; c small; p padding; s, d positive; n positive or a size; i integer data; E extent."""
+"""Forms of an index: a, b indices; c small; p padding; s, d positive; n positive or a size; i data; E extent."""
 
 VALUES = (
     "{v} + {w}", "{v}*{w}", "{v} - {w}", "{v}*{w}", "{v} + {w}", "{v}**2", "-{v}", "{v}*{k}", "{v} + {z}", "{v}*{z}",

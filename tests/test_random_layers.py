@@ -11,7 +11,7 @@ from typing import Any
 
 import numpy as np
 import numpy.typing as npt
-from hypothesis import HealthCheck, assume, given, settings
+from hypothesis import HealthCheck, Phase, assume, given, note, settings
 
 import symgrad
 from symgrad.check.evaluator import evaluate
@@ -96,6 +96,7 @@ def in_single(
     deadline=None,
     derandomize="SYMGRAD_EXAMPLES" not in os.environ,
     database=None,
+    phases=(Phase.generate,),  # shrinking takes minutes, as every step of it is a compilation
     suppress_health_check=list(HealthCheck),
 )
 @given(declarations())
@@ -105,6 +106,6 @@ def test_random_layer_is_what_it_declares(case: Case) -> None:
             warnings.simplefilter("error")
             judged = compare(case)
     except Exception:
-        print(case.script())
+        note(case.script())
         raise
     assume(judged)

@@ -135,8 +135,8 @@ def _fits(stack: list[_Frame], column: int, width: int) -> bool:
             case Group(part, free, opened):
                 measured_broken = opened or (free and frame.flat)
                 stack.append(frame.broken(part, whole=not opened) if measured_broken else frame._replace(doc=part))
-            case Choice(layouts):
-                stack.append(frame._replace(doc=layouts[0 if frame.flat else -1]))
+            case Choice(layouts, shy):
+                stack.append(frame._replace(doc=layouts[0 if frame.flat or shy else -1]))
             case _:
                 stack += _parts(frame)
     return column <= width

@@ -7,6 +7,7 @@ from collections.abc import Iterator
 from symgrad.declare.algebra import add, apply, negate, number, power, subtract
 from symgrad.declare.program import Equation
 from symgrad.declare.scalars import (
+    PLAIN,
     UNIT,
     Apply,
     Compare,
@@ -37,7 +38,7 @@ def conventions(page: Page, equations: tuple[Equation, ...]) -> Iterator[Sentenc
     nodes = [n for e in equations for n in walk(e.body)]
     seen: dict[Extension, str] = {}
     for node in nodes:
-        if isinstance(node, Read) and node.extension:
+        if isinstance(node, Read) and node.extension and node.extension not in PLAIN:
             seen.setdefault(node.extension, node.tensor)
     for extension, tensor in seen.items():
         yield _beyond(page, tensor, extension)

@@ -6,7 +6,6 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 
 from symgrad.declare.algebra import compare, conjuncts
-from symgrad.declare.bounds import nonnegative
 from symgrad.declare.integers import Index, Poly, Quotient, Size, atoms, remainder
 from symgrad.declare.program import Equation, Program
 from symgrad.declare.scalars import Read, reads_of
@@ -128,8 +127,9 @@ def _new_indices(part: Equation, written: Equation) -> tuple[Index, ...]:
 
 def _eliminated(page: Page, elimination: Elimination) -> Sentence:
     index, value = page.index(elimination.index), page.poly(elimination.value)
-    always = _always_in_range(elimination)
-    inside = say("in range always") if always else say("in range", range=_range(page, elimination))
+    inside = say("in range", range=_range(page, elimination))
+    if elimination.always_in_range:
+        inside = say("in range always")
     if elimination.equality is None:
         return say("eliminate plainly", index=index, value=value, range=inside)
     equality = page.condition(elimination.equality)
@@ -147,11 +147,6 @@ def _eliminated(page: Page, elimination: Elimination) -> Sentence:
         divisible=page.condition(divisible),
         range=inside,
     )
-
-
-def _always_in_range(elimination: Elimination) -> bool:
-    value, extent = elimination.value, elimination.index.extent
-    return nonnegative(value) and nonnegative(extent - 1 - value)
 
 
 def _range(page: Page, elimination: Elimination) -> Inline:

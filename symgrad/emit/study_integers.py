@@ -21,7 +21,7 @@ from symgrad.declare.integers import (
     indices_of,
     substitute,
 )
-from symgrad.declare.scalars import Compare, Condition, Extension, Scalar
+from symgrad.declare.scalars import PLAIN, Compare, Condition, Extension, Scalar
 from symgrad.emit.study_names import Notation
 from symgrad.emit.study_tex import ATOM, NARROW, PRODUCT, SUM, number
 
@@ -56,7 +56,7 @@ class IntegerTypesetter(ABC):
         if not indices:
             return self.notation.scalar(tensor)
         name = self.notation.tensor(tensor)
-        if extension is not None:
+        if extension not in PLAIN and extension is not None:
             name += f"^{{{mark(extension)}}}"
         inside = [self.poly(i, small=True) for i in indices]
         letters = all(len(re.sub(r"\\[a-z]+|[{}'_]", "", i)) <= 1 for i in inside)

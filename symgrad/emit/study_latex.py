@@ -8,6 +8,7 @@ from symgrad.declare.algebra import conjuncts, multiply, power
 from symgrad.declare.integers import Poly
 from symgrad.declare.scalars import (
     NOUGHT,
+    PLAIN,
     TRUE,
     UNIT,
     Add,
@@ -30,7 +31,19 @@ from symgrad.declare.scalars import (
     Truth,
 )
 from symgrad.emit.study_integers import RELATIONS, IntegerTypesetter, ends_of_one_range, poly_level
-from symgrad.emit.study_tex import ATOM, NARROW, POWER, PRODUCT, SUM, bare, bracketed, is_tall, number, parenthesised, width
+from symgrad.emit.study_tex import (
+    ATOM,
+    NARROW,
+    POWER,
+    PRODUCT,
+    SUM,
+    bare,
+    bracketed,
+    is_tall,
+    number,
+    parenthesised,
+    width,
+)
 
 _STANDARD = ("arcsin", "arccos", "arctan", "log", "sin", "cos", "tan", "sinh", "cosh", "tanh", "exp", "max", "min")
 _WORDS = {name: f"\\{name}" for name in _STANDARD} | {"sigmoid": r"\sigma", "sign": r"\operatorname{sgn}"}
@@ -54,7 +67,7 @@ class Typesetter(IntegerTypesetter):
             case FromInteger(poly):
                 return self.poly(poly), poly_level(poly)
             case Read(tensor, indices, extension):
-                above = extension is not None or self.notation.has_superscript(tensor)
+                above = extension not in PLAIN or self.notation.has_superscript(tensor)
                 return self.read(tensor, indices, extension), POWER if above else ATOM
             case Add(args):
                 return "".join(self.terms(args)), SUM

@@ -6,7 +6,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 
 from symgrad.declare.algebra import conjuncts
-from symgrad.declare.bounds import positive, tighten
+from symgrad.declare.bounds import nonnegative, positive, tighten
 from symgrad.declare.integers import (
     Atom,
     Entry,
@@ -24,12 +24,16 @@ from symgrad.declare.integers import (
 )
 from symgrad.declare.program import Equation
 from symgrad.declare.scalars import (
+    PLAIN,
+    All,
     Apply,
     Compare,
     Node,
     Power,
     Read,
+    Scalar,
     free_indices,
+    map_children,
     map_polynomials,
     polynomials,
     reads_of,
@@ -55,6 +59,11 @@ class Elimination:
     def unit(self) -> bool:
         """Whether every right side has a solution."""
         return self.pivot == as_poly(1)
+
+    @property
+    def always_in_range(self) -> bool:
+        """Whether the solution is in the index's range whatever the other indices are."""
+        return _always(self.value, self.index.extent)
 
 
 @dataclass(frozen=True, slots=True)
@@ -131,10 +140,13 @@ def _solved(equation: Equation, cotangents: frozenset[str], extents: Extents, ot
         solved = solve(term.bound, term.condition, term.body, prefer)
         eliminations += _eliminations(term, solved)
         absorbed = absorb(solved, extents)
-        if absorbed.body != solved.body and _stays_inside(term, solved):
-            extended += [r for r in reads_of(absorbed.body) if r not in reads_of(solved.body)]
-            solved = absorbed
-        done.append(Term(term.scale, solved.bound, solved.condition, solved.body))
+        body = _plainly(absorbed.body)
+        beyond = [r for r in reads_of(body) if r not in reads_of(solved.body)]
+        if beyond and _stays_inside(term, solved, len(beyond)):
+            extended += beyond
+            done.append(Term(term.scale, solved.bound, absorbed.condition, body))
+        else:
+            done.append(Term(term.scale, solved.bound, solved.condition, solved.body))
     if not eliminations:
         return None
     return SolvedForm(replace(equation, body=total(done)), tuple(eliminations), tuple(extended))
@@ -168,22 +180,32 @@ def _first(term: Term, cotangents: frozenset[str]) -> tuple[Index, ...]:
     return tuple(i for i in term.bound if any(i in indices_of(p) for p in polys))
 
 
-def _stays_inside(term: Term, solved: Solved) -> bool:
-    """Return whether dropping a range is safe: nothing but zero-extended factors depends on an eliminated index.
+def _plainly(node: Node) -> Scalar:
+    """Return a scalar without marks for reads that a condition keeps inside: what is shown has the condition."""
+    if isinstance(node, Read) and node.extension in PLAIN:
+        return Read(node.tensor, node.indices)
+    return map_children(node, _plainly)  # type: ignore[return-value]
 
-    Where a factor is zero outside its range, no other factor may be undefined there.
+
+def _stays_inside(term: Term, solved: Solved, extended: int) -> bool:
+    """Return whether the ranges of eliminated indices may go.
+
+    They may if nothing but zero-extended factors depends on those indices: where a factor is zero because it is read
+    outside its range, no other factor may be undefined.
     """
-    gone = {p.index for p in solved.pivots}
+    gone = {p.index for p in solved.pivots if not _always(p.value, p.index.extent)}
     rest = [c for c in conjuncts(term.condition) if c not in equalities(term)]
-    if any(free_indices(c) & gone for c in rest):
+    data = [a for p in polynomials(All((*equalities(term), *rest))) for a in atoms(p) if isinstance(a, Entry)]
+    data += [a for p in polynomials(term.body) for a in atoms(p) if isinstance(a, Entry)]
+    if any(free_indices(c) & gone for c in rest) or any(indices_of(as_poly(a)) & gone for a in data):
         return False
-    for equality in equalities(term):
-        if any(isinstance(a, Entry) and indices_of(as_poly(a)) & gone for a in atoms(equality.poly)):
-            return False
-    loose = [r for r in reads_of(term.body) if free_indices(r) & gone and r.extension is None]
+    loose = [r for r in reads_of(term.body) if free_indices(r) & gone and r.extension in PLAIN]
     risky = [n for n in walk(term.body) if _may_be_undefined(n) and free_indices(n) & gone]
-    data = [a for p in polynomials(term.body) for a in atoms(p) if isinstance(a, Entry)]
-    return len(loose) <= 1 and not risky and not any(indices_of(as_poly(a)) & gone for a in data)
+    return len(loose) <= extended and not risky
+
+
+def _always(value: Poly, extent: Poly) -> bool:
+    return nonnegative(value) and nonnegative(extent - 1 - value)
 
 
 def _may_be_undefined(node: Node) -> bool:

@@ -7,7 +7,7 @@ operators that bind least. What is unknown here (lambdas, comprehensions, ...) s
 from __future__ import annotations
 
 import ast
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from enum import Enum
 
 from symgrad.emit.document import Broken, Choice, Doc, Group, Indent, Line
@@ -93,15 +93,15 @@ class _Statement:
                 return (*heads, self._assignment(last, "=", node.value, bool(firsts)))
             case ast.AugAssign(target, op, value):
                 return self._assignment(target, f"{_OPERATORS[type(op)][0]}=", value, chained=False)
-            case ast.Return(ast.Tuple([_, _, *_] as items) as value) if not self._has_brackets(value):
+            case ast.Return(ast.Tuple([_, _] as items) as value) if not self.has_brackets(value):
                 flat = _items([self.expression(item, Around.UNPRINTED) for item in items])
                 return ("return ", Choice((flat, _parenthesised(self._inside(items)))))
             case ast.Return(ast.expr() as value):
                 return ("return ", self._value(value))
             case ast.Raise(ast.expr() as error, None):
                 return ("raise ", self.bare(error, Around.NOTHING))
-            case ast.Expr(ast.Call() as call):
-                return self.bare(call, Around.NOTHING)
+            case ast.Expr(ast.Call() | ast.Subscript() as value):
+                return self.bare(value, Around.NOTHING)
             case ast.For(target, iterable, orelse=[]):
                 return ("for ", self.bare(target, Around.NOTHING), " in ", self._value(iterable), ":")
             case ast.If(test, orelse=[]) | ast.While(test, orelse=[]):
@@ -134,7 +134,7 @@ class _Statement:
         """The last target, the operator and the value; a target with brackets breaks only if the value cannot."""
         head: Doc = (self._target(target, chained), f" {operator} ")
         plain = isinstance(value, ast.Name | ast.Constant | ast.JoinedStr)
-        if not (chained or isinstance(target, ast.Tuple) or self._has_brackets(target)):
+        if not (chained or isinstance(target, ast.Tuple) or self.has_brackets(target)):
             return (head, self._value(value))
         if not (plain or (isinstance(value, _Link) and self._wrapping(value) is Wrapping.IF_IT_HELPS)):
             return (head, self._value(value))
@@ -193,7 +193,7 @@ class _Statement:
                 return _brackets("[", self._inside(items), "]", free)
             case ast.Tuple([only]):
                 return _brackets("(", (self.expression(only, Around.BRACKETS), ","), ")", free)
-            case ast.Tuple(items) if self._has_brackets(node):
+            case ast.Tuple(items) if self.has_brackets(node):
                 return _brackets("(", self._inside(items), ")", free)
             case ast.Tuple(items):
                 return Choice((self._inside(items), _parenthesised(self._inside(items))))
@@ -223,7 +223,9 @@ class _Statement:
 
     def _operator(self, operator: ast.AST, left: ast.AST, right: ast.AST, around: Around) -> list[Doc]:
         text = _OPERATORS[type(operator)][0]
-        tight = isinstance(operator, ast.Pow) and self._is_simple_power(left) and self._is_simple_power(right)
+        tight = isinstance(operator, ast.Pow) and all(
+            _is_simple_power(n) and not self.grouped(n) for n in (left, right)
+        )
         if around is not Around.BRACKETS:
             return [text if tight else f" {text} "]
         return [Line("" if tight else " "), text, Broken(" ") if tight else " "]
@@ -283,7 +285,7 @@ class _Statement:
                 sole = len(given) == 1 and not keywords
                 docs = [self._argument(a, sole) for a in given]
                 return _brackets("(", Group(_items(docs)), ")", free)
-            case ast.Subscript(slice=ast.Tuple([_, _, *_] as items) as index) if not self._has_brackets(index):
+            case ast.Subscript(slice=ast.Tuple([_, _, *_] as items) as index) if not self.has_brackets(index):
                 return _brackets("[", Group(self._inside(items)), "]", free)
             case ast.Subscript(slice=index):
                 return _brackets("[", self.expression(index, Around.BRACKETS), "]", free)
@@ -292,7 +294,9 @@ class _Statement:
     def _argument(self, node: ast.expr | ast.keyword, sole: bool) -> Doc:
         if isinstance(node, ast.keyword):
             return (f"{node.arg}=" if node.arg else "**", self.expression(node.value, Around.BRACKETS))
-        if sole and not self._encloses(*self._enclosing(node)):
+        if isinstance(node, ast.GeneratorExp):
+            return self._text(node).removeprefix("(").removesuffix(")")
+        if sole and self._layers(node) < 2:
             return self.bare(node, Around.BRACKETS)
         return self.expression(node, Around.BRACKETS)
 
@@ -312,12 +316,124 @@ class _Statement:
 
     def _text(self, node: ast.AST) -> str:
         text = self.source[node.col_offset : node.end_col_offset].decode()
-        quoted = isinstance(node, ast.Constant) and isinstance(node.value, str) and text.startswith('"')
-        if quoted and '\\"' in text and "'" not in text and text.count('"') == 2 + text.count('\\"'):
-            return "'" + text[1:-1].replace('\\"', '"') + "'"
+        if isinstance(node, ast.Constant) and isinstance(node.value, str) and text.startswith('"'):
+            return _quoted(text)
         return text
 
+    def _layers(self, node: ast.AST) -> int:
+        """How many pairs of parentheses stand around an expression; those of a call count for its sole argument."""
+        before, after = self.source[: node.col_offset].rstrip(), self.source[node.end_col_offset :].lstrip()
+        count = 0
+        while before.endswith(b"(") and after.startswith(b")"):
+            before, after, count = before[:-1].rstrip(), after[1:].lstrip(), count + 1
+        return count
+
     def grouped(self, node: ast.AST) -> bool:
-        """Whether an expression stands in parentheses; the sole argument of a call always seems to."""
-        start, end = self._enclosing(node)
-        return self._encloses(start + 1, end - 1) if False else self._encloses_at(start, end)
+        """Whether an expression that is no sole argument stands in parentheses."""
+        return self._layers(node) > 0
+
+    def has_brackets(self, node: ast.AST) -> bool:
+        """Whether a node has brackets of its own, those of a call, a subscript, a list or a tuple, and not ``()``."""
+        match node:
+            case ast.Call(args=args, keywords=keywords):
+                return bool(args or keywords)
+            case ast.Tuple([first, *_]):
+                start, opening = node.col_offset, len(self.source[: first.col_offset].rstrip()) - 1
+                opens = self.source[start : start + 1] == b"(" and start < first.col_offset
+                return opens and not (opening == start and self.grouped(first))
+            case ast.List(items):
+                return bool(items)
+        return isinstance(node, ast.Subscript)
+
+
+@dataclass(slots=True)
+class _Survey:
+    """What decides whether a value can break in its own brackets alone: operators, first and last part of it."""
+
+    statement: _Statement
+    strength: int = 0
+    count: int = 0
+    brackets: bool = False
+    first: ast.AST | None = None
+    last: ast.AST | None = None
+
+    def allows_own_brackets(self, node: ast.expr) -> bool:
+        """Whether ``node`` needs no parentheses: one weakest operator at most, and brackets first or last."""
+        self._look(node)
+        if not self.brackets or self.count > 1:
+            return False
+        return self.strength <= _ATTRIBUTE or self._breaks_well(self.last) or self._breaks_well(self.first)
+
+    def _breaks_well(self, node: ast.AST | None) -> bool:
+        if node is None or isinstance(node, ast.Subscript | ast.unaryop):
+            return False
+        return self.statement.has_brackets(node) or self.statement.grouped(node)
+
+    def _note(self, strength: int, count: int = 1) -> None:
+        self.count = count if strength > self.strength else self.count + count * (strength == self.strength)
+        self.strength = max(strength, self.strength)
+
+    def _visit(self, node: ast.expr) -> None:
+        self.last = node
+        if self.statement.grouped(node):
+            self.brackets = True
+        else:
+            self._look(node)
+        self.first = self.first or node
+
+    def _look(self, node: ast.expr) -> None:
+        match node:
+            case ast.BinOp(left, op, right):
+                self._note(_OPERATORS[type(op)][1])
+                self._visit(left)
+                self._visit(right)
+            case ast.BoolOp(_, values):
+                self._note(_OPERATORS[type(node.op)][1], len(values) - 1)
+                for value in values:
+                    self._visit(value)
+            case ast.Compare(left, ops, comparators):
+                self._note(_OPERATORS[type(ops[0])][1], len(ops))
+                for value in (left, *comparators):
+                    self._visit(value)
+            case ast.Call(inner) | ast.Subscript(inner):
+                self.brackets = True
+                self._visit(inner)
+                self.last = node
+            case ast.Attribute(inner):
+                self._visit(inner)
+                if self.statement.grouped(inner) or isinstance(inner, ast.Call) or self.statement.has_brackets(inner):
+                    self._note(_ATTRIBUTE)
+                self.last = node
+            case ast.UnaryOp(op, operand):
+                if isinstance(op, ast.Invert):
+                    self._note(_INVERT)
+                self.first = self.first or op
+                self._visit(operand)
+            case ast.List() | ast.Dict() | ast.Set() | ast.ListComp() | ast.Tuple():
+                self.brackets = True
+
+
+def _is_simple(node: ast.AST) -> bool:
+    """Names and numbers, perhaps negative."""
+    match node:
+        case ast.UnaryOp(ast.USub() | ast.UAdd() | ast.Invert(), operand):
+            return _is_simple(operand)
+    return isinstance(node, ast.Name | ast.Constant)
+
+
+def _is_simple_power(node: ast.AST) -> bool:
+    """Operands that stand close to ``**``: names, numbers and attributes of them."""
+    match node:
+        case ast.UnaryOp(ast.USub() | ast.UAdd() | ast.Invert(), operand):
+            return _is_simple_power(operand)
+        case ast.Attribute(value):
+            return _is_simple_power(value)
+    return isinstance(node, ast.Name) or (isinstance(node, ast.Constant) and not isinstance(node.value, str))
+
+
+def _quoted(text: str) -> str:
+    """A string in double quotes as it is written with the fewest escapes."""
+    inner = text[1:-1]
+    if inner.count('\\"') <= inner.count("'"):
+        return text
+    return "'" + inner.replace("'", "\\'").replace('\\"', '"') + "'"

@@ -7,8 +7,9 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
-from symgrad.declare.integers import Atom, Index, Poly, atoms
+from symgrad.declare.integers import Atom, Entry, Index, Poly, atoms
 from symgrad.declare.program import Program
+from symgrad.declare.reads import places
 from symgrad.declare.typical import typical, typical_sizes, volume
 from symgrad.lower.arrays import Array, Assign, For, Name, Statement
 from symgrad.naming import fresh
@@ -36,10 +37,20 @@ class Builder:
     reasons: list[str] = field(default_factory=list)
     sizes: dict[str, int] = field(default_factory=dict)
     general: bool = False
+    current: str = ""
+    borders: dict[tuple[str, float], tuple[tuple[Poly, Poly], ...]] = field(default_factory=dict)
+    validated: frozenset[tuple[str, Poly]] = frozenset()
 
     def __post_init__(self) -> None:
         """Guess the sizes that nobody gave."""
         self.sizes = typical_sizes(self.program) | self.sizes
+        self.validated = frozenset(
+            (e.tensor, self.program.extents(tensor)[axis])
+            for equation in self.program.equations
+            for tensor, indices, behind in places(equation.body)
+            for axis, poly in enumerate(indices)
+            if not behind and isinstance(e := poly.atom, Entry)
+        )
 
     def name(self, base: str) -> str:
         """A variable name that is free in the function."""

@@ -41,7 +41,6 @@ from symgrad.lower.arrays import (
     Reshape,
     Slice,
     Subscript,
-    Transpose,
     Update,
     Value,
     Whole,
@@ -50,7 +49,7 @@ from symgrad.lower.arrays import (
 )
 from symgrad.lower.builder import Builder
 from symgrad.lower.elementwise import add_values, condition_value, guard, mapped, product, value_of
-from symgrad.lower.views import align, along, union
+from symgrad.lower.views import align, along, transposed, union
 
 Axes = tuple[Index, ...]
 
@@ -317,6 +316,11 @@ def _stored_order(b: Builder, factors: list[Scalar], default: Axes) -> Axes:
     if largest is None:
         return default
     axes = [p.atom for p in largest.indices if isinstance(p.atom, Index) and p.atom in default]
+    if any(free_indices(f) - set(axes) for f in factors):
+        # No tensor has all axes: the index that most tensors store last goes last.
+        ends = [r.indices[-1].atom for r in reads if len(r.indices) > 1]
+        last = max(default, key=lambda i: (ends.count(i), default.index(i)))
+        return (*(i for i in default if i != last), last) if ends.count(last) > 1 else default
     return (*dict.fromkeys(axes), *(i for i in default if i not in axes))
 
 
@@ -434,7 +438,7 @@ def _inner_product(left: Value, right: Value, shared: list[Index], out: Axes) ->
 def _matrix_vector(left: Value, right: Value, shared: list[Index], out: Axes) -> Value:
     big, small = (left, right) if len(left.axes) >= len(right.axes) else (right, left)
     if len(small.axes) == 1 and len(big.axes) == 2:
-        matrix = big.array if big.axes[1] == small.axes[0] else Transpose(big.array, (1, 0))
+        matrix = big.array if big.axes[1] == small.axes[0] else transposed(big.array, (1, 0))
         return Value(MatMul(matrix, small.array), out)
     return _einsum(left, right, out)
 
@@ -507,11 +511,12 @@ def _is_stored(value: Value) -> bool:
 def _as_matrix(b: Builder, value: Value, stack: Axes, rows: Axes, columns: Axes, name: str) -> Array:
     """The operand as (stacked) matrices."""
     present = tuple(i for i in stack if i in value.axes)
-    if rows and columns and _is_copy(b, value) and _longest(b, value) in rows:
+    joined = len(rows) > 1 or len(columns) > 1
+    if joined and rows and columns and _is_copy(b, value) and _longest(b, value) in rows:
         # The copy keeps the tensor's own last axis last; the product takes it transposed.
         flipped = _as_matrix(b, value, stack, columns, rows, name)
         rank = len(stack) if present else 0
-        return Transpose(flipped, (*range(rank), rank + 1, rank))
+        return transposed(flipped, (*range(rank), rank + 1, rank))
     wanted = (*present, *rows, *columns)
     array = align(value, wanted)
     if len(rows) > 1 or len(columns) > 1:

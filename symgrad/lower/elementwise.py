@@ -198,6 +198,8 @@ def _assemble(
     top, bottom = (number.numerator, number.denominator) if isinstance(number, Fraction) else (number, 1)
     total: Value | None = None
     divisors: list[Value] = []
+    if negative and top != 1:
+        top, negative = -top, False
     if top != 1 or (top == 1 and bottom != 1 and _power_of_two(bottom)):
         exact = Fraction(top, bottom) if isinstance(number, Fraction) and _power_of_two(bottom) else top
         total = Value(Const(exact), (), "scalar")
@@ -305,8 +307,11 @@ def _compare(b: Builder, relation: str, poly, order: Order) -> Value:  # type: i
     values = [integer(b, left, order), integer(b, right, order)]
     if relation == ">=" and right.constant is not None and left.constant is None:
         return mapped("ge", values, order, "bool")
-    if relation == ">=" and (left.constant or 0) < 0:
-        return mapped("gt", values, order, "bool")
+    if relation == ">=" and right.terms and right.terms[-1] == ((), 1):
+        # a >= b + 1 reads better as b < a.
+        smaller, larger = integer(b, right - 1, order), values[0]
+        indexed = any(isinstance(a, Index) for a in atoms(right))
+        return mapped("lt" if indexed else "gt", [smaller, larger] if indexed else [larger, smaller], order, "bool")
     return mapped(names[relation], values, order, "bool")
 
 

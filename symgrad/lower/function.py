@@ -4,11 +4,22 @@ from __future__ import annotations
 
 from dataclasses import dataclass, replace
 
-from symgrad.declare.algebra import conjuncts
+from symgrad.declare.algebra import add, conjuncts, multiply
 from symgrad.declare.formula import equation_text
-from symgrad.declare.integers import Index
+from symgrad.declare.integers import Index, as_poly
 from symgrad.declare.program import Equation, Program
-from symgrad.declare.scalars import NOUGHT, UNIT, Compare, Number, Reduce
+from symgrad.declare.scalars import (
+    NOUGHT,
+    TRUE,
+    UNIT,
+    Compare,
+    Mul,
+    Number,
+    Read,
+    Reduce,
+    Scalar,
+    free_indices,
+)
 from symgrad.derive.terms import Term, terms_of
 from symgrad.lower.arrays import (
     Array,
@@ -33,6 +44,7 @@ from symgrad.lower.contract import Axes, term_value
 from symgrad.lower.elementwise import add_values
 from symgrad.lower.extrema import full, reduction
 from symgrad.lower.prepare import eliminate, split_digits
+from symgrad.lower.views import survey_borders
 from symgrad.lower.scatter import Scatter, as_scatter, prefers_solved, scatter, solved_form
 
 
@@ -47,6 +59,7 @@ class Lowered:
 def lower_equations(program: Program, equations: tuple[Equation, ...], taken: set[str], general: bool = False) -> Lowered:
     """Statements that compute the equations in order; ``general`` leaves every optimisation out."""
     b = Builder(program, set(taken), general=general)
+    b.borders = survey_borders(program, [e.body for e in equations])
     winners = {e.body: e.target for e in equations if _is_winner(e)}
     skip: set[str] = set()
     for equation in equations:
@@ -87,6 +100,7 @@ def lower_equation(b: Builder, equation: Equation, winner: str | None = None) ->
         reduction(b, equation, winner)
         return
     original, start = equation, len(b.block)
+    b.current = equation.target
     equation, split_left = split_digits(equation)
     free = equation.indices
     plain: list[Term] = []
@@ -97,6 +111,7 @@ def lower_equation(b: Builder, equation: Equation, winner: str | None = None) ->
         if job is None:
             plain.append(_solve_rest(b, term))
             continue
+        term, job = _products_first(b, term, job, free)
         solved = solved_form(b, term, free)
         if solved is not None and prefers_solved(b, job, solved):
             b.because(f"{equation.target}: solved for {', '.join(f'{p.index.name} = {p.value}' for p in solved.pivots)}")
@@ -105,6 +120,9 @@ def lower_equation(b: Builder, equation: Equation, winner: str | None = None) ->
             scattered.append(job)
     target = Name(equation.target)
     if plain and not (scattered and all(_is_nought(t) for t in plain)):
+        for key, widths in survey_borders(b.program, [t.body for t in plain]).items():
+            b.borders.setdefault(key, widths)
+        plain = _together(plain)
         values = [term_value(b, t, free, _part_name(t, equation, len(plain))) for t in plain]
         total = add_values([_float(v) for v in values], free) if not equation.integer or len(values) > 1 else values[0]
         array = _owned(b, full(b, total, free), total, bool(scattered))
@@ -114,6 +132,51 @@ def lower_equation(b: Builder, equation: Equation, winner: str | None = None) ->
         scatter(b, target, free, job, first=not made and position == 0)
     if split_left:
         b.emit(Assign(target.text, Reshape(target, tuple(i.extent for i in original.indices))))
+
+
+def _products_first(b: Builder, term: Term, job: Scatter, free: Axes) -> tuple[Term, Scatter]:
+    """Sum what no equality touches first, as a matrix product, where the solved form would not be one."""
+    factors = term.body.args if isinstance(term.body, Mul) else (term.body,)
+    touched = {i for c in conjuncts(term.condition) for i in free_indices(c)}
+    inner = tuple(i for i in term.bound if i not in touched)
+    solved = solved_form(b, term, free)
+    if b.general or not inner or solved is None or not prefers_solved(b, job, solved):
+        return term, job
+    if not _makes_matrices(factors, inner) or _makes_matrices(_factors(solved.body), solved.bound):
+        return term, job
+    axes = tuple(i for i in (*free, *term.bound) if i in free_indices(term.body) and i not in inner)
+    name = b.name(f"{b.current}_pairs")
+    pairs = Equation(name, axes, Reduce("sum", inner, TRUE, term.body))
+    b.program = replace(b.program, equations=(*b.program.equations, pairs))
+    lower_equation(b, pairs)
+    b.because(f"{b.current}: the product over {', '.join(i.name for i in inner)} first, then the scattered sum")
+    body = Read(name, tuple(map(as_poly, axes)))
+    changed = Term(term.scale, tuple(i for i in term.bound if i not in inner), term.condition, body)
+    found = as_scatter(changed, free)
+    return (changed, found) if found is not None else (term, job)
+
+
+def _factors(body: Scalar) -> tuple[Scalar, ...]:
+    return body.args if isinstance(body, Mul) else (body,)
+
+
+def _makes_matrices(factors: tuple[Scalar, ...], summed: Axes) -> bool:
+    """Whether two factors share a summed index and each has another index of its own."""
+    sets = [free_indices(f) for f in factors]
+    return any(
+        left & right & set(summed) and left - right and right - left
+        for p, left in enumerate(sets)
+        for right in sets[p + 1 :]
+    )
+
+
+def _together(terms: list[Term]) -> list[Term]:
+    """Terms without a sum are one expression."""
+    pointwise = [t for t in terms if not t.bound and t.condition == TRUE]
+    rest = [t for t in terms if t not in pointwise]
+    if len(pointwise) < 2:
+        return terms
+    return [Term(UNIT, (), TRUE, add(*(multiply(t.scale, t.body) for t in pointwise))), *rest]
 
 
 def _part_name(term: Term, equation: Equation, count: int) -> str:

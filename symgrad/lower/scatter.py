@@ -9,7 +9,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from symgrad.declare.algebra import all_of, conjuncts, multiply, select
-from symgrad.declare.integers import Entry, Index, Poly, RealFloor, affine_in, as_poly, atoms, indices_of
+from symgrad.declare.integers import Entry, Index, Poly, affine_in, as_poly, indices_of
 from symgrad.declare.scalars import NOUGHT, TRUE, Compare, Condition, Mul, Read, Scalar, free_indices
 from symgrad.derive.invert import Solved, absorb, solve
 from symgrad.derive.terms import Term
@@ -98,7 +98,7 @@ def prefers_solved(b: Builder, scatter: Scatter, solved: Solved | None) -> bool:
     if solved is None or b.general:
         return False
     loops = _loop_indices(b, scatter)
-    if loops is None:
+    if loops is None or not solved.bound:
         return True
     if b.volume(solved.bound) * b.volume(scatter_axes(scatter)) > 2 * b.volume(scatter.term.bound):
         return False
@@ -289,7 +289,7 @@ def _by_position(b: Builder, target: Name, free: Axes, job: Scatter) -> None:
     plain = tuple(f for a, f in enumerate(free) if a not in axes_placed and f not in vectors)
     carried = tuple(f for a, f in enumerate(free) if a not in axes_placed and f in vectors)
     inner = tuple(i for i in job.term.bound if i not in deciding)
-    guards = [_range_guard(job.places[a], free[a]) for a in axes_placed]
+    guards = [_range_guard(b, job.places[a], free[a]) for a in axes_placed]
     condition = all_of(job.condition, *guards)
     weight = select(condition, multiply(job.term.scale, job.term.body), NOUGHT)
     if inner:
@@ -314,12 +314,13 @@ def _by_position(b: Builder, target: Name, free: Axes, job: Scatter) -> None:
     b.emit(Run(Helper("_add_at", (view, *positions, array))))
 
 
-def _range_guard(poly: Poly | None, index: Index) -> Condition:
+def _range_guard(b: Builder, poly: Poly | None, index: Index) -> Condition:
+    """What lands outside the target is dropped, unless it was checked on entry that nothing does."""
     from symgrad.declare.algebra import at_least
 
     assert poly is not None
-    if any(isinstance(a, Entry | RealFloor) for a in atoms(poly)) and isinstance(poly.atom, Entry):
-        return all_of()
+    if isinstance(poly.atom, Entry) and (poly.atom.tensor, index.extent) in b.validated:
+        return TRUE
     return all_of(at_least(poly, 0), at_least(index.extent - 1, poly))
 
 
@@ -329,7 +330,7 @@ def _position(b: Builder, poly: Poly, index: Index, vectors: Axes) -> Array:
     value = integer(b, poly, vectors)
     array = align(value, vectors)
     sure = nonnegative(poly) and nonnegative(index.extent - 1 - poly)
-    if sure or isinstance(poly.atom, Entry):
+    if sure or (isinstance(poly.atom, Entry) and (poly.atom.tensor, index.extent) in b.validated):
         return array
     return Map("clip", (array, Whole(as_poly(0)), Whole(index.extent - 1)))
 

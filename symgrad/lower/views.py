@@ -22,7 +22,8 @@ from symgrad.declare.integers import (
     indices_of,
     quotient,
 )
-from symgrad.declare.scalars import Extension
+from symgrad.declare.program import Program
+from symgrad.declare.scalars import Extension, Scalar, reads_of
 from symgrad.lower.arrays import (
     FLIP,
     FULL,
@@ -214,24 +215,53 @@ def _as_digits(steps: list[tuple[Index, Poly]], extent: Poly) -> list[Index] | N
 def _padded(b: Builder, source: Array, extents: tuple[Poly, ...], walks: list[Along], extension: Extension | None,
             base: str) -> tuple[Array, tuple[Poly, ...], list[Along]]:
     """A border wide enough for every position read, where it cannot be shown that none is needed."""
-    widths: list[tuple[Poly, Poly]] = []
-    for walk, extent in zip(walks, extents, strict=True):
-        last = walk.start + walk.span - 1
-        before, after = ZERO, ZERO
-        if not nonnegative(walk.start):
-            low = lower_end(walk.start)
-            before = -(walk.start if low is None else low)
-        if not nonnegative(extent - 1 - last):
-            high = upper_end(relaxed_upper(last))
-            after = (last if high is None else high) - extent + 1
-        widths.append((_at_least_zero(before), _at_least_zero(after)))
+    fill = extension.value if extension else 0.0
+    widths = [border(walk, extent) for walk, extent in zip(walks, extents, strict=True)]
     if not any(w.terms for pair in widths for w in pair):
         return source, extents, walks
-    fill = extension.value if extension else 0.0
+    widths = list(b.borders.get((base, fill), widths))
     kept = b.keep(Pad(source, tuple(widths), fill), f"{base}_padded")
     extents = tuple(e + w[0] + w[1] for e, w in zip(extents, widths, strict=True))
     walks = [Along(k.start + w[0], k.steps, k.flipped) for k, w in zip(walks, widths, strict=True)]
     return kept, extents, walks
+
+
+def border(walk: Along, extent: Poly) -> tuple[Poly, Poly]:
+    """How far an axis is read before its beginning and after its end, at most."""
+    last = walk.start + walk.span - 1
+    before, after = ZERO, ZERO
+    if not nonnegative(walk.start):
+        low = lower_end(walk.start)
+        before = -(walk.start if low is None else low)
+    if not nonnegative(extent - 1 - last):
+        high = upper_end(relaxed_upper(last))
+        after = (last if high is None else high) - extent + 1
+    return _at_least_zero(before), _at_least_zero(after)
+
+
+Borders = dict[tuple[str, float], tuple[tuple[Poly, Poly], ...]]
+
+
+def survey_borders(program: Program, nodes: list[Scalar]) -> Borders:
+    """One border per tensor and fill value, wide enough for every read of it."""
+    found: Borders = {}
+    for r in dict.fromkeys(r for node in nodes for r in reads_of(node)):
+        if r.extension is None:
+            continue
+        walks = [along(tighten(p), frozenset()) for p in r.indices]
+        if any(w is None for w in walks):
+            continue
+        pairs = [border(w, e) for w, e in zip(walks, program.extents(r.tensor), strict=True) if w is not None]
+        key = (r.tensor, r.extension.value)
+        known = found.get(key, tuple((ZERO, ZERO) for _ in pairs))
+        found[key] = tuple((_larger(a, c), _larger(d, e)) for (a, d), (c, e) in zip(known, pairs, strict=True))
+    return found
+
+
+def _larger(a: Poly, c: Poly) -> Poly:
+    if nonnegative(a - c):
+        return a
+    return c if nonnegative(c - a) else extreme("max", [a, c])
 
 
 def _at_least_zero(width: Poly) -> Poly:
@@ -358,7 +388,7 @@ def align(value: Value, axes: tuple[Index, ...]) -> Array:
     order = tuple(value.axes.index(i) for i in wanted)
     array = value.array
     if order != tuple(range(len(order))):
-        array = Transpose(array, order)
+        array = transposed(array, order)
     if not wanted:
         return array
     tail = axes[axes.index(wanted[0]):]
@@ -366,6 +396,13 @@ def align(value: Value, axes: tuple[Index, ...]) -> Array:
         return array
     items: list[Item] = [FULL if i in wanted else NewAxis() for i in tail]
     return Subscript(array, tuple(_trim(items)))
+
+
+def transposed(array: Array, order: tuple[int, ...]) -> Array:
+    """Axes in another order; two reorderings are one."""
+    if isinstance(array, Transpose):
+        return transposed(array.source, tuple(array.order[p] for p in order))
+    return array if order == tuple(range(len(order))) else Transpose(array, order)
 
 
 def union(values: list[Value], order: tuple[Index, ...]) -> tuple[Index, ...]:

@@ -7,7 +7,8 @@ the indices of interest lie in their ranges.
 from __future__ import annotations
 
 import itertools
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
+from typing import TypeVar
 
 import numpy as np
 from hypothesis import strategies as st
@@ -28,6 +29,7 @@ from symgrad.declare.integers import (
 )
 
 Columns = dict[str, np.ndarray]
+T_ = TypeVar("T_")
 
 N, M, K, S = Size("N"), Size("M"), Size("K"), Size("S")
 P, Q = Size("P", 0), Size("Q", None)  # nonnegative, of any sign
@@ -46,18 +48,13 @@ MOST = {"i": 5, "j": 4, "u": 3, "v": 3, "t": 4, "g": 6}
 
 
 def _grid() -> Columns:
+    """Every third combination of sizes, each with the index values 0 and a sample of others."""
     generator = np.random.default_rng(0)
-    names = [*VALUES, *MOST]
-    every = itertools.product(*VALUES.values())
-    rows = []
-    for sizes in every:
-        # All indices in one product would be too many: each sizes' row meets a fixed sample of index values.
-        for _ in range(24):
-            rows.append([*sizes, *(int(generator.integers(most)) for most in MOST.values())])
-    table = np.array(rows, dtype=np.int64)
-    ends = [[*sizes, *(0 for _ in MOST)] for sizes in itertools.product(*VALUES.values())]
-    table = np.concatenate([table, np.array(ends, dtype=np.int64)])
-    return dict(zip(names, table.T.copy(), strict=True))
+    every = np.array(list(itertools.product(*VALUES.values())), dtype=np.int64)[::3]
+    rows = [np.hstack([every, np.zeros((len(every), len(MOST)), dtype=np.int64)])]
+    for _ in range(7):
+        rows.append(np.hstack([every, generator.integers(0, list(MOST.values()), (len(every), len(MOST)))]))
+    return dict(zip([*VALUES, *MOST], np.concatenate(rows).T.copy(), strict=True))
 
 
 GRID = _grid()
@@ -93,46 +90,63 @@ def rows(*polys: Poly, also: Iterable[Index] = ()) -> Columns:
     return {name: column[inside] for name, column in GRID.items()}
 
 
-def positive_sizes(poly: Poly) -> bool:
-    """Whether it is surely at least 1: what may stand below a fraction line."""
-    return all(c > 0 and all(isinstance(a, Size) and (a.minimum or 0) >= 1 for a in m) for m, c in poly.terms)
+class Choices:
+    """Choices read off a string of bytes; a string that has run out gives the first choice for ever.
+
+    One draw of Hypothesis makes a whole expression this way, and a shorter string makes a simpler one.
+    """
+
+    def __init__(self, data: bytes) -> None:
+        self.data = iter(data)
+
+    def below(self, count: int) -> int:
+        return next(self.data, 0) % count
+
+    def of(self, options: Sequence[T_]) -> T_:
+        return options[self.below(len(options))]
+
+    def coefficient(self) -> int:
+        return self.of((1, -1, 2, -2, 3, -3))
 
 
-coefficients = st.integers(-3, 3)
-divisors = st.sampled_from([*(as_poly(c) for c in (2, 3, 4)), as_poly(S), as_poly(M), 2 * as_poly(S), as_poly(S) + 1])
-divisors |= st.sampled_from([as_poly(S) * as_poly(M), as_poly(N), as_poly(M) * as_poly(K), 2 * as_poly(M) - 1 + 1])
+one, m, n, k, s = (as_poly(a) for a in (1, M, N, K, S))
+DIVISORS = (as_poly(2), as_poly(3), as_poly(4), s, m, 2 * s, s + 1, s * m, n, m * k, 2 * m, s + n + 2)
+divisors = st.sampled_from(DIVISORS)
 
 
-@st.composite
-def affine(draw: st.DrawFn, indices: tuple[Index, ...] = INDICES, sizes: tuple[Size, ...] = SIZES) -> Poly:
-    """Indices and sizes with small coefficients, some of the indices scaled by a size."""
-    total = as_poly(draw(st.integers(-4, 4)))
-    for index in draw(st.lists(st.sampled_from(indices), max_size=3)):
-        scale = draw(st.sampled_from([as_poly(1), as_poly(1), as_poly(S), as_poly(M)]))
-        total = total + draw(coefficients) * as_poly(index) * scale
-    for size in draw(st.lists(st.sampled_from(sizes), max_size=3)):
-        scale = draw(st.sampled_from([as_poly(1), as_poly(1), as_poly(1), as_poly(K)]))
-        total = total + draw(coefficients) * as_poly(size) * scale
+def make_affine(choose: Choices, indices: Sequence[Index] = INDICES, sizes: Sequence[Size] = SIZES) -> Poly:
+    """Indices and sizes with small coefficients, some of them scaled by a size."""
+    total = as_poly(choose.below(9) - 4)
+    for atoms_, scales in ((indices, (one, one, s, m)), (sizes, (one, one, one, k))):
+        for _ in range(choose.below(4) if atoms_ else 0):
+            total = total + choose.coefficient() * as_poly(choose.of(atoms_)) * choose.of(scales)
     return total
 
 
-@st.composite
-def polynomials(draw: st.DrawFn, depth: int = 2) -> Poly:
+def make_polynomial(choose: Choices, depth: int = 2) -> Poly:
     """Affine expressions with quotients, remainders and extremes of such inside, nested up to ``depth``."""
-    total = draw(affine())
-    if depth == 0:
-        return total
-    for _ in range(draw(st.integers(0, 2))):
-        inner, kind = draw(polynomials(depth - 1)), draw(st.sampled_from(["quotient", "remainder", "max", "min"]))
+    total = make_affine(choose)
+    for _ in range(choose.below(3) if depth else 0):
+        inner, kind = make_polynomial(choose, depth - 1), choose.of(("quotient", "remainder", "max", "min"))
         match kind:
             case "quotient":
-                part = quotient(inner, draw(divisors))
+                part = quotient(inner, choose.of(DIVISORS))
             case "remainder":
-                part = remainder(inner, draw(divisors))
+                part = remainder(inner, choose.of(DIVISORS))
             case _:
-                part = extreme(kind, [inner, draw(affine())])
-        total = total + draw(coefficients) * part
+                part = extreme(kind, [inner, make_affine(choose)])
+        total = total + choose.coefficient() * part
     return total
+
+
+def affine(indices: Sequence[Index] = INDICES, sizes: Sequence[Size] = SIZES) -> st.SearchStrategy[Poly]:
+    """Random affine expressions."""
+    return st.binary(max_size=20).map(lambda data: make_affine(Choices(data), indices, sizes))
+
+
+def polynomials(depth: int = 2) -> st.SearchStrategy[Poly]:
+    """Random integer expressions."""
+    return st.binary(max_size=48).map(lambda data: make_polynomial(Choices(data), depth))
 
 
 def describe(poly: Poly, columns: Columns, row: int) -> str:
