@@ -16,6 +16,7 @@ import numpy as np
 import numpy.typing as npt
 
 from symgrad.check.evaluator import Evaluator, evaluate
+from symgrad.check.scope import label
 from symgrad.check.tangent import linearise
 from symgrad.check.values import Case, Sampler
 from symgrad.declare.algebra import select
@@ -104,7 +105,7 @@ def check_steps(
     Args:
         stages: what the compiler made of a layer.
         seed: of the random sizes and values.
-        steps: the steps to check; by default those of the trace.
+        steps: the steps to check; by default those of the trace, and then what they lead to as well.
         fixed: attributes that have to have these values, where steps hold for them only.
 
     Raises:
@@ -113,7 +114,9 @@ def check_steps(
     replay = _Replay(stages, _case(stages.layer, seed, fixed or {}), seed)
     for step in stages.trace.steps if steps is None else steps:
         replay.take(step)
-    replay.finish()
+    replay.settle_accounts()
+    if steps is None and not replay.failures:
+        replay.compare()
     return replay.failures
 
 
@@ -129,14 +132,20 @@ def _case(layer: Layer, seed: int, fixed: Mapping[str, int]) -> Case:
 
 
 class _Alone(Layer):
-    """One equation as a layer of its own: every tensor that it reads is an input of known shape."""
+    """One equation as a layer of its own: every tensor that it reads is an input of known shape.
 
-    def __init__(self, program: Program, equation: Equation, sizes: Mapping[str, int]) -> None:
-        plain = replace(equation, body=_without_empty_lists(equation.body))
-        written = declaration(replace(program, inputs=(), equations=(plain,), outputs=(equation.target,)))
+    An equation of the declaration is taken as the user wrote it: SymPy cannot hold every nested one written back.
+    """
+
+    def __init__(self, layer: Layer, program: Program, equation: Equation, sizes: Mapping[str, int]) -> None:
         self.name = f"{program.name}, {equation.target}"
-        self.equations = tuple(written["equations"])
-        self.attributes, self.ranges = {}, {}
+        self.attributes, self.ranges = {}, layer.ranges
+        if equation in layer.program.equations:
+            self.equations = tuple(e for e in layer.equations if _target(e) == equation.target)
+        else:
+            plain = replace(equation, body=_without_empty_lists(equation.body))
+            written = declaration(replace(program, inputs=(), equations=(plain,), outputs=(equation.target,)))
+            self.equations = tuple(written["equations"])
         integers = {e.target for e in program.equations if e.integer} | {t.name for t in program.inputs if t.integer}
         read = sorted({*tensors_of(equation.body)} - {equation.target, *(a.name for a in program.attributes)})
         self.inputs = tuple(DeclaredTensor(name, (), name in integers, True) for name in read)
@@ -196,16 +205,17 @@ class _Replay:
         except (CheckError, DeclarationError, ArithmeticError, TypeError) as error:
             self.failures.append(StepFailure(step.rule, target, str(error)))
 
-    def finish(self) -> None:
-        """Judge what the steps lead to."""
+    def settle_accounts(self) -> None:
+        """Judge redefinitions that nothing made good."""
         if self.pending:
             first = self.pending[0]
             rules = dict.fromkeys(s.rule for s in self.pending[1:])
-            after = f" and is not made good by {'; '.join(rules)}" if rules else ""
-            note = f"the outputs are not what they were: {self._changed()}{after}"
+            after = f", and is not made good by: {'; '.join(rules)}" if rules else ""
+            note = f"values are not what they were: {self._changed()}{after}"
             self.failures.append(StepFailure(first.rule, first.after.target, note))
-        if self.failures:
-            return
+
+    def compare(self) -> None:
+        """Judge what the steps lead to: every equation of the derived program, and the gradients."""
         for equation in self.stages.derived.program.equations:
             try:
                 difference = _difference(self._value(equation.target), self._alone(equation))
@@ -250,7 +260,7 @@ class _Replay:
         return "" if name in self.given else _difference(self.reference[name], self._value(name))
 
     def _changed(self) -> str:
-        return "; ".join(f"{n} by {d}" for n in self.reference if n in self.outputs and (d := self._differs(n)))
+        return "; ".join(f"{n}: {d}" for n in self.reference if n in self.outputs and (d := self._differs(n)))
 
     # --- values ------------------------------------------------------------------------------------------------
 
@@ -269,7 +279,8 @@ class _Replay:
         known = {a.name for a in program.attributes} | _sizes(equation)
         needed: Iterable[str] = sorted({*tensors_of(equation.body)} - {equation.target} - known)
         arrays = {name: self._value(name) for name in needed}
-        return Evaluator(_Alone(program, equation, self.sizes))(arrays, self.case.attributes)[equation.target]
+        layer = _Alone(self.stages.layer, program, equation, self.sizes)
+        return Evaluator(layer)(arrays, self.case.attributes)[equation.target]
 
 
 def _without_empty_lists(node: Any) -> Any:
@@ -278,6 +289,12 @@ def _without_empty_lists(node: Any) -> Any:
     if isinstance(node, Reduce) and not node.indices:
         return select(node.condition, node.body, NOUGHT)
     return node
+
+
+def _target(equation: Any) -> str:
+    """Return the name on the left side of an equation as the user wrote it."""
+    left = equation.lhs
+    return label(left.base if hasattr(left, "base") else left)
 
 
 def _sizes(equation: Equation) -> set[str]:

@@ -197,6 +197,8 @@ def power(base: Scalar, exponent: Scalar) -> Scalar:
         case Number(b), Number(n) if isinstance(b, Fraction) and isinstance(n, Fraction) and n.denominator == 1:
             if b != 0 or n > 0:
                 return Number(b**n.numerator)
+        case Power(inner, Number(m)), Number(n) if m == 2 and n == Fraction(1, 2):
+            return apply("abs", inner)
         case Power(inner, Number(m)), Number(n) if _integer(n) and isinstance(m, Fraction):
             return power(inner, Number(m * n))
         case Apply("exp", (argument,)), Number(n) if _integer(n):

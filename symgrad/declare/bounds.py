@@ -89,6 +89,8 @@ def _prove(poly: Poly, depth: int) -> bool:
             )
         case Extreme(kind, args):
             ends = [rest + coefficient * a for a in args]
+            if (kind == "max") == (sign > 0) and len(args) == 2 and not (args[0] + args[1]).terms:
+                ends.append(rest)
             every = (kind == "max") == (sign < 0)
             return (all if every else any)(_prove(e, depth - 1) for e in ends)
     return False
@@ -215,6 +217,9 @@ def _atom_end(atom: Atom, low: bool) -> Poly | None:
             return None if end is None else quotient(end, bottom, exact)
         case Extreme(kind, args):
             ends = [_end(a, low) for a in args]
+            if low == (kind == "max") and len(args) == 2 and not (args[0] + args[1]).terms:
+                # |a| is at least 0.
+                ends.append(ZERO)
             return None if None in ends else extreme(kind, [e for e in ends if e is not None])
     return None
 

@@ -288,6 +288,10 @@ def to_scalar(expr: Any, scope: Scope) -> Scalar:
             return select(*_pair(expr, scope))
         case sympy.KroneckerDelta():
             return _delta(expr, scope)
+        case sympy.conjugate() | sympy.re():
+            return to_scalar(expr.args[0], scope)  # everything here is real
+        case sympy.im():
+            return number(0)
         case notation.StopGradient():
             return Stopped(to_scalar(expr.args[0], scope))
         case notation.LogSumExp():

@@ -10,6 +10,7 @@ from sympy.tensor.indexed import Idx, Indexed
 from symgrad.declare import notation
 from symgrad.declare.bounds import lower_end, nonnegative, upper_end
 from symgrad.declare.integers import Index, Poly, affine_in, as_poly, quotient
+from symgrad.errors import DeclarationError
 
 if TYPE_CHECKING:
     from symgrad.declare.door import Scope
@@ -21,7 +22,8 @@ def range_from_reads(name: str, expr: Any, scope: Scope) -> tuple[Poly, Poly]:
     Raises:
         DeclarationError: no read determines the range, or several do and none of them is the smallest.
     """
-    found = [r for read in _plain_reads(expr, name) for r in _ranges(name, read, scope)]
+    limits = _limits(expr)
+    found = [r for read in _plain_reads(expr, name) for r in _ranges(name, read, scope, limits)]
     if not found:
         raise scope.fail(f"index {name} has no range and no read determines one; write Idx({name!r}, extent)")
     return (
@@ -53,7 +55,20 @@ def _labels(expr: Any) -> set[str]:
     return {str(a.label) if isinstance(a, Idx) else str(a) for a in expr.atoms(sympy.Symbol) | expr.atoms(Idx)}
 
 
-def _ranges(name: str, read: Indexed, scope: Scope) -> list[tuple[Poly, Poly]]:
+def _limits(expr: Any) -> dict[str, tuple[Any, Any]]:
+    """First and last value of every index bound by a reduction inside."""
+    from symgrad.declare.door import label
+
+    found: dict[str, tuple[Any, Any]] = {}
+    for node in sympy.preorder_traversal(expr):
+        if isinstance(node, sympy.Sum | sympy.Product | notation.Reduction):
+            for limit in node.limits:
+                if len(limit) == 3:
+                    found[label(limit[0])] = (limit[1], limit[2])
+    return found
+
+
+def _ranges(name: str, read: Indexed, scope: Scope, limits: dict[str, tuple[Any, Any]]) -> list[tuple[Poly, Poly]]:
     from symgrad.declare.door import to_poly
 
     tensor = str(read.base.label)
@@ -66,7 +81,7 @@ def _ranges(name: str, read: Indexed, scope: Scope) -> list[tuple[Poly, Poly]]:
     for axis, index in zip(extents, read.indices, strict=True):
         if name not in _labels(index):
             continue
-        if not _bind_ranged(index, name, scope):
+        if not _bind_ranged(index, name, scope, limits):
             scope.bound_now.clear()
             scope.bound_now.update(saved)
             continue
@@ -79,17 +94,22 @@ def _ranges(name: str, read: Indexed, scope: Scope) -> list[tuple[Poly, Poly]]:
     return result
 
 
-def _bind_ranged(index: Any, name: str, scope: Scope) -> bool:
+def _bind_ranged(index: Any, name: str, scope: Scope, limits: dict[str, tuple[Any, Any]]) -> bool:
     """Bring the other indices of a read into scope by their own ranges; False if one has none."""
     from symgrad.declare.door import label, to_poly
 
-    for other in sorted(index.atoms(Idx), key=str):
+    symbols = [s for s in index.atoms(sympy.Symbol) if str(s) in limits]
+    for other in sorted([*index.atoms(Idx), *symbols], key=str):
         key = label(other)
         if key == name or key in scope.bound_now:
             continue
-        if other.lower is None or other.upper is None:
+        ends = limits.get(key) or (getattr(other, "lower", None), getattr(other, "upper", None))
+        if ends[0] is None or ends[1] is None:
             return False
-        low, high = to_poly(other.lower, scope), to_poly(other.upper, scope)
+        try:
+            low, high = to_poly(ends[0], scope), to_poly(ends[1], scope)
+        except DeclarationError:
+            return False
         scope.bound_now[key] = as_poly(Index(key, high - low + 1)) + low
     unknown = {str(s) for s in index.atoms(sympy.Symbol)} - {name, *scope.bound_now, *scope.sizes, *scope.ranks}
     return not {u for u in unknown if u not in {label(o) for o in index.atoms(Idx)}}

@@ -26,6 +26,8 @@ from symgrad.declare.integers import (
 from symgrad.declare.program import Attribute, Equation, Program, Requirement
 from symgrad.declare.scalars import (
     PLAIN,
+    All,
+    AnyOf,
     Compare,
     Condition,
     Extension,
@@ -50,6 +52,13 @@ def places(node: Node, behind: tuple[Condition, ...] = ()) -> Iterator[Place]:
             yield from places(condition, behind)
             yield from places(then, (*behind, *conjuncts(condition)))
             yield from places(otherwise, (*behind, *conjuncts(negation(condition))))
+            return
+        case All(args) | AnyOf(args):
+            # Read only where the other parts have not decided yet.
+            for p, arg in enumerate(args):
+                others = [*args[:p], *args[p + 1 :]]
+                known = others if isinstance(node, All) else [negation(o) for o in others]
+                yield from places(arg, (*behind, *(c for o in known for c in conjuncts(o))))
             return
         case Reduce(_, _, condition, body, _):
             yield from places(condition, behind)
@@ -84,6 +93,8 @@ def mark_guarded(program: Program, equation: Equation) -> Equation:
         match node:
             case Select(condition, then, otherwise):
                 return Select(change(condition, behind), change(then, True), change(otherwise, True))  # type: ignore[arg-type]
+            case All() | AnyOf():
+                return map_children(node, lambda child: change(child, True))
             case Reduce(kind, indices, condition, body, ties):
                 hidden = behind or bool(conjuncts(condition))
                 return Reduce(kind, indices, change(condition, behind), change(body, hidden), ties)  # type: ignore[arg-type]

@@ -143,7 +143,8 @@ class Select:
 class Reduce:
     """A reduction of ``body`` over ``indices`` where ``condition`` holds: sum, product, max, min, argmax, argmin.
 
-    ``ties`` belongs to max and min: who gets the gradient of a value reached more than once.
+    ``ties`` belongs to max and min: who gets the gradient of a value reached more than once. With ``none`` there is
+    no gradient and an empty range gives the identity.
     """
 
     kind: str
@@ -313,7 +314,7 @@ def show_scalar(node: Node) -> str:
             return f"({show_scalar(then)} if {show_scalar(condition)} else {show_scalar(otherwise)})"
         case Reduce(kind, indices, condition, body, ties):
             where = "" if condition == TRUE else f" if {show_scalar(condition)}"
-            tie = f" {ties}" if ties != "first" else ""
+            tie = f" {ties}" if ties == "split" else ""
             return f"{kind}{tie}_{{{', '.join(i.name for i in indices)}{where}}} {show_scalar(body)}"
         case Stopped(value):
             return f"stop({show_scalar(value)})"

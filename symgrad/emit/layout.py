@@ -2,10 +2,18 @@
 
 from __future__ import annotations
 
-from symgrad.emit.document import render
-from symgrad.emit.syntax import document
+import re
+import textwrap
+from collections.abc import Iterator
 
-WIDTH = 112
+from symgrad.emit.layout_document import render
+from symgrad.emit.layout_statements import document
+from symgrad.emit.printer import WIDTH, wrap_comment
+
+QUOTES = '"""'
+_STRING = re.compile(r'( *)(f?)"((?:[^"\\]|\\.)*)"(,?)')
+_WORD = re.compile(r"(?:\{\{|\}\}|\{[^{}]*\}|[^\s{}])*\s*")
+_SHAPE = re.compile(r"\[[^\[\]]*\]")
 
 
 def fold(line: str, width: int = WIDTH) -> list[str]:
@@ -15,5 +23,153 @@ def fold(line: str, width: int = WIDTH) -> list[str]:
     redundant parentheses alone.
     """
     text = line.strip()
-    doc = document(text) if text and not text.startswith(("#", '"""')) else None
-    return [line] if doc is None else render(doc, len(line) - len(line.lstrip()), width)
+    doc = document(text) if text and not text.startswith(("#", QUOTES)) else None
+    if doc is None:
+        return _note_above(line) if len(line) > width else [line]
+    lines = render(doc, _indent(line), width)
+    return [piece for found in lines for piece in (_string(found, width) if len(found) > width else [found])]
+
+
+def lay_out(text: str, width: int = WIDTH) -> str:
+    """A module with every line folded, that ends with one newline.
+
+    A docstring that is too long is split into its summary and its details, a comment wrapped anew.
+    """
+    lines: list[str] = []
+    for block in _blocks(text.rstrip().splitlines()):
+        lines += _laid_out(block, width)
+    return "\n".join(lines) + "\n"
+
+
+def _laid_out(block: list[str], width: int) -> list[str]:
+    """A block of ``_blocks`` within the width."""
+    fits = all(len(line) <= width for line in block)
+    match block[0].lstrip()[:1]:
+        case '"':
+            return block if fits else _docstring(block, width)
+        case "#":
+            return block if fits else _comment(block, width)
+    return block if len(block) > 1 else fold(block[0], width)
+
+
+def _blocks(lines: list[str]) -> Iterator[list[str]]:
+    """Docstrings, comments and statements that are folded already with all their lines, other lines by themselves."""
+    i = 0
+    while i < len(lines):
+        text, end = lines[i].lstrip(), i + 1
+        if text.startswith(QUOTES) and not (text.endswith(QUOTES) and len(text) >= 2 * len(QUOTES)):
+            end = next(k for k in range(i + 1, len(lines)) if lines[k].endswith(QUOTES)) + 1
+        elif text.startswith("# "):
+            while end < len(lines) and lines[end].startswith(" " * _indent(lines[i]) + "#     "):
+                end += 1
+        elif text.endswith(("(", "[", "{")):
+            closing = tuple(" " * _indent(lines[i]) + bracket for bracket in ")]}")
+            end = (
+                next(k for k in range(end, len(lines)) if lines[k].startswith(closing) and lines[k][-1] not in "([{")
+                + 1
+            )
+        yield lines[i:end]
+        i = end
+
+
+def _indent(line: str) -> int:
+    return len(line) - len(line.lstrip(" "))
+
+
+def _comment(block: list[str], width: int) -> list[str]:
+    indent = _indent(block[0])
+    text = " ".join(line.strip()[1:].strip() for line in block)
+    return [" " * indent + line for line in wrap_comment(text, width - indent)]
+
+
+def _note_above(line: str) -> list[str]:
+    """A comment at the end of a line moved to the line above."""
+    code, mark, note = line.partition("  # ")
+    return [" " * _indent(line) + f"# {note}", code] if mark and '"' not in code else [line]
+
+
+def _string(line: str, width: int) -> list[str]:
+    """A line that holds a string alone as several strings side by side, split between words."""
+    match = _STRING.fullmatch(line)
+    if match is None:
+        return [line]
+    indent, prefix, inner, comma = match.groups()
+    room = width - len(indent) - len(prefix) - 2 - len(comma)
+    pieces = [""]
+    for word in _WORD.findall(inner):
+        if pieces[-1] and len(pieces[-1] + word) > room:
+            pieces.append("")
+        pieces[-1] += word
+    found = [f'{indent}{prefix if "{" in piece or "}" in piece else ""}"{piece}"' for piece in pieces if piece]
+    return [*found[:-1], found[-1] + comma]
+
+
+# --- docstrings ---
+
+
+def _docstring(block: list[str], width: int) -> list[str]:
+    """A docstring that is too long: a summary that fits, an empty line, the rest wrapped."""
+    indent = _indent(block[0])
+    lines = [line[indent:].rstrip() for line in block]
+    lines[0] = lines[0].removeprefix(QUOTES)
+    lines[-1] = lines[-1].removesuffix(QUOTES)
+    quotes = len(QUOTES) * (2 if len(block) == 1 else 1)
+    summary, details = _summary(lines[0], width - indent - quotes)
+    rest = [*details, *lines[1:]]
+    body = [line for paragraph in _paragraphs(rest) for line in _wrapped(paragraph, width - indent)]
+    found = "\n".join([*summary, *body]).rstrip().splitlines()
+    return [
+        " " * indent + QUOTES + found[0],
+        *(" " * indent + line if line else "" for line in found[1:]),
+        " " * indent + QUOTES,
+    ]
+
+
+def _summary(text: str, room: int) -> tuple[list[str], list[str]]:
+    """The first line of a docstring and what has to follow it; cut where a sentence pauses."""
+    if len(text) <= room:
+        return [text], []
+    first, _, second = text.partition("; ")
+    cuts = [m.start() for m in re.finditer(": ", text) if text[: m.start()].count("(") == text[: m.start()].count(")")]
+    fitting = [cut for cut in (len(first), *reversed(cuts)) if cut < room and cut < len(text)]
+    if fitting:
+        return [text[: fitting[0]] + "."], ["", _sentence(text[fitting[0] + 2 :])]
+    bare = _SHAPE.sub("", first) + "."
+    if bare != first and len(bare) <= room:
+        shapes = ", ".join(re.findall(r"\w+" + _SHAPE.pattern, first))
+        return [bare], ["", f"Shapes: {shapes}.", *([_sentence(second)] if second else [])]
+    return textwrap.wrap(text, room, break_long_words=False, break_on_hyphens=False), []
+
+
+def _sentence(text: str) -> str:
+    """Text that starts a sentence; a name or a formula keeps its first letter."""
+    word = text.split(" ")[0].rstrip(",.")
+    return text[0].upper() + text[1:] if word.isalpha() and len(word) > 1 else text
+
+
+def _paragraphs(lines: list[str]) -> Iterator[list[str]]:
+    """Lines of text that run on; empty and indented lines by themselves."""
+    paragraph: list[str] = []
+    for line in lines:
+        if line and not line.startswith(" "):
+            paragraph.append(line)
+            continue
+        yield from ([paragraph, [line]] if paragraph else [[line]])
+        paragraph = []
+    if paragraph:
+        yield paragraph
+
+
+def _wrapped(paragraph: list[str], width: int) -> list[str]:
+    if all(len(line) <= width for line in paragraph):
+        return paragraph
+    margin = " " * _indent(paragraph[0])
+    text = " ".join(line.strip() for line in paragraph)
+    return textwrap.wrap(
+        text,
+        width,
+        initial_indent=margin,
+        subsequent_indent=margin + (" " * 4 if margin else ""),
+        break_long_words=False,
+        break_on_hyphens=False,
+    )

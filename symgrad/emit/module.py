@@ -16,7 +16,7 @@ from symgrad.declare.integers import Atom, Entry, Extreme, Index, Poly, Quotient
 from symgrad.declare.layer import Layer
 from symgrad.declare.program import Program, Tensor
 from symgrad.declare.reads import places
-from symgrad.declare.scalars import Compare
+from symgrad.declare.scalars import Compare, tensors_of
 from symgrad.emit.helpers import helper_text
 from symgrad.emit.printer import Printer, wrap_comment
 from symgrad.emit.templates import render
@@ -25,6 +25,7 @@ from symgrad.lower.builder import Builder
 from symgrad.lower.elementwise import condition_value
 from symgrad.lower.plan import ModulePlan
 from symgrad.lower.share import needed_by
+from symgrad.lower.views import entry_value
 
 WIDTH = 112
 
@@ -262,7 +263,10 @@ class _Writer:
     def _requirement_lines(self, printer: Printer) -> list[str]:
         lines = []
         b = Builder(self.plan.adjoint.program, set())
+        given = {t.name for t in self.program.inputs} | {a.name for a in self.program.attributes}
         for requirement in self.program.requirements:
+            if not set(tensors_of(requirement.condition)) <= given:
+                continue  # on a value computed later; reads beyond the range are cut off there
             self.helpers.add("_require")
             parts = []
             for part in conjuncts(requirement.condition):
@@ -273,18 +277,22 @@ class _Writer:
         return lines
 
     def _index_lines(self, printer: Printer) -> list[str]:
-        found: dict[tuple[str, str, int], Poly] = {}
+        found: dict[tuple[Entry, str, int], Poly] = {}
         inputs = {t.name: t for t in self.program.inputs}
         for equation in self.program.equations:
             for tensor, indices, behind in places(equation.body):
                 for axis, poly in enumerate(indices):
                     entry = poly.atom
                     if isinstance(entry, Entry) and entry.tensor in inputs and not behind:
-                        found[entry.tensor, tensor, axis] = self.program.extents(tensor)[axis]
+                        found[entry, tensor, axis] = self.program.extents(tensor)[axis]
         lines = []
-        for (name, tensor, axis), extent in found.items():
+        b = Builder(self.plan.adjoint.program, set())
+        for (entry, tensor, axis), extent in found.items():
             self.helpers.add("_within")
-            lines.append(f'_within("{name}", {name}, {printer.poly(extent)}, "axis {axis} of {tensor}")')
+            values = printer.expr(entry_value(b, entry, tuple(sorted(indices_of(as_poly(entry)), key=str))).array)
+            line = f'_within("{entry.tensor}", {values}, {printer.poly(extent)}, "axis {axis} of {tensor}")'
+            if line not in lines:
+                lines.append(line)
         return lines
 
     # --- backward ------------------------------------------------------------------------------------------------

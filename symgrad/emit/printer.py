@@ -177,8 +177,8 @@ class Printer:
                 return f"np.pad({self.expr(source)}, ({pairs}{',' if len(widths) == 1 else ''}){fill})", CALL
             case Map(function, args):
                 return self._map(function, args)
-            case Collapse(kind, source, axes, keep):
-                return self._collapse(kind, source, axes, keep)
+            case Collapse(kind, source, axes, initial):
+                return self._collapse(kind, source, axes, initial)
             case MatMul(left, right):
                 return f"{self.expr(left, PRODUCT)} @ {self.expr(right, UNARY)}", PRODUCT
             case Einsum(spec, args):
@@ -216,11 +216,11 @@ class Printer:
             return f"np.full({self._shape(array.shape)}, {_float(array.value)}, dtype={dtype})"
         return f"np.{array.kind}({self._shape(array.shape)}, dtype={dtype})"
 
-    def _collapse(self, kind: str, source: Array, axes: tuple[int, ...], keep: bool) -> tuple[str, int]:
+    def _collapse(self, kind: str, source: Array, axes: tuple[int, ...], initial: float | None) -> tuple[str, int]:
         where = str(axes[0]) if len(axes) == 1 else f"({', '.join(map(str, axes))})"
         if kind == "cumsum":
             return f"{self.expr(source, CALL)}.cumsum(axis={where})", CALL
-        extra = ", keepdims=True" if keep else ""
+        extra = "" if initial is None else f", initial={_float(initial)}"
         return f"{self.expr(source, CALL)}.{_REDUCTIONS[kind]}(axis={where}{extra})", CALL
 
     def _map(self, function: str, args: tuple[Array, ...]) -> tuple[str, int]:

@@ -43,7 +43,7 @@ def conventions(page: Page, equations: tuple[Equation, ...]) -> Iterator[Sentenc
     for extension, tensor in seen.items():
         yield _beyond(page, tensor, extension)
     if any(isinstance(n, Compare) or (isinstance(n, Select) and n.then == UNIT) for n in nodes):
-        yield say("bracket")
+        yield say("bracket", bracket=Inline("[P]", "[P]"), condition=Inline("P", "P"))
     functions = {n.function for n in nodes if isinstance(n, Apply)}
     for function in sorted(functions & set(DEFINED)):
         name, definition = page.scalar(apply(function, _U)), page.scalar(DEFINED[function])

@@ -13,6 +13,7 @@ from symgrad.derive.terms import all_indices
 from symgrad.emit.study_conventions import conventions
 from symgrad.emit.study_model import Block, Inline, Listing, Section, Sentence
 from symgrad.emit.study_page import Page, say
+from symgrad.emit.study_tex import number
 
 Cells = tuple[Sentence | Inline | str, ...]
 
@@ -100,7 +101,7 @@ def _symbols(page: Page, program: Program) -> Listing:
 
 
 def _attribute(page: Page, attribute: Attribute) -> Sentence:
-    places: dict[str, str | Inline] = {"default": f"{attribute.default:g}"}
+    places: dict[str, str | Inline] = {"default": Inline(f"{attribute.default:g}", number(attribute.default)[0])}
     key = "attribute"
     if page.notation.letters.get(attribute.name):
         key, places["name"] = "attribute letter", attribute.name

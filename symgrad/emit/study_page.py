@@ -5,12 +5,13 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
+from fractions import Fraction
 
 from symgrad.declare.algebra import multiply
 from symgrad.declare.formula import condition_text, equation_text, text
 from symgrad.declare.integers import Index, Poly, as_poly, show
 from symgrad.declare.program import Equation
-from symgrad.declare.scalars import Add, Condition, Mul, Number, Read, Reduce, Scalar
+from symgrad.declare.scalars import UNIT, Add, Condition, Mul, Number, Read, Reduce, Scalar
 from symgrad.emit.study_integers import mark
 from symgrad.emit.study_latex import Typesetter
 from symgrad.emit.study_model import DerivationStep, Formula, Inline, Row, Sentence
@@ -18,7 +19,7 @@ from symgrad.emit.study_names import Notation
 from symgrad.emit.study_solve import put_sizes
 from symgrad.emit.study_tex import NARROW, POWER, PRODUCT, width
 
-LINE = 76
+LINE = 78
 """About how many letters fit on a line of LaTeX."""
 
 
@@ -116,9 +117,12 @@ class Page:
     def slope(self, read: Read, term: Scalar, slope: Scalar) -> Formula:
         """Return ``d/d read (term) = slope``."""
         by = rf"\frac{{\partial}}{{\partial {self.tex.scalar(read)}}}"
-        shown = self.tex.scalar(term, POWER)
+        left = rf"{by}\, {self.tex.scalar(term, POWER)}"
         line = f"d/d {text(read)} ({text(term)}) = {text(slope)}"
-        return Formula((line,), self.rows(rf"{by}\, {shown}", "=", slope))
+        if width(left) + width(self.tex.scalar(slope)) <= LINE:
+            return Formula((line,), self.rows(left, "=", slope))
+        first, *rest = self.rows("", "=", slope)
+        return Formula((line,), (Row("", "", left), Row("", r"\qquad =", first.right), *rest))
 
     def left(self, equation: Equation) -> str:
         """Return a left side in LaTeX."""
@@ -126,8 +130,8 @@ class Page:
 
     def rows(self, left: str, relation: str, node: Scalar) -> tuple[Row, ...]:
         """Return a right side on as many lines as it takes."""
-        pieces = self._pieces(node)
-        room = LINE - min(width(left), 30)
+        room = LINE - width(left)
+        pieces = self._pieces(node, room)
         lines: list[str] = []
         for piece in pieces:
             if lines and width(lines[-1] + piece) <= room:
@@ -137,23 +141,41 @@ class Page:
         first, *rest = lines
         return (Row(left, relation, first), *(Row("", "", rf"\qquad {line.lstrip()}") for line in rest))
 
-    def _pieces(self, node: Scalar) -> list[str]:
+    def _pieces(self, node: Scalar, room: int) -> list[str]:
         """Return a right side in pieces between which a line may end."""
+        if width(self.tex.scalar(node)) <= room:
+            return [self.tex.scalar(node)]
         match node:
             case Add(args):
                 return self.tex.terms(args)
             case Reduce("sum", indices, condition, Mul(c, args)) if c < 0:
-                first, *rest = self._pieces(Reduce("sum", indices, condition, multiply(Number(-c), *args)))
+                first, *rest = self._pieces(Reduce("sum", indices, condition, multiply(Number(-c), *args)), room)
                 return [f"-{first}", *rest]
             case Reduce("sum", _, _, body):
-                return [self.tex.signs(node) + self.tex.scalar(body, PRODUCT), *self.tex.brackets(node)]
+                first, *rest = self._pieces(body, room) if isinstance(body, Mul) else [self.tex.scalar(body, PRODUCT)]
+                return [self.tex.signs(node) + first, *rest, *self.tex.brackets(node)]
             case Mul(_, args) if sum(isinstance(a, Reduce) and a.kind == "sum" for a in args) == 1:
                 whole = self.tex.scalar(node)
                 brackets = self.tex.brackets(next(a for a in args if isinstance(a, Reduce)))
                 end = "".join(brackets)
                 if end and whole.endswith(end):
                     return [whole[: -len(end)], *brackets]
+            case Mul(c, args):
+                return self._opened(c, args)
         return [self.tex.scalar(node)]
+
+
+    def _opened(self, coefficient: Fraction | float, args: tuple[Scalar, ...]) -> list[str]:
+        """Return a product whose longest sum is open to line ends: its parentheses have one size."""
+        sums = [a for a in args if isinstance(a, Add)]
+        if not sums:
+            return [self.tex.scalar(Mul(coefficient, args))]
+        longest = max(sums, key=lambda a: width(self.tex.scalar(a)))
+        rest = multiply(Number(coefficient), *(a for a in args if a is not longest))
+        first, *others = self.tex.terms(longest.args)
+        start = "" if rest == UNIT else "-" if rest == Number(Fraction(-1)) else self.tex.scalar(rest) + r"\, "
+        others = [*others[:-1], rf"{others[-1]} \Bigr)"]
+        return [rf"{start}\Bigl( {first}", *others]
 
 
 def say(key: str, /, **places: str | Inline | Sentence) -> Sentence:

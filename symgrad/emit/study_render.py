@@ -154,7 +154,8 @@ class Latex(Renderer):
     def listing(self, listing: Listing) -> str:
         """Return a table."""
         rows = [" & ".join(row) + r" \\" for row in self.cells(listing)]
-        columns = "l" * (len(listing.heads) - 1) + r"p{0.55\linewidth}"
+        wide = any(len(c) > 90 and "$" not in c for row in listing.rows for c in map(self._cell, row))
+        columns = "l" * (len(listing.heads) - 1) + (r"p{0.55\linewidth}" if wide else "l")
         lines = [r"\begin{flushleft}", rf"\begin{{tabular}}{{{columns}}}", rows[0], r"\hline", *rows[1:]]
         return "\n".join([*lines, r"\end{tabular}", r"\end{flushleft}"]) + "\n\n"
 
@@ -164,7 +165,7 @@ class Markdown(Renderer):
 
     def plain(self, text: str) -> str:
         """Return words with Markdown's own signs escaped."""
-        return re.sub(r"[\\`*_{}\[\]<>$|#]", r"\\\g<0>", text)
+        return re.sub(r"[\\`*_{}<>$|#]", r"\\\g<0>", text)
 
     def inline(self, formula: Inline) -> str:
         """Return a formula between dollar signs."""

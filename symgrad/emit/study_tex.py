@@ -17,6 +17,10 @@ _SILENT = re.compile(
 )
 
 
+_COMMANDS = {"sum": 3.6, "prod": 3.6, "bmod": 4.0, "le": 2.2, "ne": 2.2, "substack": 0.0, "lfloor": 0.6, "rfloor": 0.6}
+_COMMANDS |= {"max": 3.2, "min": 3.2, "exp": 3.0, "log": 2.6, "tanh": 3.8, "Bigl": 0.3, "Bigr": 0.3, "qquad": 3.6}
+
+
 def is_tall(text: str) -> bool:
     """Return whether LaTeX takes more than a line's height."""
     return bool(_TALL.search(text))
@@ -64,15 +68,25 @@ def _width(text: str) -> float:
             bottom, p = argument(text, p)
             total += max(_width(top), _width(bottom))
         elif command:
-            total += len(command[1]) if command[1] in ("max", "min", "exp", "log", "tanh", "bmod", "substack") else 1
+            total += _COMMANDS.get(command[1], 1.0)
             p += len(command[0])
+            if command[1] in ("sum", "prod"):  # limits stand above and below
+                p = _past_scripts(text, p)
         elif text[p] in "_^":
             inner, p = argument(text, p + 1)
-            total += 0.6 * _width(inner)
+            total += 0.65 * _width(inner)
         else:
-            total += text[p] not in "{}"
+            total += {"{": 0.0, "}": 0.0, "+": 2.0, "-": 1.8, "=": 2.2, "<": 2.2, ",": 0.6, "[": 0.6, "]": 0.6}.get(
+                text[p], 1.0
+            )
             p += 1
     return total
+
+
+def _past_scripts(text: str, p: int) -> int:
+    while p < len(text) and text[p] in "_^":
+        _, p = argument(text, p + 1)
+    return p
 
 
 def argument(text: str, start: int) -> tuple[str, int]:

@@ -47,9 +47,9 @@ ENGLISH: dict[str, str] = {
     "mode reflect": "{extended} is {tensor} mirrored at its border, the border itself not repeated.",
     "mode replicate": "{extended} is {tensor} with its border repeated outwards.",
     "mode wrap": "{extended} is {tensor} continued periodically.",
-    "bracket|text": "A condition after the colon of a sum restricts it; [P] is 1 where P holds and 0 elsewhere, and "
+    "bracket|text": "A condition after the colon of a sum restricts it; {bracket} is 1 where {condition} holds and 0 elsewhere, and "
     "beside a 0 the other factors are not looked at. // and % round down, as in Python.",
-    "bracket": "A bracket [P] is 1 where P holds and 0 elsewhere; beside a 0 the other factors are not looked at.",
+    "bracket": "A bracket {bracket} is 1 where {condition} holds and 0 elsewhere; beside a 0 the other factors are not looked at.",
     "sigma": "{sigma} is the logistic function, {definition}.",
     "function": "{name} is {definition}, evaluated without loss of digits.",
     "stop": "{stop} marks what counts as constant when derivatives are taken.",
@@ -62,7 +62,7 @@ ENGLISH: dict[str, str] = {
     "rule of the chain": "Every place where an equation reads an element adds the cotangent of the left side times the "
     "slope of the right side. Equations are gone through from the last to the first, so that a cotangent is complete "
     "before it is passed on.",
-    "constants": "No gradient is asked for of {tensors}.",
+    "constants": "No gradient is taken with respect to {tensors}.",
     "auxiliary": "Needed on the way:",
     "winner": "The position of the value that is taken, the first one in row-major order where several are equal:",
     "ties": "How often the value is reached; each of the equal ones gets an equal part of the cotangent:",

@@ -126,12 +126,12 @@ class Map:
 
 @dataclass(frozen=True, slots=True)
 class Collapse:
-    """A reduction over axes: sum, max, min, product, argmax, argmin, cumsum."""
+    """A reduction over axes: sum, max, min, product, argmax, argmin, cumsum; ``initial`` is for empty axes."""
 
     kind: str
     source: Array
     axes: tuple[int, ...]
-    keep: bool = False
+    initial: float | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -48,7 +48,7 @@ from symgrad.lower.arrays import (
     parts,
 )
 from symgrad.lower.builder import Builder
-from symgrad.lower.elementwise import add_values, condition_value, guard, mapped, product, value_of
+from symgrad.lower.elementwise import add_values, as_float, condition_value, guard, mapped, product, value_of
 from symgrad.lower.views import align, along, transposed, union
 
 Axes = tuple[Index, ...]
@@ -126,7 +126,7 @@ def sum_value(b: Builder, bound: Axes, condition: Condition, body: Scalar, order
 
 def _joint(b: Builder, bound: Axes, condition: Condition, body: Scalar, order: Axes) -> Value:
     """The sum over the whole index space, element by element."""
-    value = _as_float(value_of(b, select(condition, body, NOUGHT), (*order, *bound)))
+    value = as_float(value_of(b, select(condition, body, NOUGHT), (*order, *bound)))
     if value.kind == "scalar":
         value = Value(Cast(Helper("np.asarray", (value.array,)), "float"), ())
     everything = tuple(i for i in (*order, *bound) if i in value.axes or i in bound)
@@ -238,12 +238,8 @@ def _looped(b: Builder, bound: Axes, condition: Condition, factors: list[Scalar]
     b.emit(Assign(total.text, Fresh("zeros", tuple(i.extent for i in axes))))
     with b.looping(slides):
         value = sum_value(b, rest, condition, body, order, name)
-        b.emit(Update(total, "+", align(_as_float(value), axes)))
+        b.emit(Update(total, "+", align(as_float(value), axes)))
     return Value(total, axes)
-
-
-def _as_float(value: Value) -> Value:
-    return Value(Cast(value.array, "float"), value.axes) if value.kind in ("bool", "int") else value
 
 
 # --- cumulative sums ---------------------------------------------------------------------------------------------
@@ -359,10 +355,10 @@ def _masked(b: Builder, operands: list[Value], condition: Condition, order: Axes
         mask = condition_value(b, part, order)
         fitting = [v for v in operands if set(mask.axes) <= set(v.axes)]
         if not fitting:
-            operands = [*operands, _as_float(mask)]
+            operands = [*operands, as_float(mask)]
             continue
         chosen = min(fitting, key=lambda v: b.volume(v.axes))
-        masked = mapped("where", [mask, _as_float(chosen), Value(Const(Fraction(0)), (), "scalar")], order)
+        masked = mapped("where", [mask, as_float(chosen), Value(Const(Fraction(0)), (), "scalar")], order)
         operands = [masked if v is chosen else v for v in operands]
     return operands
 
@@ -384,7 +380,7 @@ def contract(b: Builder, operands: list[Value], order: Axes, bound: Axes, name: 
         (value,) = operands
         summed = tuple(p for p, i in enumerate(value.axes) if i in bound)
         kept = tuple(i for i in value.axes if i not in bound)
-        value = _as_float(value)
+        value = as_float(value)
         return Value(Collapse("sum", value.array, summed), kept) if summed else value
     return pair(b, operands[0], operands[1], order, name)
 
@@ -397,7 +393,7 @@ def _sum_alone(value: Value, others: list[Value], bound: Axes, order: Axes) -> V
     if not alone:
         return value
     positions = tuple(value.axes.index(i) for i in alone)
-    return Value(Collapse("sum", _as_float(value).array, positions), tuple(i for i in value.axes if i not in alone))
+    return Value(Collapse("sum", as_float(value).array, positions), tuple(i for i in value.axes if i not in alone))
 
 
 def _cheapest_pair(b: Builder, operands: list[Value], order: Axes) -> tuple[Value, Value]:
@@ -412,7 +408,7 @@ def _cheapest_pair(b: Builder, operands: list[Value], order: Axes) -> tuple[Valu
 
 def pair(b: Builder, left: Value, right: Value, keep: Axes, name: str) -> Value:
     """Contract two operands; ``keep`` are the indices that stay, in order."""
-    left, right = _as_float(left), _as_float(right)
+    left, right = as_float(left), as_float(right)
     if left.kind == "scalar" or right.kind == "scalar":
         return mapped("mul", [left, right], keep)
     keep_set = set(keep)

@@ -65,7 +65,7 @@ def value_of(b: Builder, node: Scalar, order: Order) -> Value:
         case Apply("max" | "min", args):
             return _fold(b, "maximum" if node.function == "max" else "minimum", args, order)
         case Apply(function, args):
-            return mapped(function, [_float(value_of(b, a, order)) for a in args], order)
+            return mapped(function, [as_float(value_of(b, a, order)) for a in args], order)
     raise TypeError(f"not pointwise: {node}")
 
 
@@ -85,8 +85,10 @@ def mapped(function: str, values: list[Value], order: Order, kind: str = "float"
     return Value(Map(function, arrays), axes, kind)
 
 
-def _float(value: Value) -> Value:
+def as_float(value: Value) -> Value:
     """Booleans and integers as the layer's dtype, so that nothing is promoted by accident."""
+    if value.array in (Name("True"), Name("False")):
+        return Value(Const(Fraction(value.array == Name("True"))), (), "scalar")
     if value.kind in ("bool", "int"):
         return Value(Cast(value.array, "float"), value.axes)
     return value
@@ -94,7 +96,7 @@ def _float(value: Value) -> Value:
 
 def _fold(b: Builder, function: str, args: tuple[Scalar, ...], order: Order) -> Value:
     """Tensors first, numbers last: ``np.maximum(x, 0)``."""
-    values = [_float(value_of(b, a, order)) for a in args]
+    values = [as_float(value_of(b, a, order)) for a in args]
     values.sort(key=lambda v: v.kind == "scalar")
     total = values[0]
     for v in values[1:]:
@@ -110,7 +112,7 @@ def _sum(b: Builder, node: Add, order: Order) -> Value:
     signed = [_sign(a) for a in node.args]
     signed.sort(key=lambda st: st[0] < 0)
     groups: dict[frozenset[Index], Value] = {}
-    pieces = [(s, _float(value_of(b, t, order))) for s, t in signed]
+    pieces = [(s, as_float(value_of(b, t, order))) for s, t in signed]
     for sign, value in pieces:
         key = frozenset(value.axes)
         if key in groups:
@@ -213,14 +215,14 @@ def _assemble(
             divisors.append(below)
         if total is not None and divisors and (above is not None or total.kind != "scalar"):
             for d in divisors:
-                total = mapped("div", [_float(total), d], order)
+                total = mapped("div", [as_float(total), d], order)
             divisors = []
     for d in divisors:
         total = mapped("div", [total or Value(Const(Fraction(1)), (), "scalar"), d], order)
     if total is None:
         total = Value(Const(Fraction(top)), (), "scalar")
     if negative:
-        total = Value(Map("neg", (_float(total).array,)), total.axes, total.kind)
+        total = Value(Map("neg", (as_float(total).array,)), total.axes, total.kind)
     return total
 
 
@@ -234,7 +236,7 @@ def _multiply(left: Value, right: Value, order: Order) -> Value:
     if left.kind == "bool":
         left, right = right, left
     if left.kind == "scalar" and right.kind == "bool":
-        right = _float(right)
+        right = as_float(right)
     return mapped("mul", [left, right], order)
 
 
@@ -243,20 +245,20 @@ def _power(b: Builder, node: Power, order: Order) -> Value:
         case Number(n) if n < 0:
             return product(b, Fraction(1), [node], order)
         case Number(Fraction(numerator=1, denominator=2)):
-            return mapped("sqrt", [_float(value_of(b, node.base, order))], order)
+            return mapped("sqrt", [as_float(value_of(b, node.base, order))], order)
         case Number(n) if isinstance(n, Fraction) and n.denominator == 1 and n <= 8:
             return _whole_power(b, node.base, int(n), order)
         case Number(n) if isinstance(n, Fraction) and n.denominator == 2:
-            root = mapped("sqrt", [_float(value_of(b, node.base, order))], order)
+            root = mapped("sqrt", [as_float(value_of(b, node.base, order))], order)
             rest = _whole_power(b, node.base, int(n), order)
             return mapped("mul", [rest, root], order)
-    values = [_float(value_of(b, node.base, order)), _float(value_of(b, node.exponent, order))]
+    values = [as_float(value_of(b, node.base, order)), as_float(value_of(b, node.exponent, order))]
     return mapped("pow", values, order)
 
 
 def _whole_power(b: Builder, base: Scalar, n: int, order: Order) -> Value:
     """Repeated squaring: ``x**n`` is many times slower than products for n >= 3."""
-    value = _float(value_of(b, base, order))
+    value = as_float(value_of(b, base, order))
     if value.kind == "scalar" and n > 1:
         return mapped("pow", [value, Value(Const(Fraction(n)), (), "scalar")], order)
     square = mapped("square", [value], order)
@@ -285,7 +287,7 @@ def condition_value(b: Builder, condition: Condition, order: Order) -> Value:
         case Compare(relation, poly):
             return _compare(b, relation, poly, order)
         case Relation(relation, left, right):
-            values = [_float(value_of(b, s, order)) for s in (left, right)]
+            values = [as_float(value_of(b, s, order)) for s in (left, right)]
             flip = values[0].kind == "scalar" and relation in ("<", "<=")
             names = {"<": "lt", "<=": "le", "==": "eq", "!=": "ne"}
             name = {"lt": "gt", "le": "ge"}[names[relation]] if flip else names[relation]
@@ -324,12 +326,12 @@ def _select(b: Builder, condition: Condition, then: Scalar, otherwise: Scalar, o
     if otherwise == NOUGHT and isinstance(then, Apply) and then.function == "exp":
         # exp(-inf) is 0: the mask goes into the exponent, where it also keeps exp from overflowing.
         masked = select(condition, then.args[0], Number(float("-inf")))
-        return mapped("exp", [_float(value_of(b, masked, order))], order)
+        return mapped("exp", [as_float(value_of(b, masked, order))], order)
     clipped = _as_clip(condition, then, otherwise)
     if clipped is not None:
         return value_of(b, clipped, order)
-    first = _float(value_of(b, guard(then, condition), order))
-    second = _float(value_of(b, guard(otherwise, negation(condition)), order))
+    first = as_float(value_of(b, guard(then, condition), order))
+    second = as_float(value_of(b, guard(otherwise, negation(condition)), order))
     test = condition_value(b, condition, order)
     chosen = mapped("where", [test, first, second], order)
     if first.kind == second.kind == "scalar":

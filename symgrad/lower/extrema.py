@@ -54,13 +54,15 @@ def _direct(b: Builder, equation: Equation, node: Reduce, winner: str | None) ->
     order = (*equation.indices, *node.indices)
     kind = node.kind
     value = _body(b, node, order)
+    if value.kind == "scalar":
+        value = Value(Cast(Helper("np.asarray", (value.array,)), "float"), ())
     missing = [i for i in node.indices if i not in value.axes]
-    if missing and kind in ("max", "min"):
+    if missing and kind in ("max", "min") and winner is None:
         node = Reduce(kind, tuple(i for i in node.indices if i in value.axes), node.condition, node.body, node.ties)
     elif missing:
         value = _spread(value, order)
     if not node.indices:
-        b.emit(Assign(equation.target, value.array))
+        b.emit(Assign(equation.target, full(b, value, equation.indices)))
         return
     array, axes = align(value, tuple(i for i in order if i in value.axes)), [i for i in order if i in value.axes]
     positions = tuple(axes.index(i) for i in node.indices)
@@ -74,7 +76,9 @@ def _direct(b: Builder, equation: Equation, node: Reduce, winner: str | None) ->
         positions = (len(kept),)
     elif winner is not None and not isinstance(array, Name):
         array = b.keep(array, f"{equation.target}_candidates")
-    result = Value(Collapse(kind, array, positions), kept, "int" if kind.startswith("arg") else "float")
+    empty = kind in ("max", "min") and equation.body.ties == "none"  # type: ignore[union-attr]
+    initial = _IDENTITY[kind] if empty else None
+    result = Value(Collapse(kind, array, positions, initial), kept, "int" if kind.startswith("arg") else "float")
     b.emit(Assign(equation.target, full(b, result, equation.indices)))
     if winner is not None:
         where = Value(Collapse(f"arg{kind}", array, positions), kept, "int")

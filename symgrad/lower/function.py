@@ -41,7 +41,7 @@ from symgrad.lower.arrays import (
 )
 from symgrad.lower.builder import Builder
 from symgrad.lower.contract import Axes, term_value
-from symgrad.lower.elementwise import add_values
+from symgrad.lower.elementwise import add_values, as_float
 from symgrad.lower.extrema import full, reduction
 from symgrad.lower.prepare import eliminate, split_digits
 from symgrad.lower.views import survey_borders
@@ -124,7 +124,7 @@ def lower_equation(b: Builder, equation: Equation, winner: str | None = None) ->
             b.borders.setdefault(key, widths)
         plain = _together(plain)
         values = [term_value(b, t, free, _part_name(t, equation, len(plain))) for t in plain]
-        total = add_values([_float(v) for v in values], free) if not equation.integer or len(values) > 1 else values[0]
+        total = add_values([as_float(v) for v in values], free) if not equation.integer or len(values) > 1 else values[0]
         array = _owned(b, full(b, total, free), total, bool(scattered))
         _assign(b, start, target, array)
     made = bool(plain) and not (scattered and all(_is_nought(t) for t in plain))
@@ -219,10 +219,6 @@ def _solve_rest(b: Builder, term: Term) -> Term:
 
     solved = absorb(solve(term.bound, term.condition, term.body, unit_only=True), b.program.extents)
     return Term(term.scale, solved.bound, solved.condition, solved.body)
-
-
-def _float(value: Value) -> Value:
-    return Value(Cast(value.array, "float"), value.axes) if value.kind in ("bool", "int") else value
 
 
 def _owned(b: Builder, array: Array, value: Value, added_to: bool) -> Array:

@@ -36,7 +36,7 @@ from symgrad.lower.arrays import (
 )
 from symgrad.lower.builder import Builder
 from symgrad.lower.contract import Axes, sum_value
-from symgrad.lower.elementwise import condition_value, mapped, value_of
+from symgrad.lower.elementwise import as_float, condition_value, mapped, value_of
 from symgrad.lower.views import Along, _at_least_zero, align, along, integer
 
 
@@ -168,7 +168,7 @@ def scatter(b: Builder, target: Name, free: Axes, job: Scatter, first: bool) -> 
         outside = Value(b.keep(outside.array, f"{target.text}_windows"), outside.axes)
     elif loops and not inner and not (free_indices(weight) | free_indices(job.condition)) & set(loops):
         # The same for every offset.
-        outside = _float(value_of(b, select(job.condition, weight, NOUGHT), axes))
+        outside = as_float(value_of(b, select(job.condition, weight, NOUGHT), axes))
         if not isinstance(outside.array, Name):
             outside = Value(b.keep(outside.array, f"{target.text}_share"), outside.axes)
     with b.looping(loops) if loops else _nothing():
@@ -178,7 +178,7 @@ def scatter(b: Builder, target: Name, free: Axes, job: Scatter, first: bool) -> 
             value = Value(picked, tuple(i for i in outside.axes if i not in loops))
         else:
             value = _weighted(b, inner, job.condition, weight, axes, target.text)
-        array = align(_float(value), axes)
+        array = align(as_float(value), axes)
         flips = {i for w in walks if w for i in w.flipped}
         if flips & set(value.axes):
             lead = len(axes) - len(align_rank(value, axes))
@@ -195,7 +195,7 @@ def _weighted(b: Builder, inner: Axes, condition: Condition, weight: Scalar, axe
     if inner or condition == TRUE or not all(isinstance(f, Read) for f in factors):
         return sum_value(b, inner, condition, weight, axes, name)
     mask = condition_value(b, condition, axes)
-    return mapped("mul", [_float(value_of(b, weight, axes)), mask], axes)
+    return mapped("mul", [as_float(value_of(b, weight, axes)), mask], axes)
 
 
 def align_rank(value: Value, axes: Axes) -> Axes:
@@ -219,10 +219,6 @@ class _nothing:
 
     def __exit__(self, *args: object) -> None:
         return None
-
-
-def _float(value: Value) -> Value:
-    return Value(Cast(value.array, "float"), value.axes) if value.kind in ("bool", "int") else value
 
 
 def _subscript(source: Array, items: list[Item]) -> Array:
@@ -297,7 +293,7 @@ def _by_position(b: Builder, target: Name, free: Axes, job: Scatter) -> None:
     else:
         value = value_of(b, weight, (*vectors, *plain))
     whole = (*vectors, *plain)
-    array = align(_float(value), whole)
+    array = align(as_float(value), whole)
     lead = [*axes_placed, *(a for a, f in enumerate(free) if f in carried)]
     positions = []
     for a in lead:

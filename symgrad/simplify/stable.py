@@ -252,7 +252,7 @@ def _shift_group(program: Program, members: list[tuple[Equation, Scalar]], trace
     assert isinstance(node, Reduce)
     name = fresh(f"max_{_subject(exponent)}", taken)
     free = tuple(i for i in first.indices if i in free_indices(Reduce("max", node.indices, node.condition, exponent)))
-    largest = Equation(name, free, Reduce("max", node.indices, node.condition, exponent))
+    largest = Equation(name, free, Reduce("max", node.indices, node.condition, exponent, "none"))
     shifted: dict[str, Equation] = {}
     for equation, a in members:
         here = _correspond(first, free, equation)

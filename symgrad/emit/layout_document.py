@@ -68,11 +68,14 @@ class _Frame(NamedTuple):
     flat: bool = False
     whole: bool = False
 
+    def of(self, doc: Doc) -> _Frame:
+        return _Frame(doc, self.indent, self.flat, self.whole)
+
     def on_one_line(self, doc: Doc) -> _Frame:
-        return self._replace(doc=doc, flat=True)
+        return _Frame(doc, self.indent, True, self.whole)
 
     def broken(self, doc: Doc, whole: bool = False) -> _Frame:
-        return self._replace(doc=doc, flat=False, whole=self.whole or whole)
+        return _Frame(doc, self.indent, False, self.whole or whole)
 
 
 def render(doc: Doc, indent: int, width: int) -> list[str]:
@@ -134,9 +137,9 @@ def _fits(stack: list[_Frame], column: int, width: int) -> bool:
                 column += 0 if frame.flat else len(text)
             case Group(part, free, opened):
                 measured_broken = opened or (free and frame.flat)
-                stack.append(frame.broken(part, whole=not opened) if measured_broken else frame._replace(doc=part))
+                stack.append(frame.broken(part, whole=not opened) if measured_broken else frame.of(part))
             case Choice(layouts, shy):
-                stack.append(frame._replace(doc=layouts[0 if frame.flat or shy else -1]))
+                stack.append(frame.of(layouts[0 if frame.flat or shy else -1]))
             case _:
                 stack += _parts(frame)
     return column <= width
@@ -146,7 +149,7 @@ def _parts(frame: _Frame) -> list[_Frame]:
     """The parts of a sequence or an indented part, the first on top."""
     match frame.doc:
         case Indent(part):
-            return [frame._replace(doc=part, indent=frame.indent + STEP)]
+            return [_Frame(part, frame.indent + STEP, frame.flat, frame.whole)]
         case tuple(parts):
-            return [frame._replace(doc=part) for part in reversed(parts)]
+            return [frame.of(part) for part in reversed(parts)]
     raise TypeError(frame.doc)
