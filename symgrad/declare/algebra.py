@@ -36,6 +36,8 @@ from symgrad.declare.scalars import (
     Select,
     Stopped,
     Truth,
+    free_indices,
+    reads_of,
     show_scalar,
 )
 
@@ -322,7 +324,17 @@ def select(condition: Condition, then: Scalar, otherwise: Scalar) -> Scalar:
     """``then`` if the condition holds, else ``otherwise``."""
     if condition == TRUE or then == otherwise:
         return then
-    return otherwise if condition == FALSE else Select(condition, then, otherwise)
+    if condition == FALSE:
+        return otherwise
+    if otherwise == NOUGHT and then != UNIT and not isinstance(then, Select) and _is_fixed(then):
+        return multiply(then, Select(condition, UNIT, NOUGHT))
+    return Select(condition, then, otherwise)
+
+
+def _is_fixed(node: Scalar) -> bool:
+    """Whether the value is a finite number, the same for every element."""
+    finite = not isinstance(node, Number) or abs(node.value) != float("inf")
+    return finite and not reads_of(node) and not free_indices(node)
 
 
 def indicator(condition: Condition) -> Scalar:

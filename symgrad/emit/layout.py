@@ -4,15 +4,17 @@ from __future__ import annotations
 
 import re
 import textwrap
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 
 from symgrad.emit.layout_document import render
+from symgrad.emit.layout_source import quoted
 from symgrad.emit.layout_statements import document
 from symgrad.emit.printer import WIDTH, wrap_comment
 
 QUOTES = '"""'
-_STRING = re.compile(r'( *)(f?)"((?:[^"\\]|\\.)*)"(,?)')
-_WORD = re.compile(r"(?:\{\{|\}\}|\{[^{}]*\}|[^\s{}])*\s*")
+OPENING = ("(", "[", "{")
+_STRING = re.compile(r"""( *)(f?)(["'])((?:\\.|(?!\3)[^\\])*)\3(,?)""")
+_WORD = re.compile(r"(?:\{\{|\}\}|\{[^{}]*\}|\S)+\s*|\s+")
 _SHAPE = re.compile(r"\[[^\[\]]*\]")
 
 
@@ -25,7 +27,7 @@ def fold(line: str, width: int = WIDTH) -> list[str]:
     text = line.strip()
     doc = document(text) if text and not text.startswith(("#", QUOTES)) else None
     if doc is None:
-        return _note_above(line) if len(line) > width else [line]
+        return _note_above(line, width) if len(line) > width else [line]
     lines = render(doc, _indent(line), width)
     return [piece for found in lines for piece in (_string(found, width) if len(found) > width else [found])]
 
@@ -54,22 +56,28 @@ def _laid_out(block: list[str], width: int) -> list[str]:
 
 def _blocks(lines: list[str]) -> Iterator[list[str]]:
     """Docstrings, comments and statements that are folded already with all their lines, other lines by themselves."""
-    i = 0
-    while i < len(lines):
-        text, end = lines[i].lstrip(), i + 1
-        if text.startswith(QUOTES) and not (text.endswith(QUOTES) and len(text) >= 2 * len(QUOTES)):
-            end = next(k for k in range(i + 1, len(lines)) if lines[k].endswith(QUOTES)) + 1
-        elif text.startswith("# "):
-            while end < len(lines) and lines[end].startswith(" " * _indent(lines[i]) + "#     "):
-                end += 1
-        elif text.endswith(("(", "[", "{")):
-            closing = tuple(" " * _indent(lines[i]) + bracket for bracket in ")]}")
-            end = (
-                next(k for k in range(end, len(lines)) if lines[k].startswith(closing) and lines[k][-1] not in "([{")
-                + 1
-            )
-        yield lines[i:end]
-        i = end
+    start = 0
+    while start < len(lines):
+        end = _block_end(lines, start)
+        yield lines[start:end]
+        start = end
+
+
+def _block_end(lines: list[str], start: int) -> int:
+    text, margin = lines[start].lstrip(), " " * _indent(lines[start])
+    if text.startswith(QUOTES) and not (text.endswith(QUOTES) and len(text) >= 2 * len(QUOTES)):
+        return _end(lines, start + 1, lambda line: line.endswith(QUOTES)) + 1
+    if text.startswith("# "):
+        return _end(lines, start + 1, lambda line: not line.startswith(f"{margin}#     "))
+    if text.endswith(OPENING):
+        closing = tuple(margin + bracket for bracket in ")]}")
+        return _end(lines, start + 1, lambda line: line.startswith(closing) and not line.endswith(OPENING)) + 1
+    return start + 1
+
+
+def _end(lines: list[str], start: int, is_last: Callable[[str], bool]) -> int:
+    """The first line from ``start`` on for which ``is_last`` holds, else where all lines end."""
+    return next((i for i in range(start, len(lines)) if is_last(lines[i])), len(lines))
 
 
 def _indent(line: str) -> int:
@@ -82,10 +90,10 @@ def _comment(block: list[str], width: int) -> list[str]:
     return [" " * indent + line for line in wrap_comment(text, width - indent)]
 
 
-def _note_above(line: str) -> list[str]:
-    """A comment at the end of a line moved to the line above."""
+def _note_above(line: str, width: int) -> list[str]:
+    """A comment at the end of a line moved to lines of its own above."""
     code, mark, note = line.partition("  # ")
-    return [" " * _indent(line) + f"# {note}", code] if mark and '"' not in code else [line]
+    return [*_comment([" " * _indent(line) + f"# {note}"], width), code] if mark and '"' not in code else [line]
 
 
 def _string(line: str, width: int) -> list[str]:
@@ -93,14 +101,16 @@ def _string(line: str, width: int) -> list[str]:
     match = _STRING.fullmatch(line)
     if match is None:
         return [line]
-    indent, prefix, inner, comma = match.groups()
+    indent, prefix, quote, inner, comma = match.groups()
+    inner = inner if quote == '"' else inner.replace("\\'", "'").replace('"', '\\"')
     room = width - len(indent) - len(prefix) - 2 - len(comma)
     pieces = [""]
     for word in _WORD.findall(inner):
         if pieces[-1] and len(pieces[-1] + word) > room:
             pieces.append("")
         pieces[-1] += word
-    found = [f'{indent}{prefix if "{" in piece or "}" in piece else ""}"{piece}"' for piece in pieces if piece]
+    starts = [prefix if "{" in piece or "}" in piece or "{" not in inner else "" for piece in pieces]
+    found = [indent + start + quoted(f'"{piece}"') for start, piece in zip(starts, pieces, strict=True)]
     return [*found[:-1], found[-1] + comma]
 
 

@@ -50,7 +50,7 @@ class Source:
         start, end = span(node)
         text = self.line[start:end].decode()
         if isinstance(node, ast.Constant) and isinstance(node.value, str) and text.startswith('"'):
-            return _quoted(text)
+            return quoted(text)
         return text
 
     def parentheses(self, node: ast.AST) -> list[int]:
@@ -122,7 +122,7 @@ def is_simple_power(node: ast.AST) -> bool:
     return isinstance(node, ast.Name) or (isinstance(node, ast.Constant) and not isinstance(node.value, str))
 
 
-def _quoted(text: str) -> str:
+def quoted(text: str) -> str:
     """A string in double quotes as it is written with the fewest escapes."""
     inner = text[1:-1]
     if inner.count('\\"') <= inner.count("'"):

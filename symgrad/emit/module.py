@@ -18,6 +18,7 @@ from symgrad.declare.program import Program, Tensor
 from symgrad.declare.reads import places
 from symgrad.declare.scalars import Compare, tensors_of
 from symgrad.emit.helpers import helper_text
+from symgrad.emit.layout import lay_out
 from symgrad.emit.printer import Printer, wrap_comment
 from symgrad.emit.templates import render
 from symgrad.errors import EmissionError
@@ -55,7 +56,7 @@ def module_text(layer: Layer, plan: ModulePlan) -> str:
     Raises:
         EmissionError: the rendered text is not Python, or holds what an emitted module must not.
     """
-    text = render("numpy/module.py.j2", spec=_Writer(layer, plan).spec())
+    text = lay_out(render("numpy/module.py.j2", spec=_Writer(layer, plan).spec()))
     _verify(text)
     return text
 

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from functools import cached_property
 from typing import Protocol
 
 from symgrad.declare.layer import Layer
@@ -18,7 +17,7 @@ from symgrad.emit.study_model import Block, DerivationStep, Formula, Section, Se
 from symgrad.emit.study_names import notation_of
 from symgrad.emit.study_page import Page, say
 from symgrad.emit.study_reads import chain_section
-from symgrad.emit.study_render import Html, Latex, Markdown, Renderer, Text, aligned
+from symgrad.emit.study_render import Html, Latex, Markdown, Renderer, Text, boxed
 from symgrad.emit.study_results import gradients_section, residuals_section
 from symgrad.emit.study_rewrites import parts, rewrites
 from symgrad.emit.templates import render
@@ -73,7 +72,7 @@ class Derivation:
         return f"# {self._title(Markdown())}\n\n" + Markdown().blocks(self.blocks).rstrip("\n") + "\n"
 
     def to_latex(self) -> str:
-        """Return a LaTeX document; it needs amsmath and nothing else that is not in every installation."""
+        """Return a LaTeX document; it needs amsmath and graphicx."""
         body = Latex().blocks(self.blocks).strip()
         return render("study/document.tex.j2", title=self._title(Latex()), body=body)
 
@@ -97,12 +96,13 @@ class Derivation:
 
     def _repr_latex_(self) -> str:
         """Return the gradients alone, for where a single formula is shown."""
-        return "\n\n".join(f"$$\n{aligned(f)}\n$$" for f in self.gradients)
+        return "\n\n".join(f"$$\n{boxed(f)}\n$$" for f in self.gradients)
 
     @property
     def gradients(self) -> tuple[Formula, ...]:
         """The boxed formulas."""
-        return tuple(f for s in self.blocks if isinstance(s, Section) for f in s.blocks if _is_boxed(f))  # type: ignore[misc]
+        inner = [block for section in self.blocks if isinstance(section, Section) for block in section.blocks]
+        return tuple(block for block in inner if isinstance(block, Formula) and block.boxed)
 
     @property
     def _html(self) -> str:
@@ -114,10 +114,6 @@ class Derivation:
 
     def _title(self, renderer: Renderer) -> str:
         return renderer.sentence(Sentence("title", (("name", self.name),)))
-
-
-def _is_boxed(block: Block) -> bool:
-    return isinstance(block, Formula) and block.boxed
 
 
 def derivation_of(stages: Derivable) -> Derivation:
@@ -154,4 +150,4 @@ def _dropped(page: Page, chained: Adjoint, derived: Adjoint) -> Sequence[Block]:
     return [say("dropped", names=page.tensors(names))] if names else []
 
 
-__all__ = ["Derivation", "DerivationStep", "cached_property", "derivation_of"]
+__all__ = ["Derivation", "DerivationStep", "derivation_of"]

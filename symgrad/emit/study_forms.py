@@ -188,4 +188,3 @@ def _falls(poly: Poly, index: Index) -> bool:
 
 def _holds(read: Read, indices: list[Index]) -> bool:
     return any(p.atom in indices for p in read.indices)
-

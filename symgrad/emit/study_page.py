@@ -17,10 +17,7 @@ from symgrad.emit.study_latex import Typesetter
 from symgrad.emit.study_model import DerivationStep, Formula, Inline, Row, Sentence
 from symgrad.emit.study_names import Notation
 from symgrad.emit.study_solve import put_sizes
-from symgrad.emit.study_tex import NARROW, POWER, PRODUCT, width
-
-LINE = 78
-"""About how many letters fit on a line of LaTeX."""
+from symgrad.emit.study_tex import LINE, NARROW, POWER, PRODUCT, width
 
 
 @dataclass
@@ -122,7 +119,7 @@ class Page:
         if width(left) + width(self.tex.scalar(slope)) <= LINE:
             return Formula((line,), self.rows(left, "=", slope))
         first, *rest = self.rows("", "=", slope)
-        return Formula((line,), (Row("", "", left), Row("", r"\qquad =", first.right), *rest))
+        return Formula((line,), (Row("", "", left), Row("", "", rf"\qquad = {first.right}"), *rest))
 
     def left(self, equation: Equation) -> str:
         """Return a left side in LaTeX."""
@@ -163,7 +160,6 @@ class Page:
             case Mul(c, args):
                 return self._opened(c, args)
         return [self.tex.scalar(node)]
-
 
     def _opened(self, coefficient: Fraction | float, args: tuple[Scalar, ...]) -> list[str]:
         """Return a product whose longest sum is open to line ends: its parentheses have one size."""

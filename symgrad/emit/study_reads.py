@@ -20,17 +20,14 @@ READ_RULE = "contribution of a read"
 
 def chain_section(page: Page, chain: Chain, program: Program, solver: Solver) -> Section:
     """Return the section on the chain rule."""
-    adjoint = chain.adjoint
     blocks: list[Block] = [*_introduction(page, chain, program)]
-    known = {e.target for e in program.equations} | set(adjoint.backward)
-    auxiliary = [e for e in adjoint.program.equations if e.target not in known or e.target not in chain.bars]
-    auxiliary = [e for e in auxiliary if program.equation(e.target) is None]
-    for equation in auxiliary:
-        blocks += _auxiliary(page, equation)
-    for name in adjoint.backward:
-        total = adjoint.program.equation(name)
-        if total is not None and name in chain.bars:
-            blocks.append(_cotangent(page, chain, total, solver))
+    made = [e for e in chain.adjoint.program.equations if program.equation(e.target) is None]
+    for equation in made:
+        if equation.target not in chain.bars:
+            blocks += _auxiliary(page, equation)
+    for equation in made:
+        if equation.target in chain.bars:
+            blocks.append(_cotangent(page, chain, equation, solver))
     return Section(say("chain"), tuple(blocks))
 
 
@@ -63,14 +60,15 @@ def _cotangent(page: Page, chain: Chain, total: Equation, solver: Solver) -> Sec
     """Return what is added to one cotangent, and the sum."""
     contributions = chain.to(total.target)
     tensor = chain.bars[total.target][0]
-    blocks: list[Block] = []
+    given = tensor in _outputs(chain)
+    alone = len(contributions) == 1 and not given
+    blocks: list[Block] = [say("given", tensor=page.tensor(tensor))] if given else []
     for contribution in contributions:
-        alone = len(contributions) == 1 and tensor not in _outputs(chain)
         blocks += _contribution(page, contribution, total if alone else None)
         blocks += solver.contribution(page, contribution)
-    if not contributions and tensor not in _outputs(chain):
+    if not contributions and not given:
         blocks += [say("nothing", tensor=page.tensor(tensor)), page.equation(total, numbered=True)]
-    elif len(contributions) != 1 or tensor in _outputs(chain):
+    elif not alone:
         blocks += [say("together"), page.equation(total, numbered=True)]
     page.steps.append(DerivationStep(CHAIN_RULE, None, total, "The sum of the contributions of all reads."))
     return Section(say("cotangent of", tensor=page.tensor(tensor)), tuple(blocks))
@@ -116,4 +114,3 @@ def _added(page: Page, part: Equation) -> Formula:
     first, *rest = formula.rows
     text = formula.text[0].replace(" = ", " += ", 1)
     return Formula((text,), (Row(first.left, r"\mathrel{+}=", first.right), *rest))
-

@@ -9,6 +9,7 @@ from html import escape
 
 from symgrad.emit.study_mathml import displayed, inline
 from symgrad.emit.study_model import Block, Formula, Inline, Listing, Section, Sentence
+from symgrad.emit.study_tex import LINE, width
 from symgrad.emit.study_words import ENGLISH
 
 WIDTH = 100
@@ -148,8 +149,11 @@ class Latex(Renderer):
         return f"{text}\n\n"
 
     def formula(self, formula: Formula) -> str:
-        """Return an aligned display."""
-        return f"\\[\n{aligned(formula)}\n\\]\n\n".replace("\n\n\\]", "\n\\]")
+        """Return an aligned display; one that is too wide for a page is made smaller."""
+        body, tag = boxed(formula), f" {tag_of(formula)}" if formula.number else ""
+        if max(width(f"{r.left}{r.relation}{r.right}") for r in formula.rows) > LINE + 2:
+            body = rf"\resizebox{{0.92\linewidth}}{{!}}{{$\displaystyle {body}$}}"
+        return f"\\[\n{body}{tag}\n\\]\n\n"
 
     def listing(self, listing: Listing) -> str:
         """Return a table."""
@@ -181,7 +185,7 @@ class Markdown(Renderer):
 
     def formula(self, formula: Formula) -> str:
         """Return a display."""
-        return f"$$\n{aligned(formula)}\n$$\n\n"
+        return f"$$\n{boxed(formula)}{f' {tag_of(formula)}' if formula.number else ''}\n$$\n\n"
 
     def listing(self, listing: Listing) -> str:
         """Return a table."""
@@ -227,17 +231,20 @@ _LATEX_SIGNS = {sign: f"\\{sign}" for sign in "{}$&#%_"} | {"\\": r"\textbacksla
 _LATEX_SIGNS |= {"^": r"\textasciicircum{}", "<": r"\textless{}", ">": r"\textgreater{}", "|": r"\textbar{}"}
 
 
-def aligned(formula: Formula) -> str:
-    """Return a formula in LaTeX without what opens a display: aligned rows, a box, a tag."""
+def tag_of(formula: Formula) -> str:
+    """Return the number of a formula in LaTeX."""
+    return rf"\tag{{{formula.number}}}"
+
+
+def boxed(formula: Formula) -> str:
+    """Return a formula in LaTeX without what opens a display: aligned rows, in a box if it has one."""
     rows = formula.rows
     if len(rows) == 1:
         body = " ".join(part for part in (rows[0].left, rows[0].relation, rows[0].right) if part)
     else:
         lines = " \\\\\n".join(f"{r.left} &{r.relation} {r.right}" for r in rows)
         body = f"\\begin{{aligned}}\n{lines}\n\\end{{aligned}}"
-    if formula.boxed:
-        body = f"\\boxed{{{body}}}"
-    return body + (rf" \tag{{{formula.number}}}" if formula.number else "")
+    return f"\\boxed{{{body}}}" if formula.boxed else body
 
 
 def broken(text: str, first: str, rest: str) -> list[str]:

@@ -11,14 +11,18 @@ SUM, PRODUCT, POWER, ATOM = 1, 2, 3, 4
 NARROW = r",\, "
 """A comma between things that are longer than a letter."""
 
+LINE = 76
+"""About how many letters fit on a line."""
+
 _TALL = re.compile(r"\\(frac|sum|prod|begin|left|max_|min_|sqrt)")
 _SILENT = re.compile(
-    r"\\(left|right|,|;|!|displaystyle|mathrm|overline|bar|operatorname\*?|(?:begin|end)\{cases\}|text)(?![a-zA-Z])"
+    r"\\(left|right|!|displaystyle|mathrm|overline|bar|operatorname\*?|(?:begin|end)\{cases\}|text)(?![a-zA-Z])"
 )
 
 
 _COMMANDS = {"sum": 3.6, "prod": 3.6, "bmod": 4.0, "le": 2.2, "ne": 2.2, "substack": 0.0, "lfloor": 0.6, "rfloor": 0.6}
 _COMMANDS |= {"max": 3.2, "min": 3.2, "exp": 3.0, "log": 2.6, "tanh": 3.8, "Bigl": 0.3, "Bigr": 0.3, "qquad": 3.6}
+_COMMANDS |= {",": 0.3, ";": 0.5}
 
 
 def is_tall(text: str) -> bool:
@@ -74,7 +78,7 @@ def _width(text: str) -> float:
                 p = _past_scripts(text, p)
         elif text[p] in "_^":
             inner, p = argument(text, p + 1)
-            total += 0.65 * _width(inner)
+            total += 0.75 * _width(inner)
         else:
             total += {"{": 0.0, "}": 0.0, "+": 2.0, "-": 1.8, "=": 2.2, "<": 2.2, ",": 0.6, "[": 0.6, "]": 0.6}.get(
                 text[p], 1.0

@@ -47,9 +47,10 @@ ENGLISH: dict[str, str] = {
     "mode reflect": "{extended} is {tensor} mirrored at its border, the border itself not repeated.",
     "mode replicate": "{extended} is {tensor} with its border repeated outwards.",
     "mode wrap": "{extended} is {tensor} continued periodically.",
-    "bracket|text": "A condition after the colon of a sum restricts it; {bracket} is 1 where {condition} holds and 0 elsewhere, and "
-    "beside a 0 the other factors are not looked at. // and % round down, as in Python.",
-    "bracket": "A bracket {bracket} is 1 where {condition} holds and 0 elsewhere; beside a 0 the other factors are not looked at.",
+    "bracket|text": "A condition after the colon of a sum restricts it; {bracket} is 1 where {condition} holds and 0 "
+    "elsewhere, and beside a 0 the other factors are not looked at. // and % round down, as in Python.",
+    "bracket": "A bracket {bracket} is 1 where {condition} holds and 0 elsewhere; beside a 0 the other factors are not "
+    "looked at.",
     "sigma": "{sigma} is the logistic function, {definition}.",
     "function": "{name} is {definition}, evaluated without loss of digits.",
     "stop": "{stop} marks what counts as constant when derivatives are taken.",
@@ -104,6 +105,7 @@ ENGLISH: dict[str, str] = {
     "special": "With {assumption} the divisibility condition always holds:",
     "special, plainly": "With {assumption}:",
     "together": "Together:",
+    "given": "{tensor} is an output and is read as well: what is given for it counts too.",
     "nothing": "No equation lets a change of {tensor} through: its gradient is 0.",
     # simplification, results
     "dropped": "No longer needed: {names}.",
@@ -131,6 +133,11 @@ class RuleWords:
 
 STABLE = "A stable form: the same value, without overflow and without loss of digits."
 RULES: dict[str, RuleWords] = {
+    "a maximum over two axes is a maximum of maxima": RuleWords(
+        "Maxima are taken axis by axis",
+        r"\max_{u,\, v} a_{u,v} = \max_{u} \max_{v} a_{u,v}",
+        "One axis after the other takes fewer comparisons, and the inner maxima serve several windows.",
+    ),
     "name inner reductions": RuleWords(
         "Inner reductions get names",
         "",
@@ -139,9 +146,7 @@ RULES: dict[str, RuleWords] = {
     ),
     "1/(1 + exp(u)) = sigmoid(-u)": RuleWords("Logistic function", r"\frac{1}{1 + e^{u}} = \sigma(-u)", STABLE),
     "exp(u) sigmoid(-u) = sigmoid(u)": RuleWords("Logistic function", r"e^{u}\, \sigma(-u) = \sigma(u)", STABLE),
-    "log(1 + exp(u)) = softplus(u)": RuleWords(
-        "Softplus", r"\log(1 + e^{u}) = \operatorname{softplus}(u)", STABLE
-    ),
+    "log(1 + exp(u)) = softplus(u)": RuleWords("Softplus", r"\log(1 + e^{u}) = \operatorname{softplus}(u)", STABLE),
     "log(sigmoid(u)) = -softplus(-u)": RuleWords(
         "Logarithm of the logistic function", r"\log \sigma(u) = -\operatorname{softplus}(-u)", STABLE
     ),
@@ -178,14 +183,8 @@ RULES: dict[str, RuleWords] = {
         "go before the sum; terms that add up to 0 by a definition are dropped.",
     ),
 }
-UNKNOWN = "The two sides are equal, by the rule: {rule}."
 
 
 def words_of(rule: str) -> RuleWords:
     """Return the words for a rule; one without an entry speaks for itself."""
     return RULES.get(rule) or RuleWords(rule[:1].upper() + rule[1:], "", "")
-
-
-def in_words(key: str, places: dict[str, str]) -> str:
-    """Return a sentence with its places filled by text."""
-    return ENGLISH[key].format(**places)

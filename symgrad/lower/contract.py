@@ -254,17 +254,29 @@ def _cumulative(b: Builder, bound: Axes, condition: Condition, body: Scalar, ord
             continue
         j, i, ahead, offset = found
         rest = all_of(*(p for p in parts if p != part))
-        if i in free_indices(body) or {i, j} & free_indices(rest) or i in b.loops:
+        coefficient, factors = (body.coefficient, body.args) if isinstance(body, Mul) else (Fraction(1), (body,))
+        along_j = [f for f in factors if j in free_indices(f)]
+        beside = [f for f in factors if j not in free_indices(f)]
+        if any(i in free_indices(f) for f in along_j) or {i, j} & free_indices(rest) or i in b.loops or not along_j:
             continue
-        inner_order = tuple(j if k == i else k for k in order)
+        # What is summed besides and does not meet the other factors goes first.
         others = tuple(k for k in bound if k != j)
-        summed = sum_value(b, others, rest, body, inner_order, name)
+        early = tuple(k for k in others if not any(k in free_indices(f) for f in beside))
+        late = tuple(k for k in others if k not in early)
+        if late and rest != TRUE:
+            continue
+        inner_order = (*late, *(j if k == i else k for k in order))
+        summed = sum_value(b, early, rest, multiply(Number(coefficient), *along_j), inner_order, name)
         if j not in summed.axes:
             continue
         axis = summed.axes.index(j)
         b.because(f"{name}: the triangle {j.name} {'<=' if ahead else '>='} {i.name} is a running sum along {j.name}")
         array = _running(summed.array, axis, len(summed.axes), ahead, offset)
-        return Value(array, tuple(i if k == j else k for k in summed.axes))
+        running = Value(array, tuple(i if k == j else k for k in summed.axes))
+        if not beside:
+            return running
+        operands = [running, *_operands(b, beside, (*order, *late))]
+        return contract(b, operands, order, late, name)
     return None
 
 

@@ -29,7 +29,7 @@ from symgrad.declare.scalars import (
     Truth,
     map_children,
 )
-from symgrad.lower.arrays import Array, Cast, Const, Map, Name, Value, Whole
+from symgrad.lower.arrays import Array, Cast, Const, Helper, Map, Name, Value, Whole
 from symgrad.lower.builder import Builder
 from symgrad.lower.views import align, integer, read, union
 
@@ -89,6 +89,8 @@ def as_float(value: Value) -> Value:
     """Booleans and integers as the layer's dtype, so that nothing is promoted by accident."""
     if value.array in (Name("True"), Name("False")):
         return Value(Const(Fraction(value.array == Name("True"))), (), "scalar")
+    if value.kind == "bool" and not value.axes:
+        return Value(Helper("float", (value.array,)), (), "scalar")
     if value.kind in ("bool", "int"):
         return Value(Cast(value.array, "float"), value.axes)
     return value

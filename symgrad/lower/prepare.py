@@ -5,8 +5,8 @@ from __future__ import annotations
 from dataclasses import replace
 
 from symgrad.declare.algebra import all_of, compare, conjuncts
-from symgrad.declare.bounds import nonnegative, tighten
-from symgrad.declare.integers import Index, Poly, Quotient, Remainder, affine_in, as_poly, atoms, divide, indices_of
+from symgrad.declare.bounds import nonnegative, positive, tighten
+from symgrad.declare.integers import Index, Poly, Quotient, Remainder, affine_in, as_poly, atoms, divide, indices_of, split_multiples
 from symgrad.declare.program import Equation
 from symgrad.declare.scalars import Compare, Condition, Node, Reduce, Scalar, map_children, map_polynomials, polynomials, walk
 from symgrad.derive.terms import Term, rename
@@ -71,8 +71,28 @@ def split_digits(equation: Equation) -> tuple[Equation, bool]:
             indices += (high, low) if i == index else (i,)
         split_left = split_left or index in equation.indices
         equation = replace(equation, indices=indices, body=body)
+    equation = replace(equation, body=_digit_equalities(equation.body))
     equation, placed = _split_placed(equation)
     return equation, split_left or placed
+
+
+def _digit_equalities(body: Scalar) -> Scalar:
+    """``u a + b = u c + d`` with ``b, d`` in 0 .. u - 1 says ``a = c`` and ``b = d``."""
+
+    def change(node: Node) -> Node:
+        if isinstance(node, Compare) and node.relation == "==":
+            for index in sorted(indices_of(node.poly), key=lambda i: i.name):
+                split = affine_in(node.poly, index)
+                if split is None or indices_of(split[0]) or split[0].constant in (1, -1):
+                    continue
+                unit = split[0] if positive(split[0]) else -split[0]
+                high, low = split_multiples(node.poly, unit)
+                if high.terms and low.terms and nonnegative(unit - 1 - low) and nonnegative(unit - 1 + low):
+                    return all_of(change(compare("==", high)), change(compare("==", low)))  # type: ignore[arg-type]
+            return node
+        return map_children(node, change)
+
+    return change(body)  # type: ignore[return-value]
 
 
 def _split_placed(equation: Equation) -> tuple[Equation, bool]:

@@ -296,7 +296,7 @@ def _gather(b: Builder, source: Array, extents: tuple[Poly, ...], indices: tuple
         index, step = walk.steps[0]
         items.append(_slice(walk.start, index, step, extents[axis]))
         axes.append(index)
-    flipped = {i for _, w in plain for i in w.flipped}
+    flipped = {i for a, w in plain if a not in loose for i in w.flipped}
     array = _subscript(Subscript(source, tuple(_trim(items))), [FLIP if i in flipped else FULL for i in axes])
     value = Value(array, tuple(axes))
     if outside and extension is not None:

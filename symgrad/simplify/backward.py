@@ -151,6 +151,11 @@ class _Simplifier:
             # A scatter: only numbers and what no index touches come out.
             outside = [f for f in outside if not free_indices(f)]
             inside = [f for f in factors if f not in outside]
+        idle = [i for i in bound if not any(i in free_indices(f) for f in (*inside, condition))]
+        outside += [from_integer(i.extent) for i in idle]
+        bound = tuple(i for i in bound if i not in idle)
+        if not bound and condition == TRUE:
+            return multiply(Number(coefficient), *outside, *inside)
         core: Scalar = Reduce("sum", bound, condition, multiply(*inside))
         vanished = self._vanishes(bound, condition, multiply(*inside))
         return NOUGHT if vanished else multiply(Number(coefficient), *outside, core)
