@@ -25,7 +25,9 @@ def fold(line: str, width: int = WIDTH) -> list[str]:
     redundant parentheses alone.
     """
     text = line.strip()
-    doc = document(text) if text and not text.startswith(("#", QUOTES)) else None
+    if not text or text.startswith(("#", QUOTES)):
+        return [line]
+    doc = document(text)
     if doc is None:
         return _note_above(line, width) if len(line) > width else [line]
     lines = render(doc, _indent(line), width)

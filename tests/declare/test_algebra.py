@@ -34,6 +34,7 @@ from symgrad.declare.scalars import (
     Add,
     Apply,
     Compare,
+    FromInteger,
     Mul,
     Number,
     Power,
@@ -49,7 +50,7 @@ from ..data_evaluator import EXACT, World, holds, scalar
 from .expressions import Maker, make, world
 from .polynomials import Choices
 
-many = settings(max_examples=250, deadline=None, derandomize=True, database=None)
+many = settings(max_examples=150, deadline=None, derandomize=True, database=None)
 a, b, c = (Read(name, ()) for name in "abc")
 n = as_poly(Size("N"))
 i = as_poly(Index("i", n))
@@ -100,7 +101,8 @@ def test_order_does_not_matter(first: bytes, second: bytes, third: bytes) -> Non
     x, y, z = (make(data, 2)[0].data for data in (first, second, third))
     assert add(x, y, z) == add(z, add(y, x))
     assert multiply(x, y) == multiply(y, x)
-    assert add(x, negate(x)) == NOUGHT or isinstance(x, Add), "a sum in parentheses is one term"
+    if not isinstance(x, Add | FromInteger):  # a negated sum, or polynomial, is one term
+        assert add(x, negate(x)) == NOUGHT
     assert all_of(relation("<", x, y), compare(">=", i - 1)) == all_of(compare(">=", i - 1), relation("<", x, y))
 
 
