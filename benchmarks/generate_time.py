@@ -3,8 +3,8 @@
     python benchmarks/generate_time.py
     python benchmarks/generate_time.py conv2d softmax --json out.json
 
-The total is what a user waits for: a fresh interpreter, imports included. The layers are then rendered one after the
-other in this process, in the order of the catalogue; the first ones pay for SymPy's caches.
+The total is what a user waits for: a fresh interpreter, imports included. Modules and studies are then rendered one by
+one in this process, in the order of the catalogue; the first ones pay for SymPy's caches.
 """
 
 import argparse
@@ -81,7 +81,7 @@ def keep_to_cores() -> None:
 
 def show(total: Spent, layers: list[Spent], whole: bool) -> None:
     """Print the layers, longest first, and the total against the goal."""
-    table = Table(title="seconds to render module and study", title_justify="left")
+    table = Table(title="seconds", title_justify="left")
     table.add_column("layer")
     table.add_column("clock", justify="right")
     table.add_column("processor", justify="right")

@@ -10,12 +10,16 @@ from dataclasses import dataclass
 from functools import cached_property
 from typing import Any
 
+from symgrad.declare.formula import condition_text, equation_text
 from symgrad.declare.layer import Layer
-from symgrad.declare.program import Program
+from symgrad.declare.program import Equation, Program
 from symgrad.derive.adjoint import Adjoint, adjoint
 from symgrad.derive.split import split
 from symgrad.derive.trace import Trace
 from symgrad.emit.module import module_text
+from symgrad.emit.printer import Printer
+from symgrad.emit.study import Derivation, derivation_of
+from symgrad.errors import DerivationError
 from symgrad.lower.plan import ModulePlan, plan_module
 from symgrad.simplify.backward import simplify_backward
 from symgrad.simplify.named import name_costly
@@ -29,6 +33,7 @@ class Stages:
     layer: Layer
     split: Program
     stable: Program
+    chained: Adjoint
     derived: Adjoint
     plan: ModulePlan
     source: str
@@ -50,7 +55,7 @@ def run(layer: Layer, general: bool = False) -> Stages:
     plan = plan_module(layer.program, derived, general)
     # emit: array programs -> the text of a module
     source = module_text(layer, plan)
-    return Stages(layer, statements, stable, derived, plan, source, trace)
+    return Stages(layer, statements, stable, chained, derived, plan, source, trace)
 
 
 class CompiledLayer:
@@ -80,6 +85,11 @@ class CompiledLayer:
         """Run the module's ``backward``; see its docstring."""
         return self.module.backward(residuals, *cotangents, wrt=wrt)
 
+    @cached_property
+    def derivation(self) -> Derivation:
+        """The derivation that the module came from: ``.steps``, ``.to_text()``, ``.to_latex()``, ``.to_html()``."""
+        return derivation_of(self.stages)
+
     def __repr__(self) -> str:
         """Name of the layer."""
         return f"CompiledLayer({self.layer!r})"
@@ -98,3 +108,55 @@ def compile_layer(layer: Layer, target: str = "numpy") -> CompiledLayer:
     if target != "numpy":
         raise ValueError(f"unknown target {target!r}; known: numpy")
     return CompiledLayer(run(layer))
+
+
+def vjp(layer: Layer) -> Layer:
+    """The vector-Jacobian product as a layer: inputs and cotangents in, gradients out, forward equations among its own.
+
+    Raises:
+        SymgradError: the layer has no derivative that symgrad knows.
+    """
+    trace = Trace()
+    stable = name_costly(stabilise(split(layer.program, trace), trace), trace)
+    derived = simplify_backward(adjoint(stable, trace), trace)
+    if not derived.gradients:
+        raise DerivationError(f"{layer.name}: every input is constant, so there is no gradient to return")
+    return Layer.from_program(derived.program)
+
+
+STAGES = ("declare", "derive", "simplify", "lower", "emit")
+
+
+def show_stage(layer: Layer, stage: str) -> str:
+    """What a stage gives, as text.
+
+    Raises:
+        ValueError: the stage is unknown.
+    """
+    if stage == "declare":
+        return _shown(layer.program.equations, layer.program)
+    stages = run(layer)
+    match stage:
+        case "derive":
+            return _shown(stages.chained.program.equations, stages.chained.program)
+        case "simplify":
+            return _shown(stages.derived.program.equations, stages.derived.program)
+        case "lower":
+            lines = ["why these forms:", *(f"  {r}" for r in (*stages.plan.forward.reasons, *stages.plan.backward.reasons))]
+            printer = Printer({}, "dtype")
+            for name, function in (("forward", stages.plan.forward), ("backward", stages.plan.backward)):
+                lines += ["", f"{name}:", *("  " + line for line in printer.lines(function.statements))]
+            return "\n".join(lines)
+        case "emit":
+            return stages.source
+    raise ValueError(f"unknown stage {stage!r}; the stages are {', '.join(STAGES)}")
+
+
+def _shown(equations: tuple[Equation, ...], program: Program) -> str:
+    """Equations with the ranges of their indices, then what is required."""
+    lines = []
+    for equation in equations:
+        ranges = ", ".join(f"{i.name} < {i.extent}" for i in equation.indices)
+        lines.append(equation_text(equation) + (f"    for {ranges}" if ranges else ""))
+    lines += [f"requires {condition_text(r.condition)}: {r.message}" for r in program.requirements]
+    return "\n".join(lines)

@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 import json
+import os
 from collections.abc import Sequence
+from concurrent.futures import ProcessPoolExecutor
+from multiprocessing import get_context
 from pathlib import Path
 
 import click
@@ -24,10 +27,7 @@ def generate(references: Sequence[str], out: Path, check: bool, as_json: bool) -
     Returns:
         Whether all is well: False when ``check`` found a file that is not current.
     """
-    found = _layers(references or symgrad.catalogue())
-    files: dict[str, str] = {}
-    for name in track(tuple(found), "compiling"):
-        files |= render(found[name])
+    files = _named(references) if references else _catalogue()
     targets = {path: resolve(path, out) for path in files}
     states = {path: compare(target, files[path]).value for path, target in targets.items()}
     if not references:
@@ -52,14 +52,36 @@ def render(layer: Layer) -> dict[str, str]:
     }
 
 
-def _layers(references: Sequence[str]) -> dict[str, Layer]:
+def _named(references: Sequence[str]) -> dict[str, str]:
     found: dict[str, Layer] = {}
     for reference in references:
         layer = find_layer(reference, announce)
         if layer.name in found:
             raise DeclarationError(f"two layers are called {layer.name}; give one of them another name")
         found[layer.name] = layer
-    return found
+    return {path: text for name in track(tuple(found), "compiling") for path, text in render(found[name]).items()}
+
+
+def _catalogue() -> dict[str, str]:
+    """Render every layer of the catalogue, on all cores: no layer needs another."""
+    names = symgrad.catalogue()
+    workers = min(len(names), os.cpu_count() or 1)
+    if workers == 1:
+        return _named(names)
+    files: dict[str, str] = {}
+    with ProcessPoolExecutor(workers, mp_context=get_context("spawn")) as pool:
+        work = {name: pool.submit(_from_catalogue, name) for name in names}
+        try:
+            for name in track(names, "compiling"):
+                files |= work[name].result()
+        except BaseException:
+            pool.shutdown(wait=False, cancel_futures=True)
+            raise
+    return files
+
+
+def _from_catalogue(name: str) -> dict[str, str]:
+    return render(symgrad.layers.get(name))
 
 
 def _left_over(out: Path, files: dict[str, str]) -> list[str]:

@@ -17,7 +17,8 @@ import pytest
 import symgrad
 from symgrad import Layer
 from symgrad.emit import module
-from symgrad.emit.layout import WIDTH, fold, lay_out
+from symgrad.emit.layout import fold, lay_out
+from symgrad.emit.printer import WIDTH
 
 from ..unseen.declarations import CASES
 
@@ -301,7 +302,9 @@ def test_docstring_whose_summary_is_too_long_names_shapes_below() -> None:
 
 
 def test_docstring_of_a_module_keeps_its_formulas() -> None:
-    text = '"""layer: Words that are too long: the remark.\n\nDeclaration:\n    y[i] = x[i] + x[i + 1] + x[i + 2] + 1\n"""\n'
+    text = (
+        '"""layer: Words that are too long: the remark.\n\nDeclaration:\n    y[i] = x[i] + x[i + 1] + x[i + 2] + 1\n"""'
+    )
     assert lay_out(text, 40).splitlines() == [
         '"""layer: Words that are too long.',
         "",
@@ -348,7 +351,12 @@ def layer_of(group: str, name: str) -> Layer:
 @pytest.mark.parametrize("group", GROUPS)
 def test_emitted_modules_are_formatted(group: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     rendered: list[str] = []
-    monkeypatch.setattr(module, "lay_out", lambda text: rendered.append(text) or lay_out(text))
+
+    def remember(text: str) -> str:
+        rendered.append(text)
+        return lay_out(text)
+
+    monkeypatch.setattr(module, "lay_out", remember)
     for name in GROUPS[group]:
         source = symgrad.compile_layer(layer_of(group, name)).source
         assert source == lay_out(rendered[-1])
