@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from typing import Any
 
 import click
 
 import symgrad
-from symgrad.commands.progress import announce, track
+from symgrad import Layer
+from symgrad.commands.progress import announce, over_catalogue, track
 from symgrad.errors import SymgradError
 from symgrad.loading import find_layer
 
@@ -20,23 +21,34 @@ def check(references: Sequence[str], as_json: bool) -> bool:
     Returns:
         Whether every check passed.
     """
-    found = {reference: find_layer(reference, announce) for reference in references or symgrad.catalogue()}
     results: list[dict[str, Any]] = []
-    for reference in track(tuple(found), "checking"):
-        layer = found[reference]
-        try:
-            report = symgrad.check_layer(layer)
-        except SymgradError as error:
-            text, result = f"check of {layer.name}: {error}", {"layer": layer.name, "ok": False, "error": str(error)}
-        else:
-            text, result = str(report), json.loads(report.to_json())
+    for text, result in _of(references) if references else over_catalogue(_report, symgrad.catalogue(), "checking"):
         results.append(result)
         if not as_json:
             click.echo(f"{text}\n")
-    passed: int = sum(result["ok"] for result in results)
+    failed = [str(result["layer"]) for result in results if not result["ok"]]
     if as_json:
         click.echo(json.dumps(results, indent=2))
     elif len(results) > 1:
-        failed = ", ".join(result["layer"] for result in results if not result["ok"])
-        click.echo(f"{passed} of {len(results)} layers passed" + (f"; failed: {failed}" if failed else ""))
-    return passed == len(results)
+        tail = f"; failed: {', '.join(failed)}" if failed else ""
+        click.echo(f"{len(results) - len(failed)} of {len(results)} layers passed{tail}")
+    return not failed
+
+
+def _of(references: Sequence[str]) -> Iterator[tuple[str, dict[str, Any]]]:
+    """Find every layer before the first is checked: a misspelt name is told at once."""
+    found = {reference: find_layer(reference, announce) for reference in references}
+    return (_checked(found[reference]) for reference in track(tuple(found), "checking"))
+
+
+def _report(name: str) -> tuple[str, dict[str, Any]]:
+    return _checked(symgrad.layers.get(name))
+
+
+def _checked(layer: Layer) -> tuple[str, dict[str, Any]]:
+    """Return a report to read and one for programs; a layer that cannot be checked has failed."""
+    try:
+        report = symgrad.check_layer(layer)
+    except SymgradError as error:
+        return f"check of {layer.name}: {error}", {"layer": layer.name, "ok": False, "error": str(error)}
+    return str(report), json.loads(report.to_json())

@@ -3,17 +3,14 @@
 from __future__ import annotations
 
 import json
-import os
 from collections.abc import Sequence
-from concurrent.futures import ProcessPoolExecutor
-from multiprocessing import get_context
 from pathlib import Path
 
 import click
 
 import symgrad
 from symgrad import Layer
-from symgrad.commands.progress import announce, track
+from symgrad.commands.progress import announce, over_catalogue, track
 from symgrad.emit.files import MARKDOWN_HEADER, State, compare, has_header, left_over, resolve, write_files
 from symgrad.errors import DeclarationError
 from symgrad.loading import find_layer
@@ -63,21 +60,8 @@ def _named(references: Sequence[str]) -> dict[str, str]:
 
 
 def _catalogue() -> dict[str, str]:
-    """Render every layer of the catalogue, on all cores: no layer needs another."""
-    names = symgrad.catalogue()
-    workers = min(len(names), os.cpu_count() or 1)
-    if workers == 1:
-        return _named(names)
-    files: dict[str, str] = {}
-    with ProcessPoolExecutor(workers, mp_context=get_context("spawn")) as pool:
-        work = {name: pool.submit(_from_catalogue, name) for name in names}
-        try:
-            for name in track(names, "compiling"):
-                files |= work[name].result()
-        except BaseException:
-            pool.shutdown(wait=False, cancel_futures=True)
-            raise
-    return files
+    rendered = over_catalogue(_from_catalogue, symgrad.catalogue(), "compiling")
+    return {path: text for files in rendered for path, text in files.items()}
 
 
 def _from_catalogue(name: str) -> dict[str, str]:

@@ -1,12 +1,18 @@
-"""Progress on standard error: a bar on a terminal, plain lines elsewhere."""
+"""Work on many layers: on all cores, with a bar on a terminal and plain lines elsewhere, on standard error."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+import os
+from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import ProcessPoolExecutor
+from multiprocessing import get_context
+from typing import TypeVar
 
 import click
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
+
+Result = TypeVar("Result")
 
 
 def track(names: Sequence[str], doing: str) -> Iterator[str]:
@@ -24,6 +30,19 @@ def track(names: Sequence[str], doing: str) -> Iterator[str]:
             bar.update(task, description=f"{doing} {name}")
             yield name
             bar.advance(task)
+
+
+def over_catalogue(work: Callable[[str], Result], names: Sequence[str], doing: str) -> Iterator[Result]:
+    """Yield ``work(name)`` for every name in order, computed by one process for each core: no layer needs another."""
+    workers = min(len(names), os.cpu_count() or 1)
+    with ProcessPoolExecutor(workers, mp_context=get_context("spawn")) as pool:
+        results = {name: pool.submit(work, name) for name in names}
+        try:
+            for name in track(names, doing):
+                yield results[name].result()
+        except BaseException:
+            pool.shutdown(wait=False, cancel_futures=True)
+            raise
 
 
 def announce(line: str) -> None:

@@ -256,6 +256,7 @@ transposed_conv1d = Layer(
         )
     ],
     attributes=TRANSPOSED_OPTIONS,
+    requires=[output_padding < stride],
     typical={N: 16, C: 64, K: 64, L: 512, R: 4},
     doc=f"""
     Transposed convolution over sequences.
@@ -283,6 +284,7 @@ transposed_conv2d = Layer(
         )
     ],
     attributes=TRANSPOSED_OPTIONS,
+    requires=[output_padding < stride],
     typical={N: 16, C: 64, K: 64, H: 16, W: 16, R: 4, S: 4},
     doc=f"""
     Transposed convolution over images.

@@ -79,6 +79,7 @@ def max_pool(name: str, space: Space, ties: str = "first") -> Layer:
         inputs=[x[N, C, *space.extents]],
         equations=[Eq(y[n, c, *space.windows], ReduceMax(read, *space.offsets, ties=ties))],
         attributes=OPTIONS,
+        requires=[padding < K],
         typical=space.typical,
         doc=f"""
     Maximum pooling: the largest value of every window.
@@ -100,6 +101,7 @@ def average_pool(name: str, space: Space) -> Layer:
         inputs=[x[N, C, *space.extents]],
         equations=[Eq(y[n, c, *space.windows], Sum(read, *space.offsets) / K ** len(space.extents))],
         attributes=OPTIONS,
+        requires=[padding < K],
         typical=space.typical,
         doc=f"""
     Average pooling: the mean of every window, padding counted as zeros.
@@ -120,6 +122,7 @@ def average_pool_exclude_padding(name: str, space: Space) -> Layer:
         inputs=[x[N, C, *space.extents]],
         equations=[Eq(y[n, c, *space.windows], Sum(read, *space.offsets) / count)],
         attributes=OPTIONS,
+        requires=[padding < K],
         typical=space.typical,
         doc=f"""
     Average pooling: the mean of what every window reads of the input, padding not counted.
