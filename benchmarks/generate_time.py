@@ -93,7 +93,8 @@ def show(total: Spent, layers: list[Spent], whole: bool) -> None:
     console = Console()
     console.print(table)
     verdict = f"; goal {GOAL:.0f} s {'met' if total.clock < GOAL else 'MISSED'}" if whole else ""
-    console.print(f"{total.name}: {total.clock:.2f} s on the clock, {total.processor:.2f} s of processor time{verdict}")
+    line = f"{total.name}: {total.clock:.2f} s on the clock, {total.processor:.2f} s of processor time{verdict}"
+    console.print(line, soft_wrap=True)
 
 
 def main() -> None:

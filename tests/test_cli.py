@@ -292,3 +292,16 @@ def test_without_a_terminal_progress_is_plain_lines_on_standard_error():
     assert done.returncode == 0, done.stderr
     assert "[2/2] checking relu" in done.stderr.splitlines()
     assert "\x1b" not in done.stdout + done.stderr
+
+
+def test_demo_tells_what_is_wrong_before_it_trains(here):
+    assert "0 is not in the range" in run("demo", "--epochs", "0", code=2).stderr
+    assert "nowhere" in run("demo", "--mnist", "nowhere", code=2).stderr
+
+
+def test_a_check_that_fails_inside_a_command_exits_with_one(monkeypatch):
+    def fail(**options):
+        raise symgrad.errors.CheckError("the gradient disagrees")
+
+    monkeypatch.setattr("symgrad.demo.run", fail)
+    assert run("demo", code=1).stderr == "Error: the gradient disagrees\n"

@@ -236,6 +236,7 @@ class _Reader:
         scope = self.scope
         while waiting:
             failures: list[DeclarationError] = []
+            before = len(waiting)
             for name, index in list(waiting):
                 try:
                     low, high = range_from_reads(name, equation.rhs, scope)
@@ -248,7 +249,7 @@ class _Reader:
                 scope.bound_now[name] = as_poly(found[name])
                 waiting.remove((name, index))
                 self.layer.ranges[name] = (sympy.Integer(0), self._in_sympy(high))
-            if failures and len(failures) == len(waiting):
+            if failures and len(waiting) == before:
                 raise failures[0]
 
     def _in_sympy(self, poly: Poly) -> Any:

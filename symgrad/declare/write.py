@@ -138,7 +138,12 @@ def _reduction(kind: str, indices: tuple[Index, ...], condition: Condition, body
         inner = sympy.Piecewise((inner, condition_to_sympy(condition)), (_IDENTITY[kind], True))
     limits = [(_atom(i), 0, poly_to_sympy(i.extent) - 1) for i in indices]
     if kind in ("max", "min"):
-        return _REDUCTION_CLASSES[kind](inner, *limits, ties=ties)
+        return _REDUCTION_CLASSES[kind](inner, *limits, ties="split" if ties == "split" else "first")
+    if kind in ("sum", "product"):
+        # Sum's own constructor moves a Piecewise out of an inner sum although its condition holds a bound index.
+        made = sympy.Expr.__new__(_REDUCTION_CLASSES[kind], inner, *(sympy.Tuple(*limit) for limit in limits))
+        made.is_commutative = True
+        return made
     return _REDUCTION_CLASSES[kind](inner, *limits)
 
 

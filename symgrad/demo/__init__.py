@@ -28,7 +28,7 @@ CHECKED_IMAGES = 8
 SHOWN_LAYER = "conv2d"
 
 RECIPES = {
-    ("conv", "digits"): Recipe("sgd", rate=0.2, final=0.05, epochs=40, batch=32, average=0.004, reach=0.5),
+    ("conv", "digits"): Recipe("sgd", rate=0.2, final=0.05, epochs=60, batch=32, average=0.004, reach=0.5),
     ("dense", "digits"): Recipe("adam", rate=0.005, final=0.01, epochs=30, batch=32, reach=0.5),
     ("conv", "MNIST"): Recipe("sgd", rate=0.1, final=0.1, epochs=10, batch=16, average=0.002),
     ("dense", "MNIST"): Recipe("adam", rate=0.002, final=0.01, epochs=10, batch=64),

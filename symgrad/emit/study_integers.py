@@ -134,8 +134,7 @@ class IntegerTypesetter(ABC):
         """Return ``p >= 0`` and ``top - p >= 0`` as one range of whichever reads better."""
         top = one.poly + other.poly
         inner = min(one.poly, other.poly, key=lambda p: (_negative_part(p), len(p.terms)))
-        letter = self.notation.extent(top + 1)
-        end = f"< {letter}" if letter else rf"\le {self.poly(top)}"
+        end = f"< {self.extent(top + 1)}" if top.constant is None else rf"\le {top.constant}"
         return rf"0 \le {self.poly(inner)} {end}"
 
 

@@ -98,7 +98,7 @@ ENGLISH: dict[str, str] = {
     "conditions kept|text": "The range conditions stay, after the colon:",
     "conditions kept": "The range conditions stay as brackets:",
     "no conditions": "No condition is left:",
-    "flipped": "{indices} run against the axes of {tensor}, so {other} is met flipped along them.",
+    "flipped": "{indices} run against the axes of {tensor}: {other} is applied flipped along them.",
     "unsolved|text": "{equality} has no closed inverse over the integers; it stays a condition.",
     "unsolved": "{equality} has no closed inverse over the integers; it stays a bracket.",
     "otherwise": "Solved for {indices} instead, it is the same sum in another form:",

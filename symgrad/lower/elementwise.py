@@ -82,6 +82,9 @@ def mapped(function: str, values: list[Value], order: Order, kind: str = "float"
     arrays = tuple(align(v, axes) for v in values)
     if kind == "float" and all(v.kind == "scalar" for v in values):
         return Value(Map(SCALAR.get(function, function), arrays), (), "scalar")
+    if function == "where" and all(v.kind == "scalar" for v in values[1:]):
+        # Two Python numbers chosen by an array would come out as float64.
+        return Value(Cast(Map(function, arrays), "float"), axes, kind)
     return Value(Map(function, arrays), axes, kind)
 
 
@@ -335,10 +338,7 @@ def _select(b: Builder, condition: Condition, then: Scalar, otherwise: Scalar, o
     first = as_float(value_of(b, guard(then, condition), order))
     second = as_float(value_of(b, guard(otherwise, negation(condition)), order))
     test = condition_value(b, condition, order)
-    chosen = mapped("where", [test, first, second], order)
-    if first.kind == second.kind == "scalar":
-        return Value(Cast(chosen.array, "float"), chosen.axes)
-    return chosen
+    return mapped("where", [test, first, second], order)
 
 
 def _as_clip(condition: Condition, then: Scalar, otherwise: Scalar) -> Scalar | None:

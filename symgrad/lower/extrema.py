@@ -130,7 +130,8 @@ def _looped(b: Builder, equation: Equation, node: Reduce, winner: str | None) ->
         candidate: Array = align(value, axes)
         if winner is not None:
             candidate = Name(b.name("candidate"))
-            b.emit(Assign(candidate.text, align(value, axes)))
+            # Read twice below: a strided slice is worth a copy.
+            b.emit(Assign(candidate.text, Helper("copy", (align(value, axes),))))
             better = Map(_BETTER[node.kind], (candidate, target))
             # Positions only grow, so the largest one that was better on arrival is the first maximum.
             position = Helper("positions", (better, Whole(row_major(node.indices)), Name(winner)))

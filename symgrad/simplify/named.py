@@ -18,6 +18,7 @@ from symgrad.declare.scalars import (
     Read,
     Reduce,
     Scalar,
+    Select,
     free_indices,
     map_children,
     reads_of,
@@ -28,6 +29,8 @@ from symgrad.derive.trace import Trace
 from symgrad.naming import fresh
 
 COSTLY = frozenset({"exp", "expm1", "log", "log1p", "tanh", "sigmoid", "softplus", "erf", "erfc", "sin", "cos", "tan"})
+# Functions whose slope, or whose product's slope, needs the value again.
+OWN_SLOPE = frozenset({"exp", "tanh", "sigmoid", "erf"})
 
 
 @dataclass(slots=True)
@@ -94,8 +97,11 @@ def _survey(node: Node, condition: Condition, found: dict[str, _Shared]) -> None
                 else:
                     _survey(factor, TRUE, found)
             return
+        case Select():
+            return  # evaluated where the choice takes it, and guarded there
         case Apply() if _is_costly(node):
-            _count(node, TRUE, found)
+            shared = _count(node, TRUE, found)
+            shared.summed = shared.summed or node.function in OWN_SLOPE
             return
     from symgrad.declare.scalars import children
 
@@ -141,6 +147,8 @@ def _read(node: Scalar, condition: Condition, chosen: dict[str, _Shared]) -> Rea
 
 def _apply(node: Node, condition: Condition, chosen: dict[str, _Shared]) -> Scalar:
     match node:
+        case Select():
+            return node
         case Reduce("sum"):
             where, factors = _candidates(node)
             new: list[Scalar] = []

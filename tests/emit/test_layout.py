@@ -28,9 +28,9 @@ RUFF = [sys.executable, "-m", "ruff"] if importlib.util.find_spec("ruff") else [
 needs_ruff = pytest.mark.skipif(RUFF == [""], reason="ruff is not installed; pip install -e '.[lint]'")
 
 
-def ruff_difference(path: Path) -> str:
+def ruff_difference(path: Path, width: int = WIDTH) -> str:
     """What ``ruff format`` would change, and its complaints."""
-    command = [*RUFF, "format", "--isolated", "--line-length", str(WIDTH), "--no-cache", "--diff", str(path)]
+    command = [*RUFF, "format", "--isolated", "--line-length", str(width), "--no-cache", "--diff", str(path)]
     run = subprocess.run(command, capture_output=True, text=True, check=False)
     return run.stdout if run.returncode in (0, 1) else run.stderr
 
@@ -122,6 +122,14 @@ LONG = {
         "grad_x_padded[:, u : u + I * stride : stride] += grad_y_share * 2",
         ["grad_x_padded[:, u : u + I * stride : stride] += (", "    grad_y_share * 2", ")"],
     ),
+    "the target breaks before a negated name": (
+        "grad_x_padded[:, u : u + I * stride : stride, :] += -share",
+        ["grad_x_padded[", "    :, u : u + I * stride : stride, :", "] += -share"],
+    ),
+    "brackets alone do not make it fit": (
+        "total = (first + second).real / a_divisor_that_fills_nearly_the_whole_of_the_line",
+        ["total = (", "    (first + second).real", "    / a_divisor_that_fills_nearly_the_whole_of_the_line", ")"],
+    ),
     "names from a tuple": (
         "first_residual, second_residual, third_residual, fourth_res = residuals",
         ["(", "    first_residual,", "    second_residual,", "    third_residual,", "    fourth_res,", ") = residuals"],
@@ -160,6 +168,17 @@ def test_long_line(what: str) -> None:
     line, expected = LONG[what]
     assert fold(line, NARROW) == expected
     assert all(len(found) <= NARROW for found in expected)
+
+
+@needs_ruff
+@pytest.mark.parametrize("what", LONG)
+def test_long_line_against_ruff(what: str, tmp_path: Path) -> None:
+    _, expected = LONG[what]
+    margin = " " * (len(expected[0]) - len(expected[0].lstrip()))
+    body = [f"{margin}    pass"] if expected[-1].endswith(":") else []
+    path = tmp_path / "folded.py"
+    path.write_text("\n".join([*(["while x:"] if margin else []), *expected, *body]) + "\n")
+    assert ruff_difference(path, NARROW) == ""
 
 
 # --- random statements, against ruff ---

@@ -11,7 +11,7 @@ from xml.etree import ElementTree as Tree
 
 import pytest
 from latex2mathml.converter import convert
-from sympy import Eq, Idx, IndexedBase, Max, Sum, floor, symbols
+from sympy import Eq, Idx, IndexedBase, Max, Sum, symbols
 
 import symgrad
 from symgrad import Layer
@@ -71,17 +71,11 @@ def test_a_document_is_well_formed_in_every_format(name):
     assert [line for line in document.to_text().splitlines() if len(line) > 100] == []
     assert balanced(document.to_latex().replace(r"\{", "").replace(r"\}", ""))
     assert document.to_markdown().count("$$") == 2 * sum(isinstance(f, Formula) for f in found)
-    page = Tree.fromstring(
-        re.sub(r"^<!DOCTYPE html>\n", "", document.to_html())
-        .replace("&nbsp;", " ")
-        .replace("<meta ", "<meta/><i ")
-        .replace('"utf-8">', '"utf-8"/>')
-        .replace('scale=1">', 'scale=1"/>')
-    )
+    page = Tree.fromstring(document.to_html())
     assert page.find(".//article") is not None
 
 
-@pytest.mark.parametrize("name", CATALOGUE)
+@pytest.mark.parametrize("name", STUDIED)
 def test_what_is_said_of_single_reads_is_what_the_reverse_pass_does(name):
     stages = stages_of(name)
     assert chain_of(stages.stable).adjoint == stages.chained
@@ -143,13 +137,17 @@ def test_every_gradient_is_in_a_box(name):
         assert any(line.startswith(f"{gradient}[") for line in shown), gradient
 
 
-@pytest.mark.parametrize("name", STUDIED)
+@pytest.mark.parametrize("name", [name for name in STUDIED if name != "flatten"])
 def test_every_residual_is_listed_with_its_readers(name):
     stages = stages_of(name)
     section = derivation(name).blocks[-1]
     (listing,) = (block for block in section.blocks if hasattr(block, "rows"))
     assert [row[0].text for row in listing.rows] == list(stages.plan.residuals)
     assert all(row[2].text for row in listing.rows)
+
+
+def test_a_backward_pass_that_needs_nothing_says_so():
+    assert "Backward needs nothing but the cotangents of the outputs, and shapes." in derivation("flatten").to_text()
 
 
 def test_the_index_map_is_inverted_with_every_condition():
@@ -160,7 +158,7 @@ def test_the_index_map_is_inverted_with_every_condition():
     assert "pad(grad_y) is grad_y, and 0 outside its shape" in text
     assert "With stride = 1 the divisibility condition always holds" in text
     assert "pad(grad_y)[n, k, h + padding - dilation * u, w_t + padding - dilation * v] * w[k, c, u, v]" in text
-    assert "u, v run against the axes of grad_y, so w is met flipped along them." in text
+    assert "u, v run against the axes of grad_y: w is applied flipped along them." in text
 
 
 def test_formulas_show_ranges_bars_and_brackets():
@@ -183,12 +181,11 @@ def test_digits_are_put_together_again():
 
 
 def test_what_has_no_inverse_stays_a_condition():
-    N, M = symbols("N M", integer=True, positive=True)
-    x, y, i, j = IndexedBase("x"), IndexedBase("y"), Idx("i", N), Idx("j", M)
+    N = symbols("N", integer=True, positive=True)
+    x, y, i = IndexedBase("x"), IndexedBase("y"), Idx("i", N)
     layer = Layer("squares", inputs=[x[N * N], IndexedBase("like")[N]], equations=[Eq(y[i], x[i * i])])
     text = derivation_of(run(layer)).to_text()
     assert "has no closed inverse over the integers; it stays a condition." in text
-    assert floor(j) is not None
 
 
 @pytest.mark.parametrize(
@@ -239,18 +236,14 @@ def test_a_rule_without_words_speaks_for_itself():
 
 
 def test_attributes_that_clash_keep_their_names():
-    N, M, s, stride = symbols("N M s stride", integer=True, positive=True)
+    N, s, stride = symbols("N s stride", integer=True, positive=True)
     x, y, i = IndexedBase("x"), IndexedBase("y"), Idx("i", N)
     j = Idx("j", s)
-    layer = Layer(
-        "steps",
-        inputs=[x[N * stride + s], y[s]],
-        equations=[Eq(IndexedBase("z")[i], Sum(x[stride * i + j] * y[j], j))],
-        attributes={stride: 2},
-    )
+    z = IndexedBase("z")
+    equation = Eq(z[i], Sum(x[stride * i + j] * y[j], j))
+    layer = Layer("steps", inputs=[x[N * stride + s], y[s]], equations=[equation], attributes={stride: 2})
     latex = derivation_of(run(layer)).to_latex()
     assert r"\mathrm{stride}\,i" in latex
-    assert M is not None
 
 
 # --- the object -----------------------------------------------------------------------------------------------------
