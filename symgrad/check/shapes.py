@@ -111,7 +111,12 @@ class Geometry:
             extents += [self._extent(ends, env) for left in self.lefts for ends in left]
         except CheckError:
             return False
-        return min([least, *extents]) == least and self._bound_fit(env, least)
+        return min([least, *extents]) == least and self._bound_fit(env, least) and self._required(env)
+
+    def _required(self, env: Environment) -> bool:
+        """Return whether the relations that the layer requires hold."""
+        relations = [sympy.sympify(r) for r in getattr(self.layer, "requires", ())]
+        return all(bool(r.subs({s: env[s.name] for s in r.free_symbols})) for r in relations)
 
     def _bound_fit(self, env: Environment, least: int) -> bool:
         for ends in self.bound:

@@ -38,10 +38,11 @@ def make_system(choose: Choices, symbolic: bool = True) -> System:
     """One to three equalities over up to four summed indices, perhaps a triangle; coefficients -3..3 or sizes."""
     bound = tuple(Index(f"v{p}", choose.of(EXTENTS)) for p in range(1 + choose.below(4)))
     parts: list[Condition] = []
-    for row in range(1 + choose.below(3)):
+    rows = choose.of((1, 2, 1, 3, 2))
+    for row in range(rows):
         left = as_poly(choose.below(7) - 3)
         for index in bound:
-            left = left + _coefficient(choose, symbolic) * as_poly(index)
+            left = left + _coefficient(choose, symbolic and rows < 3) * as_poly(index)
         match choose.below(5):
             case 0 if row:  # a relation between summed indices alone
                 parts.append(compare("==", left))
@@ -56,9 +57,9 @@ def make_system(choose: Choices, symbolic: bool = True) -> System:
 
 
 def _coefficient(choose: Choices, symbolic: bool) -> Poly:
-    options = [as_poly(c) for c in (1, 0, -1, 2, 1, -2, 3, -3, 0)]
+    options = [as_poly(c) for c in (1, 0, -1, 2, 1, -2, 3, -3, 0, 1)]
     if symbolic:
-        options += [as_poly(S), as_poly(D), -as_poly(S), as_poly(S) * as_poly(D)]
+        options += [as_poly(S), as_poly(D), -as_poly(S)]
     return choose.of(options)
 
 

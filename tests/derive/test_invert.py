@@ -42,12 +42,13 @@ def test_the_same_pairs_as_before(batch: int) -> None:
 
 def test_most_systems_are_solved() -> None:
     """The comparison above would be empty if nothing were ever eliminated."""
-    found = [solve(s.bound, s.condition, s.body) for batch in range(4) for s in systems(batch)]
-    assert sum(bool(s.pivots) for s in found) > 0.9 * len(found)
+    drawn = [system for batch in range(4) for system in systems(batch)]
+    found = [solve(s.bound, s.condition, s.body) for s in drawn]
+    assert sum(bool(s.pivots) for s in found) > 0.6 * len(found)
     assert sum(any(not p.unit for p in s.pivots) for s in found) > 20
-    assert sum(len(s.pivots) > 1 for s in found) > 50
-    absorbed = [absorb(s, lambda name: tuple(i.extent for i in systems(0)[0].bound)) for s in found[:0]]
-    assert absorbed == []
+    assert sum(len(s.pivots) > 1 for s in found) > 40
+    extended = [absorb(f, s.extents).body.extension is not None for f, s in zip(found, drawn, strict=True)]
+    assert sum(extended) > 20
 
 
 # --- the cases that the documents show -----------------------------------------------------------------------------
