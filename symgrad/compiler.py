@@ -1,6 +1,6 @@
 """The pipeline as a table of contents: declaration in, derivation and module out of one run.
 
-    declare -> derive -> simplify -> lower -> emit
+declare -> derive -> simplify -> lower -> emit
 """
 
 from __future__ import annotations
@@ -79,7 +79,8 @@ class CompiledLayer:
 
     def forward(self, *arrays: Any, **attributes: Any) -> tuple[Any, Any]:
         """Run the module's ``forward``; see its docstring."""
-        return self.module.forward(*arrays, **attributes)  # type: ignore[no-any-return]
+        result: tuple[Any, Any] = self.module.forward(*arrays, **attributes)
+        return result
 
     def backward(self, residuals: Any, *cotangents: Any, wrt: tuple[str, ...] | None = None) -> Any:
         """Run the module's ``backward``; see its docstring."""
@@ -142,14 +143,19 @@ def show_stage(layer: Layer, stage: str) -> str:
         case "simplify":
             return _shown(stages.derived.program.equations, stages.derived.program)
         case "lower":
-            lines = ["why these forms:", *(f"  {r}" for r in (*stages.plan.forward.reasons, *stages.plan.backward.reasons))]
-            printer = Printer({}, "dtype")
-            for name, function in (("forward", stages.plan.forward), ("backward", stages.plan.backward)):
-                lines += ["", f"{name}:", *("  " + line for line in printer.lines(function.statements))]
-            return "\n".join(lines)
+            return _lowered(stages.plan)
         case "emit":
             return stages.source
     raise ValueError(f"unknown stage {stage!r}; the stages are {', '.join(STAGES)}")
+
+
+def _lowered(plan: ModulePlan) -> str:
+    """Why each form was chosen, then the statements of both functions."""
+    lines = ["why these forms:", *(f"  {r}" for r in (*plan.forward.reasons, *plan.backward.reasons))]
+    printer = Printer({}, "dtype")
+    for name, function in (("forward", plan.forward), ("backward", plan.backward)):
+        lines += ["", f"{name}:", *("  " + line for line in printer.lines(function.statements))]
+    return "\n".join(lines)
 
 
 def _shown(equations: tuple[Equation, ...], program: Program) -> str:

@@ -19,7 +19,8 @@ def check_name(name: str, what: str) -> str:
     """Return ``name`` if it may stand in emitted code.
 
     Raises:
-        DeclarationError: it is no ASCII identifier, a keyword, a builtin, a dunder, too long, or used by emitted modules.
+        DeclarationError: it is no ASCII identifier, a keyword, a builtin, a dunder, too long, or used by emitted
+            modules.
     """
     shown = repr(name if len(name) <= LONGEST else name[:LONGEST] + "...")
     if len(name) > LONGEST:

@@ -13,7 +13,8 @@ from symgrad.check.scope import label
 from symgrad.declare.algebra import select
 from symgrad.declare.layer import DeclaredTensor, Layer
 from symgrad.declare.program import Equation, Program
-from symgrad.declare.scalars import NOUGHT, Reduce, map_children, tensors_of
+from symgrad.declare.rewriting import map_children
+from symgrad.declare.scalars import NOUGHT, Reduce, tensors_of
 from symgrad.declare.write import declaration
 
 

@@ -206,7 +206,8 @@ class Replay:
         free = {s.after.target for s in self.pending} - self.outputs
         if all(name in free or not self._differs(name) for name in self.reference):
             first, last = self.pending[0], self.pending[-1]
-            if first.rule == last.rule:  # a rule that changes a meaning on purpose has another one to make it good
+            # A meaning that is changed on purpose is made good by another rule, or by changing another meaning too.
+            if first is last or (first.rule == last.rule and not self._differs(last.after.target)):
                 note = f"its value is another one: {self._differs(first.after.target)}"
                 self.failures.append(StepFailure(first.rule, first.after.target, note))
             self.pending.clear()

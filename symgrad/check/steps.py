@@ -45,9 +45,10 @@ def _case(layer: Layer, seed: int, fixed: Mapping[str, int]) -> Case:
     sampler = Sampler(layer, seed)
     for _ in range(20):
         case = sampler.case("varied")
-        sizes = replace(case.sizes, attributes={**case.sizes.attributes, **fixed})
-        if sampler.geometry.fits(sizes):
-            return replace(case, sizes=sizes)
+        for others in (case.sizes.attributes, {a.name: a.default for a in layer.program.attributes}):
+            sizes = replace(case.sizes, attributes={**others, **fixed})
+            if sampler.geometry.fits(sizes):
+                return replace(case, sizes=sizes)
     raise CheckError(f"{layer.name}: no small sizes were found with {dict(fixed)}")
 
 

@@ -1,4 +1,4 @@
-"""Constructors that keep scalars and conditions in canonical form: sums and products collected and sorted.
+"""Constructors that keep scalars in canonical form: sums and products collected and sorted.
 
 Nothing is distributed and nothing is evaluated in floating point here; every rule holds for all real values
 (``exp(a) * exp(b)`` merges, ``exp(x + log s)`` does not).
@@ -7,21 +7,17 @@ Nothing is distributed and nothing is evaluated in floating point here; every ru
 from __future__ import annotations
 
 from fractions import Fraction
-from functools import lru_cache
+from functools import cache
 
-from symgrad.declare.bounds import nonnegative
+from symgrad.declare.division import divide as divide_exactly
 from symgrad.declare.integers import Poly, Size, as_poly, atoms
-from symgrad.declare.integers import divide as divide_exactly
 from symgrad.declare.scalars import (
     FALSE,
     NOUGHT,
     TRUE,
     UNIT,
     Add,
-    All,
-    AnyOf,
     Apply,
-    Compare,
     Condition,
     FromInteger,
     Mul,
@@ -31,11 +27,9 @@ from symgrad.declare.scalars import (
     Power,
     Read,
     Reduce,
-    Relation,
     Scalar,
     Select,
     Stopped,
-    Truth,
     free_indices,
     reads_of,
     show_scalar,
@@ -56,7 +50,7 @@ _ORDER: dict[type, int] = {
 }
 
 
-@lru_cache(maxsize=None)
+@cache
 def key(node: Node) -> tuple[int, str]:
     """A total order on scalars that no hash seed changes."""
     return _ORDER.get(type(node), 20), show_scalar(node)
@@ -149,14 +143,14 @@ def multiply(*args: Scalar) -> Scalar:
                 powers[other] = add(powers.get(other, NOUGHT), UNIT)
     if coefficient == 0:
         return NOUGHT
-    factors = [power(b, e) for b, e in powers.items()]
-    factors += _ratio(above, below)
+    made = [power(b, e) for b, e in powers.items()]
+    made += _ratio(above, below)
     if exponents:
-        factors.append(apply("exp", add(*exponents)))
-    for factor in factors:
+        made.append(apply("exp", add(*exponents)))
+    for factor in made:
         if isinstance(factor, Number):
             coefficient *= factor.value
-    return _product(coefficient, tuple(f for f in factors if not isinstance(f, Number)))
+    return _product(coefficient, tuple(f for f in made if not isinstance(f, Number)))
 
 
 def _is_size(poly: Poly) -> bool:
@@ -232,92 +226,7 @@ def apply(function: str, *args: Scalar) -> Scalar:
     return Apply(function, args)
 
 
-# --- conditions ----------------------------------------------------------------------------------------------
-
-
-def compare(relation: str, poly: Poly) -> Condition:
-    """``poly relation 0``, decided where it can be."""
-    value = poly.constant
-    if value is not None:
-        return Truth({">=": value >= 0, "==": value == 0, "!=": value != 0}[relation])
-    if relation == ">=":
-        if nonnegative(poly):
-            return TRUE
-        return FALSE if nonnegative(-poly - 1) else Compare(relation, poly)
-    if nonnegative(poly - 1) or nonnegative(-poly - 1):
-        return Truth(relation == "!=")
-    first = poly.terms[0][1]
-    return Compare(relation, poly if first > 0 else -poly)
-
-
-def relation(kind: str, left: Scalar, right: Scalar) -> Condition:
-    """``left kind right`` over the reals."""
-    match left, right:
-        case Number(a), Number(b):
-            return Truth({"<": a < b, "<=": a <= b, "==": a == b, "!=": a != b}[kind])
-    return Relation(kind, left, right)
-
-
-def all_of(*args: Condition) -> Condition:
-    """Conjunction, flattened."""
-    kept: dict[Condition, None] = {}
-    for arg in args:
-        for part in arg.args if isinstance(arg, All) else (arg,):
-            if part == FALSE:
-                return FALSE
-            if part != TRUE:
-                kept[part] = None
-    ordered = sorted(kept, key=key)
-    return TRUE if not ordered else ordered[0] if len(ordered) == 1 else All(tuple(ordered))
-
-
-def any_of(*args: Condition) -> Condition:
-    """Disjunction, flattened."""
-    kept: dict[Condition, None] = {}
-    for arg in args:
-        for part in arg.args if isinstance(arg, AnyOf) else (arg,):
-            if part == TRUE:
-                return TRUE
-            if part != FALSE:
-                kept[part] = None
-    ordered = sorted(kept, key=key)
-    return FALSE if not ordered else ordered[0] if len(ordered) == 1 else AnyOf(tuple(ordered))
-
-
-def negation(condition: Condition) -> Condition:
-    """The opposite condition. Over the reals NaN makes both false, as in NumPy; Select decides by the first."""
-    match condition:
-        case Truth(value):
-            return Truth(not value)
-        case Compare(">=", poly):
-            return compare(">=", -poly - 1)
-        case Compare("==", poly):
-            return compare("!=", poly)
-        case Compare(_, poly):
-            return compare("==", poly)
-        case Relation("<", a, b):
-            return relation("<=", b, a)
-        case Relation("<=", a, b):
-            return relation("<", b, a)
-        case Relation("==", a, b):
-            return relation("!=", a, b)
-        case Relation(_, a, b):
-            return relation("==", a, b)
-        case All(args):
-            return any_of(*(negation(a) for a in args))
-        case AnyOf(args):
-            return all_of(*(negation(a) for a in args))
-    raise TypeError(condition)
-
-
-def conjuncts(condition: Condition) -> tuple[Condition, ...]:
-    """The conditions that must all hold."""
-    match condition:
-        case All(args):
-            return args
-        case Truth(True):
-            return ()
-    return (condition,)
+# --- choices -------------------------------------------------------------------------------------------------
 
 
 def select(condition: Condition, then: Scalar, otherwise: Scalar) -> Scalar:
@@ -340,8 +249,3 @@ def _is_fixed(node: Scalar) -> bool:
 def indicator(condition: Condition) -> Scalar:
     """1 where the condition holds, else 0."""
     return select(condition, UNIT, NOUGHT)
-
-
-def at_least(left: Poly, right: Poly | int) -> Condition:
-    """``left >= right``."""
-    return compare(">=", left - as_poly(right))

@@ -7,8 +7,9 @@ iteration of every index being assumed (a read in an empty range never happens).
 from __future__ import annotations
 
 from collections.abc import Iterable
-from functools import lru_cache
+from functools import cache
 
+from symgrad.declare.division import divide, quotient, remainder, split_multiples
 from symgrad.declare.integers import (
     ONE,
     ZERO,
@@ -24,9 +25,9 @@ from symgrad.declare.integers import (
     as_poly,
     atom_key,
     atoms,
-    divide,
-    substitute,
+    extreme,
 )
+from symgrad.declare.substitution import rebuild, substitute
 
 DEPTH = 12
 
@@ -41,7 +42,7 @@ def positive(poly: Poly, facts: Iterable[Poly] = ()) -> bool:
     return nonnegative(poly - 1, facts)
 
 
-@lru_cache(maxsize=None)
+@cache
 def _nonnegative(poly: Poly, facts: tuple[Poly, ...]) -> bool:
     facts = (*facts, *_nonempty(poly))
     if _prove(poly, DEPTH):
@@ -96,15 +97,11 @@ def _prove(poly: Poly, depth: int) -> bool:
     return False
 
 
-def _prove_quotient(
-    coefficient: Poly, sign: int, top: Poly, bottom: Poly, exact: bool, rest: Poly, depth: int
-) -> bool:
+def _prove_quotient(coefficient: Poly, sign: int, top: Poly, bottom: Poly, exact: bool, rest: Poly, depth: int) -> bool:
     """Use ``bottom * floor(top / bottom) = top - m`` with ``0 <= m < bottom``."""
     if sign > 0 and _prove(rest, depth - 1) and _prove(top, depth - 1):
         return True
     if sign < 0:
-        from symgrad.declare.integers import quotient
-
         largest = _end(top, least=False)
         if largest is not None and largest != top and _prove(rest + coefficient * quotient(largest, bottom), depth - 1):
             return True
@@ -121,10 +118,10 @@ def _outermost(poly: Poly) -> Atom | None:
     if not top:
         return None
     order = {Extreme: 0, Remainder: 1, Quotient: 2, Index: 3, Entry: 4, RealFloor: 5}
-    return min(top, key=lambda a: (order[type(a)], _uses(a, top), atom_key(a)))
+    return min(top, key=lambda a: (order[type(a)], _uses(a), atom_key(a)))
 
 
-def _uses(atom: Atom, others: list[Atom]) -> int:
+def _uses(atom: Atom) -> int:
     """Indices whose extent mentions other indices go first."""
     return -len(atoms(atom.extent)) if isinstance(atom, Index) else 0
 
@@ -163,12 +160,12 @@ def _sizes_nonnegative(poly: Poly) -> bool:
     return all(c > 0 for _, c in shifted.terms)
 
 
-def lower_end(poly: Poly, facts: Iterable[Poly] = ()) -> Poly | None:
+def lower_end(poly: Poly) -> Poly | None:
     """The least value over all indices as an expression in sizes alone, where signs allow it."""
     return _end(poly, least=True)
 
 
-def upper_end(poly: Poly, facts: Iterable[Poly] = ()) -> Poly | None:
+def upper_end(poly: Poly) -> Poly | None:
     """The largest value over all indices as an expression in sizes alone, where signs allow it."""
     return _end(poly, least=False)
 
@@ -181,7 +178,7 @@ def _end(poly: Poly, least: bool) -> Poly | None:
         if not loose:
             return poly
         order = {Remainder: 0, Quotient: 1, Extreme: 2, Index: 3, Entry: 4, RealFloor: 4}
-        atom = min(loose, key=lambda a: (order[type(a)], _uses(a, loose), atom_key(a)))
+        atom = min(loose, key=lambda a: (order[type(a)], _uses(a), atom_key(a)))
         split = _linear(poly, atom)
         if split is None:
             return None
@@ -203,8 +200,6 @@ def _varies(atom: Atom) -> bool:
 
 
 def _atom_end(atom: Atom, low: bool) -> Poly | None:
-    from symgrad.declare.integers import extreme, quotient
-
     match atom:
         case Index(_, extent):
             return ZERO if low else extent - 1
@@ -224,12 +219,8 @@ def _atom_end(atom: Atom, low: bool) -> Poly | None:
     return None
 
 
-
-
-
 def tighten(poly: Poly) -> Poly:
     """Drop quotients and remainders that the ranges of their indices decide."""
-    from symgrad.declare.integers import quotient, rebuild, remainder
 
     def replace(atom: Atom) -> Poly | None:
         match atom:
@@ -258,8 +249,6 @@ def tighten(poly: Poly) -> Poly:
 
 def _digits(top: Poly, bottom: Poly) -> list[tuple[Poly, Poly, Poly]]:
     """``(u, high, low)`` with ``top = u * high + low``, ``0 <= low < u`` and u a proper divisor of the bottom."""
-    from symgrad.declare.integers import split_multiples
-
     if len(bottom.terms) != 1:
         return []
     monomial, c = bottom.terms[0]

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from fractions import Fraction
 
-from symgrad.declare.algebra import conjuncts
-from symgrad.declare.integers import Entry, Poly, Quotient, Remainder, atoms, group, show
+from symgrad.declare.algebra import power
+from symgrad.declare.conditions import conjuncts
+from symgrad.declare.integers import Poly, Quotient, Remainder, show
 from symgrad.declare.program import Equation
 from symgrad.declare.scalars import (
     PLAIN,
@@ -137,8 +138,6 @@ def _product(coefficient: Fraction | float, args: tuple[Scalar, ...]) -> tuple[s
     for arg in sorted(args, key=lambda a: (isinstance(a, Reduce), isinstance(a, Select))):
         match arg:
             case Power(base, Number(n)) if n < 0:
-                from symgrad.declare.algebra import power
-
                 below.append(text(power(base, Number(-n)), _POWER))
             case _:
                 above.append(text(arg, _POWER if not isinstance(arg, Reduce) else _PRODUCT))
@@ -164,6 +163,3 @@ def condition_text(condition: Condition) -> str:
         case AnyOf(args):
             return " or ".join(map(condition_text, args))
     raise TypeError(condition)
-
-
-__all__ = ["Entry", "atoms", "condition_text", "equation_text", "group", "text"]

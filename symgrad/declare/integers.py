@@ -6,11 +6,10 @@ polynomials are equal exactly when their terms are, whatever order they were bui
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Iterable
 from dataclasses import dataclass
-from functools import lru_cache
-from math import gcd
-from typing import TYPE_CHECKING, Union
+from functools import cache
+from typing import TYPE_CHECKING, TypeAlias
 
 if TYPE_CHECKING:
     from symgrad.declare.scalars import Scalar
@@ -76,8 +75,8 @@ class RealFloor:
     value: Scalar
 
 
-Atom = Union[Size, Index, Quotient, Remainder, Extreme, Entry, RealFloor]
-Monomial = tuple[Atom, ...]
+Atom: TypeAlias = Size | Index | Quotient | Remainder | Extreme | Entry | RealFloor
+Monomial: TypeAlias = tuple[Atom, ...]
 
 
 @dataclass(frozen=True, slots=True)
@@ -88,7 +87,7 @@ class Poly:
 
     def __add__(self, other: Poly | int) -> Poly:
         """Sum."""
-        return _collect([*self.terms, *as_poly(other).terms])
+        return collect([*self.terms, *as_poly(other).terms])
 
     __radd__ = __add__
 
@@ -106,10 +105,8 @@ class Poly:
 
     def __mul__(self, other: Poly | int) -> Poly:
         """Product."""
-        pairs = [
-            (tuple(sorted(m + n, key=atom_key)), c * d) for m, c in self.terms for n, d in as_poly(other).terms
-        ]
-        return _collect(pairs)
+        pairs = [(tuple(sorted(m + n, key=atom_key)), c * d) for m, c in self.terms for n, d in as_poly(other).terms]
+        return collect(pairs)
 
     __rmul__ = __mul__
 
@@ -136,7 +133,8 @@ class Poly:
         return None
 
 
-def _collect(pairs: Iterable[tuple[Monomial, int]]) -> Poly:
+def collect(pairs: Iterable[tuple[Monomial, int]]) -> Poly:
+    """The sum of coefficients times sorted monomials, in canonical form."""
     totals: dict[Monomial, int] = {}
     for monomial, coefficient in pairs:
         totals[monomial] = totals.get(monomial, 0) + coefficient
@@ -147,7 +145,7 @@ def _collect(pairs: Iterable[tuple[Monomial, int]]) -> Poly:
 _RANK = {Index: 0, Entry: 1, RealFloor: 2, Quotient: 3, Remainder: 4, Extreme: 5, Size: 6}
 
 
-@lru_cache(maxsize=None)
+@cache
 def atom_key(atom: Atom) -> tuple[int, str]:
     """A total order on atoms that no hash seed changes."""
     return _RANK[type(atom)], repr(atom) if isinstance(atom, RealFloor) else show_atom(atom)
@@ -200,7 +198,7 @@ def parts(atom: Atom) -> tuple[Poly, ...]:
     return ()
 
 
-@lru_cache(maxsize=None)
+@cache
 def indices_of(poly: Poly) -> frozenset[Index]:
     """Every index that the polynomial depends on."""
     return frozenset(a for a in atoms(poly) if isinstance(a, Index))
@@ -209,130 +207,6 @@ def indices_of(poly: Poly) -> frozenset[Index]:
 def depends_on_data(poly: Poly) -> bool:
     """Whether the value depends on the contents of a tensor."""
     return any(isinstance(a, Entry | RealFloor) for a in atoms(poly))
-
-
-def substitute(poly: Poly, table: Mapping[Atom, Poly]) -> Poly:
-    """Replace atoms (indices, sizes, whole quotients) by polynomials, inside other atoms as well."""
-    if not table:
-        return poly
-    return rebuild(poly, lambda atom: table.get(atom))
-
-
-def rebuild(poly: Poly, replace: Callable[[Atom], Poly | None]) -> Poly:
-    """Rebuild bottom-up; ``replace`` gives an atom's substitute or None to keep it."""
-    total = ZERO
-    for monomial, coefficient in poly.terms:
-        product = as_poly(coefficient)
-        for atom in monomial:
-            product = product * _rebuild_atom(atom, replace)
-        total = total + product
-    return total
-
-
-def _rebuild_atom(atom: Atom, replace: Callable[[Atom], Poly | None]) -> Poly:
-    replaced = replace(atom)
-    if replaced is not None:
-        return replaced
-    match atom:
-        case Quotient(a, b, exact):
-            return quotient(rebuild(a, replace), rebuild(b, replace), exact)
-        case Remainder(a, b):
-            return remainder(rebuild(a, replace), rebuild(b, replace))
-        case Extreme(kind, args):
-            return extreme(kind, [rebuild(a, replace) for a in args])
-        case Entry(tensor, args, guarded):
-            return as_poly(Entry(tensor, tuple(rebuild(a, replace) for a in args), guarded))
-        case RealFloor(value):
-            from symgrad.declare.scalars import map_polynomials
-
-            return as_poly(RealFloor(map_polynomials(value, lambda p: rebuild(p, replace))))
-    return as_poly(atom)
-
-
-def divide(poly: Poly, divisor: Poly) -> Poly | None:
-    """The polynomial ``q`` with ``q * divisor == poly``, if there is one."""
-    if divisor == ONE:
-        return poly
-    if len(divisor.terms) != 1:
-        return ONE if poly == divisor else ZERO if not poly.terms else None
-    (wanted, coefficient), quotients = divisor.terms[0], []
-    for monomial, c in poly.terms:
-        rest = list(monomial)
-        for atom in wanted:
-            if atom in rest:
-                rest.remove(atom)
-            elif not _cancel_exact(rest, atom, wanted):
-                return None
-        if c % coefficient:
-            return None
-        quotients.append((tuple(rest), c // coefficient))
-    return _collect(quotients)
-
-
-def _cancel_exact(rest: list[Atom], atom: Atom, wanted: Monomial) -> bool:
-    """Divide the monomial by an exact quotient ``K / G``: ``K`` becomes ``G``."""
-    if not (isinstance(atom, Quotient) and atom.exact and len(wanted) == 1):
-        return False
-    top, bottom = atom.numerator.atom, atom.denominator.atom
-    if top is None or bottom is None or top not in rest:
-        return False
-    rest[rest.index(top)] = bottom
-    rest.sort(key=atom_key)
-    return True
-
-
-def split_multiples(poly: Poly, divisor: Poly) -> tuple[Poly, Poly]:
-    """Write ``poly = q * divisor + rest`` with every term that ``divisor`` divides in ``q``."""
-    q, rest = ZERO, ZERO
-    for term in poly.terms:
-        single = Poly((term,))
-        part = divide(single, divisor)
-        if part is None and divisor.constant and not term[0]:
-            part, single = as_poly(term[1] // divisor.constant), as_poly(term[1] % divisor.constant)
-            rest = rest + single
-        elif part is None:
-            rest = rest + single
-        if part is not None:
-            q = q + part
-    return q, rest
-
-
-def quotient(numerator: Poly, denominator: Poly, exact: bool = False) -> Poly:
-    """``floor(numerator / denominator)`` in canonical form."""
-    if denominator == ONE:
-        return numerator
-    whole, rest = split_multiples(numerator, denominator)
-    top, bottom = rest.constant, denominator.constant
-    if top is not None and bottom:
-        return whole + top // bottom
-    if not rest.terms:
-        return whole
-    if top == -1 and _positive_sizes(denominator):
-        return whole - 1
-    if bottom:
-        common = gcd(bottom, *(c for _, c in rest.terms))
-        if common > 1:
-            rest = Poly(tuple((m, c // common) for m, c in rest.terms))
-            return whole + quotient(rest, as_poly(bottom // common), exact)
-    return whole + as_poly(Quotient(rest, denominator, exact))
-
-
-def _positive_sizes(poly: Poly) -> bool:
-    """Whether the value is at least 1 because every size in it is."""
-    return bool(poly.terms) and all(
-        c > 0 and all(isinstance(a, Size) and (a.minimum or 0) >= 1 for a in m) for m, c in poly.terms
-    )
-
-
-def remainder(numerator: Poly, denominator: Poly) -> Poly:
-    """``numerator mod denominator`` in canonical form."""
-    _, rest = split_multiples(numerator, denominator)
-    top, bottom = rest.constant, denominator.constant
-    if denominator == ONE or not rest.terms:
-        return ZERO
-    if top is not None and bottom:
-        return as_poly(top % bottom)
-    return as_poly(Remainder(rest, denominator))
 
 
 def extreme(kind: str, args: Iterable[Poly]) -> Poly:
@@ -355,7 +229,7 @@ def affine_in(poly: Poly, index: Index) -> tuple[Poly, Poly] | None:
             coefficient.append((tuple(others), c))
         else:
             rest.append((monomial, c))
-    a, b = _collect(coefficient), _collect(rest)
+    a, b = collect(coefficient), collect(rest)
     if index in indices_of(a) or index in indices_of(b):
         return None
     return a, b

@@ -8,14 +8,17 @@ from dataclasses import dataclass
 from typing import Any
 
 import sympy
-from sympy.tensor.indexed import Idx, Indexed, IndexedBase
+from sympy.tensor.indexed import Idx
 
-from symgrad.declare import notation, reads, solve, survey
-from symgrad.declare.door import Scope, label, to_condition, to_poly, to_scalar
+from symgrad.declare import reads, solve, survey
+from symgrad.declare.door import to_condition, to_scalar
+from symgrad.declare.door_integers import to_poly
 from symgrad.declare.integers import Index, Poly, Size, as_poly
 from symgrad.declare.program import Attribute, Equation, Program, Requirement, Tensor
 from symgrad.declare.ranges import range_from_reads
 from symgrad.declare.scalars import FromInteger, Reduce
+from symgrad.declare.scope import Scope, label
+from symgrad.declare.write import declaration, poly_to_sympy
 from symgrad.errors import DeclarationError
 from symgrad.naming import check_name
 
@@ -82,8 +85,6 @@ class Layer:
     @classmethod
     def from_program(cls, program: Program) -> Layer:
         """A layer from its data form; its equations are written back in SymPy."""
-        from symgrad.declare.write import declaration
-
         return cls(**declaration(program))
 
     def solve_sizes(
@@ -248,14 +249,6 @@ class _Reader:
                 found[name] = Index(name, high + 1)
                 scope.bound_now[name] = as_poly(found[name])
                 waiting.remove((name, index))
-                self.layer.ranges[name] = (sympy.Integer(0), self._in_sympy(high))
+                self.layer.ranges[name] = (sympy.Integer(0), poly_to_sympy(high))
             if failures and len(waiting) == before:
                 raise failures[0]
-
-    def _in_sympy(self, poly: Poly) -> Any:
-        from symgrad.declare.write import poly_to_sympy
-
-        return poly_to_sympy(poly)
-
-
-__all__ = ["DeclaredTensor", "Indexed", "IndexedBase", "Layer", "notation"]

@@ -23,7 +23,8 @@ class ExtendedRead(Expr):  # type: ignore[misc]
 
     def __new__(cls, read: Indexed, value: Any = 0, mode: str | Str = "constant") -> ExtendedRead:
         """Wrap ``read``; ``value`` fills what lies outside when ``mode`` is ``constant``."""
-        return Expr.__new__(cls, read, sympify(value), mode if isinstance(mode, Str) else Str(mode))
+        made: ExtendedRead = Expr.__new__(cls, read, sympify(value), mode if isinstance(mode, Str) else Str(mode))
+        return made
 
     @property
     def read(self) -> Indexed:
@@ -82,7 +83,8 @@ class Reduction(Expr):  # type: ignore[misc]
     ``split`` evenly.
 
     Raises:
-        DeclarationError: a limit is neither an ``Idx`` with a range nor ``(index, first, last)``, or ``ties`` is unknown.
+        DeclarationError: a limit is neither an ``Idx`` with a range nor ``(index, first, last)``, or ``ties`` is
+            unknown.
     """
 
     takes_ties = False
@@ -97,7 +99,8 @@ class Reduction(Expr):  # type: ignore[misc]
             raise DeclarationError(f"{cls.__name__}(..., ties={name!r}): ties is one of {', '.join(TIES)}")
         if not args:
             raise DeclarationError(f"{cls.__name__}({function}) has no index to reduce over; name one, as in Sum")
-        return Expr.__new__(cls, sympify(function), *(_limit(cls.__name__, a) for a in args), Str(name))
+        made: Reduction = Expr.__new__(cls, sympify(function), *(_limit(cls.__name__, a) for a in args), Str(name))
+        return made
 
     @property
     def function(self) -> Expr:
@@ -161,7 +164,8 @@ class StopGradient(Expr):  # type: ignore[misc]
 
     def __new__(cls, value: Any) -> StopGradient:
         """Wrap ``value``."""
-        return Expr.__new__(cls, sympify(value))
+        made: StopGradient = Expr.__new__(cls, sympify(value))
+        return made
 
 
 def _limit(owner: str, limit: Any) -> Tuple:

@@ -2,18 +2,18 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import sympy
 from sympy.tensor.indexed import Idx, Indexed
 
 from symgrad.declare import notation
 from symgrad.declare.bounds import lower_end, nonnegative, upper_end
-from symgrad.declare.integers import Index, Poly, affine_in, as_poly, quotient
+from symgrad.declare.division import quotient
+from symgrad.declare.door_integers import to_poly
+from symgrad.declare.integers import Index, Poly, affine_in, as_poly
+from symgrad.declare.scope import Scope, label
 from symgrad.errors import DeclarationError
-
-if TYPE_CHECKING:
-    from symgrad.declare.door import Scope
 
 
 def range_from_reads(name: str, expr: Any, scope: Scope) -> tuple[Poly, Poly]:
@@ -57,8 +57,6 @@ def _labels(expr: Any) -> set[str]:
 
 def _limits(expr: Any) -> dict[str, tuple[Any, Any]]:
     """First and last value of every index bound by a reduction inside."""
-    from symgrad.declare.door import label
-
     found: dict[str, tuple[Any, Any]] = {}
     for node in sympy.preorder_traversal(expr):
         if isinstance(node, sympy.Sum | sympy.Product | notation.Reduction):
@@ -69,8 +67,6 @@ def _limits(expr: Any) -> dict[str, tuple[Any, Any]]:
 
 
 def _ranges(name: str, read: Indexed, scope: Scope, limits: dict[str, tuple[Any, Any]]) -> list[tuple[Poly, Poly]]:
-    from symgrad.declare.door import to_poly
-
     tensor = str(read.base.label)
     extents = scope.extents(tensor)
     if extents is None or len(extents) != len(read.indices):
@@ -96,8 +92,6 @@ def _ranges(name: str, read: Indexed, scope: Scope, limits: dict[str, tuple[Any,
 
 def _bind_ranged(index: Any, name: str, scope: Scope, limits: dict[str, tuple[Any, Any]]) -> bool:
     """Bring the other indices of a read into scope by their own ranges; False if one has none."""
-    from symgrad.declare.door import label, to_poly
-
     symbols = [s for s in index.atoms(sympy.Symbol) if str(s) in limits]
     for other in sorted([*index.atoms(Idx), *symbols], key=str):
         key = label(other)

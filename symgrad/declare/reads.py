@@ -7,8 +7,8 @@ import random
 from collections.abc import Iterator, Sequence
 from dataclasses import replace
 
-from symgrad.declare.algebra import at_least, conjuncts, negation
 from symgrad.declare.bounds import lower_end, nonnegative, upper_end
+from symgrad.declare.conditions import at_least, conjuncts, negation
 from symgrad.declare.evaluate import holds, value_of
 from symgrad.declare.integers import (
     Atom,
@@ -21,9 +21,9 @@ from symgrad.declare.integers import (
     as_poly,
     atoms,
     depends_on_data,
-    rebuild,
 )
 from symgrad.declare.program import Attribute, Equation, Program, Requirement
+from symgrad.declare.rewriting import Change, changed, map_children, map_polynomials
 from symgrad.declare.scalars import (
     PLAIN,
     All,
@@ -36,10 +36,9 @@ from symgrad.declare.scalars import (
     Reduce,
     Select,
     children,
-    map_children,
-    map_polynomials,
     own_polynomials,
 )
+from symgrad.declare.substitution import rebuild
 from symgrad.errors import DeclarationError
 
 Place = tuple[str, tuple[Poly, ...], tuple[Condition, ...]]
@@ -92,19 +91,25 @@ def mark_guarded(program: Program, equation: Equation) -> Equation:
     def change(node: Node, behind: bool) -> Node:
         match node:
             case Select(condition, then, otherwise):
-                return Select(change(condition, behind), change(then, True), change(otherwise, True))  # type: ignore[arg-type]
+                return Select(
+                    changed(condition, under(behind)), changed(then, under(True)), changed(otherwise, under(True))
+                )
             case All() | AnyOf():
-                return map_children(node, lambda child: change(child, True))
+                return map_children(node, under(True))
             case Reduce(kind, indices, condition, body, ties):
                 hidden = behind or bool(conjuncts(condition))
-                return Reduce(kind, indices, change(condition, behind), change(body, hidden), ties)  # type: ignore[arg-type]
+                where = changed(condition, under(behind))
+                return Reduce(kind, indices, where, changed(body, under(hidden)), ties)
             case Read(tensor, indices, None) if behind and not inside(tensor, indices):
                 return Read(tensor, tuple(map(entries, indices)), Extension("guarded"))
         if behind and own_polynomials(node):
             return map_polynomials(node, entries)
-        return map_children(node, lambda child: change(child, behind))
+        return map_children(node, under(behind))
 
-    return replace(equation, body=change(equation.body, False))
+    def under(behind: bool) -> Change:
+        return lambda node: change(node, behind)
+
+    return replace(equation, body=changed(equation.body, under(False)))
 
 
 def judge(program: Program, equation: Equation) -> list[Requirement]:

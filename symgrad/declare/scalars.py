@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from dataclasses import dataclass
 from fractions import Fraction
-from functools import lru_cache
-from typing import Union
+from functools import cache
+from typing import TypeAlias
 
 from symgrad.declare.integers import Entry, Index, Poly, atoms, indices_of, show
 
@@ -51,7 +51,7 @@ class AnyOf:
     args: tuple[Condition, ...]
 
 
-Condition = Union[Truth, Compare, Relation, All, AnyOf]
+Condition: TypeAlias = Truth | Compare | Relation | All | AnyOf
 TRUE, FALSE = Truth(True), Truth(False)
 
 
@@ -161,8 +161,8 @@ class Stopped:
     value: Scalar
 
 
-Scalar = Union[Number, Named, FromInteger, Read, Add, Mul, Power, Apply, Select, Reduce, Stopped]
-Node = Union[Scalar, Condition]
+Scalar: TypeAlias = Number | Named | FromInteger | Read | Add | Mul | Power | Apply | Select | Reduce | Stopped
+Node: TypeAlias = Scalar | Condition
 
 NOUGHT, UNIT = Number(Fraction(0)), Number(Fraction(1))
 
@@ -207,7 +207,7 @@ def polynomials(node: Node) -> tuple[Poly, ...]:
     return tuple(p for part in walk(node) for p in own_polynomials(part))
 
 
-@lru_cache(maxsize=None)
+@cache
 def free_indices(node: Node) -> frozenset[Index]:
     """The indices that the value depends on."""
     found: frozenset[Index] = frozenset()
@@ -218,13 +218,13 @@ def free_indices(node: Node) -> frozenset[Index]:
     return found - frozenset(node.indices) if isinstance(node, Reduce) else found
 
 
-@lru_cache(maxsize=None)
+@cache
 def reads_of(node: Node) -> tuple[Read, ...]:
     """The real reads inside a node, each once, in order."""
     return tuple(dict.fromkeys(part for part in walk(node) if isinstance(part, Read)))
 
 
-@lru_cache(maxsize=None)
+@cache
 def tensors_of(node: Node) -> tuple[str, ...]:
     """Names of every tensor read inside a node, integer ones included, sorted."""
     names = {r.tensor for r in reads_of(node)}
@@ -235,55 +235,6 @@ def tensors_of(node: Node) -> tuple[str, ...]:
 
 
 PLAIN = (None, Extension("guarded"))
-
-
-def map_children(node: Node, change: Callable[[Node], Node]) -> Node:
-    """Rebuild a node with each child changed, in canonical form."""
-    from symgrad.declare.algebra import add, all_of, any_of, apply, multiply, power, relation, select
-
-    match node:
-        case Add(args):
-            return add(*(change(a) for a in args))
-        case Mul(coefficient, args):
-            return multiply(Number(coefficient), *(change(a) for a in args))
-        case Power(base, exponent):
-            return power(change(base), change(exponent))
-        case Apply(function, args):
-            return apply(function, *(change(a) for a in args))
-        case Select(condition, then, otherwise):
-            return select(change(condition), change(then), change(otherwise))
-        case Reduce(kind, indices, condition, body, ties):
-            return Reduce(kind, indices, change(condition), change(body), ties)
-        case Stopped(value):
-            return Stopped(change(value))
-        case Relation(kind, left, right):
-            return relation(kind, change(left), change(right))
-        case All(args):
-            return all_of(*(change(a) for a in args))
-        case AnyOf(args):
-            return any_of(*(change(a) for a in args))
-    return node
-
-
-def map_polynomials(node: Node, change: Callable[[Poly], Poly]) -> Node:
-    """Rebuild a node with each integer expression in it changed; bound indices follow where they are renamed."""
-    from symgrad.declare.algebra import compare, from_integer
-
-    match node:
-        case FromInteger(poly):
-            return from_integer(change(poly))
-        case Compare(kind, poly):
-            return compare(kind, change(poly))
-        case Read(tensor, indices, extension):
-            return Read(tensor, tuple(change(i) for i in indices), extension)
-        case Reduce(kind, indices, condition, body, ties):
-            renamed = tuple(_as_index(change(Poly((((i,), 1),))), i) for i in indices)
-            return Reduce(kind, renamed, map_polynomials(condition, change), map_polynomials(body, change), ties)
-    return map_children(node, lambda child: map_polynomials(child, change))
-
-
-def _as_index(poly: Poly, old: Index) -> Index:
-    return poly.atom if isinstance(poly.atom, Index) else old
 
 
 # --- text ----------------------------------------------------------------------------------------------------

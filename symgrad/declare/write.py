@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from fractions import Fraction
+from math import isfinite
 from typing import Any
 
 import sympy
 from sympy.tensor.indexed import Idx, IndexedBase
 
 from symgrad.declare import notation
-from symgrad.declare.door import FUNCTIONS, REDUCTIONS
+from symgrad.declare.functions import FUNCTIONS, REDUCTIONS
 from symgrad.declare.integers import (
     Atom,
     Entry,
@@ -20,7 +21,6 @@ from symgrad.declare.integers import (
     RealFloor,
     Remainder,
     Size,
-    ZERO,
 )
 from symgrad.declare.program import Program
 from symgrad.declare.scalars import (
@@ -96,13 +96,11 @@ def scalar_to_sympy(node: Scalar) -> Any:
             return poly_to_sympy(poly)
         case Read(tensor, (), _):
             return sympy.Symbol(tensor)
-        case Read(tensor, indices, None | Extension("guarded")):
+        case Read(tensor, indices, Extension(mode, outside)) if mode != "guarded":
+            fill = sympy.nsimplify(outside) if isfinite(outside) else sympy.oo * (1 if outside > 0 else -1)
+            return notation.Padded(IndexedBase(tensor), fill, mode)[tuple(map(poly_to_sympy, indices))]
+        case Read(tensor, indices):
             return IndexedBase(tensor)[tuple(map(poly_to_sympy, indices))]
-        case Read(tensor, indices, extension):
-            value = sympy.oo * (1 if extension.value > 0 else -1) if abs(extension.value) == float("inf") else (
-                sympy.nsimplify(extension.value)
-            )
-            return notation.Padded(IndexedBase(tensor), value, extension.mode)[tuple(map(poly_to_sympy, indices))]
         case Add(args):
             return sympy.Add(*map(scalar_to_sympy, args))
         case Mul(coefficient, args):
@@ -196,6 +194,3 @@ def declaration(program: Program) -> dict[str, Any]:
         "typical": {size_symbol(n, 1): v for n, v in program.typical},
         "doc": program.doc,
     }
-
-
-__all__ = ["ZERO", "condition_to_sympy", "declaration", "poly_to_sympy", "scalar_to_sympy"]

@@ -13,7 +13,7 @@ from symgrad.demo.modules import emitted
 from symgrad.demo.networks import FULL_CONV, FULL_SIDE, SMALL_CONV, Network, build, full_parameters
 from symgrad.demo.plot import FORMATS, save_plot
 from symgrad.demo.report import Report, derived_formulas
-from symgrad.demo.training import OPTIMISERS, Epoch, Recipe, steps_per_epoch, train
+from symgrad.demo.training import Epoch, Recipe, steps_per_epoch, train
 from symgrad.emit.files import write_files
 from symgrad.errors import CheckError
 
@@ -25,12 +25,12 @@ SMALL_TEXT = (
     "would leave 1 x 1 for the second maximum, so convolutions are padded by 1; {units} hidden units for {most}.",
 )
 CHECKED_IMAGES = 8
-SHOWN_LAYER = "conv2d"
+SHOWN_LAYERS = ("conv2d", "batch_norm")  # the first that runs; every network has one
 
 RECIPES = {
-    ("conv", "digits"): Recipe("sgd", rate=0.2, final=0.05, epochs=60, batch=32, average=0.004, reach=0.5),
+    ("conv", "digits"): Recipe("sgd", rate=0.2, final=0.05, epochs=40, batch=32, average=0.004, reach=0.5),
     ("dense", "digits"): Recipe("adam", rate=0.005, final=0.01, epochs=30, batch=32, reach=0.5),
-    ("conv", "MNIST"): Recipe("sgd", rate=0.1, final=0.1, epochs=10, batch=16, average=0.002),
+    ("conv", "MNIST"): Recipe("sgd", rate=0.1, final=0.1, epochs=10, batch=16, average=0.002, reach=0.5),
     ("dense", "MNIST"): Recipe("adam", rate=0.002, final=0.01, epochs=10, batch=64),
 }
 
@@ -137,7 +137,7 @@ def _places(out: Path) -> tuple[Path, Path]:
 def _emit(networks: Iterable[Network], recipes: Iterable[Recipe], folder: Path, report: Report) -> Path:
     """Derive and emit every layer that is going to run, and write the modules to ``folder``."""
     names = [name for network in networks for name in network.modules()]
-    names += [OPTIMISERS[recipe.optimiser]().MODULE for recipe in recipes]
+    names += [name for recipe in recipes for name in recipe.modules()]
     report.heading("Layers derived from their equations, and emitted as NumPy modules")
     sources = {}
     for name in dict.fromkeys(names):
@@ -145,7 +145,7 @@ def _emit(networks: Iterable[Network], recipes: Iterable[Recipe], folder: Path, 
         sources[f"{name}.py"] = source = emitted(name).source
         report.line(f"{name:24}{len(source.splitlines()):>5} lines{time.perf_counter() - started:>8.2f} s")
     write_files(sources, folder)
-    shown = SHOWN_LAYER if SHOWN_LAYER in names else names[0]
+    shown = next(name for name in SHOWN_LAYERS if name in names)
     report.heading(f"What was derived for {shown}; the code of every layer is in {folder}")
     for line in derived_formulas(emitted(shown).source):
         report.line(line)

@@ -124,7 +124,7 @@ class ConvSizes:
 
 # 8 x 8 pixels shrink to 1 x 1 after the second convolution, and nothing is left to pool: on digits every convolution
 # is padded by 1 instead, and the hidden layer shrinks with the image. Layers and their order are the same.
-FULL_CONV, SMALL_CONV = ConvSizes(), ConvSizes(units=256, padding=1)
+FULL_CONV, SMALL_CONV = ConvSizes(), ConvSizes(units=256, padding=1, dropout=0.25)
 DENSE_UNITS = (100, 30)
 
 

@@ -12,7 +12,7 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, T
 from symgrad.demo.gradients import Direction
 from symgrad.demo.networks import Network
 from symgrad.demo.stages import Stage
-from symgrad.demo.training import OPTIMISERS, Epoch, Recipe
+from symgrad.demo.training import Epoch, Recipe
 
 
 class Report:
@@ -37,7 +37,7 @@ class Report:
     def recipe(self, recipe: Recipe) -> None:
         """Print how a network is trained."""
         parts = [
-            f"{OPTIMISERS[recipe.optimiser]().MODULE}, learning rate {recipe.rate:g} to {recipe.rate * recipe.final:g}",
+            f"{recipe.modules()[0]}, learning rate {recipe.rate:g} to {recipe.rate * recipe.final:g}",
             f"batches of {recipe.batch}",
         ]
         if recipe.reach:

@@ -44,6 +44,10 @@ class Recipe:
     average: float = 0.0
     reach: float = 0.0
 
+    def modules(self) -> tuple[str, ...]:
+        """Return the names of the emitted layers that the recipe runs."""
+        return (OPTIMISERS[self.optimiser]().MODULE, *((Sgd.MODULE,) if self.average else ()))
+
     def rate_at(self, progress: float) -> float:
         """Return the learning rate after a share ``progress`` of all steps."""
         return self.rate * (self.final + (1 - self.final) * (1 + cos(pi * progress)) / 2)

@@ -8,23 +8,14 @@ from __future__ import annotations
 
 from dataclasses import dataclass, replace
 
-from symgrad.declare.algebra import all_of, compare, divide, indicator, multiply, relation
+from symgrad.declare.algebra import divide, indicator, multiply
+from symgrad.declare.conditions import all_of, compare, relation
 from symgrad.declare.integers import Entry, Index, Poly, as_poly, atoms
 from symgrad.declare.program import Equation, Program, Tensor
-from symgrad.declare.scalars import (
-    NOUGHT,
-    TRUE,
-    UNIT,
-    Condition,
-    Read,
-    Reduce,
-    Scalar,
-    Stopped,
-    map_children,
-    reads_of,
-)
+from symgrad.declare.rewriting import map_children
+from symgrad.declare.scalars import NOUGHT, TRUE, UNIT, Condition, Node, Read, Reduce, Scalar, Stopped, reads_of
 from symgrad.derive.derivatives import derivative
-from symgrad.derive.terms import Term, all_indices, rename, terms_of, total
+from symgrad.derive.terms import Term, all_indices, freshen, rename, terms_of, total
 from symgrad.derive.trace import Trace
 from symgrad.naming import base_of, fresh
 
@@ -103,7 +94,7 @@ class _Reverse:
         return Adjoint(whole, tuple(cotangents), whole.outputs, extras + tuple(e.target for e in backward))
 
     def _zero(self, tensor: Tensor) -> Equation:
-        indices = tuple(Index(self._axis_name(e, p, set()), e) for p, e in enumerate(tensor.extents))
+        indices = tuple(Index(self._axis_name(e, p), e) for p, e in enumerate(tensor.extents))
         return Equation(self.grad[tensor.name], _distinct(indices), NOUGHT)
 
     def _total(self, name: str, indices: tuple[Index, ...]) -> Equation | None:
@@ -157,7 +148,7 @@ class _Reverse:
         conditions = [condition]
         for axis, (poly, extent) in enumerate(zip(read.indices, extents, strict=True)):
             if free[axis] is None:
-                made = Index(fresh(self._axis_name(extent, axis, names), names), extent)
+                made = Index(fresh(self._axis_name(extent, axis), names), extent)
                 names.add(made.name)
                 free[axis] = made
                 conditions.append(compare("==", poly - as_poly(made)))
@@ -170,7 +161,7 @@ class _Reverse:
             body = Reduce("sum", rest, where, value)
         self.parts.setdefault(read.tensor, []).append((axes, body))
 
-    def _axis_name(self, extent: Poly, axis: int, taken: set[str]) -> str:
+    def _axis_name(self, extent: Poly, axis: int) -> str:
         """The size's letter in lower case names the index of its axis."""
         symbol = extent.atom
         name = getattr(symbol, "name", "") if symbol is not None else ""
@@ -209,14 +200,15 @@ class _Reverse:
     def _others(self, equation: Equation, node: Reduce) -> Scalar:
         """The product of the other factors, without dividing by this one."""
         names = {i.name for i in all_indices(node)} | self.taken
-        table: dict[Index, Poly] = {}
+        table: dict[Index, Index] = {}
         for index in node.indices:
             name = fresh(base_of(index.name), names)
             names.add(name)
-            table[index] = as_poly(Index(name, index.extent))
-        inner = tuple(table[i].atom for i in node.indices)
-        elsewhere = compare("!=", row_major(node.indices) - row_major(inner))  # type: ignore[arg-type]
-        renamed = rename(Reduce(node.kind, node.indices, node.condition, node.body), table)
+            table[index] = Index(name, index.extent)
+        inner = tuple(table[i] for i in node.indices)
+        elsewhere = compare("!=", row_major(node.indices) - row_major(inner))
+        whole = Reduce(node.kind, node.indices, node.condition, node.body)
+        renamed = rename(whole, {i: as_poly(other) for i, other in table.items()})
         assert isinstance(renamed, Reduce)
         body = Reduce("product", renamed.indices, all_of(renamed.condition, elsewhere), renamed.body)
         axes = equation.indices + node.indices
@@ -236,18 +228,16 @@ def row_major(indices: tuple[Index, ...]) -> Poly:
 def _live_reads(body: Scalar) -> tuple[Read, ...]:
     """Reads outside StopGradient."""
 
-    def strip(node: Scalar) -> Scalar:
-        return UNIT if isinstance(node, Stopped) else map_children(node, strip)  # type: ignore[return-value, arg-type]
+    def strip(node: Node) -> Node:
+        return UNIT if isinstance(node, Stopped) else map_children(node, strip)
 
     return reads_of(strip(body))
 
 
 def _rename_apart(body: Scalar, axes: tuple[Index, ...], own: tuple[Index, ...]) -> Scalar:
     """Move a contribution to the common indices; its bound indices step aside where they would be captured."""
-    from symgrad.derive.terms import freshen
-
-    clear = freshen(body, {i.name for i in own} - {i.name for i in axes} | {i.name for i in axes})
-    return rename(clear, {a: as_poly(o) for a, o in zip(axes, own, strict=True)})  # type: ignore[return-value]
+    clear = freshen(body, {i.name for i in (*own, *axes)})
+    return rename(clear, {a: as_poly(o) for a, o in zip(axes, own, strict=True)})
 
 
 def _distinct(indices: tuple[Index, ...]) -> tuple[Index, ...]:

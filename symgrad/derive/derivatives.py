@@ -1,4 +1,4 @@
-"""Derivatives of scalar functions, one table row each; O is the function's own value, u and v its arguments."""
+"""Derivatives of scalar functions, one table row each; f is the function's own value, u and v its arguments."""
 
 from __future__ import annotations
 
@@ -7,7 +7,6 @@ from fractions import Fraction
 
 from symgrad.declare.algebra import (
     add,
-    all_of,
     apply,
     divide,
     from_integer,
@@ -16,11 +15,11 @@ from symgrad.declare.algebra import (
     negate,
     number,
     power,
-    relation,
     select,
     subtract,
 )
 from symgrad.declare.bounds import nonnegative
+from symgrad.declare.conditions import all_of, relation
 from symgrad.declare.integers import as_poly, extreme
 from symgrad.declare.scalars import (
     NOUGHT,
@@ -54,32 +53,32 @@ def _bell(u: Scalar) -> Scalar:
     return multiply(TWO, power(Named("pi"), negate(HALF)), apply("exp", negate(_square(u))))
 
 
-# f(u): derivative as a function of (O, u)
+# f(u): derivative as a function of (f, u)
 UNARY: dict[str, Rule] = {
-    "exp": lambda O, u: O,
-    "expm1": lambda O, u: add(O, ONE),
-    "log": lambda O, u: power(u, number(-1)),
-    "log1p": lambda O, u: power(add(ONE, u), number(-1)),
-    "sin": lambda O, u: apply("cos", u),
-    "cos": lambda O, u: negate(apply("sin", u)),
-    "tan": lambda O, u: add(ONE, _square(O)),
-    "arcsin": lambda O, u: power(subtract(ONE, _square(u)), negate(HALF)),
-    "arccos": lambda O, u: negate(power(subtract(ONE, _square(u)), negate(HALF))),
-    "arctan": lambda O, u: power(add(ONE, _square(u)), number(-1)),
-    "sinh": lambda O, u: apply("cosh", u),
-    "cosh": lambda O, u: apply("sinh", u),
-    "tanh": lambda O, u: subtract(ONE, _square(O)),
-    "arcsinh": lambda O, u: power(add(_square(u), ONE), negate(HALF)),
-    "arccosh": lambda O, u: power(subtract(_square(u), ONE), negate(HALF)),
-    "arctanh": lambda O, u: power(subtract(ONE, _square(u)), number(-1)),
-    "erf": lambda O, u: _bell(u),
-    "erfc": lambda O, u: negate(_bell(u)),
-    "sigmoid": lambda O, u: multiply(O, subtract(ONE, O)),
-    "softplus": lambda O, u: apply("sigmoid", u),
-    "abs": lambda O, u: apply("sign", u),
-    "sign": lambda O, u: NOUGHT,
-    "floor": lambda O, u: NOUGHT,
-    "ceil": lambda O, u: NOUGHT,
+    "exp": lambda f, u: f,
+    "expm1": lambda f, u: add(f, ONE),
+    "log": lambda f, u: power(u, number(-1)),
+    "log1p": lambda f, u: power(add(ONE, u), number(-1)),
+    "sin": lambda f, u: apply("cos", u),
+    "cos": lambda f, u: negate(apply("sin", u)),
+    "tan": lambda f, u: add(ONE, _square(f)),
+    "arcsin": lambda f, u: power(subtract(ONE, _square(u)), negate(HALF)),
+    "arccos": lambda f, u: negate(power(subtract(ONE, _square(u)), negate(HALF))),
+    "arctan": lambda f, u: power(add(ONE, _square(u)), number(-1)),
+    "sinh": lambda f, u: apply("cosh", u),
+    "cosh": lambda f, u: apply("sinh", u),
+    "tanh": lambda f, u: subtract(ONE, _square(f)),
+    "arcsinh": lambda f, u: power(add(_square(u), ONE), negate(HALF)),
+    "arccosh": lambda f, u: power(subtract(_square(u), ONE), negate(HALF)),
+    "arctanh": lambda f, u: power(subtract(ONE, _square(u)), number(-1)),
+    "erf": lambda f, u: _bell(u),
+    "erfc": lambda f, u: negate(_bell(u)),
+    "sigmoid": lambda f, u: multiply(f, subtract(ONE, f)),
+    "softplus": lambda f, u: apply("sigmoid", u),
+    "abs": lambda f, u: apply("sign", u),
+    "sign": lambda f, u: NOUGHT,
+    "floor": lambda f, u: NOUGHT,
+    "ceil": lambda f, u: NOUGHT,
 }
 
 # f(u, v): derivatives as functions of (u, v)
@@ -128,7 +127,7 @@ def _product(args: tuple[Scalar, ...], read: Read) -> Scalar:
 
 
 def _power(node: Scalar, base: Scalar, exponent: Scalar, read: Read) -> Scalar:
-    total = NOUGHT
+    total: Scalar = NOUGHT
     if read in reads_of(base):
         outer = multiply(exponent, power(base, _lowered(exponent)))
         total = multiply(outer, derivative(base, read))

@@ -7,36 +7,22 @@ condition on what remains; neither is ever dropped. What cannot be solved keeps 
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
+from fractions import Fraction
+from typing import TypeAlias
 
-from symgrad.declare.algebra import all_of, at_least, compare, conjuncts
+from symgrad.declare.algebra import multiply
 from symgrad.declare.bounds import nonnegative, positive, tighten
-from symgrad.declare.integers import (
-    Index,
-    Poly,
-    affine_in,
-    as_poly,
-    indices_of,
-    quotient,
-    remainder,
-    split_multiples,
-    substitute,
-)
-from symgrad.declare.scalars import (
-    PLAIN,
-    TRUE,
-    Compare,
-    Condition,
-    Extension,
-    Mul,
-    Node,
-    Number,
-    Read,
-    Scalar,
-    map_children,
-    map_polynomials,
-)
+from symgrad.declare.conditions import all_of, at_least, compare, conjuncts
+from symgrad.declare.division import quotient, remainder
+from symgrad.declare.integers import Index, Poly, Remainder, affine_in, as_poly, indices_of
+from symgrad.declare.rewriting import changed, map_children, map_polynomials
+from symgrad.declare.scalars import PLAIN, TRUE, Compare, Condition, Extension, Mul, Node, Number, Read, Scalar
+from symgrad.declare.substitution import substitute
 from symgrad.derive.terms import rename
+
+Extents: TypeAlias = Callable[[str], tuple[Poly, ...]]
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,7 +50,11 @@ class Solved:
 
 
 def solve(
-    bound: tuple[Index, ...], condition: Condition, body: Scalar, prefer: tuple[Index, ...] = (), unit_only: bool = False
+    bound: tuple[Index, ...],
+    condition: Condition,
+    body: Scalar,
+    prefer: tuple[Index, ...] = (),
+    unit_only: bool = False,
 ) -> Solved:
     """Eliminate summed indices through the equalities of the condition.
 
@@ -80,7 +70,7 @@ def solve(
         equalities = [c for c in conjuncts(condition) if isinstance(c, Compare) and c.relation == "=="]
         choice = _best_pivot(bound, equalities, prefer, unit_only)
         if choice is None:
-            return Solved(bound, condition, absorb_nothing(body), tuple(pivots))
+            return Solved(bound, condition, body, tuple(pivots))
         equality, index, coefficient, rest = choice
         others = [c for c in conjuncts(condition) if c is not equality]
         top = -rest if positive(coefficient) else rest
@@ -89,19 +79,11 @@ def solve(
         unit = scale == as_poly(1)
         where = [] if unit else [compare("==", remainder(top, scale))]
         where += [at_least(value, 0), at_least(index.extent - 1, value)]
-        table = {index: value}
-        for other in others:
-            where.append(_substitute(other, index, scale, top, value))
+        where += [_substitute(other, index, scale, top, value) for other in others]
         condition = all_of(*where)
-        body = rename(body, table)  # type: ignore[assignment]
-        body = map_polynomials(body, tighten)  # type: ignore[assignment]
+        body = map_polynomials(rename(body, {index: value}), tighten)
         bound = tuple(i for i in bound if i != index)
         pivots.append(Pivot(index, value, unit))
-
-
-def absorb_nothing(body: Scalar) -> Scalar:
-    """The body as it is."""
-    return body
 
 
 def _substitute(other: Condition, index: Index, scale: Poly, top: Poly, value: Poly) -> Condition:
@@ -111,7 +93,7 @@ def _substitute(other: Condition, index: Index, scale: Poly, top: Poly, value: P
         if split is not None and split[0].terms:
             return compare("==", split[0] * top + split[1] * scale)
     renamed = rename(other, {index: value})
-    return map_polynomials(renamed, tighten)  # type: ignore[return-value]
+    return map_polynomials(renamed, tighten)
 
 
 def _best_pivot(
@@ -120,7 +102,7 @@ def _best_pivot(
     """Trivial pivots first, then preferred indices, then +-1, then those of least other indices."""
     found = []
     for equality in equalities:
-        if _is_remainder(equality.poly):
+        if isinstance(equality.poly.atom, Remainder):
             continue
         for index in bound:
             split = affine_in(equality.poly, index)
@@ -140,13 +122,7 @@ def _best_pivot(
     return equality, index, coefficient, rest
 
 
-def _is_remainder(poly: Poly) -> bool:
-    from symgrad.declare.integers import Remainder
-
-    return isinstance(poly.atom, Remainder)
-
-
-def absorb(solved: Solved, extents) -> Solved:  # type: ignore[no-untyped-def]
+def absorb(solved: Solved, extents: Extents) -> Solved:
     """Range conditions that are the bounds of a factor's own axis become a zero extension of that factor.
 
     ``extents`` gives the extents of a tensor by name.
@@ -158,20 +134,20 @@ def absorb(solved: Solved, extents) -> Solved:  # type: ignore[no-untyped-def]
         present = set(conjuncts(condition))
         if not wanted or not wanted <= present:
             continue
-        changed = _extend(body, value, pivot.index.extent, extents)
-        if changed is not None:
-            body = changed
+        extended = _extend(body, value, pivot.index.extent, extents)
+        if extended is not None:
+            body = extended
             condition = all_of(*(c for c in conjuncts(condition) if c not in wanted))
     if solved.pivots:
-        body = _guarded(body)
+        body = changed(body, _guarded)
     return Solved(solved.bound, condition, body, solved.pivots)
 
 
-def _guarded(node: Node) -> Scalar:
+def _guarded(node: Node) -> Node:
     """Reads that were moved by an elimination may lie outside where its range conditions fail."""
     if isinstance(node, Read) and node.indices and node.extension is None:
         return Read(node.tensor, node.indices, Extension("guarded"))
-    return map_children(node, _guarded)  # type: ignore[return-value]
+    return map_children(node, _guarded)
 
 
 def _current(pivot: Pivot, solved: Solved) -> Poly:
@@ -183,20 +159,13 @@ def _current(pivot: Pivot, solved: Solved) -> Poly:
     return value
 
 
-def _extend(body: Scalar, value: Poly, extent: Poly, extents) -> Scalar | None:  # type: ignore[no-untyped-def]
+def _extend(body: Scalar, value: Poly, extent: Poly, extents: Extents) -> Scalar | None:
     factors = list(body.args) if isinstance(body, Mul) else [body]
     for p, factor in enumerate(factors):
         if isinstance(factor, Read) and factor.extension in (*PLAIN, Extension("constant", 0.0)):
             shape = extents(factor.tensor)
             if any(i == value and e == extent for i, e in zip(factor.indices, shape, strict=True)):
                 factors[p] = Read(factor.tensor, factor.indices, Extension("constant", 0.0))
-                from symgrad.declare.algebra import multiply
-
-                coefficient = body.coefficient if isinstance(body, Mul) else 1
+                coefficient = body.coefficient if isinstance(body, Mul) else Fraction(1)
                 return multiply(Number(coefficient), *factors)
     return None
-
-
-def split_whole(poly: Poly, scale: Poly) -> tuple[Poly, Poly]:
-    """``poly = q * scale + rest``; re-exported for the documents."""
-    return split_multiples(poly, scale)

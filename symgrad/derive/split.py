@@ -4,10 +4,15 @@ from __future__ import annotations
 
 from dataclasses import replace
 from fractions import Fraction
+from typing import overload
 
-from symgrad.declare.algebra import all_of, conjuncts, multiply, negation
-from symgrad.declare.integers import Index, Poly, Size, as_poly, atoms, depends_on_data, extreme, indices_of, remainder
+from symgrad.declare.algebra import add, multiply, select
+from symgrad.declare.bounds import nonnegative
+from symgrad.declare.conditions import all_of, conjuncts, negation
+from symgrad.declare.integers import Entry, Index, Poly, Size, as_poly, atoms, depends_on_data, indices_of
 from symgrad.declare.program import Equation, Program
+from symgrad.declare.reads import places
+from symgrad.declare.rewriting import map_children
 from symgrad.declare.scalars import (
     TRUE,
     Add,
@@ -19,15 +24,16 @@ from symgrad.declare.scalars import (
     Named,
     Node,
     Number,
+    Power,
     Read,
     Reduce,
     Scalar,
     Select,
     free_indices,
-    map_children,
     walk,
 )
-from symgrad.derive.terms import alpha_form, rename, with_condition
+from symgrad.derive.extensions import explicit_extensions
+from symgrad.derive.terms import alpha_form, with_condition
 from symgrad.derive.trace import Trace
 from symgrad.naming import base_of, fresh
 
@@ -36,7 +42,7 @@ def split(program: Program, trace: Trace) -> Program:
     """Rewrite every equation into statements; equal reductions are shared."""
     splitter = _Splitter(program, trace)
     for equation in program.equations:
-        splitter.statement(_explicit_extensions(program, equation))
+        splitter.statement(explicit_extensions(program, equation))
     return replace(program, equations=tuple(splitter.done))
 
 
@@ -61,7 +67,7 @@ class _Splitter:
             case Add(args):
                 linear = all(not isinstance(a, Reduce) or a.kind == "sum" for a in args)
                 if linear:
-                    return _sum(tuple(self._top_term(a, equation) for a in args))
+                    return add(*(self._top_term(a, equation) for a in args))
                 return self._hoist(body, equation, ())
             case Reduce():
                 return self._inside(body, equation, ())
@@ -111,8 +117,7 @@ class _Splitter:
 
     def _is_constant(self, node: Scalar) -> bool:
         return all(
-            isinstance(part, Number | Named | FromInteger | Mul | Add | Apply)
-            or type(part).__name__ == "Power"
+            isinstance(part, Number | Named | FromInteger | Mul | Add | Apply | Power)
             or (isinstance(part, Read) and part.tensor in self.fixed)
             for part in walk(node)
         )
@@ -128,20 +133,22 @@ class _Splitter:
         body = self._hoist(inner, equation, (*behind, *conjuncts(node.condition)))
         return Reduce(node.kind, node.indices, node.condition, body, node.ties)
 
-    def _hoist(self, node: Node, equation: Equation, behind: tuple[Condition, ...]) -> Scalar:
+    @overload
+    def _hoist(self, node: Scalar, equation: Equation, behind: tuple[Condition, ...]) -> Scalar: ...
+    @overload
+    def _hoist(self, node: Condition, equation: Equation, behind: tuple[Condition, ...]) -> Condition: ...
+    def _hoist(self, node: Node, equation: Equation, behind: tuple[Condition, ...]) -> Node:
         """Replace every reduction inside by a read of a named intermediate."""
         match node:
             case Reduce():
                 return self._named(self._inside(node, equation, behind), equation, behind)
             case Select(condition, then, otherwise):
-                from symgrad.declare.algebra import select
-
                 return select(
-                    self._hoist(condition, equation, behind),  # type: ignore[arg-type]
+                    self._hoist(condition, equation, behind),
                     self._hoist(then, equation, (*behind, *conjuncts(condition))),
                     self._hoist(otherwise, equation, (*behind, *conjuncts(negation(condition)))),
                 )
-        return map_children(node, lambda child: self._hoist(child, equation, behind))  # type: ignore[return-value]
+        return map_children(node, lambda child: self._hoist(child, equation, behind))
 
     def _named(self, node: Reduce, equation: Equation, behind: tuple[Condition, ...]) -> Scalar:
         free = free_indices(node)
@@ -161,13 +168,16 @@ class _Splitter:
         name, positions = self.shared[key]
         indices = tuple(as_poly(order[p]) for p in positions)
         if integer:
-            from symgrad.declare.integers import Entry
-
             return FromInteger(as_poly(Entry(name, indices)))
         return Read(name, indices)
 
 
-_IDENTITY = {"sum": Fraction(0), "max": float("-inf"), "min": float("inf"), "product": Fraction(1)}
+_IDENTITY: dict[str, Fraction | float] = {
+    "sum": Fraction(0),
+    "max": float("-inf"),
+    "min": float("inf"),
+    "product": Fraction(1),
+}
 
 
 def _masked(node: Reduce) -> Reduce:
@@ -202,7 +212,12 @@ def _along_one_axis(
     """The inner extremum over one axis: its indices, its body and the index that its axis is read by afterwards."""
     outer = [i for i in indices_of(read.indices[axis]) if i != last]
     elsewhere = [i for p, poly in enumerate(read.indices) if p != axis for i in indices_of(poly)]
-    if len(outer) != 1 or outer[0] in elsewhere or outer[0] not in equation.indices or len(extents) != len(read.indices):
+    if (
+        len(outer) != 1
+        or outer[0] in elsewhere
+        or outer[0] not in equation.indices
+        or len(extents) != len(read.indices)
+    ):
         return None
     if read.extension is not None and abs(read.extension.value) != float("inf"):
         return None
@@ -220,14 +235,10 @@ def _along_one_axis(
         name = fresh(letters[0].lower() if letters else f"p{p}", taken | {read.tensor})
         taken.add(name)
         indices.append(Index(name, extent))
-    inner = Read(read.tensor, tuple(e if p == axis else as_poly(i) for p, (i, e) in enumerate(zip(indices, read.indices, strict=True))), read.extension)
+    at = [as_poly(i) for i in indices]
+    at[axis] = read.indices[axis]
+    inner = Read(read.tensor, tuple(at), read.extension)
     return tuple(indices), Reduce(body.kind, (last,), TRUE, inner, body.ties), outer[0]
-
-
-def _sum(args: tuple[Scalar, ...]) -> Scalar:
-    from symgrad.declare.algebra import add
-
-    return add(*args)
 
 
 def _over(condition: Compare, free: frozenset[Index]) -> bool:
@@ -236,9 +247,6 @@ def _over(condition: Compare, free: frozenset[Index]) -> bool:
 
 def _has_guarded_reads(program: Program, node: Reduce, done: list[Equation]) -> bool:
     """Whether some plain read could leave its tensor without the conditions around it."""
-    from symgrad.declare.bounds import nonnegative
-    from symgrad.declare.reads import places
-
     whole = replace(program, equations=tuple(done) + program.equations)
     for tensor, indices, _ in places(node):
         for index, extent in zip(indices, whole.extents(tensor), strict=True):
@@ -258,43 +266,13 @@ _PREFIX = {"sum": "sum", "max": "max", "min": "min", "product": "prod", "argmax"
 
 def _name(node: Reduce, target: str) -> str:
     """A name that says what is reduced: ``sum_exp``, ``max_x``."""
-    body = node.body
-    what = {Read: lambda: body.tensor, Apply: lambda: body.function}.get(type(body), lambda: target)()  # type: ignore[union-attr]
-    if isinstance(body, Mul):
-        functions = [a.function for a in body.args if isinstance(a, Apply)]
-        what = functions[0] if functions else what
+    match node.body:
+        case Read(tensor):
+            what = tensor
+        case Apply(function):
+            what = function
+        case Mul(_, factors):
+            what = next((f.function for f in factors if isinstance(f, Apply)), target)
+        case _:
+            what = target
     return f"{_PREFIX[node.kind]}_{what}"
-
-
-# --- extensions other than constants --------------------------------------------------------------------------
-
-
-def _explicit_extensions(program: Program, equation: Equation) -> Equation:
-    """Write reflect, replicate and wrap as index maps: they are reads of elements that exist."""
-
-    def change(node: Node) -> Node:
-        if isinstance(node, Read) and node.extension and node.extension.mode not in ("constant", "guarded"):
-            extents = program.extents(node.tensor)
-            mode = node.extension.mode
-            return Read(node.tensor, tuple(_fold(mode, i, e) for i, e in zip(node.indices, extents, strict=True)))
-        return map_children(node, change)
-
-    return replace(equation, body=change(equation.body))
-
-
-def _fold(mode: str, index: Poly, extent: Poly) -> Poly:
-    from symgrad.declare.bounds import nonnegative
-
-    if nonnegative(index) and nonnegative(extent - 1 - index):
-        return index
-    match mode:
-        case "wrap":
-            return remainder(index, extent)
-        case "replicate":
-            return extreme("min", [extreme("max", [index, as_poly(0)]), extent - 1])
-    period = extreme("max", [2 * extent - 2, as_poly(1)])
-    there = remainder(index, period)
-    return extreme("min", [there, 2 * extent - 2 - there])
-
-
-__all__ = ["rename", "split"]

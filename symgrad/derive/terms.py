@@ -4,9 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
+from typing import overload
 
-from symgrad.declare.algebra import add, all_of, multiply
-from symgrad.declare.integers import Atom, Index, Poly, as_poly, atoms, substitute
+from symgrad.declare.algebra import add, multiply
+from symgrad.declare.conditions import all_of
+from symgrad.declare.integers import Atom, Index, Poly, as_poly, atoms
+from symgrad.declare.rewriting import map_polynomials
 from symgrad.declare.scalars import (
     TRUE,
     UNIT,
@@ -17,11 +20,14 @@ from symgrad.declare.scalars import (
     Number,
     Reduce,
     Scalar,
+    children,
     free_indices,
-    map_polynomials,
+    own_polynomials,
     polynomials,
+    show_scalar,
     walk,
 )
+from symgrad.declare.substitution import substitute
 from symgrad.naming import base_of, fresh
 
 
@@ -64,6 +70,10 @@ def total(terms: Iterable[Term]) -> Scalar:
     return add(*(t.scalar() for t in terms))
 
 
+@overload
+def rename(node: Scalar, table: Mapping[Index, Poly]) -> Scalar: ...
+@overload
+def rename(node: Condition, table: Mapping[Index, Poly]) -> Condition: ...
 def rename(node: Node, table: Mapping[Index, Poly]) -> Node:
     """Substitute free indices, in integer expressions at any depth."""
     kept: dict[Atom, Poly] = {k: v for k, v in table.items() if v != as_poly(k)}
@@ -88,7 +98,7 @@ def freshen(node: Scalar, taken: Iterable[str]) -> Scalar:
         name = fresh(base_of(index.name), names) if index.name in names else index.name
         names.add(name)
         table[index] = as_poly(Index(name, index.extent))
-    return rename(node, table)  # type: ignore[return-value]
+    return rename(node, table)
 
 
 def with_condition(node: Reduce, extra: Condition) -> Reduce:
@@ -98,8 +108,6 @@ def with_condition(node: Reduce, extra: Condition) -> Reduce:
 
 def alpha_form(node: Scalar) -> tuple[str, tuple[Index, ...]]:
     """A key equal for expressions that differ in index names only, and the free indices in the key's order."""
-    from symgrad.declare.scalars import show_scalar
-
     order = _index_order(node)
     free = [i for i in order if i in free_indices(node)]
     table = {index: as_poly(Index(f"_{p}", index.extent)) for p, index in enumerate(order)}
@@ -113,8 +121,6 @@ def _index_order(node: Scalar) -> list[Index]:
     found: dict[Index, None] = {}
 
     def visit(part: Node) -> None:
-        from symgrad.declare.scalars import children, own_polynomials
-
         for poly in own_polynomials(part):
             for monomial, _ in poly.terms:
                 for atom in monomial:

@@ -2,23 +2,12 @@
 
 from __future__ import annotations
 
+import textwrap
 from collections.abc import Mapping
 from fractions import Fraction
 
-from symgrad.declare.integers import (
-    Atom,
-    Entry,
-    Extreme,
-    Index,
-    Poly,
-    Quotient,
-    RealFloor,
-    Remainder,
-    Size,
-    atom_key,
-    substitute,
-)
-from symgrad.errors import EmissionError
+from symgrad.declare.integers import Atom, Index, Poly
+from symgrad.emit.integer_text import AND, CALL, COMPARE, OR, POWER, PRODUCT, SUM, UNARY, IntegerPrinter
 from symgrad.lower.arrays import (
     Arange,
     Array,
@@ -49,9 +38,6 @@ from symgrad.lower.arrays import (
     Windows,
 )
 
-# Precedence of Python's operators, loosest first.
-COMPARE, OR, AND, SUM, PRODUCT, UNARY, POWER, CALL = 1, 2, 3, 4, 5, 6, 7, 8
-
 _INFIX: dict[str, tuple[str, int]] = {
     "add": ("+", SUM),
     "sub": ("-", SUM),
@@ -72,75 +58,14 @@ _REDUCTIONS = {"sum": "sum", "max": "max", "min": "min", "product": "prod", "arg
 WIDTH = 112
 
 
-class Printer:
+class Printer(IntegerPrinter):
     """Prints one function; ``locals_`` replaces quotients by the names of the extents they define."""
 
     def __init__(self, locals_: Mapping[Atom, Poly], dtype: str) -> None:
-        self.locals, self.dtype = dict(locals_), dtype
+        super().__init__(locals_)
+        self.dtype = dtype
         self.helpers: set[str] = set()
-        self.sizes: set[str] = set()
         self.uses_dtype = False
-
-    # --- integers ----------------------------------------------------------------------------------------------
-
-    def poly(self, poly: Poly, level: int = 0, arrays: Mapping[Atom, Array] | None = None) -> str:
-        """An integer expression; in parentheses if it binds less tightly than ``level``."""
-        line, mine = self._poly(poly, arrays)
-        return f"({line})" if mine < level else line
-
-    def _poly(self, poly: Poly, arrays: Mapping[Atom, Array] | None = None) -> tuple[str, int]:
-        poly = substitute(poly, self.locals) if self.locals else poly
-        positive = [t for t in poly.terms if t[1] > 0]
-        negative = [t for t in poly.terms if t[1] < 0]
-        pieces, mine = [], CALL
-        for monomial, c in positive + negative:
-            piece, rank = self._monomial(monomial, abs(c), arrays or {})
-            sign = ("-" if c < 0 else "") if not pieces else (" - " if c < 0 else " + ")
-            # A leading minus binds tighter than // and %.
-            pieces.append(sign + (f"({piece})" if sign == "-" and rank == PRODUCT else piece))
-            mine = min(mine, SUM if len(poly.terms) > 1 else UNARY if c < 0 else rank)
-        return "".join(pieces) or "0", mine
-
-    def _monomial(self, monomial: tuple[Atom, ...], c: int, arrays: Mapping[Atom, Array]) -> tuple[str, int]:
-        ordered = sorted(monomial, key=lambda a: (not isinstance(a, Size), atom_key(a)))
-        factors = [self._atom(a, arrays) for a in ordered]
-        if c != 1 or not factors:
-            factors.insert(0, (str(c), CALL))
-        if len(factors) == 1:
-            return factors[0]
-        return " * ".join(t if r > PRODUCT else f"({t})" for t, r in factors), PRODUCT
-
-    def _atom(self, atom: Atom, arrays: Mapping[Atom, Array]) -> tuple[str, int]:
-        if atom in arrays:
-            return self.expr(arrays[atom], CALL), CALL
-        match atom:
-            case Size(name):
-                self.sizes.add(name)
-                return name, CALL
-            case Index(name):
-                return name, CALL
-            case Quotient(a, b):
-                return f"{self.poly(a, PRODUCT, arrays)} // {self.poly(b, UNARY, arrays)}", PRODUCT
-            case Remainder(a, b):
-                return f"{self.poly(a, PRODUCT, arrays)} % {self.poly(b, UNARY, arrays)}", PRODUCT
-            case Extreme(kind, args):
-                name = f"np.{kind}imum" if any(self._has_array(a, arrays) for a in args) else kind
-                line = self.poly(args[0], 0, arrays)
-                if name == kind:
-                    return f"{kind}({', '.join(self.poly(a, 0, arrays) for a in args)})", CALL
-                for a in args[1:]:
-                    line = f"{name}({line}, {self.poly(a, 0, arrays)})"
-                return line, CALL
-            case Entry() | RealFloor():
-                raise EmissionError(f"{atom} has no array")
-        raise TypeError(atom)
-
-    def _has_array(self, poly: Poly, arrays: Mapping[Atom, Array]) -> bool:
-        from symgrad.declare.integers import atoms
-
-        return any(a in arrays for a in atoms(poly))
-
-    # --- arrays ------------------------------------------------------------------------------------------------
 
     def expr(self, array: Array, level: int = 0) -> str:
         """An array expression; in parentheses if it binds less tightly than ``level``."""
@@ -154,7 +79,7 @@ class Printer:
             case Const(value):
                 return _number(value)
             case Whole(poly, arrays):
-                return self._poly(poly, dict(arrays))
+                return self.ranked_poly(poly, dict(arrays))
             case Subscript(source, items):
                 return f"{self.expr(source, CALL)}[{self._items(items)}]", CALL
             case Transpose(source, order):
@@ -166,11 +91,11 @@ class Printer:
             case Reshape(Reshape(source, _), shape):
                 return self._render(Reshape(source, shape))
             case Reshape(source, shape):
-                return f"{self.expr(source, CALL)}.reshape({self._shape(shape, bare=True)})", CALL
+                return f"{self.expr(source, CALL)}.reshape({self.shape(shape, bare=True)})", CALL
             case Windows(source, sizes, axes):
                 self.helpers.add("_windows")
                 where = ", ".join(map(str, axes)) + ("," if len(axes) == 1 else "")
-                return f"_windows({self.expr(source)}, {self._shape(sizes)}, axes=({where}))", CALL
+                return f"_windows({self.expr(source)}, {self.shape(sizes)}, axes=({where}))", CALL
             case Pad(source, widths, value):
                 pairs = ", ".join(f"({self.poly(a)}, {self.poly(b)})" for a, b in widths)
                 fill = f", constant_values={_float(value)}" if value else ""
@@ -213,8 +138,8 @@ class Printer:
             dtype = kinds.get(array.dtype, self.dtype)
         self.uses_dtype = self.uses_dtype or array.dtype == "float"
         if array.kind == "full":
-            return f"np.full({self._shape(array.shape)}, {_float(array.value)}, dtype={dtype})"
-        return f"np.{array.kind}({self._shape(array.shape)}, dtype={dtype})"
+            return f"np.full({self.shape(array.shape)}, {_float(array.value)}, dtype={dtype})"
+        return f"np.{array.kind}({self.shape(array.shape)}, dtype={dtype})"
 
     def _collapse(self, kind: str, source: Array, axes: tuple[int, ...], initial: float | None) -> tuple[str, int]:
         where = str(axes[0]) if len(axes) == 1 else f"({', '.join(map(str, axes))})"
@@ -245,8 +170,9 @@ class Printer:
                 return f"np.square({self.expr(args[0])})", CALL
             case "pow" if isinstance(args[1], Const):
                 return f"{self.expr(args[0], CALL)} ** {self.expr(args[1], CALL)}", POWER
-        name = function if function.startswith("math.") or function in ("max", "min", "abs") and _plain(args) else None
-        name = name or _CALLS.get(function, f"np.{function}")
+        of_numbers = function in ("max", "min", "abs") and _plain(args)
+        own = function.startswith("math.") or of_numbers
+        name = function if own else _CALLS.get(function, f"np.{function}")
         if name.startswith("math."):
             self.helpers.add("math")
         if name.startswith("_"):
@@ -272,12 +198,6 @@ class Printer:
             self.helpers.add(array.function)
         return f"{array.function}({', '.join(map(self.expr, array.args))})"
 
-    def _shape(self, shape: tuple[Poly, ...], bare: bool = False) -> str:
-        inner = ", ".join(self.poly(p) for p in shape)
-        if bare:
-            return inner or "()"
-        return f"({inner}{',' if len(shape) == 1 else ''})"
-
     def _items(self, items: tuple[Item, ...]) -> str:
         return ", ".join(self._item(i) for i in items) or "()"
 
@@ -292,17 +212,11 @@ class Printer:
             case Slice(start, stop, step):
                 first = "" if start is None else self.poly(start)
                 last = "" if stop is None else self.poly(stop)
-                plain = all(t.replace("_", "").replace("-", "").isalnum() or not t for t in (first, last))
-                colon = ":" if plain else " : "
-                line = f"{first}{colon}{last}" if not plain else f"{first}:{last}"
-                line = line.strip() if not plain else line
-                if step is not None:
-                    line += ("" if plain else " ") + ":" + ("" if plain else " ") + self.poly(step)
-                    line = line.replace(" : : ", " :: ")
-                return line
+                if all(t.replace("_", "").replace("-", "").isalnum() or not t for t in (first, last)):
+                    return f"{first}:{last}" if step is None else f"{first}:{last}:{self.poly(step)}"
+                line = f"{first} : {last}".strip()
+                return line if step is None else f"{line} : {self.poly(step)}".replace(" : : ", " :: ")
         raise TypeError(item)
-
-    # --- statements --------------------------------------------------------------------------------------------
 
     def lines(self, statements: tuple[Statement, ...], indent: int = 0) -> list[str]:
         """Statements as lines, comments above."""
@@ -334,10 +248,13 @@ def _plain(args: tuple[Array, ...]) -> bool:
 
 def wrap_comment(text: str, width: int) -> list[str]:
     """A comment over as many lines as it needs."""
-    import textwrap
-
     lines = textwrap.wrap(text, width - 2, subsequent_indent="    ", break_long_words=False, break_on_hyphens=False)
     return [f"# {line}" for line in lines]
+
+
+def escape(text: str) -> str:
+    """Text that may stand in a string literal of the module."""
+    return text.replace("\\", "\\\\").replace('"', '\\"')
 
 
 def _is_logic(array: Array, function: str) -> bool:

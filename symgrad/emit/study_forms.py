@@ -5,8 +5,9 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import dataclass
 
-from symgrad.declare.algebra import compare, conjuncts
-from symgrad.declare.integers import Index, Poly, Quotient, Size, atoms, remainder
+from symgrad.declare.conditions import compare, conjuncts
+from symgrad.declare.division import remainder
+from symgrad.declare.integers import Index, Poly, Quotient, Size, atoms
 from symgrad.declare.program import Equation, Program
 from symgrad.declare.scalars import Read, reads_of
 from symgrad.derive.terms import terms_of

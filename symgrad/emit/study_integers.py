@@ -19,9 +19,9 @@ from symgrad.declare.integers import (
     as_poly,
     atom_key,
     indices_of,
-    substitute,
 )
 from symgrad.declare.scalars import PLAIN, Compare, Condition, Extension, Scalar
+from symgrad.declare.substitution import substitute
 from symgrad.emit.study_names import Notation
 from symgrad.emit.study_tex import ATOM, NARROW, PRODUCT, SUM, number
 

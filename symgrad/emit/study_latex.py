@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from fractions import Fraction
 
-from symgrad.declare.algebra import conjuncts, multiply, power
+from symgrad.declare.algebra import multiply, power
+from symgrad.declare.conditions import conjuncts
 from symgrad.declare.integers import Poly
 from symgrad.declare.scalars import (
     NOUGHT,
@@ -80,7 +81,8 @@ class Typesetter(IntegerTypesetter):
             case Select(condition, then, otherwise):
                 return self._select(condition, then, otherwise)
             case Reduce():
-                return self._reduction(node), PRODUCT
+                negative, text = self.signed(node) if node.kind == "sum" else (False, self._reduction(node))
+                return (f"-{text}", SUM) if negative else (text, PRODUCT)
             case Stopped(value):
                 return self._stopped(value)
         raise TypeError(node)
@@ -108,6 +110,8 @@ class Typesetter(IntegerTypesetter):
                 return True, self._reduction(Reduce("sum", indices, condition, multiply(Number(-c), *args)))
             case FromInteger(Poly(((_, c),)) as poly) if c < 0:
                 return True, self.poly(-poly)
+            case Reduce("sum"):
+                return False, self._reduction(node)
         return False, self.scalar(node, SUM)
 
     def _product(self, coefficient: Fraction | float, args: tuple[Scalar, ...]) -> tuple[str, int]:

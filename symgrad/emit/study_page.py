@@ -146,7 +146,8 @@ class Page:
             case Add(args):
                 return self.tex.terms(args)
             case Reduce("sum", indices, condition, Mul(c, args)) if c < 0:
-                first, *rest = self._pieces(Reduce("sum", indices, condition, multiply(Number(-c), *args)), room)
+                positive = Reduce("sum", indices, condition, multiply(Number(-c), *args))
+                first, *rest = self._pieces(positive, room)
                 return [f"-{first}", *rest]
             case Reduce("sum", _, _, body):
                 first, *rest = self._pieces(body, room) if isinstance(body, Mul) else [self.tex.scalar(body, PRODUCT)]

@@ -34,7 +34,7 @@ def rewrites(page: Page, steps: Iterable[Step]) -> tuple[Section, ...]:
         if words.why and words.why not in said:
             head.append(say("plain", text=words.why))
         if words.latex and words.latex not in said:
-            head.append(Formula((rule,), (Row("", "", words.latex),)))
+            head.append(Formula((words.text or rule,), (Row("", "", words.latex),)))
         said |= {words.why, words.latex}
         sections.append(Section(say("plain", text=words.title), (*head, *blocks)))
     return tuple(sections)

@@ -5,8 +5,9 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 
-from symgrad.declare.algebra import conjuncts
 from symgrad.declare.bounds import nonnegative, positive, tighten
+from symgrad.declare.conditions import conjuncts
+from symgrad.declare.division import quotient
 from symgrad.declare.integers import (
     Atom,
     Entry,
@@ -19,10 +20,9 @@ from symgrad.declare.integers import (
     as_poly,
     atoms,
     indices_of,
-    quotient,
-    substitute,
 )
 from symgrad.declare.program import Equation
+from symgrad.declare.rewriting import map_children, map_polynomials
 from symgrad.declare.scalars import (
     PLAIN,
     All,
@@ -33,12 +33,11 @@ from symgrad.declare.scalars import (
     Read,
     Scalar,
     free_indices,
-    map_children,
-    map_polynomials,
     polynomials,
     reads_of,
     walk,
 )
+from symgrad.declare.substitution import substitute
 from symgrad.derive.invert import Solved, absorb, solve
 from symgrad.derive.terms import Term, all_indices, rename, terms_of, total
 from symgrad.lower.prepare import split_digits
@@ -171,7 +170,7 @@ def _numbered_digits(equation: Equation, written: Equation) -> Equation:
         base = index.name.partition("_high")[0].partition("_low")[0]
         counts[base] = counts.get(base, 0) + 1
         table[index] = as_poly(Index(f"{base}_digit{counts[base]}", index.extent))
-    return replace(written, body=rename(written.body, table))  # type: ignore[arg-type]
+    return replace(written, body=rename(written.body, table))
 
 
 def _first(term: Term, cotangents: frozenset[str]) -> tuple[Index, ...]:
@@ -254,7 +253,7 @@ def with_sizes(equation: Equation, values: Mapping[str, int]) -> Equation:
 
     indices = tuple(Index(i.name, put_sizes(i.extent, values)) for i in equation.indices)
     body = map_polynomials(map_polynomials(equation.body, put), tighten)
-    return replace(equation, indices=indices, body=body)  # type: ignore[arg-type]
+    return replace(equation, indices=indices, body=body)
 
 
 def extents_with(extents: Extents, values: Mapping[str, int]) -> Extents:

@@ -124,11 +124,15 @@ ENGLISH: dict[str, str] = {
 
 @dataclass(frozen=True, slots=True)
 class RuleWords:
-    """A rule in words: heading, its equation in LaTeX (empty where it has none), and what it is for."""
+    """A rule in words: heading, its equation in LaTeX (empty where it has none), what it is for, its equation as text.
+
+    The text is empty where the rule's name is its equation.
+    """
 
     title: str
     latex: str
     why: str
+    text: str = ""
 
 
 STABLE = "A stable form: the same value, without overflow and without loss of digits."
@@ -137,6 +141,7 @@ RULES: dict[str, RuleWords] = {
         "Maxima are taken axis by axis",
         r"\max_{u,\, v} a_{u,v} = \max_{u} \max_{v} a_{u,v}",
         "One axis after the other takes fewer comparisons, and the inner maxima serve several windows.",
+        "max_{u, v} a[u, v] = max_{u} max_{v} a[u, v]",
     ),
     "name inner reductions": RuleWords(
         "Inner reductions get names",
@@ -168,7 +173,10 @@ RULES: dict[str, RuleWords] = {
         "read it make good for that. The result does not depend on m, so m counts as constant in the chain rule.",
     ),
     "exp(m) cancels": RuleWords(
-        "The common factor cancels", r"\frac{e^{a}}{e^{m}} = e^{a - m}", "What read the sum reads the redefined one."
+        "The common factor cancels",
+        r"\frac{e^{a}}{e^{m}} = e^{a - m}",
+        "What read the sum reads the redefined one.",
+        "exp(a) / exp(m) = exp(a - m)",
     ),
     "name a value that is used again": RuleWords(
         "Values that are used again get names", "", "They are computed once, and backward can read them."
@@ -181,6 +189,7 @@ RULES: dict[str, RuleWords] = {
         r"\sum_{i} c\, a_{i} = c \sum_{i} a_{i}",
         "Where the definition of a forward value occurs, its name is put; factors that do not depend on a summed index "
         "go before the sum; terms that add up to 0 by a definition are dropped.",
+        "sum_{i} c * a[i] = c * sum_{i} a[i]",
     ),
 }
 

@@ -7,12 +7,11 @@ A ``Value`` is an array expression with the index that each of its axes stands f
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass, fields, replace
+from dataclasses import dataclass, fields
 from fractions import Fraction
-from typing import Any, Union
+from typing import Any
 
 from symgrad.declare.integers import Index, Poly
-
 
 # --- items of a subscript --------------------------------------------------------------------------------------
 
@@ -46,7 +45,7 @@ class By:
 
 
 FULL, FLIP = Slice(), Slice(step=Poly((((), -1),)))
-Item = Union[Slice, At, NewAxis, By]
+Item = Slice | At | NewAxis | By
 
 
 # --- array expressions -----------------------------------------------------------------------------------------
@@ -187,24 +186,24 @@ class Helper:
     args: tuple[Array, ...]
 
 
-Array = Union[
-    Name,
-    Const,
-    Whole,
-    Subscript,
-    Transpose,
-    Reshape,
-    Windows,
-    Pad,
-    Map,
-    Collapse,
-    MatMul,
-    Einsum,
-    Fresh,
-    Arange,
-    Cast,
-    Helper,
-]
+Array = (
+    Name
+    | Const
+    | Whole
+    | Subscript
+    | Transpose
+    | Reshape
+    | Windows
+    | Pad
+    | Map
+    | Collapse
+    | MatMul
+    | Einsum
+    | Fresh
+    | Arange
+    | Cast
+    | Helper
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -255,7 +254,7 @@ class Run:
     comment: str = ""
 
 
-Statement = Union[Assign, Update, For, Run]
+Statement = Assign | Update | For | Run
 
 
 @dataclass(frozen=True, slots=True)
@@ -271,12 +270,11 @@ def parts(array: Array) -> Iterator[Array]:
     for f in fields(array):
         value = getattr(array, f.name)
         for item in value if isinstance(value, tuple) else (value,):
-            if isinstance(item, By):
-                yield item.array
-            elif isinstance(item, Array.__args__):  # type: ignore[attr-defined]
-                yield item
-            elif isinstance(item, tuple) and len(item) == 2 and isinstance(item[1], Array.__args__):  # type: ignore[attr-defined]
-                yield item[1]
+            match item:
+                case By(inner) | (_, inner) if isinstance(inner, Array):
+                    yield inner
+                case _ if isinstance(item, Array):
+                    yield item
 
 
 def names_in(array: Array) -> set[str]:
@@ -290,19 +288,16 @@ def names_in(array: Array) -> set[str]:
 def map_parts(array: Array, change: Callable[[Array], Array]) -> Array:
     """Rebuild an array expression with each direct part changed."""
 
-    def item(value: Any) -> Any:
-        if isinstance(value, By):
-            return By(change(value.array))
-        if isinstance(value, Array.__args__):  # type: ignore[attr-defined]
-            return change(value)
-        if isinstance(value, tuple) and len(value) == 2 and isinstance(value[1], Array.__args__):  # type: ignore[attr-defined]
-            return (value[0], change(value[1]))
+    def changed(value: Any) -> Any:
+        match value:
+            case By(inner):
+                return By(change(inner))
+            case (key, inner) if isinstance(inner, Array):
+                return (key, change(inner))
+            case _ if isinstance(value, Array):
+                return change(value)
         return value
 
-    changes = {}
-    for f in fields(array):
-        value = getattr(array, f.name)
-        new = tuple(item(v) for v in value) if isinstance(value, tuple) else item(value)
-        if new != value:
-            changes[f.name] = new
-    return replace(array, **changes) if changes else array
+    old: dict[str, Any] = {f.name: getattr(array, f.name) for f in fields(array)}
+    new: dict[str, Any] = {n: tuple(map(changed, v)) if isinstance(v, tuple) else changed(v) for n, v in old.items()}
+    return array if new == old else type(array)(**new)

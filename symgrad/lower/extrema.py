@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from symgrad.declare.algebra import conjuncts
-from symgrad.declare.integers import Index, Poly, as_poly
+from symgrad.declare.conditions import all_of, conjuncts
+from symgrad.declare.integers import Index
 from symgrad.declare.program import Equation
 from symgrad.declare.scalars import Compare, Condition, Reduce, free_indices
 from symgrad.derive.adjoint import row_major
@@ -19,14 +19,14 @@ from symgrad.lower.arrays import (
     Name,
     Reshape,
     Run,
-    Update,
     Value,
     Whole,
 )
+from symgrad.lower.axes import Axes, align, joint_extent
 from symgrad.lower.builder import Builder
-from symgrad.lower.contract import Axes, window_indices
-from symgrad.lower.elementwise import condition_value, mapped, value_of
-from symgrad.lower.views import align
+from symgrad.lower.elementwise import condition_value, value_of
+from symgrad.lower.sums import window_indices
+from symgrad.lower.values import mapped
 
 _IDENTITY = {"max": float("-inf"), "argmax": float("-inf"), "min": float("inf"), "argmin": float("inf"), "product": 1.0}
 _BETTER = {"max": "gt", "min": "lt"}
@@ -62,27 +62,24 @@ def _direct(b: Builder, equation: Equation, node: Reduce, winner: str | None) ->
     elif missing:
         value = _spread(value, order)
     if not node.indices:
-        b.emit(Assign(equation.target, full(b, value, equation.indices)))
+        b.emit(Assign(equation.target, full(value, equation.indices)))
         return
     array, axes = align(value, tuple(i for i in order if i in value.axes)), [i for i in order if i in value.axes]
     positions = tuple(axes.index(i) for i in node.indices)
     kept = tuple(i for i in axes if i not in node.indices)
     if (winner is not None or kind in ("argmax", "argmin")) and len(positions) > 1:
-        joint = as_poly(1)
-        for i in node.indices:
-            joint = joint * i.extent
-        array = Reshape(array, (*(i.extent for i in kept), joint))
+        array = Reshape(array, (*(i.extent for i in kept), joint_extent(node.indices)))
         array = b.keep(array, f"{equation.target}_candidates") if winner is not None else array
         positions = (len(kept),)
     elif winner is not None and not isinstance(array, Name):
         array = b.keep(array, f"{equation.target}_candidates")
-    empty = kind in ("max", "min") and equation.body.ties == "none"  # type: ignore[union-attr]
+    empty = kind in ("max", "min") and node.ties == "none"
     initial = _IDENTITY[kind] if empty else None
     result = Value(Collapse(kind, array, positions, initial), kept, "int" if kind.startswith("arg") else "float")
-    b.emit(Assign(equation.target, full(b, result, equation.indices)))
+    b.emit(Assign(equation.target, full(result, equation.indices)))
     if winner is not None:
         where = Value(Collapse(f"arg{kind}", array, positions), kept, "int")
-        b.emit(Assign(winner, full(b, where, equation.indices)))
+        b.emit(Assign(winner, full(where, equation.indices)))
 
 
 def _body(b: Builder, node: Reduce, order: Axes) -> Value:
@@ -107,7 +104,7 @@ def _spread(value: Value, order: Axes) -> Value:
     return Value(Helper("np.broadcast_to", (align(value, order), shape)), order)
 
 
-def full(b: Builder, value: Value, axes: Axes) -> Array:
+def full(value: Value, axes: Axes) -> Array:
     """The array with all of its axes, a fresh one."""
     array = align(value, axes)
     if set(value.axes) == set(axes):
@@ -124,7 +121,7 @@ def _looped(b: Builder, equation: Equation, node: Reduce, winner: str | None) ->
     b.because(f"{equation.target}: a running {node.kind} over the window offsets, each a strided slice")
     b.emit(Assign(target.text, Fresh("full", shape, _IDENTITY[node.kind])))
     if winner is not None:
-        b.emit(Assign(winner, Fresh("zeros", shape, dtype=_count(node.indices))))
+        b.emit(Assign(winner, Fresh("zeros", shape, dtype=joint_extent(node.indices))))
     with b.looping(node.indices):
         value = _body(b, node, axes)
         candidate: Array = align(value, axes)
@@ -139,17 +136,6 @@ def _looped(b: Builder, equation: Equation, node: Reduce, winner: str | None) ->
         b.emit(Run(Helper(f"np.{_FOLD[node.kind]}", (target, candidate, Helper("out=", (target,))))))
 
 
-def _count(indices: tuple[Index, ...]) -> Poly:
-    """Number of positions: the smallest integer type that holds it is enough."""
-    total = as_poly(1)
-    for i in indices:
-        total = total * i.extent
-    return total
-
-
-# --- products ------------------------------------------------------------------------------------------------------
-
-
 def _excluded(node: Reduce, free: Axes) -> tuple[tuple[Index, ...], Condition] | None:
     """The left-side indices whose own factor is left out, if the condition says that and nothing else about them."""
     for part in conjuncts(node.condition):
@@ -159,8 +145,6 @@ def _excluded(node: Reduce, free: Axes) -> tuple[tuple[Index, ...], Condition] |
         if len(own) != len(node.indices):
             continue
         if part.poly in (row_major(own) - row_major(node.indices), row_major(node.indices) - row_major(own)):
-            from symgrad.declare.algebra import all_of
-
             return own, all_of(*(c for c in conjuncts(node.condition) if c != part))
     return None
 
@@ -176,15 +160,9 @@ def _product_of_others(b: Builder, equation: Equation, node: Reduce, own: tuple[
     array = align(value, present)
     kept = tuple(i for i in present if i not in node.indices)
     if len(own) > 1:
-        joint = as_poly(1)
-        for i in own:
-            joint = joint * i.extent
-        array = Reshape(array, (*(i.extent for i in kept), joint))
+        array = Reshape(array, (*(i.extent for i in kept), joint_extent(own)))
     result: Array = Helper("_product_of_others", (array,))
     if len(own) > 1:
         result = Reshape(result, (*(i.extent for i in kept), *(i.extent for i in own)))
     b.because(f"{equation.target}: products of the factors before and after, so that zeros need no division")
-    b.emit(Assign(equation.target, full(b, Value(result, (*kept, *own)), equation.indices)))
-
-
-__all__ = ["Update", "full", "reduction"]
+    b.emit(Assign(equation.target, full(Value(result, (*kept, *own)), equation.indices)))

@@ -4,27 +4,19 @@ from __future__ import annotations
 
 from dataclasses import dataclass, replace
 
-from symgrad.declare.algebra import add, conjuncts, multiply
+from symgrad.declare.algebra import add, multiply
+from symgrad.declare.conditions import conjuncts
 from symgrad.declare.formula import equation_text
-from symgrad.declare.integers import Index, as_poly
+from symgrad.declare.integers import as_poly
 from symgrad.declare.program import Equation, Program
-from symgrad.declare.scalars import (
-    NOUGHT,
-    TRUE,
-    UNIT,
-    Compare,
-    Mul,
-    Number,
-    Read,
-    Reduce,
-    Scalar,
-    free_indices,
-)
+from symgrad.declare.scalars import NOUGHT, TRUE, UNIT, Compare, Mul, Read, Reduce, Scalar, free_indices
+from symgrad.derive.invert import absorb, solve
 from symgrad.derive.terms import Term, terms_of
 from symgrad.lower.arrays import (
     Array,
     Assign,
     Cast,
+    For,
     Fresh,
     Helper,
     Name,
@@ -34,18 +26,19 @@ from symgrad.lower.arrays import (
     Subscript,
     Transpose,
     Update,
-    For,
     Value,
     Windows,
     map_parts,
 )
+from symgrad.lower.axes import Axes
+from symgrad.lower.borders import survey_borders
 from symgrad.lower.builder import Builder
-from symgrad.lower.contract import Axes, term_value
-from symgrad.lower.elementwise import add_values, as_float
 from symgrad.lower.extrema import full, reduction
+from symgrad.lower.placement import Scatter, as_scatter, prefers_solved, solved_form
 from symgrad.lower.prepare import eliminate, split_digits
-from symgrad.lower.views import survey_borders
-from symgrad.lower.scatter import Scatter, as_scatter, prefers_solved, scatter, solved_form
+from symgrad.lower.scatter import scatter
+from symgrad.lower.sums import term_value
+from symgrad.lower.values import add_values, as_float
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,7 +49,9 @@ class Lowered:
     reasons: tuple[str, ...]
 
 
-def lower_equations(program: Program, equations: tuple[Equation, ...], taken: set[str], general: bool = False) -> Lowered:
+def lower_equations(
+    program: Program, equations: tuple[Equation, ...], taken: set[str], general: bool = False
+) -> Lowered:
     """Statements that compute the equations in order; ``general`` leaves every optimisation out."""
     b = Builder(program, set(taken), general=general)
     b.borders = survey_borders(program, [e.body for e in equations])
@@ -78,7 +73,7 @@ def _is_winner(equation: Equation) -> bool:
     return isinstance(equation.body, Reduce) and equation.body.kind.startswith("arg")
 
 
-def _winner_of(equation: Equation, winners: dict[object, str]) -> str | None:
+def _winner_of(equation: Equation, winners: dict[Scalar, str]) -> str | None:
     """The position that belongs to a maximum, to be found in the same pass."""
     node = equation.body
     if not isinstance(node, Reduce) or node.kind not in ("max", "min"):
@@ -114,7 +109,8 @@ def lower_equation(b: Builder, equation: Equation, winner: str | None = None) ->
         term, job = _products_first(b, term, job, free)
         solved = solved_form(b, term, free)
         if solved is not None and prefers_solved(b, job, solved):
-            b.because(f"{equation.target}: solved for {', '.join(f'{p.index.name} = {p.value}' for p in solved.pivots)}")
+            pivots = ", ".join(f"{p.index.name} = {p.value}" for p in solved.pivots)
+            b.because(f"{equation.target}: solved for {pivots}")
             plain.append(Term(term.scale, solved.bound, solved.condition, solved.body))
         else:
             scattered.append(job)
@@ -124,8 +120,9 @@ def lower_equation(b: Builder, equation: Equation, winner: str | None = None) ->
             b.borders.setdefault(key, widths)
         plain = _together(plain)
         values = [term_value(b, t, free, _part_name(t, equation, len(plain))) for t in plain]
-        total = add_values([as_float(v) for v in values], free) if not equation.integer or len(values) > 1 else values[0]
-        array = _owned(b, full(b, total, free), total, bool(scattered))
+        alone = equation.integer and len(values) == 1
+        total = values[0] if alone else add_values([as_float(v) for v in values], free)
+        array = _owned(b, full(total, free), total, bool(scattered))
         _assign(b, start, target, array)
     made = bool(plain) and not (scattered and all(_is_nought(t) for t in plain))
     for position, job in enumerate(scattered):
@@ -136,13 +133,12 @@ def lower_equation(b: Builder, equation: Equation, winner: str | None = None) ->
 
 def _products_first(b: Builder, term: Term, job: Scatter, free: Axes) -> tuple[Term, Scatter]:
     """Sum what no equality touches first, as a matrix product, where the solved form would not be one."""
-    factors = term.body.args if isinstance(term.body, Mul) else (term.body,)
     touched = {i for c in conjuncts(term.condition) for i in free_indices(c)}
     inner = tuple(i for i in term.bound if i not in touched)
     solved = solved_form(b, term, free)
     if b.general or not inner or solved is None or not prefers_solved(b, job, solved):
         return term, job
-    if not _makes_matrices(factors, inner) or _makes_matrices(_factors(solved.body), solved.bound):
+    if not _makes_matrices(_factors(term.body), inner) or _makes_matrices(_factors(solved.body), solved.bound):
         return term, job
     axes = tuple(i for i in (*free, *term.bound) if i in free_indices(term.body) and i not in inner)
     name = b.name(f"{b.current}_pairs")
@@ -215,8 +211,6 @@ def _solve_rest(b: Builder, term: Term) -> Term:
     """Equalities between summed indices alone: solve them if a unit pivot is there, else they stay a mask."""
     if not any(isinstance(c, Compare) and c.relation == "==" for c in conjuncts(term.condition)):
         return term
-    from symgrad.derive.invert import absorb, solve
-
     solved = absorb(solve(term.bound, term.condition, term.body, unit_only=True), b.program.extents)
     return Term(term.scale, solved.bound, solved.condition, solved.body)
 
@@ -232,6 +226,3 @@ def _owned(b: Builder, array: Array, value: Value, added_to: bool) -> Array:
     if isinstance(source, Name) and (source.text not in made_here or added_to):
         return Helper("copy", (array,)) if source.text not in made_here else array
     return array
-
-
-__all__ = ["For", "Index", "Lowered", "Number", "Run", "UNIT", "Axes", "Update", "lower_equation", "lower_equations"]

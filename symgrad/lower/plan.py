@@ -55,7 +55,9 @@ def plan_module(program: Program, adjoint: Adjoint, general: bool = False) -> Mo
     )
 
 
-def _needed(forward: tuple[Equation, ...], backward: tuple[Equation, ...], outputs: tuple[str, ...]) -> tuple[Equation, ...]:
+def _needed(
+    forward: tuple[Equation, ...], backward: tuple[Equation, ...], outputs: tuple[str, ...]
+) -> tuple[Equation, ...]:
     """Forward equations that an output or the backward pass reads."""
     wanted = set(outputs) | {t for e in backward for t in tensors_of(e.body)}
     kept: list[Equation] = []
@@ -70,7 +72,12 @@ def _symbols(program: Program) -> set[str]:
     names = {a.name for t in program.inputs for e in t.extents for a in atoms(e) if isinstance(a, Size)}
     for equation in program.equations:
         names |= {i.name for i in equation.indices}
-        names |= {a.name for p in polynomials(equation.body) for a in atoms(p) if not isinstance(a, Entry) and hasattr(a, "name")}
+        names |= {
+            a.name
+            for p in polynomials(equation.body)
+            for a in atoms(p)
+            if not isinstance(a, Entry) and hasattr(a, "name")
+        }
     return names
 
 

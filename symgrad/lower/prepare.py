@@ -4,21 +4,24 @@ from __future__ import annotations
 
 from dataclasses import replace
 
-from symgrad.declare.algebra import all_of, compare, conjuncts
 from symgrad.declare.bounds import nonnegative, positive, tighten
-from symgrad.declare.integers import Index, Poly, Quotient, Remainder, affine_in, as_poly, atoms, divide, indices_of, split_multiples
+from symgrad.declare.conditions import all_of, compare, conjuncts
+from symgrad.declare.division import divide, split_multiples
+from symgrad.declare.integers import Index, Poly, Quotient, Remainder, affine_in, as_poly, atoms, indices_of
 from symgrad.declare.program import Equation
-from symgrad.declare.scalars import Compare, Condition, Node, Reduce, Scalar, map_children, map_polynomials, polynomials, walk
-from symgrad.derive.terms import Term, rename
+from symgrad.declare.rewriting import changed, map_children, map_polynomials
+from symgrad.declare.scalars import Compare, Condition, Node, Reduce, Scalar, polynomials, walk
+from symgrad.derive.terms import Term, all_indices, rename
+from symgrad.lower.walks import as_digits
 from symgrad.naming import fresh
 
 
 def eliminate(term: Term) -> Term:
     """Solve equalities whose solution is in range whatever the other indices are."""
     bound, condition, body = term.bound, term.condition, term.body
-    changed = True
-    while changed:
-        changed = False
+    searching = True
+    while searching:
+        searching = False
         for part in conjuncts(condition):
             found = _trivial(part, bound)
             if found is None:
@@ -26,10 +29,10 @@ def eliminate(term: Term) -> Term:
             index, value = found
             rest = all_of(*(c for c in conjuncts(condition) if c is not part))
             table = {index: value}
-            condition = map_polynomials(rename(rest, table), tighten)  # type: ignore[assignment]
-            body = map_polynomials(rename(body, table), tighten)  # type: ignore[assignment]
+            condition = map_polynomials(rename(rest, table), tighten)
+            body = map_polynomials(rename(body, table), tighten)
             bound = tuple(i for i in bound if i != index)
-            changed = True
+            searching = True
             break
     return Term(term.scale, bound, condition, body)
 
@@ -88,11 +91,11 @@ def _digit_equalities(body: Scalar) -> Scalar:
                 unit = split[0] if positive(split[0]) else -split[0]
                 high, low = split_multiples(node.poly, unit)
                 if high.terms and low.terms and nonnegative(unit - 1 - low) and nonnegative(unit - 1 + low):
-                    return all_of(change(compare("==", high)), change(compare("==", low)))  # type: ignore[arg-type]
+                    return all_of(*(changed(compare("==", digit), change) for digit in (high, low)))
             return node
         return map_children(node, change)
 
-    return change(body)  # type: ignore[return-value]
+    return changed(body, change)
 
 
 def _split_placed(equation: Equation) -> tuple[Equation, bool]:
@@ -118,7 +121,7 @@ def _split_placed(equation: Equation) -> tuple[Equation, bool]:
             def change(node: Node, part: Compare = part, equalities: Condition = equalities) -> Node:
                 return equalities if node == part else map_children(node, change)
 
-            body = rename(change(equation.body), {t: value})
+            body = rename(changed(equation.body, change), {t: value})
             indices: tuple[Index, ...] = ()
             for i in equation.indices:
                 indices += tuple(made) if i == t else (i,)
@@ -143,25 +146,16 @@ def _whole_digits(poly: Poly, t: Index) -> list[Index] | None:
         rest = part[1]
     if rest.terms or len(left) < 2:
         return None
-    weight, ordered = as_poly(1), []
-    while left:
-        found = next((s for s in left if s[1] == weight), None)
-        if found is None:
-            return None
-        left.remove(found)
-        ordered.append(found[0])
-        weight = weight * found[0].extent
-    return ordered[::-1] if weight == t.extent else None
+    return as_digits(left, t.extent)
 
 
 def _everything(equation: Equation) -> set[Index]:
-    from symgrad.derive.terms import all_indices
-
     return all_indices(equation.body) | set(equation.indices)
 
 
-def _rebind(node: Node, index: Index, digits: tuple[Index, Index], value: Poly) -> Scalar:
+def _rebind(node: Scalar, index: Index, digits: tuple[Index, Index], value: Poly) -> Scalar:
     """Substitute digits for the index, in the lists of summed indices as well."""
+
     def change(part: Node) -> Node:
         part = map_children(part, change)
         if isinstance(part, Reduce) and index in part.indices:
@@ -171,7 +165,7 @@ def _rebind(node: Node, index: Index, digits: tuple[Index, Index], value: Poly) 
             return Reduce(part.kind, indices, part.condition, part.body, part.ties)
         return part
 
-    return rename(change(node), {index: value})  # type: ignore[return-value]
+    return rename(changed(node, change), {index: value})
 
 
 def _digit_of(equation: Equation) -> tuple[Index, Poly] | None:
@@ -194,9 +188,10 @@ def _unmixed(equation: Equation, index: Index) -> bool:
         if index in atoms(poly, deep=False) and poly.atom != index and not _leading_digit(poly, index):
             return False
         for atom in atoms(poly):
-            if isinstance(atom, Quotient | Remainder) and index in _of(atom) and atom.numerator.atom != index:
-                if not isinstance(atom.numerator.atom, Quotient | Remainder):
-                    return False
+            if not (isinstance(atom, Quotient | Remainder) and index in _of(atom)):
+                continue
+            if atom.numerator.atom != index and not isinstance(atom.numerator.atom, Quotient | Remainder):
+                return False
     return True
 
 

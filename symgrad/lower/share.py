@@ -6,6 +6,7 @@ from collections import Counter
 from collections.abc import Iterable
 from dataclasses import replace
 
+from symgrad.declare.integers import show
 from symgrad.lower.arrays import (
     Array,
     Assign,
@@ -27,7 +28,6 @@ from symgrad.lower.arrays import (
     names_in,
     parts,
 )
-from symgrad.declare.integers import show
 from symgrad.naming import fresh
 
 _VERBS = {"add": "plus", "sub": "minus", "mul": "times", "div": "over", "square": "squared"}
@@ -43,9 +43,7 @@ def share(statements: tuple[Statement, ...], taken: set[str]) -> tuple[Statement
             if isinstance(statement, Assign | Update | Run):
                 for part in _every(statement.array):
                     counts[part] += 1
-        again = [
-            a for a, n in counts.items() if n > 1 and _worth(a) and not names_in(a) & changed_in_place
-        ]
+        again = [a for a, n in counts.items() if n > 1 and _worth(a) and not names_in(a) & changed_in_place]
         if not again:
             return tuple(block)
         chosen = max(again, key=lambda a: (_weight(a), str(a)))
@@ -176,7 +174,7 @@ def uses(statement: Statement) -> set[str]:
     match statement:
         case Assign(_, array) | Run(array):
             return names_in(array)
-        case Update(target, op, array):
+        case Update(target, _, array):
             return names_in(array) | names_in(target)
         case For(_, body):
             return {n for s in body for n in uses(s)}

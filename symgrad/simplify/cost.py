@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
+from symgrad.declare.integers import Index
 from symgrad.declare.scalars import (
     Add,
     Apply,
@@ -35,7 +36,8 @@ def cost(node: Node, sizes: Mapping[str, int], seen: set[Node] | None = None) ->
         case Add(args):
             return inner + here * (len(args) - 1)
         case Mul(coefficient, args):
-            return inner + _product(args, sizes) + (min(volume(free_indices(a), sizes) for a in args) if abs(coefficient) != 1 else 0)
+            scaling = min(volume(free_indices(a), sizes) for a in args) if abs(coefficient) != 1 else 0
+            return inner + _product(args, sizes) + scaling
         case Power(_, Number(n)) if n == -1:
             return inner
         case Power():
@@ -53,17 +55,16 @@ def cost(node: Node, sizes: Mapping[str, int], seen: set[Node] | None = None) ->
 
 def _product(args: tuple[Node, ...], sizes: Mapping[str, int]) -> int:
     """Factors over the same indices are combined first, then the groups from small to large."""
-    groups: dict[frozenset[object], int] = {}
+    groups: dict[frozenset[Index], int] = {}
     for a in args:
-        groups[frozenset(free_indices(a))] = groups.get(frozenset(free_indices(a)), 0) + 1
+        axes = free_indices(a)
+        groups[axes] = groups.get(axes, 0) + 1
     total = 0
-    covered: set[object] = set()
+    covered: frozenset[Index] = frozenset()
     for axes, count in sorted(groups.items(), key=lambda g: (len(g[0]), str(sorted(map(str, g[0]))))):
-        total += (count - 1) * volume(axes, sizes)  # type: ignore[arg-type]
-        if covered or total:
-            covered |= axes
-            total += volume(covered, sizes)  # type: ignore[arg-type]
-        else:
-            covered |= axes or {None}
-        covered.discard(None)
+        total += (count - 1) * volume(axes, sizes)
+        first = not covered and not total
+        covered |= axes
+        if not first:
+            total += volume(covered, sizes)
     return total

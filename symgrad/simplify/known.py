@@ -4,12 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from fractions import Fraction
+from typing import overload
 
 from symgrad.declare.algebra import multiply, power
 from symgrad.declare.integers import Index
 from symgrad.declare.program import Equation
-from symgrad.declare.scalars import Mul, Node, Number, Power, Read, Reduce, Scalar, Stopped, map_children, walk
-from symgrad.simplify.patterns import Binding, _match, instance
+from symgrad.declare.rewriting import map_children
+from symgrad.declare.scalars import Condition, Mul, Node, Number, Power, Read, Reduce, Scalar, Stopped, walk
+from symgrad.simplify.patterns import Binding, instance, matches
 
 
 def usable(equations: Sequence[Equation]) -> tuple[Equation, ...]:
@@ -23,7 +25,11 @@ def usable(equations: Sequence[Equation]) -> tuple[Equation, ...]:
     )
 
 
-def recognise(node: Node, definitions: Sequence[Equation]) -> Scalar:
+@overload
+def recognise(node: Scalar, definitions: Sequence[Equation]) -> Scalar: ...
+@overload
+def recognise(node: Condition, definitions: Sequence[Equation]) -> Condition: ...
+def recognise(node: Node, definitions: Sequence[Equation]) -> Node:
     """Replace instances of definitions, whole subexpressions first, then parts of products."""
     node = map_children(node, lambda child: recognise(child, definitions))
     for definition in definitions:
@@ -37,7 +43,7 @@ def recognise(node: Node, definitions: Sequence[Equation]) -> Scalar:
                 found = _part_of_product(node, definition)
                 if found is not None:
                     return recognise(found, definitions)
-    return node  # type: ignore[return-value]
+    return node
 
 
 def _part_of_product(node: Mul, definition: Equation) -> Scalar | None:
@@ -76,7 +82,7 @@ def _take(
     first, *others = wanted
     for p, candidate in enumerate(available):
         trial = dict(binding)
-        if _match(first, candidate, free, trial):
+        if matches(first, candidate, free, trial):
             rest = _take(others, available[:p] + available[p + 1 :], free, trial)
             if rest is not None:
                 binding.update(trial)

@@ -3,10 +3,14 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
+from fractions import Fraction
+from typing import overload
 
-from symgrad.declare.algebra import all_of, conjuncts, multiply, select
+from symgrad.declare.algebra import multiply, select
+from symgrad.declare.conditions import all_of, conjuncts
 from symgrad.declare.integers import Index, as_poly
 from symgrad.declare.program import Equation, Program
+from symgrad.declare.rewriting import map_children
 from symgrad.declare.scalars import (
     NOUGHT,
     TRUE,
@@ -19,8 +23,8 @@ from symgrad.declare.scalars import (
     Reduce,
     Scalar,
     Select,
+    children,
     free_indices,
-    map_children,
     reads_of,
     walk,
 )
@@ -48,7 +52,7 @@ def name_costly(program: Program, trace: Trace) -> Program:
     found: dict[str, _Shared] = {}
     for equation in program.equations:
         if not _is_alone(equation):
-            _survey(equation.body, TRUE, found)
+            _survey(equation.body, found)
     taken = {t.name for t in program.inputs} | {e.target for e in program.equations}
     taken |= {a.name for a in program.attributes}
     chosen: dict[str, _Shared] = {}
@@ -64,7 +68,7 @@ def name_costly(program: Program, trace: Trace) -> Program:
     for equation in program.equations:
         after = equation
         if not _is_alone(equation):
-            after = replace(equation, body=_apply(equation.body, TRUE, chosen))
+            after = replace(equation, body=_apply(equation.body, chosen))
         for key in [k for k, s in pending.items() if any(r.tensor == s.name for r in reads_of(after.body))]:
             shared = pending.pop(key)
             made = Equation(shared.name, shared.indices, shared.body)
@@ -84,7 +88,7 @@ def _candidates(node: Reduce) -> tuple[Condition, tuple[Scalar, ...]]:
     return node.condition, (node.body.args if isinstance(node.body, Mul) else (node.body,))
 
 
-def _survey(node: Node, condition: Condition, found: dict[str, _Shared]) -> None:
+def _survey(node: Node, found: dict[str, _Shared]) -> None:
     match node:
         case Reduce("sum"):
             where, factors = _candidates(node)
@@ -95,7 +99,7 @@ def _survey(node: Node, condition: Condition, found: dict[str, _Shared]) -> None
                         isinstance(factor, Apply) and factor.function == "exp" and len(reads_of(factor)) > 1
                     )
                 else:
-                    _survey(factor, TRUE, found)
+                    _survey(factor, found)
             return
         case Select():
             return  # evaluated where the choice takes it, and guarded there
@@ -103,16 +107,13 @@ def _survey(node: Node, condition: Condition, found: dict[str, _Shared]) -> None
             shared = _count(node, TRUE, found)
             shared.summed = shared.summed or node.function in OWN_SLOPE
             return
-    from symgrad.declare.scalars import children
-
     for child in children(node):
-        _survey(child, condition, found)
+        _survey(child, found)
 
 
 def _is_costly(node: Node) -> bool:
-    return isinstance(node, Apply) and node.function in COSTLY and bool(reads_of(node)) and not any(
-        isinstance(p, Reduce) for p in walk(node)
-    )
+    costly = isinstance(node, Apply) and node.function in COSTLY and bool(reads_of(node))
+    return costly and not any(isinstance(p, Reduce) for p in walk(node))
 
 
 def _masked(node: Scalar, condition: Condition) -> Scalar:
@@ -132,8 +133,7 @@ def _stored(body: Scalar, order: tuple[Index, ...]) -> tuple[Index, ...]:
     """Axes as the widest tensor inside has them."""
     widest = max(reads_of(body), key=lambda r: (len(free_indices(r)), r.tensor))
     lead = [p.atom for p in widest.indices if isinstance(p.atom, Index)]
-    lead = list(dict.fromkeys(lead))
-    return tuple([*lead, *(i for i in order if i not in lead)])  # type: ignore[list-item]
+    return tuple(dict.fromkeys((*lead, *order)))
 
 
 def _read(node: Scalar, condition: Condition, chosen: dict[str, _Shared]) -> Read | None:
@@ -145,7 +145,11 @@ def _read(node: Scalar, condition: Condition, chosen: dict[str, _Shared]) -> Rea
     return Read(shared.name, tuple(as_poly(table[i]) for i in shared.indices))
 
 
-def _apply(node: Node, condition: Condition, chosen: dict[str, _Shared]) -> Scalar:
+@overload
+def _apply(node: Scalar, chosen: dict[str, _Shared]) -> Scalar: ...
+@overload
+def _apply(node: Condition, chosen: dict[str, _Shared]) -> Condition: ...
+def _apply(node: Node, chosen: dict[str, _Shared]) -> Node:
     match node:
         case Select():
             return node
@@ -158,14 +162,15 @@ def _apply(node: Node, condition: Condition, chosen: dict[str, _Shared]) -> Scal
                     read = _read(factor, where, chosen)
                 if read is not None:
                     where = TRUE
-                new.append(read if read is not None else _apply(factor, TRUE, chosen))
-            coefficient = node.body.coefficient if isinstance(node.body, Mul) else 1
-            return Reduce("sum", node.indices, all_of(*conjuncts(where)), multiply(Number(coefficient), *new), node.ties)
+                new.append(read if read is not None else _apply(factor, chosen))
+            coefficient = node.body.coefficient if isinstance(node.body, Mul) else Fraction(1)
+            body = multiply(Number(coefficient), *new)
+            return Reduce("sum", node.indices, all_of(*conjuncts(where)), body, node.ties)
         case Apply() if _is_costly(node):
             read = _read(node, TRUE, chosen)
             if read is not None:
                 return read
-    return map_children(node, lambda child: _apply(child, condition, chosen))  # type: ignore[return-value]
+    return map_children(node, lambda child: _apply(child, chosen))
 
 
 def _name(body: Scalar) -> str:

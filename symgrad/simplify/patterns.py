@@ -1,34 +1,34 @@
-"""Matching: is an expression an instance of a definition, and with which indices?"""
+"""Matching: whether an expression is an instance of a definition, and with which indices."""
 
 from __future__ import annotations
 
-from symgrad.declare.integers import Index, Poly, as_poly, atoms, indices_of, substitute
+from typing import TypeAlias
+
+from symgrad.declare.bounds import nonnegative
+from symgrad.declare.integers import Atom, Index, Poly, as_poly, atoms, indices_of
 from symgrad.declare.scalars import (
-    All,
-    AnyOf,
-    Compare,
-    Mul,
+    UNIT,
+    Condition,
     Node,
     Power,
-    Read,
     Reduce,
-    Relation,
     Scalar,
-    Truth,
     children,
     own_polynomials,
 )
+from symgrad.declare.substitution import substitute
 
-Binding = dict[Index, Poly]
+Binding: TypeAlias = dict[Index, Poly]
 
 
 def instance(pattern: Node, node: Node, free: frozenset[Index]) -> Binding | None:
     """Indices ``free`` of the pattern bound such that the pattern becomes the node; None if it is no instance."""
     binding: Binding = {}
-    return binding if _match(pattern, node, free, binding) else None
+    return binding if matches(pattern, node, free, binding) else None
 
 
-def _match(pattern: Node, node: Node, free: frozenset[Index], binding: Binding) -> bool:
+def matches(pattern: Node, node: Node, free: frozenset[Index], binding: Binding) -> bool:
+    """Whether the node is an instance under the binding so far, which grows (in part only where it is not)."""
     if type(pattern) is not type(node) or _label(pattern) != _label(node):
         return False
     if isinstance(pattern, Reduce) and isinstance(node, Reduce):
@@ -43,12 +43,12 @@ def _match(pattern: Node, node: Node, free: frozenset[Index], binding: Binding) 
     if len(mine) != len(theirs) or not all(_match_poly(a, b, free, binding) for a, b in zip(mine, theirs, strict=True)):
         return False
     inner, outer = _conditions_last(children(pattern)), _conditions_last(children(node))
-    return len(inner) == len(outer) and all(_match(a, b, free, binding) for a, b in zip(inner, outer, strict=True))
+    return len(inner) == len(outer) and all(matches(a, b, free, binding) for a, b in zip(inner, outer, strict=True))
 
 
 def _conditions_last(nodes: tuple[Node, ...]) -> list[Node]:
     """Reads bind indices one by one; conditions, which mix them, are compared when they are bound."""
-    return sorted(nodes, key=lambda n: isinstance(n, Truth | Compare | Relation | All | AnyOf))
+    return sorted(nodes, key=lambda n: isinstance(n, Condition))
 
 
 def _label(node: Node) -> tuple[object, ...]:
@@ -66,38 +66,21 @@ def _match_poly(pattern: Poly, poly: Poly, free: frozenset[Index], binding: Bind
             return False
         binding[index] = poly
         return True
-    known = {i: binding[i] for i in indices_of(pattern) if i in binding}
+    known: dict[Atom, Poly] = {i: binding[i] for i in indices_of(pattern) if i in binding}
     loose = [i for i in atoms(pattern) if isinstance(i, Index) and i in free and i not in binding]
     if loose:
         return pattern == poly and all(_match_poly(as_poly(i), as_poly(i), free, binding) for i in loose)
-    return substitute(pattern, dict(known)) == poly
+    return substitute(pattern, known) == poly
 
 
 def _fits(index: Index, poly: Poly) -> bool:
     """A definition holds over its index's range only."""
-    from symgrad.declare.bounds import nonnegative
-
     other = poly.atom
     if isinstance(other, Index) and other.extent == index.extent:
         return True
     return nonnegative(poly) and nonnegative(index.extent - 1 - poly)
 
 
-def factors_of(node: Scalar) -> list[Scalar]:
-    """Factors of a product, its number left out."""
-    return list(node.args) if isinstance(node, Mul) else [node]
-
-
-def reads_in_order(node: Node) -> list[Read]:
-    """Reads inside a node, outermost first."""
-    found = [node] if isinstance(node, Read) else []
-    for child in children(node):
-        found += reads_in_order(child)
-    return found
-
-
 def base_and_exponent(node: Scalar) -> tuple[Scalar, Scalar]:
     """A factor as a power."""
-    from symgrad.declare.scalars import UNIT
-
     return (node.base, node.exponent) if isinstance(node, Power) else (node, UNIT)

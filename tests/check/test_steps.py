@@ -12,7 +12,7 @@ from symgrad.compiler import Stages, run
 from symgrad.declare.algebra import add, multiply, number
 from symgrad.declare.program import Equation
 from symgrad.derive.trace import Step, Trace
-from symgrad.simplify import stable
+from symgrad.simplify import pointwise
 
 CHAIN_RULE = "chain rule"
 LAYERS = ["dense", "conv2d", "softmax", "max_pool1d", "max_pool2d_split", "layer_norm", "softmax_cross_entropy", "elu"]
@@ -86,13 +86,13 @@ def test_a_redefinition_that_nothing_makes_good_is_named():
 
 
 def test_a_wrong_rule_of_the_compiler_is_named(monkeypatch):
-    name, rule = stable.POINTWISE[0]
+    name, rule = pointwise.POINTWISE[0]
 
     def wrong(node):
         changed = rule(node)
         return None if changed is None else add(changed, number(1))
 
-    monkeypatch.setattr(stable, "POINTWISE", ((name, wrong), *stable.POINTWISE[1:]))
+    monkeypatch.setattr(pointwise, "POINTWISE", ((name, wrong), *pointwise.POINTWISE[1:]))
     failures = check_steps(stages_of("sigmoid"))
     assert [(f.rule, f.target) for f in failures] == [(name, "y")]
 
@@ -141,6 +141,18 @@ def test_attributes_can_be_fixed():
     special = [s for s in derivation_of(stages).steps if dict(s.assuming) == {"stride": 1}]
     assert special
     assert check_steps(stages, steps=special, fixed={"stride": 1}) == []
+
+
+def test_two_sums_that_change_their_meaning_together_hold():
+    """The largest exponent cancels between numerator and denominator without another step."""
+    N, M = symbols("N M", integer=True, positive=True)
+    x, v, y = IndexedBase("x"), IndexedBase("v"), IndexedBase("y")
+    n, j, k = Idx("n", N), Idx("j", M), Idx("k", M)
+    mean = Sum(exp(x[n, j]) * v[j], j) / Sum(exp(x[n, k]), k)
+    stages = run(Layer("weighted", inputs=[x[N, M], v[M]], equations=[Eq(y[n], mean)]))
+    rules = [s.rule for s in stages.trace.steps]
+    assert rules.count("sum exp(a) = exp(m) sum exp(a - m), m = max a") == 2
+    assert check_steps(stages) == []
 
 
 def test_a_layer_without_steps_is_compared_all_the_same():

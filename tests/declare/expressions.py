@@ -9,23 +9,8 @@ from typing import Any
 
 import mpmath
 
-from symgrad.declare.algebra import (
-    add,
-    all_of,
-    any_of,
-    apply,
-    compare,
-    divide,
-    from_integer,
-    multiply,
-    negate,
-    negation,
-    number,
-    power,
-    relation,
-    select,
-    subtract,
-)
+from symgrad.declare.algebra import add, apply, divide, from_integer, multiply, negate, number, power, select, subtract
+from symgrad.declare.conditions import all_of, any_of, compare, negation, relation
 from symgrad.declare.integers import Index, Poly, Size, as_poly
 from symgrad.declare.scalars import Condition, Number, Read, Scalar
 

@@ -13,6 +13,7 @@ from typing import TypeVar
 import numpy as np
 from hypothesis import strategies as st
 
+from symgrad.declare.division import quotient, remainder
 from symgrad.declare.integers import (
     Extreme,
     Index,
@@ -24,8 +25,6 @@ from symgrad.declare.integers import (
     atoms,
     extreme,
     indices_of,
-    quotient,
-    remainder,
 )
 
 Columns = dict[str, np.ndarray]

@@ -7,25 +7,11 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from symgrad.declare.algebra import (
-    add,
-    all_of,
-    any_of,
-    apply,
-    compare,
-    conjuncts,
-    divide,
-    from_integer,
-    multiply,
-    negate,
-    negation,
-    number,
-    power,
-    relation,
-    select,
-    subtract,
-)
-from symgrad.declare.integers import Index, Size, as_poly, remainder
+from symgrad.declare.algebra import add, apply, divide, from_integer, multiply, negate, number, power, select, subtract
+from symgrad.declare.conditions import all_of, any_of, compare, conjuncts, negation, relation
+from symgrad.declare.division import remainder
+from symgrad.declare.integers import Index, Size, as_poly
+from symgrad.declare.rewriting import map_children
 from symgrad.declare.scalars import (
     FALSE,
     NOUGHT,
@@ -42,7 +28,6 @@ from symgrad.declare.scalars import (
     Relation,
     Select,
     free_indices,
-    map_children,
     reads_of,
 )
 

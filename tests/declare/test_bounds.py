@@ -8,20 +8,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from symgrad.declare.bounds import lower_end, nonnegative, positive, relaxed_upper, tighten, upper_end
-from symgrad.declare.integers import (
-    Entry,
-    Index,
-    Poly,
-    Quotient,
-    Remainder,
-    Size,
-    as_poly,
-    atoms,
-    extreme,
-    quotient,
-    remainder,
-    substitute,
-)
+from symgrad.declare.division import quotient, remainder
+from symgrad.declare.integers import Entry, Index, Poly, Quotient, Remainder, Size, as_poly, atoms, extreme
+from symgrad.declare.substitution import substitute
 
 from .polynomials import GRID, G, I, J, K, M, N, P, Q, S, T, U, V, affine, evaluate, polynomials, rows
 

@@ -5,6 +5,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from symgrad.declare.division import divide, quotient, remainder, split_multiples
 from symgrad.declare.integers import (
     ONE,
     ZERO,
@@ -19,20 +20,15 @@ from symgrad.declare.integers import (
     as_poly,
     atoms,
     depends_on_data,
-    divide,
     extreme,
     group,
     indices_of,
-    quotient,
-    rebuild,
-    remainder,
     show,
-    split_multiples,
-    substitute,
 )
 from symgrad.declare.scalars import Read
+from symgrad.declare.substitution import rebuild, substitute
 
-from .polynomials import INDICES, SIZES, GRID, G, I, J, K, M, N, P, S, T, affine, divisors, evaluate, polynomials, rows
+from .polynomials import GRID, INDICES, SIZES, G, I, J, K, M, N, P, S, T, affine, divisors, evaluate, polynomials, rows
 
 few = settings(max_examples=80, deadline=None, derandomize=True, database=None)
 i, j, n, m, k, s, p = (as_poly(a) for a in (I, J, N, M, K, S, P))

@@ -46,6 +46,7 @@ def test_the_demo_on_mnist_files(mnist_folder, tmp_path):
     assert result.plot == plot
     assert plot.is_file()
     assert "batches of 20" in shown.console.file.getvalue()
+    assert "grad_gamma[c] = " in shown.console.file.getvalue()
 
 
 def test_a_terminal_sees_a_bar(mnist_folder, tmp_path):

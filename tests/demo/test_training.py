@@ -3,6 +3,8 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
+from symgrad.demo import training
+from symgrad.demo.modules import elementwise_step
 from symgrad.demo.training import Adam, Average, Recipe, Sgd, accuracy, batches, steps_per_epoch, train
 
 SHORT = Recipe("adam", rate=0.02, final=0.1, epochs=6, batch=16)
@@ -66,6 +68,19 @@ def test_the_averaged_parameters_are_kept(bars, tiny_dense):
     recipe = replace(SHORT, average=0.02)
     epochs = list(train(tiny_dense, bars, recipe, 0, lambda loss: None))
     assert epochs[-1].accuracy == accuracy(tiny_dense, bars.test_images, bars.test_labels)
+
+
+def test_a_recipe_names_the_modules_it_runs(bars, tiny_dense, monkeypatch):
+    recipe = replace(SHORT, epochs=1, average=0.1)
+    ran = []
+
+    def watch(name, arrays, **attributes):
+        ran.append(name)
+        return elementwise_step(name, arrays, **attributes)
+
+    monkeypatch.setattr(training, "elementwise_step", watch)
+    list(train(tiny_dense, bars, recipe, 0, lambda loss: None))
+    assert set(ran) == set(recipe.modules()) == {"adam_step", "sgd_step"}
 
 
 def test_an_epoch_shows_each_image_once_in_full_batches(bars):

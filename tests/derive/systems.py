@@ -8,7 +8,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from symgrad.declare.algebra import all_of, compare
+from symgrad.declare.conditions import all_of, compare
 from symgrad.declare.integers import Index, Poly, Size, as_poly
 from symgrad.declare.scalars import All, AnyOf, Compare, Condition, Read, Scalar, Truth
 

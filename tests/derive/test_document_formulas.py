@@ -17,7 +17,8 @@ from symgrad.check.tangent import linearise
 from symgrad.compiler import Stages, run
 from symgrad.declare.integers import Index, as_poly
 from symgrad.declare.program import Equation
-from symgrad.declare.scalars import PLAIN, Node, Read, map_children, reads_of, show_scalar
+from symgrad.declare.rewriting import map_children
+from symgrad.declare.scalars import PLAIN, Node, Read, reads_of, show_scalar
 from symgrad.derive.terms import all_indices, rename
 from symgrad.emit.study import derivation_of
 

@@ -4,15 +4,16 @@ import random
 
 import pytest
 
-from symgrad.declare.algebra import all_of, at_least, compare, conjuncts
-from symgrad.declare.integers import Index, Poly, Quotient, Remainder, Size, as_poly, quotient, remainder
+from symgrad.declare.conditions import all_of, at_least, compare, conjuncts
+from symgrad.declare.division import quotient, remainder
+from symgrad.declare.integers import Index, Poly, Quotient, Remainder, Size, as_poly
 from symgrad.declare.scalars import TRUE, All, Compare, Condition, Read, Truth
 from symgrad.derive.invert import Solved, absorb, solve
 
 from ..declare.polynomials import Choices
-from .systems import D, N, S, SIZES, TARGETS, System, make_system, pairs
+from .systems import SIZES, TARGETS, D, N, S, System, make_system, pairs
 
-BATCHES, EACH = 24, 50
+BATCHES, EACH = 20, 50
 
 
 def systems(batch: int, symbolic: bool = True) -> list[System]:

@@ -130,6 +130,10 @@ LONG = {
         "total = (first + second).real / a_divisor_that_fills_nearly_the_whole_of_the_line",
         ["total = (", "    (first + second).real", "    / a_divisor_that_fills_nearly_the_whole_of_the_line", ")"],
     ),
+    "parentheses that make it fit": (
+        "a_target_of_a_long_name = a_long_object_name.attribute_value",
+        ["a_target_of_a_long_name = (", "    a_long_object_name.attribute_value", ")"],
+    ),
     "names from a tuple": (
         "first_residual, second_residual, third_residual, fourth_res = residuals",
         ["(", "    first_residual,", "    second_residual,", "    third_residual,", "    fourth_res,", ") = residuals"],
@@ -168,6 +172,12 @@ def test_long_line(what: str) -> None:
     line, expected = LONG[what]
     assert fold(line, NARROW) == expected
     assert all(len(found) <= NARROW for found in expected)
+
+
+@pytest.mark.parametrize("value", ["a_name_{}", "f'string {{}}{}'", "an_object.with_an_attribute_{}"])
+def test_value_that_fits_nowhere_stays_on_its_line(value: str) -> None:
+    line = "    target = " + value.format("x" * NARROW)
+    assert fold(line, NARROW) == [line]
 
 
 @needs_ruff

@@ -208,6 +208,13 @@ def test_a_value_that_is_subtracted_for_stability_is_said_to_be_constant():
     assert r"\sum_{j} e^{a_{j}} = e^{m} \sum_{j} e^{a_{j} - m}" in derivation("softmax").to_latex()
 
 
+def test_a_rule_is_shown_by_its_equation_in_every_format():
+    document = derivation("softmax")
+    assert "sum_{i} c * a[i] = c * sum_{i} a[i]" in document.to_text()
+    assert "reuse forward values, take" not in document.to_text()
+    assert r"\sum_{i} c\, a_{i} = c \sum_{i} a_{i}" in document.to_markdown()
+
+
 def test_an_output_that_is_read_begins_with_what_is_given():
     text = derivation("adam_step").to_text()
     assert "new_m is an output and is read as well: what is given for it counts too." in text

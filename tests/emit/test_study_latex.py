@@ -4,8 +4,10 @@ from fractions import Fraction
 
 import pytest
 
-from symgrad.declare.algebra import add, all_of, apply, at_least, compare, indicator, multiply, number, power, select
-from symgrad.declare.integers import Entry, Index, Quotient, Size, as_poly, quotient, remainder
+from symgrad.declare.algebra import add, apply, indicator, multiply, number, power, select
+from symgrad.declare.conditions import all_of, at_least, compare
+from symgrad.declare.division import quotient, remainder
+from symgrad.declare.integers import Entry, Index, Quotient, Size, as_poly
 from symgrad.declare.scalars import (
     TRUE,
     Extension,
@@ -83,6 +85,7 @@ REDUCTIONS = [
         r"\sum_{u=0}^{M-1} x_{u}\, [s\,i = u]",
     ),
     (Reduce("sum", (), compare("==", as_poly(u) - S * i), x), r"x_{u}\, [s\,i = u]"),
+    (Reduce("sum", (u,), TRUE, multiply(number(-2), x)), r"-\sum_{u=0}^{M-1} 2\, x_{u}"),
     (Reduce("max", (u,), TRUE, x), r"\max_{0 \le u < M} x_{u}"),
     (Reduce("max", (u, v), TRUE, x), r"\max_{\substack{0 \le u < M \\ 0 \le v' < M}} x_{u}"),
     (Reduce("argmax", (u,), TRUE, x), r"\operatorname*{argmax}_{0 \le u < M} x_{u}"),

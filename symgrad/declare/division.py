@@ -1,0 +1,105 @@
+"""Division of integer expressions: exact, and floor and remainder in canonical form."""
+
+from __future__ import annotations
+
+from math import gcd
+
+from symgrad.declare.integers import (
+    ONE,
+    ZERO,
+    Atom,
+    Monomial,
+    Poly,
+    Quotient,
+    Remainder,
+    Size,
+    as_poly,
+    atom_key,
+    collect,
+)
+
+
+def divide(poly: Poly, divisor: Poly) -> Poly | None:
+    """The polynomial ``q`` with ``q * divisor == poly``, if there is one."""
+    if divisor == ONE:
+        return poly
+    if len(divisor.terms) != 1:
+        return ONE if poly == divisor else ZERO if not poly.terms else None
+    (wanted, coefficient), quotients = divisor.terms[0], []
+    for monomial, c in poly.terms:
+        rest = list(monomial)
+        for atom in wanted:
+            if atom in rest:
+                rest.remove(atom)
+            elif not _cancel_exact(rest, atom, wanted):
+                return None
+        if c % coefficient:
+            return None
+        quotients.append((tuple(rest), c // coefficient))
+    return collect(quotients)
+
+
+def _cancel_exact(rest: list[Atom], atom: Atom, wanted: Monomial) -> bool:
+    """Divide the monomial by an exact quotient ``K / G``: ``K`` becomes ``G``."""
+    if not (isinstance(atom, Quotient) and atom.exact and len(wanted) == 1):
+        return False
+    top, bottom = atom.numerator.atom, atom.denominator.atom
+    if top is None or bottom is None or top not in rest:
+        return False
+    rest[rest.index(top)] = bottom
+    rest.sort(key=atom_key)
+    return True
+
+
+def split_multiples(poly: Poly, divisor: Poly) -> tuple[Poly, Poly]:
+    """Write ``poly = q * divisor + rest`` with every term that ``divisor`` divides in ``q``."""
+    q, rest = ZERO, ZERO
+    for term in poly.terms:
+        single = Poly((term,))
+        part = divide(single, divisor)
+        if part is None and divisor.constant and not term[0]:
+            part, single = as_poly(term[1] // divisor.constant), as_poly(term[1] % divisor.constant)
+            rest = rest + single
+        elif part is None:
+            rest = rest + single
+        if part is not None:
+            q = q + part
+    return q, rest
+
+
+def quotient(numerator: Poly, denominator: Poly, exact: bool = False) -> Poly:
+    """``floor(numerator / denominator)`` in canonical form."""
+    if denominator == ONE:
+        return numerator
+    whole, rest = split_multiples(numerator, denominator)
+    top, bottom = rest.constant, denominator.constant
+    if top is not None and bottom:
+        return whole + top // bottom
+    if not rest.terms:
+        return whole
+    if top == -1 and _positive_sizes(denominator):
+        return whole - 1
+    if bottom:
+        common = gcd(bottom, *(c for _, c in rest.terms))
+        if common > 1:
+            rest = Poly(tuple((m, c // common) for m, c in rest.terms))
+            return whole + quotient(rest, as_poly(bottom // common), exact)
+    return whole + as_poly(Quotient(rest, denominator, exact))
+
+
+def _positive_sizes(poly: Poly) -> bool:
+    """Whether the value is at least 1 because every size in it is."""
+    return bool(poly.terms) and all(
+        c > 0 and all(isinstance(a, Size) and (a.minimum or 0) >= 1 for a in m) for m, c in poly.terms
+    )
+
+
+def remainder(numerator: Poly, denominator: Poly) -> Poly:
+    """``numerator mod denominator`` in canonical form."""
+    _, rest = split_multiples(numerator, denominator)
+    top, bottom = rest.constant, denominator.constant
+    if denominator == ONE or not rest.terms:
+        return ZERO
+    if top is not None and bottom:
+        return as_poly(top % bottom)
+    return as_poly(Remainder(rest, denominator))

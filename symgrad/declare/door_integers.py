@@ -1,0 +1,143 @@
+"""Integers at the door: SymPy expressions of indices, sizes and integer tensors as polynomials."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import sympy
+from sympy.tensor.indexed import Idx, Indexed
+
+from symgrad.declare.algebra import multiply, number
+from symgrad.declare.conditions import compare
+from symgrad.declare.division import quotient, remainder
+from symgrad.declare.integers import Entry, Poly, RealFloor, as_poly, extreme
+from symgrad.declare.program import Requirement
+from symgrad.declare.scope import Scope, label
+
+
+def to_poly(expr: Any, scope: Scope) -> Poly:
+    """An integer expression, for an index, an extent or a limit."""
+    match expr:
+        case sympy.Integer() | int():
+            return as_poly(int(expr))
+        case Idx() | sympy.Symbol():
+            return integer_symbol(expr, scope)
+        case sympy.Add() | sympy.Mul() | sympy.Rational() if (fraction := sympy.fraction(sympy.together(expr)))[1] != 1:
+            top, bottom = (to_poly(part, scope) for part in fraction)
+            scope.requirements.append(
+                Requirement(compare("==", remainder(top, bottom)), f"{top} must be a multiple of {bottom}")
+            )
+            return quotient(top, bottom, exact=True)
+        case sympy.Add():
+            return sum((to_poly(a, scope) for a in expr.args), as_poly(0))
+        case sympy.Mul():
+            product = as_poly(1)
+            for a in expr.args:
+                product = product * to_poly(a, scope)
+            return product
+        case sympy.Pow() if expr.exp.is_Integer and expr.exp > 0:
+            base = product = to_poly(expr.base, scope)
+            for _ in range(int(expr.exp) - 1):
+                product = product * base
+            return product
+        case sympy.floor() | sympy.ceiling():
+            return _rounded(expr, scope)
+        case sympy.Mod():
+            top, bottom = (to_poly(a, scope) for a in expr.args)
+            return remainder(top, _divisor(bottom, expr, scope))
+        case sympy.Max() | sympy.Min():
+            return extreme("max" if isinstance(expr, sympy.Max) else "min", [to_poly(a, scope) for a in expr.args])
+        case sympy.Abs():
+            inner = to_poly(expr.args[0], scope)
+            return extreme("max", [inner, -inner])
+        case Indexed():
+            name = str(expr.base.label)
+            if name not in scope.integers:
+                raise scope.fail(
+                    f"the real tensor {name} stands in the integer expression {expr}; write floor({expr}), "
+                    f"or name it in integers=[{name}]"
+                )
+            return as_poly(Entry(name, read_indices(expr, scope)))
+    raise scope.fail(f"{expr} is not an integer expression of indices, sizes and integer tensors")
+
+
+def integer_symbol(symbol: Any, scope: Scope) -> Poly:
+    """An index in scope, a size or an integer without axes.
+
+    Raises:
+        DeclarationError: the name is none of these.
+    """
+    name = label(symbol)
+    if name in scope.bound_now:
+        return scope.bound_now[name]
+    if name in scope.sizes:
+        return as_poly(scope.sizes[name])
+    if name in scope.integers and scope.ranks.get(name) == 0:
+        return as_poly(Entry(name, ()))
+    if name in scope.reals:
+        raise scope.fail(f"the attribute {name} is real and cannot stand in an index; declare it with integer=True")
+    known = ", ".join(sorted({*scope.bound_now, *scope.sizes})) or "none"
+    raise scope.fail(f"{name} is neither an index in scope nor a size (known: {known}); bind it, or correct its name")
+
+
+def _divisor(bottom: Poly, expr: Any, scope: Scope) -> Poly:
+    if bottom.constant is not None and bottom.constant <= 0:
+        raise scope.fail(f"{expr} divides by {bottom}; a divisor of an index must be positive")
+    return bottom
+
+
+def _rounded(expr: Any, scope: Scope) -> Poly:
+    argument = expr.args[0]
+    up = isinstance(expr, sympy.ceiling)
+    if not _integral(argument, scope):
+        from symgrad.declare.door import to_scalar  # the real door needs this one
+
+        value = to_scalar(argument, scope)
+        if up:
+            return -as_poly(RealFloor(multiply(number(-1), value)))
+        return as_poly(RealFloor(value))
+    top, bottom = (to_poly(part, scope) for part in sympy.fraction(sympy.together(argument)))
+    if bottom.constant is not None and bottom.constant < 0:
+        top, bottom = -top, -bottom
+    bottom = _divisor(bottom, expr, scope)
+    return -quotient(-top, bottom) if up else quotient(top, bottom)
+
+
+def _integral(expr: Any, scope: Scope) -> bool:
+    """Whether an expression is built from integers by ring operations, division and rounding."""
+    match expr:
+        case Indexed():
+            return str(expr.base.label) in scope.integers
+        case Idx():
+            return True
+        case sympy.Symbol():
+            name = str(expr)
+            return name in scope.bound_now or name in scope.sizes or name in scope.integers
+        case sympy.Rational():
+            return True
+        case sympy.Pow():
+            return _integral(expr.base, scope) and bool(expr.exp.is_Integer)
+        case sympy.Add() | sympy.Mul() | sympy.floor() | sympy.ceiling() | sympy.Mod() | sympy.Max() | sympy.Min():
+            return all(_integral(a, scope) for a in expr.args)
+    return False
+
+
+def is_whole(expr: Any, scope: Scope) -> bool:
+    """Whether an expression is an integer whatever its symbols: no division outside a rounding."""
+    return _integral(expr, scope) and (
+        isinstance(expr, sympy.floor | sympy.ceiling | sympy.Integer | Idx | sympy.Symbol | Indexed)
+        or (not isinstance(expr, sympy.Pow | sympy.Rational) and all(is_whole(a, scope) for a in expr.args))
+        or (isinstance(expr, sympy.Pow) and expr.exp > 0 and is_whole(expr.base, scope))
+    )
+
+
+def read_indices(expr: Indexed, scope: Scope) -> tuple[Poly, ...]:
+    """The index expressions of a read, its rank checked."""
+    name = str(expr.base.label)
+    if name not in scope.ranks:
+        known = ", ".join(sorted(scope.ranks))
+        raise scope.fail(f"{expr} reads {name}, which is neither an input nor a left side (known: {known})")
+    rank = scope.ranks[name]
+    if len(expr.indices) != rank:
+        raise scope.fail(f"{expr} reads {name} with {len(expr.indices)} indices, but {name} has {rank} axes")
+    return tuple(to_poly(i, scope) for i in expr.indices)

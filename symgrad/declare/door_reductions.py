@@ -1,0 +1,77 @@
+"""Reductions at the door: limits as indices over 0 .. extent - 1 and a condition."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+from symgrad.declare.bounds import lower_end, nonnegative, upper_end
+from symgrad.declare.conditions import all_of, at_least
+from symgrad.declare.door_integers import to_poly
+from symgrad.declare.integers import Index, Poly, as_poly, depends_on_data
+from symgrad.declare.program import Requirement
+from symgrad.declare.ranges import range_from_reads
+from symgrad.declare.scalars import Condition, Reduce, Scalar
+from symgrad.declare.scope import Scope, label
+from symgrad.naming import base_of, fresh
+
+
+def reduction(kind: str, function: Any, limits: Any, ties: str, scope: Scope, body: Callable[[], Scalar]) -> Scalar:
+    """A reduction; limits that depend on outer indices or data become a hull and a condition.
+
+    Args:
+        kind: the reduction's name as data.
+        function: what is reduced, in SymPy; its reads determine ranges that the limits leave open.
+        limits: ``(index, first, last)`` or ``(index,)`` each.
+        ties: who gets the gradient of an extremum that is reached more than once.
+        scope: what names mean outside the reduction.
+        body: converts what is reduced, called with the indices in scope.
+    """
+    indices: list[Index] = []
+    conditions: list[Condition] = []
+    outer = dict(scope.bound_now)
+    # SymPy nests limits inside out: a later one is outside an earlier one and may be used by it.
+    for limit in reversed(limits):
+        index, shift, condition = _limit(limit, function, scope)
+        name = label(limit[0])
+        if name in scope.bound_now:
+            raise scope.fail(f"index {name} is bound twice: it is already in scope where {limit} binds it; rename one")
+        if name in scope.sizes:
+            raise scope.fail(f"index {name} is also a size; rename one")
+        scope.bound_now[name] = as_poly(index) + shift
+        indices.append(index)
+        conditions.append(condition())
+    value = body()
+    scope.bound_now.clear()
+    scope.bound_now.update(outer)
+    # In order of the limits as written: the first limit varies slowest in ArgMax and ties.
+    return Reduce(kind, tuple(reversed(indices)), all_of(*conditions), value, ties)
+
+
+def _limit(limit: Any, function: Any, scope: Scope) -> tuple[Index, Poly, Callable[[], Condition]]:
+    name = label(limit[0])
+    if len(limit) == 3:
+        first, last = to_poly(limit[1], scope), to_poly(limit[2], scope)
+        low, high = lower_end(first), upper_end(last)
+    else:
+        first, last, low, high = None, None, None, None
+    if low is None or high is None:
+        lowest, highest = range_from_reads(name, function, scope)
+        low, high = low or lowest, high or highest
+    index = Index(fresh(base_of(name), scope.names), high - low + 1)
+    scope.names.add(index.name)
+    here = as_poly(index) + low
+    for end, hull, sense in ((first, low, 1), (last, high, -1)):
+        if end is not None and depends_on_data(end) and not nonnegative((end - hull) * sense):
+            text = f"the limit {end} of {name} leaves the range {low} .. {high} that its reads allow"
+            scope.requirements.append(Requirement(at_least((end - hull) * sense, 0), text))
+
+    def condition() -> Condition:
+        parts = []
+        if first is not None and first != low:
+            parts.append(at_least(here, first))
+        if last is not None and last != high:
+            parts.append(at_least(last, here))
+        return all_of(*parts)
+
+    return index, low, condition

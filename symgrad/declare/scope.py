@@ -1,0 +1,37 @@
+"""What names mean while a declaration is read."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+from sympy.tensor.indexed import Idx
+
+from symgrad.declare.integers import Poly, Size
+from symgrad.declare.program import Requirement
+from symgrad.errors import DeclarationError
+
+
+@dataclass
+class Scope:
+    """What names mean while one layer is converted."""
+
+    ranks: Mapping[str, int]
+    integers: frozenset[str]
+    sizes: Mapping[str, Size]
+    reals: frozenset[str]
+    extents: Callable[[str], tuple[Poly, ...] | None]
+    where: str = ""
+    names: set[str] = field(default_factory=set)
+    bound_now: dict[str, Poly] = field(default_factory=dict)
+    requirements: list[Requirement] = field(default_factory=list)
+
+    def fail(self, text: str) -> DeclarationError:
+        """An error that says in which equation."""
+        return DeclarationError(f"{self.where}: {text}")
+
+
+def label(index: Any) -> str:
+    """The name of an Idx or a Symbol."""
+    return str(index.label if isinstance(index, Idx) else index)

@@ -1,0 +1,170 @@
+"""What an emitted forward checks before it computes, and the sizes that it finds on the way."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from symgrad.declare import solve
+from symgrad.declare.bounds import nonnegative
+from symgrad.declare.conditions import conjuncts
+from symgrad.declare.integers import Entry, Index, Poly, Size, as_poly, indices_of
+from symgrad.declare.layer import Layer
+from symgrad.declare.program import Program, Tensor
+from symgrad.declare.reads import places
+from symgrad.declare.scalars import Compare, Condition, tensors_of
+from symgrad.emit.integer_text import PRODUCT, UNARY
+from symgrad.emit.printer import Printer, escape
+from symgrad.emit.sizes import plain_text
+from symgrad.lower.builder import Builder
+from symgrad.lower.elementwise import condition_value
+from symgrad.lower.plan import ModulePlan
+from symgrad.lower.reads import entry_value
+
+
+def entry_checks(layer: Layer, plan: ModulePlan, local_sizes: dict[str, Poly], printer: Printer) -> list[str]:
+    """Lines that check a forward's arguments; ``printer`` has printed its statements and knows the sizes they use."""
+    return _EntryChecks(layer, plan, local_sizes, printer).lines()
+
+
+@dataclass(frozen=True, slots=True)
+class _EntryChecks:
+    layer: Layer
+    plan: ModulePlan
+    local_sizes: dict[str, Poly]
+    printer: Printer
+
+    @property
+    def program(self) -> Program:
+        return self.plan.program
+
+    @property
+    def real(self) -> list[Tensor]:
+        return [t for t in self.program.inputs if not t.integer]
+
+    def lines(self) -> list[str]:
+        """Dtype, rank, attributes, sizes, requirements, index bounds: in this order."""
+        lines = [f"{t.name} = {self._convert(t)}" for t in self.program.inputs]
+        lines += self._dtype_line()
+        for a in self.program.attributes:
+            if a.integer:
+                self.printer.helpers.add("_whole")
+                lines.append(f'{a.name} = _whole("{a.name}", {a.name}, {a.minimum})')
+            else:
+                lines.append(f"{a.name} = float({a.name})")
+        lines += self._size_lines()
+        lines += self._extent_lines()
+        lines += self._requirement_lines()
+        return lines + self._index_lines()
+
+    def _convert(self, t: Tensor) -> str:
+        self.printer.helpers.add("_integers" if t.integer else "_floats")
+        if not t.integer and not t.extents:
+            others = [o for o in self.real if o.extents]
+            if others:
+                return f'_floats("{t.name}", np.asarray({t.name}, dtype=np.asarray({others[0].name}).dtype), 0)'
+        return f'{"_integers" if t.integer else "_floats"}("{t.name}", {t.name}, {len(t.extents)})'
+
+    def _dtype_line(self) -> list[str]:
+        names = [t.name for t in self.real]
+        if len(names) > 1:
+            self.printer.helpers.add("_same_dtype")
+            call = f"_same_dtype({', '.join(f'{n}={n}' for n in names)})"
+            return [f"dtype = {call}" if self.printer.uses_dtype else call]
+        if not self.printer.uses_dtype:
+            return []
+        return [f"dtype = {names[0]}.dtype" if names else "dtype = np.float64"]
+
+    def _size_lines(self) -> list[str]:
+        steps = self.layer.size_plan
+        lines: list[str] = []
+        compared: list[str] = []
+        for t in self.program.inputs:
+            mine = [s for s in steps if s.tensor == t.name]
+            if mine and all(isinstance(s, solve.Solution) and s.plain for s in mine):
+                names = [s.size for s in sorted(mine, key=lambda s: s.axis) if isinstance(s, solve.Solution)]
+                lines.append(f"{', '.join(names)}{',' if len(names) == 1 else ''} = {t.name}.shape")
+        for step in steps:
+            whole = [s for s in steps if s.tensor == step.tensor]
+            if all(isinstance(s, solve.Solution) and s.plain for s in whole):
+                continue
+            if step.tensor not in compared:
+                compared.append(step.tensor)
+            if isinstance(step, solve.Solution):
+                lines.append(self._solution(step))
+        for name in compared:
+            self.printer.helpers.add("_expect")
+            t = next(t for t in self.program.inputs if t.name == name)
+            shape = self.printer.shape(t.extents)
+            label = ", ".join(self.printer.poly(e) for e in t.extents)
+            lines.append(f'_expect("{name}", {name}, "({label})", {shape})')
+        return lines
+
+    def _solution(self, step: solve.Solution) -> str:
+        source = f"{step.tensor}.shape[{step.axis}]"
+        if step.rest.terms:
+            source += f" - {self.printer.poly(step.rest, PRODUCT)}"
+        if step.coefficient.constant != 1:
+            source = f"({source})" if step.rest.terms else source
+            source += f" // {self.printer.poly(step.coefficient, UNARY)}"
+        return f"{step.size} = {source}"
+
+    def _extent_lines(self) -> list[str]:
+        lines: list[str] = []
+        checked: set[Poly] = set()
+        for equation in self.program.equations:
+            for index in equation.indices:
+                sure = nonnegative(index.extent) and _surely_nonnegative(index.extent)
+                if sure or index.extent in checked:
+                    continue
+                checked.add(index.extent)
+                self.printer.helpers.add("_require")
+                message = f"index {index.name} has a negative extent, {plain_text(index.extent)}"
+                lines.append(f'_require({self.printer.poly(index.extent)} >= 0, "{message}")')
+        named = [
+            f"{name} = {plain_text(extent)}" for name, extent in self.local_sizes.items() if name in self.printer.sizes
+        ]
+        return named + lines
+
+    def _requirement_lines(self) -> list[str]:
+        lines = []
+        b = Builder(self.plan.adjoint.program, set())
+        given = {t.name for t in self.program.inputs} | {a.name for a in self.program.attributes}
+        for requirement in self.program.requirements:
+            if not set(tensors_of(requirement.condition)) <= given:
+                continue  # on a value computed later; reads beyond the range are cut off there
+            self.printer.helpers.add("_require")
+            parts = []
+            for part in conjuncts(requirement.condition):
+                value = condition_value(b, part, tuple(sorted(_indices(part), key=lambda i: i.name)))
+                text = self.printer.expr(value.array)
+                parts.append(f"np.all({text})" if value.axes else text)
+            lines.append(f'_require({" and ".join(parts)}, "{escape(requirement.message)}")')
+        return lines
+
+    def _index_lines(self) -> list[str]:
+        found: dict[tuple[Entry, str, int], Poly] = {}
+        inputs = {t.name: t for t in self.program.inputs}
+        for equation in self.program.equations:
+            for tensor, indices, behind in places(equation.body):
+                for axis, poly in enumerate(indices):
+                    entry = poly.atom
+                    if isinstance(entry, Entry) and entry.tensor in inputs and not behind:
+                        found[entry, tensor, axis] = self.program.extents(tensor)[axis]
+        lines = []
+        b = Builder(self.plan.adjoint.program, set())
+        for (entry, tensor, axis), extent in found.items():
+            self.printer.helpers.add("_within")
+            values = self.printer.expr(entry_value(b, entry, tuple(sorted(indices_of(as_poly(entry)), key=str))).array)
+            line = f'_within("{entry.tensor}", {values}, {self.printer.poly(extent)}, "axis {axis} of {tensor}")'
+            if line not in lines:
+                lines.append(line)
+        return lines
+
+
+def _indices(condition: Condition) -> set[Index]:
+    return set(indices_of(condition.poly)) if isinstance(condition, Compare) else set()
+
+
+def _surely_nonnegative(extent: Poly) -> bool:
+    """Without assuming that an index runs at least once."""
+    return isinstance(extent.atom, Size) or all(c > 0 and all(isinstance(a, Size) for a in m) for m, c in extent.terms)

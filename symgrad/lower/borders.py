@@ -1,0 +1,72 @@
+"""Borders around tensors that are read outside their extents."""
+
+from __future__ import annotations
+
+from symgrad.declare.bounds import lower_end, nonnegative, relaxed_upper, tighten, upper_end
+from symgrad.declare.integers import ZERO, Poly, extreme
+from symgrad.declare.program import Program
+from symgrad.declare.scalars import Extension, Scalar, reads_of
+from symgrad.lower.arrays import Array, Pad
+from symgrad.lower.builder import Builder
+from symgrad.lower.walks import Along, along
+
+Borders = dict[tuple[str, float], tuple[tuple[Poly, Poly], ...]]
+
+
+def survey_borders(program: Program, nodes: list[Scalar]) -> Borders:
+    """One border per tensor and fill value, wide enough for every read of it."""
+    found: Borders = {}
+    for r in dict.fromkeys(r for node in nodes for r in reads_of(node)):
+        if r.extension is None:
+            continue
+        walks = [along(tighten(p), frozenset()) for p in r.indices]
+        if any(w is None for w in walks):
+            continue
+        pairs = [border(w, e) for w, e in zip(walks, program.extents(r.tensor), strict=True) if w is not None]
+        key = (r.tensor, r.extension.value)
+        known = found.get(key, tuple((ZERO, ZERO) for _ in pairs))
+        found[key] = tuple((_larger(a, c), _larger(d, e)) for (a, d), (c, e) in zip(known, pairs, strict=True))
+    return found
+
+
+def padded(
+    b: Builder,
+    source: Array,
+    extents: tuple[Poly, ...],
+    walks: list[Along],
+    extension: Extension,
+    base: str,
+) -> tuple[Array, tuple[Poly, ...], list[Along]]:
+    """A border wide enough for every position read, where it cannot be shown that none is needed."""
+    fill = extension.value
+    widths = [border(walk, extent) for walk, extent in zip(walks, extents, strict=True)]
+    if not any(w.terms for pair in widths for w in pair):
+        return source, extents, walks
+    widths = list(b.borders.get((base, fill), widths))
+    kept = b.keep(Pad(source, tuple(widths), fill), f"{base}_padded")
+    extents = tuple(e + w[0] + w[1] for e, w in zip(extents, widths, strict=True))
+    walks = [Along(k.start + w[0], k.steps, k.flipped) for k, w in zip(walks, widths, strict=True)]
+    return kept, extents, walks
+
+
+def border(walk: Along, extent: Poly) -> tuple[Poly, Poly]:
+    """How far an axis is read before its beginning and after its end, at most."""
+    last = walk.start + walk.span - 1
+    before, after = ZERO, ZERO
+    if not nonnegative(walk.start):
+        low = lower_end(walk.start)
+        before = -(walk.start if low is None else low)
+    if not nonnegative(extent - 1 - last):
+        high = upper_end(relaxed_upper(last))
+        after = (last if high is None else high) - extent + 1
+    return _at_least_zero(before), _at_least_zero(after)
+
+
+def _larger(a: Poly, c: Poly) -> Poly:
+    if nonnegative(a - c):
+        return a
+    return c if nonnegative(c - a) else extreme("max", [a, c])
+
+
+def _at_least_zero(width: Poly) -> Poly:
+    return width if nonnegative(width) else ZERO if nonnegative(-width) else extreme("max", [width, ZERO])

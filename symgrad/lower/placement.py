@@ -1,0 +1,114 @@
+"""Where the terms of an accumulation land, and whether solving for the summed indices beats accumulating."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from symgrad.declare.conditions import all_of, conjuncts
+from symgrad.declare.integers import Index, Poly, affine_in, indices_of
+from symgrad.declare.scalars import Compare, Condition, Mul, Read, free_indices
+from symgrad.derive.invert import Solved, absorb, solve
+from symgrad.derive.terms import Term
+from symgrad.lower.axes import Axes
+from symgrad.lower.builder import Builder
+from symgrad.lower.walks import along
+
+
+@dataclass(frozen=True, slots=True)
+class Scatter:
+    """A term whose equalities place it: ``places[axis]`` is the position on that axis, None for a plain index."""
+
+    term: Term
+    free: Axes
+    places: tuple[Poly | None, ...]
+    condition: Condition
+
+
+def as_scatter(term: Term, free: Axes) -> Scatter | None:
+    """Equalities ``e = t`` with ``t`` on the left side and nowhere else; None if there are none."""
+    places: list[Poly | None] = [None] * len(free)
+    rest: list[Condition] = []
+    for part in conjuncts(term.condition):
+        found = _placed(part, free, places)
+        if found is None:
+            rest.append(part)
+            continue
+        axis, position = found
+        places[axis] = position
+    if all(p is None for p in places):
+        return None
+    placed = {free[a] for a, p in enumerate(places) if p is not None}
+    used = free_indices(term.body) | {i for c in rest for i in free_indices(c)}
+    used |= {i for p in places if p is not None for i in indices_of(p)}
+    if used & placed:
+        return None
+    return Scatter(term, free, tuple(places), all_of(*rest))
+
+
+def _placed(part: Condition, free: Axes, places: list[Poly | None]) -> tuple[int, Poly] | None:
+    """The first axis without a place that an equality gives one, and the place."""
+    if not isinstance(part, Compare) or part.relation != "==":
+        return None
+    for axis, index in enumerate(free):
+        split = affine_in(part.poly, index)
+        if places[axis] is None and split is not None and split[0].constant in (1, -1):
+            return axis, -split[1] if split[0].constant == 1 else split[1]
+    return None
+
+
+def solved_form(b: Builder, term: Term, free: Axes) -> Solved | None:
+    """The term without its equalities, if pivots +-1 suffice and no range condition is left over."""
+    cotangents = tuple(i for i in term.bound if not b.small(i))
+    solved = absorb(solve(term.bound, term.condition, term.body, cotangents, unit_only=True), b.program.extents)
+    before = [c for c in conjuncts(term.condition) if not (isinstance(c, Compare) and c.relation == "==")]
+    left_over = [c for c in conjuncts(solved.condition) if c not in before]
+    if not solved.pivots or not solved.complete or left_over:
+        return None
+    return solved
+
+
+def prefers_solved(b: Builder, scatter: Scatter, solved: Solved | None) -> bool:
+    """Whether the solved form beats accumulation: a product of arrays, or nothing small to loop over."""
+    if solved is None or b.general:
+        return False
+    loops = loop_indices(b, scatter)
+    if loops is None or not solved.bound:
+        return True
+    if b.volume(solved.bound) * b.volume(scatter_axes(scatter)) > 2 * b.volume(scatter.term.bound):
+        return False
+    body = solved.body
+    factors = body.args if isinstance(body, Mul) else (body,)
+    arrays = [f for f in factors if isinstance(f, Read) and f.indices]
+    sets = {frozenset(free_indices(f)) for f in arrays}
+    shared = set.intersection(*(set(s) for s in sets)) & set(solved.bound) if len(sets) > 1 else set()
+    if solved.bound and not shared and loops and all(b.small(i) for i in loops):
+        return False
+    if shared:
+        return True
+    return bool(loops) and not all(b.small(i) for i in loops)
+
+
+def scatter_axes(scatter: Scatter) -> Axes:
+    """The left side's indices on placed axes: what a solved form runs over instead of summed indices."""
+    return tuple(t for t, p in zip(scatter.free, scatter.places, strict=True) if p is not None)
+
+
+def loop_indices(b: Builder, scatter: Scatter) -> Axes | None:
+    """Indices to loop over so that every placed axis is a strided slice; None if positions must be computed."""
+    if any(set(indices_of(p)) & set(scatter.free) for p in scatter.places if p is not None):
+        return None
+    walks = [None if p is None else along(p, b.loops) for p in scatter.places]
+    if any(w is None and p is not None for w, p in zip(walks, scatter.places, strict=True)):
+        return None
+    on_axes: dict[Index, int] = {}
+    for w in walks:
+        for index, _ in w.steps if w else ():
+            on_axes[index] = on_axes.get(index, 0) + 1
+    loops: list[Index] = []
+    for w in walks:
+        if w is None:
+            continue
+        steps = sorted((i for i, _ in w.steps), key=lambda i: (on_axes[i] > 1, b.typical(i.extent) * -1, i.name))
+        vectors = [i for i in steps[:1] if on_axes[i] == 1]
+        loops += [i for i in steps if i not in vectors]
+    return tuple(i for i in scatter.term.bound if i in loops)

@@ -1,0 +1,141 @@
+"""Reads of tensors: views where every axis is a strided walk, else gathers through integer arrays, which fit any."""
+
+from __future__ import annotations
+
+from symgrad.declare.bounds import nonnegative, tighten
+from symgrad.declare.integers import ZERO, Atom, Entry, Index, Poly, RealFloor, atoms, indices_of
+from symgrad.declare.scalars import Extension, Scalar
+from symgrad.lower.arrays import FLIP, FULL, Arange, Array, By, Cast, Const, Item, Map, Name, Value, Whole
+from symgrad.lower.axes import Axes, align, place_in, subscript
+from symgrad.lower.builder import Builder
+from symgrad.lower.views import slice_of, view
+from symgrad.lower.walks import Along, along, inside
+
+
+def read(
+    b: Builder,
+    source: Name,
+    extents: tuple[Poly, ...],
+    indices: tuple[Poly, ...],
+    extension: Extension | None,
+    order: Axes,
+    base: str,
+) -> Value:
+    """The elements of a tensor at index expressions, as an array over the indices in them."""
+    indices = tuple(tighten(p) for p in indices)
+    walks = [along(p, b.loops) for p in indices]
+    seen: set[Index] = set()
+    for axis, walk in enumerate(walks):
+        used = {i for i, _ in walk.steps} if walk else set()
+        if used & seen:
+            walks[axis] = None
+        seen |= used
+    shared = [i for w, p in zip(walks, indices, strict=True) if w is None for i in indices_of(p)]
+    walks = [None if w and {i for i, _ in w.steps} & set(shared) else w for w in walks]
+    if b.general and any(w is None or w.steps for w in walks):
+        walks = [None for _ in walks]
+    if any(w is None for w in walks):
+        return _gather(b, source, extents, indices, walks, extension, order)
+    return view(b, source, extents, [w for w in walks if w], extension, order, base)
+
+
+def _gather(
+    b: Builder,
+    source: Array,
+    extents: tuple[Poly, ...],
+    indices: tuple[Poly, ...],
+    walks: list[Along | None],
+    extension: Extension | None,
+    order: Axes,
+) -> Value:
+    loose = [axis for axis, w in enumerate(walks) if w is None]
+    plain = [(axis, w) for axis, w in enumerate(walks) if w is not None]
+    # Axes that are windows join the gather: mixing them with integer arrays would be a view of a copy.
+    loose = sorted({*loose, *(a for a, w in plain if len(w.steps) != 1 or not inside(w, extents[a]))})
+    broadcast = tuple(
+        sorted(
+            {i for a in loose for i in indices_of(indices[a]) if i not in b.loops},
+            key=lambda i: (place_in(i, order), i.name),
+        )
+    )
+    outside: list[Array] = []
+    items: list[Item] = []
+    axes: list[Index] = []
+    contiguous = loose == list(range(loose[0], loose[-1] + 1))
+    if not contiguous:
+        axes += broadcast
+    for axis, poly in enumerate(indices):
+        if axis in loose:
+            if contiguous and axis == loose[0]:
+                axes += broadcast
+            items.append(By(_positions(b, poly, extents[axis], broadcast, extension, outside)))
+            continue
+        walk = walks[axis]
+        assert walk is not None
+        index, step = walk.steps[0]
+        items.append(slice_of(walk.start, index, step, extents[axis]))
+        axes.append(index)
+    flipped = {i for a, w in plain if a not in loose for i in w.flipped}
+    array = subscript(subscript(source, items), [FLIP if i in flipped else FULL for i in axes])
+    value = Value(array, tuple(axes))
+    if outside and extension is not None:
+        within = outside[0] if len(outside) == 1 else Map("and", tuple(outside))
+        mask = align(Value(within, broadcast), value.axes)
+        value = Value(
+            Map("where", (mask, array, Const(extension.value) if extension.value else Whole(ZERO))), value.axes
+        )
+    return value
+
+
+def _positions(
+    b: Builder, poly: Poly, extent: Poly, broadcast: Axes, extension: Extension | None, outside: list[Array]
+) -> Array:
+    """An integer array of positions, clipped where the read may be outside and nobody looks at the result."""
+    array = align(integer(b, poly, broadcast), broadcast)
+    low, high = nonnegative(poly), nonnegative(extent - 1 - poly)
+    if (low and high) or extension is None:
+        return array
+    named = array if isinstance(array, Name) else b.keep(array, "position") if not b.loops else array
+    if extension.mode != "guarded":
+        outside.append(Map("and", (Map("le", (Whole(ZERO), named)), Map("lt", (named, Whole(extent))))))
+    return Map("clip", (named, Whole(ZERO), Whole(extent - 1)))
+
+
+def integer(b: Builder, poly: Poly, order: Axes) -> Value:
+    """An integer expression over the indices in it, in the given order of axes."""
+    poly = tighten(poly)
+    free = [i for i in indices_of(poly) if i not in b.loops]
+    axes = tuple(sorted(free, key=lambda i: (place_in(i, order), i.name)))
+    if isinstance(poly.atom, Entry):
+        entry = entry_value(b, poly.atom, order)
+        return Value(align(entry, axes), axes, "int")
+    table: list[tuple[Atom, Array]] = []
+    for atom in atoms(poly):
+        match atom:
+            case Index() if atom not in b.loops:
+                table.append((atom, align(Value(Arange(atom.extent), (atom,)), axes)))
+            case Entry():
+                entry = entry_value(b, atom, order)
+                if b.program.equation(atom.tensor) is not None:
+                    # Positions are kept in a small type; sums with them need a wide one.
+                    entry = Value(Cast(entry.array, "int"), entry.axes, "int")
+                table.append((atom, align(entry, axes)))
+            case RealFloor(value):
+                table.append((atom, align(floor_value(b, value, order), axes)))
+    return Value(Whole(poly, tuple(table)), axes, "int")
+
+
+def entry_value(b: Builder, entry: Entry, order: Axes) -> Value:
+    """An integer tensor's elements."""
+    extents = b.program.extents(entry.tensor)
+    extension = Extension("guarded") if entry.guarded else None
+    value = read(b, Name(entry.tensor), extents, entry.indices, extension, order, entry.tensor)
+    return Value(value.array, value.axes, "int")
+
+
+def floor_value(b: Builder, value: Scalar, order: Axes) -> Value:
+    """The floor of a real expression as integers."""
+    from symgrad.lower.elementwise import value_of  # expressions read tensors: the two modules need each other
+
+    inner = value_of(b, value, order)
+    return Value(Cast(Map("floor", (inner.array,)), "int"), inner.axes, "int")

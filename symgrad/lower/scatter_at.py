@@ -1,0 +1,82 @@
+"""Accumulation at computed positions: integer arrays over the indices that decide them."""
+
+from __future__ import annotations
+
+from symgrad.declare.algebra import multiply, select
+from symgrad.declare.bounds import nonnegative
+from symgrad.declare.conditions import all_of, at_least
+from symgrad.declare.integers import Entry, Index, Poly, as_poly, indices_of
+from symgrad.declare.scalars import NOUGHT, TRUE, Condition
+from symgrad.lower.arrays import Array, By, Helper, Map, Name, Run, Subscript, Transpose, Update, Whole
+from symgrad.lower.axes import Axes, align
+from symgrad.lower.builder import Builder
+from symgrad.lower.elementwise import value_of
+from symgrad.lower.placement import Scatter
+from symgrad.lower.reads import integer
+from symgrad.lower.sums import sum_value
+from symgrad.lower.values import as_float
+from symgrad.lower.walks import along
+
+
+def add_at_positions(b: Builder, target: Name, free: Axes, job: Scatter) -> None:
+    """Emit statements that add the term to ``target`` at positions computed over the indices that decide them."""
+    axes_placed = [a for a, p in enumerate(job.places) if p is not None]
+    deciding = {i for p in job.places if p is not None for i in indices_of(p)}
+    vectors = tuple(i for i in job.term.bound if i in deciding) + tuple(
+        f for a, f in enumerate(free) if f in deciding and a not in axes_placed
+    )
+    plain = tuple(f for a, f in enumerate(free) if a not in axes_placed and f not in vectors)
+    carried = tuple(f for a, f in enumerate(free) if a not in axes_placed and f in vectors)
+    inner = tuple(i for i in job.term.bound if i not in deciding)
+    guards = [_range_guard(b, job.places[a], free[a]) for a in axes_placed]
+    condition = all_of(job.condition, *guards)
+    weight = select(condition, multiply(job.term.scale, job.term.body), NOUGHT)
+    if inner:
+        value = sum_value(b, inner, condition, multiply(job.term.scale, job.term.body), (*vectors, *plain), target.text)
+    else:
+        value = value_of(b, weight, (*vectors, *plain))
+    whole = (*vectors, *plain)
+    array = align(as_float(value), whole)
+    lead = [*axes_placed, *(a for a, f in enumerate(free) if f in carried)]
+    positions = []
+    for a in lead:
+        poly = job.places[a] if a in axes_placed else as_poly(free[a])
+        assert poly is not None
+        positions.append(_position(b, poly, free[a], vectors))
+    order = (*lead, *(a for a in range(len(free)) if a not in lead))
+    view: Array = target if order == tuple(range(len(free))) else Transpose(target, order)
+    if not b.general and _injective(job, vectors, carried):
+        b.because(f"{target.text}: every position is met once, so indexed addition is enough")
+        b.emit(Update(Subscript(view, tuple(By(p) for p in positions)), "+", array))
+        return
+    b.because(f"{target.text}: positions may repeat, so rows are sorted and added up")
+    b.emit(Run(Helper("_add_at", (view, *positions, array))))
+
+
+def _range_guard(b: Builder, poly: Poly | None, index: Index) -> Condition:
+    """What lands outside the target is dropped, unless it was checked on entry that nothing does."""
+    assert poly is not None
+    if isinstance(poly.atom, Entry) and (poly.atom.tensor, index.extent) in b.validated:
+        return TRUE
+    return all_of(at_least(poly, 0), at_least(index.extent - 1, poly))
+
+
+def _position(b: Builder, poly: Poly, index: Index, vectors: Axes) -> Array:
+    value = integer(b, poly, vectors)
+    array = align(value, vectors)
+    sure = nonnegative(poly) and nonnegative(index.extent - 1 - poly)
+    if sure or (isinstance(poly.atom, Entry) and (poly.atom.tensor, index.extent) in b.validated):
+        return array
+    return Map("clip", (array, Whole(as_poly(0)), Whole(index.extent - 1)))
+
+
+def _injective(job: Scatter, vectors: Axes, carried: Axes) -> bool:
+    """Each deciding index can be read off one axis of its own."""
+    seen = set(carried)
+    for poly in job.places:
+        if poly is None:
+            continue
+        walk = along(poly, frozenset())
+        if walk is not None and len(walk.steps) == 1:
+            seen.add(walk.steps[0][0])
+    return set(vectors) <= seen

@@ -1,0 +1,186 @@
+"""Sums: matrix products where factors share summed indices, running sums, loops over small windows, plain sums."""
+
+from __future__ import annotations
+
+from fractions import Fraction
+
+from symgrad.declare.algebra import from_integer, multiply, select
+from symgrad.declare.integers import Index
+from symgrad.declare.scalars import (
+    NOUGHT,
+    TRUE,
+    UNIT,
+    Add,
+    Condition,
+    Mul,
+    Number,
+    Power,
+    Scalar,
+    free_indices,
+    reads_of,
+)
+from symgrad.derive.terms import Term
+from symgrad.lower.arrays import Assign, Cast, Collapse, Fresh, Helper, Name, Update, Value, Whole
+from symgrad.lower.axes import Axes, align
+from symgrad.lower.builder import Builder
+from symgrad.lower.choices import guard
+from symgrad.lower.contract import contract, einsum
+from symgrad.lower.elementwise import value_of
+from symgrad.lower.operands import mask_in_exponent, masked, operands_of, scaled, stored_order
+from symgrad.lower.running import running_sums
+from symgrad.lower.values import add_values, as_float
+from symgrad.lower.walks import along
+
+
+def term_value(b: Builder, term: Term, order: Axes, name: str = "total") -> Value:
+    """A term of an equation as an array over (some of) the free indices ``order``."""
+    value = sum_value(b, term.bound, term.condition, term.body, order, name)
+    match term.scale:
+        case Number(number):
+            return value if number == 1 else scaled(b, value, number, [], order)
+        case Mul(coefficient, args):
+            return scaled(b, value, coefficient, list(args), order)
+    return scaled(b, value, Fraction(1), [term.scale], order)
+
+
+def sum_value(b: Builder, bound: Axes, condition: Condition, body: Scalar, order: Axes, name: str = "total") -> Value:
+    """``sum_{bound, condition} body`` over the indices in ``order`` that it depends on."""
+    if not bound:
+        return value_of(b, select(condition, body, NOUGHT), order)
+    if b.general:
+        return _joint(b, bound, condition, body, order)
+    running = _running_sum(b, bound, condition, body, order, name)
+    if running is not None:
+        return running
+    if isinstance(body, Add) and condition == TRUE and _worth_splitting(body, bound):
+        return add_values([sum_value(b, bound, TRUE, a, order, name) for a in body.args], order)
+    coefficient, factors = (body.coefficient, list(body.args)) if isinstance(body, Mul) else (Fraction(1), [body])
+    outside = [f for f in factors if not free_indices(f) & set(bound)]
+    inside = [f for f in factors if f not in outside]
+    unused = [i for i in bound if not any(i in free_indices(f) for f in (*inside, condition))]
+    if unused:
+        outside += [from_integer(i.extent) for i in unused]
+        bound = tuple(i for i in bound if i not in unused)
+    if not bound:
+        return value_of(b, multiply(Number(coefficient), *outside, select(condition, multiply(*inside), NOUGHT)), order)
+    summed = _inner(b, bound, condition, inside or [UNIT], order, name)
+    if coefficient == 1 and not outside:
+        return summed
+    return scaled(b, summed, coefficient, outside, order)
+
+
+def _joint(b: Builder, bound: Axes, condition: Condition, body: Scalar, order: Axes) -> Value:
+    """The sum over the whole index space, element by element."""
+    value = as_float(value_of(b, select(condition, body, NOUGHT), (*order, *bound)))
+    if value.kind == "scalar":
+        value = Value(Cast(Helper("np.asarray", (value.array,)), "float"), ())
+    everything = tuple(i for i in (*order, *bound) if i in value.axes or i in bound)
+    shape = Helper("tuple", tuple(Whole(i.extent) for i in everything))
+    array = Helper("np.broadcast_to", (align(value, everything), shape))
+    summed = tuple(p for p, i in enumerate(everything) if i in bound)
+    return Value(Collapse("sum", array, summed), tuple(i for i in everything if i not in bound))
+
+
+def _worth_splitting(body: Add, bound: Axes) -> bool:
+    """Separate sums where a term is a product of arrays over different indices, or lacks a summed index."""
+    for arg in body.args:
+        if set(bound) - free_indices(arg):
+            return True
+        if isinstance(arg, Mul) and len({frozenset(free_indices(f)) for f in arg.args if free_indices(f)}) > 1:
+            return True
+    return False
+
+
+def _inner(b: Builder, bound: Axes, condition: Condition, factors: list[Scalar], order: Axes, name: str) -> Value:
+    condition, factors = mask_in_exponent(condition, factors)
+    if condition != TRUE:
+        factors = [guard(f, condition) for f in factors]
+    slides = window_indices(b, multiply(*factors), bound)
+    if slides and not _is_product_of_matrices(b, factors, bound, slides):
+        b.because(f"{name}: a loop over the window offsets {_names(slides)}, each a strided slice")
+        return _looped(b, bound, condition, factors, order, slides, name)
+    stored = stored_order(b, factors, (*order, *bound))
+    squares = _square_sums(b, bound, condition, factors, stored)
+    if squares is not None:
+        return squares
+    operands = operands_of(b, factors, stored)
+    operands = masked(b, operands, condition, stored)
+    return contract(b, operands, order, bound, name)
+
+
+def _square_sums(b: Builder, bound: Axes, condition: Condition, factors: list[Scalar], order: Axes) -> Value | None:
+    """The sum of a product of two arrays over the same indices: added up as it is formed, no product array."""
+    match factors:
+        case [Power(base, Number(n))] if n == 2:
+            factors = [base, base]
+    if condition != TRUE or len(factors) != 2 or not all(map(reads_of, factors)):
+        return None
+    if free_indices(factors[0]) != free_indices(factors[1]):
+        return None
+    values = [value_of(b, f, order) for f in factors]
+    if any(v.kind != "float" for v in values) or values[0].axes != values[1].axes or not values[0].axes:
+        return None
+    out = tuple(i for i in values[0].axes if i not in bound)
+    return einsum(values[0], values[1], out)
+
+
+def _names(indices: Axes) -> str:
+    return ", ".join(i.name for i in indices)
+
+
+def window_indices(b: Builder, body: Scalar, bound: Axes) -> Axes:
+    """Summed indices that share an axis with a longer one and run over few values."""
+    found: dict[Index, None] = {}
+    for r in reads_of(body):
+        for poly in r.indices:
+            walk = along(poly, b.loops)
+            if walk is None or len(walk.steps) < 2:
+                continue
+            for index, _ in walk.steps:
+                if index in bound and b.small(index) and not all(b.small(i) for i, _ in walk.steps if i != index):
+                    found[index] = None
+    return tuple(i for i in bound if i in found)
+
+
+def _is_product_of_matrices(b: Builder, factors: list[Scalar], bound: Axes, slides: Axes) -> bool:
+    """Whether two factors share a summed index and each has an index of its own, or more is summed than the window."""
+    sets = [frozenset(free_indices(f)) for f in factors if free_indices(f)]
+    for p, left in enumerate(sets):
+        for right in sets[p + 1 :]:
+            shared = left & right & set(bound)
+            if shared and (left - right - set(bound)) and (right - left - set(bound)):
+                return True
+            if shared - set(slides) and (left - right or right - left):
+                return True
+    return False
+
+
+def _looped(
+    b: Builder, bound: Axes, condition: Condition, factors: list[Scalar], order: Axes, slides: Axes, name: str
+) -> Value:
+    rest = tuple(i for i in bound if i not in slides)
+    body = multiply(*factors)
+    axes = tuple(i for i in order if i in free_indices(body) or i in free_indices(condition))
+    axes = tuple(i for i in axes if i not in b.loops)
+    total = Name(b.name(name))
+    b.emit(Assign(total.text, Fresh("zeros", tuple(i.extent for i in axes))))
+    with b.looping(slides):
+        value = sum_value(b, rest, condition, body, order, name)
+        b.emit(Update(total, "+", align(as_float(value), axes)))
+    return Value(total, axes)
+
+
+def _running_sum(b: Builder, bound: Axes, condition: Condition, body: Scalar, order: Axes, name: str) -> Value | None:
+    """``sum_{j <= i} f(j)`` with f free of i is a running sum."""
+    for found in running_sums(bound, condition, body, order, b.loops):
+        inner_order = (*found.late, *(found.summed if k == found.free else k for k in order))
+        summed = sum_value(b, found.early, found.condition, found.inside, inner_order, name)
+        if found.summed not in summed.axes:
+            continue
+        b.because(f"{name}: {found}")
+        running = found.over(summed)
+        if not found.beside:
+            return running
+        operands = [running, *operands_of(b, found.beside, (*order, *found.late))]
+        return contract(b, operands, order, found.late, name)
+    return None

@@ -1,0 +1,113 @@
+"""Cores: the sums of the backward pass under names of their own, equal ones computed once."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+from symgrad.declare.algebra import add, multiply
+from symgrad.declare.conditions import conjuncts
+from symgrad.declare.integers import as_poly
+from symgrad.declare.program import Equation
+from symgrad.declare.scalars import Add, Mul, Node, Number, Read, Reduce, Scalar, reads_of, walk
+from symgrad.derive.terms import alpha_form, freshen, rename
+from symgrad.derive.trace import Trace
+from symgrad.naming import fresh
+from symgrad.simplify.sums import is_equality
+from symgrad.simplify.terms import factors_of
+
+
+class Cores:
+    """Sums that have a name; ``done`` receives the equations that define them, ``taken`` their names."""
+
+    def __init__(self, taken: set[str], done: list[Equation], trace: Trace) -> None:
+        self.taken, self.done, self.trace = taken, done, trace
+        self.made: dict[str, tuple[str, tuple[int, ...]]] = {}
+        self.names: set[str] = set()
+
+    def name_in(self, body: Scalar, equation: Equation) -> Scalar:
+        """Every sum that is not the whole body gets a name, equal ones the same."""
+        if isinstance(body, Reduce):
+            return self._shared(body, equation, alone=True)
+        args = body.args if isinstance(body, Add) else (body,)
+        return add(*(self._name_in_term(a, equation) for a in args))
+
+    def _name_in_term(self, term: Scalar, equation: Equation) -> Scalar:
+        match term:
+            case Reduce("sum"):
+                return self._shared(term, equation, alone=False)
+            case Mul(coefficient, factors):
+                new = [self._shared(f, equation, False) if isinstance(f, Reduce) else f for f in factors]
+                return multiply(Number(coefficient), *new)
+        return term
+
+    def _shared(self, node: Reduce, equation: Equation, alone: bool) -> Scalar:
+        if node.kind != "sum" or any(is_equality(c) for c in conjuncts(node.condition)):
+            return node
+        key, order = alpha_form(node)
+        if key in self.made:
+            name, positions = self.made[key]
+            return Read(name, tuple(as_poly(order[p]) for p in positions))
+        lead = [i for i in equation.indices if i in order]
+        wanted = (*lead, *(i for i in order if i not in lead))
+        if alone and wanted == equation.indices:
+            self.made[key] = (equation.target, tuple(order.index(i) for i in wanted))
+            return node
+        name = fresh(_core_name(node), self.taken)
+        self.taken.add(name)
+        self.names.add(name)
+        made = Equation(name, wanted, freshen(node, {i.name for i in wanted}))
+        self.trace.record("name a sum", None, made)
+        self.done.append(made)
+        self.made[key] = (name, tuple(order.index(i) for i in wanted))
+        return Read(name, tuple(map(as_poly, wanted)))
+
+    def fold(self, equations: list[Equation]) -> list[Equation]:
+        """A named sum that is used once, as a term over the same indices, goes back where it is used."""
+        for name in sorted(self.names):
+            users = [e for e in equations if any(r.tensor == name for r in reads_of(e.body))]
+            core = next((e for e in equations if e.target == name), None)
+            if core is None or len(users) != 1 or _count(users[0].body, name) != 1:
+                continue
+            folded = _fold_into(users[0], core)
+            if folded is not None:
+                equations = [folded if e is users[0] else e for e in equations if e is not core]
+        return equations
+
+
+def _fold_into(user: Equation, core: Equation) -> Equation | None:
+    """The user with the core in place of its read; None where that would not be a term over the same indices."""
+    args = user.body.args if isinstance(user.body, Add) else (user.body,)
+    new: list[Scalar] = []
+    done = False
+    for arg in args:
+        coefficient, factors = factors_of(arg)
+        read = next((f for f in factors if isinstance(f, Read) and f.tensor == core.target), None)
+        if read is None:
+            new.append(arg)
+            continue
+        same = {p.atom for p in read.indices} == set(user.indices) and len(read.indices) == len(user.indices)
+        if not same or not isinstance(core.body, Reduce):
+            return None
+        body = rename(core.body, dict(zip(core.indices, read.indices, strict=True)))
+        inner = freshen(body, {i.name for i in user.indices})
+        rest = [f for f in factors if f is not read]
+        new.append(multiply(Number(coefficient), *rest, inner))
+        done = True
+    return replace(user, body=add(*new)) if done else None
+
+
+def _count(node: Node, name: str) -> int:
+    return sum(isinstance(p, Read) and p.tensor == name for p in walk(node))
+
+
+def _core_name(node: Reduce) -> str:
+    """``sum_grad_y`` or ``dot_grad_y_x``: what is summed."""
+    reads = [r.tensor for r in reads_of(node.body)]
+    _, factors = factors_of(node.body)
+    if len(reads) == 1:
+        return f"sum_{reads[0]}"
+    names = [f.tensor for f in factors if isinstance(f, Read)]
+    if len(factors) == 2 and len(names) == 2:
+        return f"dot_{names[0]}_{names[1]}"
+    lead = next((n for n in reads if n.startswith("grad")), reads[0] if reads else "ones")
+    return f"dot_{lead}" if len(factors) > 1 else f"sum_{lead}"

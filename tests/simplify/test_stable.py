@@ -1,0 +1,364 @@
+"""Rules for forms that neither overflow nor cancel: both sides are equal, and the right one is finite."""
+
+import warnings
+from fractions import Fraction
+from typing import Any
+
+import mpmath
+import numpy as np
+import pytest
+import sympy
+from sympy import Abs, Eq, Idx, IndexedBase, Piecewise, Sum, cosh, erf, exp, log, sqrt, symbols, tanh
+
+import symgrad
+from symgrad import Layer, LogSumExp
+from symgrad.declare.algebra import add, apply, divide, multiply, negate, number, power, subtract
+from symgrad.declare.scalars import Apply, Number, Read, Reduce, Scalar, Stopped, reads_of, walk
+from symgrad.derive.split import split
+from symgrad.derive.trace import Trace
+from symgrad.simplify.stable import POINTWISE, rewrite, stabilise
+
+from ..data_evaluator import EXACT, World, run, scalar
+from ..points import NAMES, point, stages
+
+u, v, w = (Read(name, ()) for name in "uvw")
+one = number(1)
+RULES = dict(POINTWISE)
+
+
+def e(node: Scalar) -> Scalar:
+    return apply("exp", node)
+
+
+def inverse(node: Scalar) -> Scalar:
+    return power(node, number(-1))
+
+
+# Expressions that each rule has to change; all are defined where u, v, w are positive and below 2.
+INSTANCES: dict[str, list[Scalar]] = {
+    "1/(1 + exp(u)) = sigmoid(-u)": [
+        inverse(add(one, e(u))),
+        inverse(add(one, e(negate(multiply(u, v))))),
+        power(add(one, e(negate(u))), number(-3)),
+    ],
+    "exp(u) sigmoid(-u) = sigmoid(u)": [
+        multiply(e(u), apply("sigmoid", negate(u))),
+        multiply(number(5), v, e(negate(u)), apply("sigmoid", u)),
+        multiply(e(negate(u)), power(apply("sigmoid", u), number(2))),
+    ],
+    "log(1 + exp(u)) = softplus(u)": [apply("log", add(one, e(u))), apply("log", add(one, e(multiply(number(-2), u, v))))],
+    "log(sigmoid(u)) = -softplus(-u)": [
+        apply("log", apply("sigmoid", u)),
+        apply("log", apply("sigmoid", multiply(number(-2), v))),
+        apply("log", subtract(one, apply("sigmoid", u))),
+    ],
+    "log(exp(u) v) = u + log(v)": [
+        apply("log", multiply(e(u), v)),
+        apply("log", multiply(number(3), e(negate(u)), power(v, number(2)))),
+        apply("log", inverse(add(v, w))),
+    ],
+    "log(1 + u) = log1p(u)": [apply("log", add(one, u)), apply("log", add(one, multiply(u, v), w))],
+    "exp(u) - 1 = expm1(u)": [
+        subtract(e(u), one),
+        add(number(2), negate(multiply(number(2), e(u))), v),
+        add(multiply(Number(Fraction(1, 3)), e(multiply(u, v))), Number(Fraction(-1, 3))),
+    ],
+    "(exp(u) - exp(-u))/(exp(u) + exp(-u)) = tanh(u)": [
+        divide(subtract(e(u), e(negate(u))), add(e(u), e(negate(u)))),
+        multiply(v, divide(subtract(e(multiply(number(2), u)), e(multiply(number(-2), u))),
+                           add(e(multiply(number(2), u)), e(multiply(number(-2), u))))),
+    ],
+}  # fmt: skip
+PAIRS = [(name, node) for name, nodes in INSTANCES.items() for node in nodes]
+
+
+def value(node: Scalar, rng: np.random.Generator) -> tuple[Any, Any]:
+    """Values at a random point, to compare with those of another node at the same point."""
+    tensors = {name: {(): mpmath.mpf(float(rng.uniform(0.05, 2)))} for name in "uvw"}
+    return scalar(node, World({}, tensors, EXACT)), tensors
+
+
+# --- pointwise ---------------------------------------------------------------------------------------------------
+
+
+def test_every_rule_has_instances() -> None:
+    assert set(INSTANCES) == set(RULES)
+
+
+@pytest.mark.parametrize(("name", "node"), PAIRS, ids=lambda value: str(value)[:30])
+def test_both_sides_are_equal(name: str, node: Scalar) -> None:
+    changed = RULES[name](node)
+    assert changed is not None
+    assert changed != node
+    rng = np.random.default_rng(0)
+    with mpmath.workdps(30):
+        for _ in range(5):
+            left, tensors = value(node, rng)
+            right = scalar(changed, World({}, tensors, EXACT))
+            assert mpmath.almosteq(left, right, rel_eps=mpmath.mpf(10) ** -22), f"{node} and {changed}"
+
+
+@pytest.mark.parametrize(("name", "node"), PAIRS, ids=lambda value: str(value)[:30])
+def test_rewriting_inside_an_expression_keeps_the_value(name: str, node: Scalar) -> None:
+    """All the rules together, to the end; v + 1 and a product around the instance."""
+    whole = add(multiply(w, node, number(2)), apply("tanh", node), one)
+    used: list[str] = []
+    changed = rewrite(whole, used)
+    assert used
+    again: list[str] = []
+    assert rewrite(changed, again) == changed
+    assert again == []
+    with mpmath.workdps(30):
+        left, tensors = value(whole, np.random.default_rng(1))
+        assert mpmath.almosteq(left, scalar(changed, World({}, tensors, EXACT)), rel_eps=mpmath.mpf(10) ** -22)
+
+
+@pytest.mark.parametrize(
+    "node",
+    [
+        add(one, u),
+        add(one, e(u)),
+        inverse(add(number(2), e(u))),
+        power(add(one, e(u)), Number(Fraction(-1, 2))),
+        multiply(e(u), apply("sigmoid", u)),
+        multiply(e(u), apply("sigmoid", negate(v))),
+        apply("log", add(u, v)),
+        subtract(multiply(number(2), e(u)), one),
+        divide(add(e(u), e(negate(u))), subtract(e(u), e(negate(u)))),
+        divide(subtract(e(u), e(negate(v))), add(e(u), e(negate(v)))),
+    ],
+    ids=lambda node: str(node)[:40],
+)
+def test_what_only_looks_alike_stays(node: Scalar) -> None:
+    assert rewrite(node, []) == node
+
+
+# --- the shift ---------------------------------------------------------------------------------------------------
+
+N, M, K = symbols("N M K", integer=True, positive=True)
+x, y, z, t = (IndexedBase(name) for name in "xyzt")
+n, m, j, k = Idx("n", N), Idx("m", M), Idx("j", M), Idx("k", K)
+z_ = x[n, m]
+
+
+def layer(right: Any, left: Any = y[n, m], inputs: tuple[Any, ...] = (x[N, M],), more: tuple[Any, ...] = ()) -> Layer:
+    return Layer("stable", inputs=list(inputs), equations=[*more, Eq(left, right)], outputs=[left.base])
+
+
+SHIFTED = {
+    "softmax": layer(exp(x[n, m]) / Sum(exp(x[n, j]), j)),
+    "with temperature": layer(exp(x[n, m] / 3) / Sum(exp(x[n, j] / 3), j)),
+    "of distances": layer(exp(-(x[n, m] ** 2)) / Sum(exp(-(x[n, j] ** 2)), j)),
+    "log-softmax": layer(x[n, m] - log(Sum(exp(x[n, j]), j))),
+    "log of softmax": layer(log(exp(x[n, m]) / Sum(exp(x[n, j]), j))),
+    "log-sum-exp": layer(LogSumExp(x[n, j], j), y[n]),
+    "log of a mean": layer(log(Sum(exp(x[n, j]), j) / M), y[n]),
+    "weighted": layer(Sum(exp(x[n, j]) * x[n, j], j) / Sum(exp(x[n, j]), j), y[n]),
+    "softmin": layer(Sum(exp(-x[n, j]) * x[n, j], j) / Sum(exp(-x[n, j]), j), y[n]),
+    "squared": layer((exp(x[n, m]) / Sum(exp(x[n, j]), j)) ** 2),
+    "by way of logarithms": layer(exp(x[n, m] - log(Sum(exp(x[n, j]), j)))),
+    "named parts": layer(
+        exp(x[n, m]) / z[n], more=(Eq(z[n], Sum(exp(x[n, j]), j)),)
+    ),
+    "causal": layer(
+        Sum(exp(x[n, j]) * x[n, j], (j, 0, m)) / Sum(exp(x[n, j]), (j, 0, m)),
+    ),
+}
+
+
+@pytest.mark.parametrize("name", SHIFTED)
+def test_the_largest_exponent_is_subtracted(name: str) -> None:
+    trace = Trace()
+    statements = split(SHIFTED[name].program, trace)
+    program = stabilise(statements, trace)
+    assert any(step.rule.startswith("sum exp(a) = exp(m)") for step in trace.steps)
+    maxima = [q for q in program.equations if isinstance(q.body, Reduce) and q.body.kind == "max"]
+    assert len(maxima) == 1, "one for all sums with the same exponent"
+    for equation in program.equations:
+        for node in walk(equation.body):
+            if isinstance(node, Apply) and node.function == "exp":
+                shifts = [r for r in reads_of(node) if r.tensor == maxima[0].target]
+                assert shifts or equation is maxima[0], f"{equation.target} has an exponential that is not shifted"
+                stopped = {r for s in walk(node) if isinstance(s, Stopped) for r in reads_of(s)}
+                assert set(shifts) <= stopped, "the maximum has a gradient"
+    arrays = {"x": np.random.default_rng(0).normal(size=(3, 4))}
+    np.testing.assert_allclose(run(program, arrays)["y"], run(SHIFTED[name].program, arrays)["y"], rtol=1e-12)
+
+
+@pytest.mark.parametrize("name", SHIFTED)
+def test_logits_of_ten_thousand(name: str) -> None:
+    X = np.array([[1e4, -1e4, 0, 3], [9999, 1e4, 3, -2], [-1e4, -1e4, -1e4, -1e4], [500, 400, -700, 90]], np.float32)
+    if name == "of distances":
+        X = X / 100
+    finite_and_right(SHIFTED[name], {"x": X})
+
+
+@pytest.mark.parametrize(
+    ("right", "left"),
+    [
+        (Sum(exp(x[n, j]), j), y[n]),  # the output is the sum itself: nothing cancels
+        (exp(x[n, m]) + Sum(exp(x[n, j]), j), y[n, m]),
+        (Sum(exp(x[n, 0]) * x[n, j], j), y[n]),  # the exponential does not vary
+    ],
+    ids=str,
+)
+def test_no_shift_where_it_would_not_cancel(right: Any, left: Any) -> None:
+    program = stabilise(split(layer(right, left).program, Trace()), Trace())
+    kinds = {node.kind for q in program.equations for node in walk(q.body) if isinstance(node, Reduce)}
+    assert kinds == {"sum"}
+
+
+def test_the_shift_of_one_group_leaves_the_other_alone() -> None:
+    declared = layer(exp(x[n, m]) / Sum(exp(x[n, j]), j) + exp(2 * x[n, m]) / Sum(exp(2 * x[n, j]), j))
+    program = stabilise(split(declared.program, Trace()), Trace())
+    maxima = [q.target for q in program.equations if isinstance(q.body, Reduce) and q.body.kind == "max"]
+    assert len(maxima) == 2
+    arrays = {"x": np.random.default_rng(0).normal(size=(3, 4))}
+    np.testing.assert_allclose(run(program, arrays)["y"], run(declared.program, arrays)["y"], rtol=1e-12)
+
+
+# --- every layer -------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_stable_statements_have_the_same_values(name: str) -> None:
+    here, made = point(name), stages(name)
+    if made.stable == made.split:
+        return
+    want = run(made.split, here.arrays, here.attributes)
+    got = run(made.stable, here.arrays, here.attributes)
+    for output in here.layer.outputs:
+        np.testing.assert_allclose(got[output], want[output], rtol=1e-10, atol=1e-13, err_msg=output)
+
+
+# --- no overflow, no cancellation ----------------------------------------------------------------------------------
+
+
+def exact(declared: Layer, arrays: dict[str, np.ndarray]) -> np.ndarray:
+    """The declared expression in high precision, with exponents without bounds."""
+    values = {name: np.vectorize(mpmath.mpf, otypes=[object])(a.astype(float)) for name, a in arrays.items()}
+    from ..data_evaluator import points, sizes_of
+
+    tensors: dict[str, Any] = {name: _Table(a) for name, a in values.items()}
+    world = World(sizes_of(declared.program, arrays), tensors, EXACT)
+    for equation in declared.program.equations:
+        shape = [int(_size(i, world)) for i in equation.indices]
+        found = [scalar(equation.body, here) for here in points(equation.indices, world)]
+        tensors[equation.target] = _Table(np.array(found, dtype=object).reshape(shape))
+    return tensors[declared.outputs[0]].array.astype(float)
+
+
+class _Table:
+    """An array of high-precision numbers; not an ndarray, so that reads are not converted."""
+
+    def __init__(self, array: np.ndarray) -> None:
+        self.array, self.shape = array, array.shape
+
+    def __getitem__(self, place: tuple[int, ...]) -> Any:
+        return self.array[place]
+
+
+def _size(index: Any, world: World) -> int:
+    from ..data_evaluator import integer
+
+    return integer(index.extent, world)
+
+
+def finite_and_right(declared: Layer, arrays: dict[str, np.ndarray]) -> None:
+    """float32, no warning, finite gradients, and the values of an evaluation without rounding or overflow."""
+    compiled = symgrad.compile_layer(declared)
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        got, residuals = compiled.forward(*arrays.values())
+        gradients = compiled.backward(residuals, np.ones_like(got))
+    with mpmath.workdps(60):
+        want = exact(declared, arrays)
+    assert got.dtype == np.float32
+    np.testing.assert_allclose(got, want, rtol=2e-5, atol=1e-30)
+    for name, gradient in zip(gradients._fields, gradients, strict=True):
+        assert gradient.dtype == np.float32
+        assert np.isfinite(gradient).all(), f"gradient of {name}: {gradient}"
+
+
+LOGITS = np.array([-1e4, -300, -90, -20, -1, -1e-8, 0, 1e-8, 1, 20, 90, 300, 1e4], np.float32)
+p = x[n]
+logistic = 1 / (1 + exp(-p))
+FORMS: dict[str, Any] = {
+    "sigmoid": logistic,
+    "sigmoid by exp(x)": exp(p) / (1 + exp(p)),
+    "sigmoid squared": logistic**2,
+    "1 - sigmoid": 1 - logistic,
+    "density of the logistic": exp(p) / (1 + exp(p)) ** 2,
+    "density of the logistic, mirrored": exp(-p) / (1 + exp(-p)) ** 2,
+    "slope of the sigmoid": logistic * (1 - logistic),
+    "softplus": log(1 + exp(p)),
+    "softplus of 3x": log(1 + exp(3 * p)) / 3,
+    "log sigmoid": log(logistic),
+    "log sigmoid, spelt out": -log(1 + exp(-p)),
+    "log (1 - sigmoid)": log(1 - logistic),
+    "tanh": tanh(p),
+    "tanh by exponentials": (exp(p) - exp(-p)) / (exp(p) + exp(-p)),
+    "tanh by a sigmoid": 1 - 2 / (exp(2 * p) + 1),
+    "silu": p * logistic,
+    "mish": p * tanh(log(1 + exp(p))),
+    "elu": Piecewise((p, p > 0), (exp(p) - 1, True)),
+    "gelu": p * (1 + erf(p / sqrt(2))) / 2,
+    "bell": exp(-(p**2)),
+    "root": sqrt(p**2 + 1),
+    "log(1 + u)": log(1 + Abs(p)),
+    "binary cross-entropy": -(log(logistic) / 4 + 3 * log(1 - logistic) / 4),
+}
+OPEN: dict[str, Any] = {
+    "tanh by exp(-2x)": (1 - exp(-2 * p)) / (1 + exp(-2 * p)),
+    "tanh by exp(2x)": (exp(2 * p) - 1) / (exp(2 * p) + 1),
+    "log cosh": log(cosh(p)),
+    "log(2 + exp(x))": log(2 + exp(p)),
+    "1/(2 + exp(x))": 1 / (2 + exp(p)),
+    "log of the sum of two": log(exp(p) + exp(-p / 2)),
+    "softmax of two": exp(p) / (exp(p) + exp(-p / 2)),
+}
+
+
+def pointwise(right: Any) -> Layer:
+    return layer(right, y[n], (x[N],))
+
+
+@pytest.mark.parametrize("name", FORMS)
+def test_no_overflow_at_ten_thousand(name: str) -> None:
+    finite_and_right(pointwise(FORMS[name]), {"x": LOGITS})
+
+
+@pytest.mark.xfail(strict=True, reason="no rule covers it")
+@pytest.mark.parametrize("name", OPEN)
+def test_forms_that_still_overflow(name: str) -> None:
+    finite_and_right(pointwise(OPEN[name]), {"x": LOGITS})
+
+
+@pytest.mark.xfail(strict=True, reason="a term beside the sum of exponentials keeps the shift from cancelling")
+def test_a_softmax_with_a_sink() -> None:
+    X = np.array([[1e4, -1e4, 0], [500, 400, -700]], np.float32)
+    finite_and_right(layer(exp(x[n, m]) / (1 + Sum(exp(x[n, j]), j))), {"x": X})
+
+
+@pytest.mark.parametrize("name", ["expm1", "log1p"])
+def test_no_cancellation_near_zero(name: str) -> None:
+    right = exp(p) - 1 if name == "expm1" else log(1 + p)
+    tiny = np.array([1e-12, -3e-9, 1e-5, 0.25], np.float32)
+    finite_and_right(pointwise(right), {"x": tiny})
+
+
+def test_fully_masked_rows_are_finite_elsewhere() -> None:
+    """One row of -inf does not disturb the others."""
+    compiled = symgrad.compile_layer(SHIFTED["softmax"])
+    X = np.array([[-np.inf, 2.0, 1.0], [0.0, -np.inf, 1.0]], np.float32)
+    got, residuals = compiled.forward(X)
+    assert np.isfinite(got).all()
+    np.testing.assert_allclose(got.sum(1), [1, 1], rtol=1e-6)
+    assert np.isfinite(compiled.backward(residuals, np.ones_like(got)).x).all()
+
+
+def test_sympy_is_not_asked_to_simplify() -> None:
+    """SymPy's own forms of these overflow; ours come from the table above."""
+    assert sympy.simplify(exp(p) / (1 + exp(p))).has(exp)
+    names = {node.function for q in stages("sigmoid").stable.equations for node in walk(q.body) if isinstance(node, Apply)}
+    assert names == {"sigmoid"}
