@@ -66,7 +66,7 @@ def _sign(u: Any) -> Any:
 
 
 def _functions(m: Any, floor: Any, ceil: Any, names: Mapping[str, str]) -> dict[str, Any]:
-    plain = "exp log expm1 log1p sin cos tan sinh cosh tanh erf erfc".split()
+    plain = ["exp", "log", "expm1", "log1p", "sin", "cos", "tan", "sinh", "cosh", "tanh", "erf", "erfc"]
     table = {name: getattr(m, name) for name in plain} | {name: getattr(m, other) for name, other in names.items()}
     return table | {
         "sigmoid": lambda u: 1 / (1 + m.exp(-u)),
@@ -186,9 +186,7 @@ def _read(read: Read, world: World) -> Any:
             if any(not 0 <= p < e for p, e in zip(position, extents, strict=True)):
                 return world.numbers.make(read.extension.value)
         else:
-            position = tuple(
-                _fold(read.extension.mode, p, e) for p, e in zip(position, extents, strict=True)
-            )
+            position = tuple(_fold(read.extension.mode, p, e) for p, e in zip(position, extents, strict=True))
     elif isinstance(tensor, np.ndarray):
         assert all(0 <= p < e for p, e in zip(position, tensor.shape, strict=True)), f"{read.tensor} at {position}"
     return world.numbers.make(tensor[position])

@@ -9,9 +9,9 @@ from typing import Any
 
 import mpmath
 
-from symgrad.declare.algebra import add, apply, divide, from_integer, multiply, negate, number, power, select, subtract
+from symgrad.declare.algebra import add, apply, divide, from_integer, multiply, negate, power, select, subtract
 from symgrad.declare.conditions import all_of, any_of, compare, negation, relation
-from symgrad.declare.integers import Index, Poly, Size, as_poly
+from symgrad.declare.integers import Index, Size, as_poly
 from symgrad.declare.scalars import Condition, Number, Read, Scalar
 
 from ..data_evaluator import EXACT, World, integer

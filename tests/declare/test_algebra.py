@@ -181,7 +181,10 @@ def test_logarithms_of_products_of_negative_numbers_stay() -> None:
         (all_of(compare("==", i), compare("==", i)), Compare("==", i)),
         (negation(compare(">=", i - 1)), compare(">=", -i)),
         (negation(relation("<", a, b)), Relation("<=", b, a)),
-        (negation(all_of(relation("<", a, b), relation("==", a, c))), any_of(relation("<=", b, a), Relation("!=", a, c))),
+        (
+            negation(all_of(relation("<", a, b), relation("==", a, c))),
+            any_of(relation("<=", b, a), Relation("!=", a, c)),
+        ),
     ],
     ids=str,
 )

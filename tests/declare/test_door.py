@@ -214,7 +214,9 @@ def test_a_condition_on_an_index_that_sympy_decides() -> None:
 
 def test_a_relation_of_a_piecewise() -> None:
     """SymPy makes an ITE of it."""
-    declared = layer(Piecewise((x[i], Piecewise((x[i] - 1, i > 2), (w[i], True)) > 0), (-2 * x[i], True)), inputs=(x[N], w[N]))
+    declared = layer(
+        Piecewise((x[i], Piecewise((x[i] - 1, i > 2), (w[i], True)) > 0), (-2 * x[i], True)), inputs=(x[N], w[N])
+    )
     W = X[::-1].copy()
     agrees(
         declared,

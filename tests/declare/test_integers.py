@@ -67,8 +67,8 @@ def test_numbers_and_atoms_are_recognised() -> None:
     assert (as_poly(0).constant, as_poly(-3).constant, n.constant) == (0, -3, None)
     assert (n.atom, (2 * n).atom, (n + 1).atom, ZERO.atom) == (N, None, None, None)
     assert as_poly(n) is n
-    assert ZERO == Poly()
-    assert ONE == as_poly(1)
+    assert Poly() == ZERO
+    assert as_poly(1) == ONE
 
 
 # --- quotients and remainders ----------------------------------------------------------------------------------

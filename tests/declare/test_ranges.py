@@ -105,7 +105,10 @@ def test_an_intermediate_gives_a_range_too() -> None:
     ("make", "words"),
     [
         (lambda: layer(Padded(x)[i + 1]), ["index i", "no range", "Idx('i', extent)"]),
-        (lambda: layer(x[i] * w[i], inputs=(x[N], w[M])), ["last value of index i", "N - 1", "M - 1", "Idx('i', extent)"]),
+        (
+            lambda: layer(x[i] * w[i], inputs=(x[N], w[M])),
+            ["last value of index i", "N - 1", "M - 1", "Idx('i', extent)"],
+        ),
         (lambda: layer(x[i - 2]), ["index i", "2 .. N + 1", "axes begin at 0"]),
         (lambda: layer(x[i * i]), ["index i", "no range"]),
         (lambda: layer(Sum(x[p], (p, 0, i))), ["index i", "no range"]),

@@ -93,7 +93,11 @@ def test_zero_is_an_extent() -> None:
 
 def test_attributes_take_part() -> None:
     declared = layer(x[N * groups], w[N + padding], attributes={groups: 1, padding: 0})
-    assert declared.solve_sizes({"x": (6,), "w": (5,)}, {"groups": 2, "padding": 2}) == {"N": 3, "groups": 2, "padding": 2}
+    assert declared.solve_sizes({"x": (6,), "w": (5,)}, {"groups": 2, "padding": 2}) == {
+        "N": 3,
+        "groups": 2,
+        "padding": 2,
+    }
     with pytest.raises(DeclarationError, match=r"axis 0 of x has extent 7, which is not .*groups.* \* N"):
         declared.solve_sizes({"x": (7,), "w": (5,)}, {"groups": 2, "padding": 2})
 

@@ -101,7 +101,9 @@ def test_transposed_sums_are_not_one() -> None:
 def test_a_name_that_is_taken_is_left_alone() -> None:
     sum_exp = IndexedBase("sum_exp")
     program = splitted(
-        Eq(y[n], sum_exp[n] * log(Sum(exp(x[n, m]), m))), inputs=(x[N, M], sum_exp[N]), attributes={Symbol("sum_exp_2"): 1.0}
+        Eq(y[n], sum_exp[n] * log(Sum(exp(x[n, m]), m))),
+        inputs=(x[N, M], sum_exp[N]),
+        attributes={Symbol("sum_exp_2"): 1.0},
     )
     assert targets(program) == ["sum_exp_3", "y"]
 

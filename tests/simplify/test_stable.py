@@ -157,9 +157,7 @@ SHIFTED = {
     "softmin": layer(Sum(exp(-x[n, j]) * x[n, j], j) / Sum(exp(-x[n, j]), j), y[n]),
     "squared": layer((exp(x[n, m]) / Sum(exp(x[n, j]), j)) ** 2),
     "by way of logarithms": layer(exp(x[n, m] - log(Sum(exp(x[n, j]), j)))),
-    "named parts": layer(
-        exp(x[n, m]) / z[n], more=(Eq(z[n], Sum(exp(x[n, j]), j)),)
-    ),
+    "named parts": layer(exp(x[n, m]) / z[n], more=(Eq(z[n], Sum(exp(x[n, j]), j)),)),
     "causal": layer(
         Sum(exp(x[n, j]) * x[n, j], (j, 0, m)) / Sum(exp(x[n, j]), (j, 0, m)),
     ),
@@ -363,5 +361,7 @@ def test_fully_masked_rows_are_finite_elsewhere() -> None:
 def test_sympy_is_not_asked_to_simplify() -> None:
     """SymPy's own forms of these overflow; ours come from the table above."""
     assert sympy.simplify(exp(p) / (1 + exp(p))).has(exp)
-    names = {node.function for q in stages("sigmoid").stable.equations for node in walk(q.body) if isinstance(node, Apply)}
+    names = {
+        node.function for q in stages("sigmoid").stable.equations for node in walk(q.body) if isinstance(node, Apply)
+    }
     assert names == {"sigmoid"}
