@@ -65,7 +65,7 @@ def test_shapes_that_fit_no_sizes_are_refused(name: str) -> None:
     inputs = DETERMINED[name]
     declared = layer(*inputs)
     symbols_ = sorted({s for read in inputs for e in read.indices for s in e.free_symbols}, key=str)
-    base = {s: v for s, v in zip(symbols_, (2, 3, 5), strict=False)}
+    base = dict(zip(symbols_, (2, 3, 5), strict=False))
     shapes = {str(read.base.label): extents(read, base) for read in inputs}
     refused = 0
     for tensor, shape in shapes.items():

@@ -1,4 +1,4 @@
-"""Every row of the tables of derivatives against numerical derivatives in high precision; kinks by the declared rule."""
+"""Every row of the tables of derivatives against numerical ones in high precision; kinks by the declared rule."""
 
 from fractions import Fraction
 from typing import Any

@@ -16,7 +16,8 @@ from symgrad.declare.algebra import add, apply, divide, multiply, negate, number
 from symgrad.declare.scalars import Apply, Number, Read, Reduce, Scalar, Stopped, reads_of, walk
 from symgrad.derive.split import split
 from symgrad.derive.trace import Trace
-from symgrad.simplify.stable import POINTWISE, rewrite, stabilise
+from symgrad.simplify.pointwise import POINTWISE, rewrite
+from symgrad.simplify.stable import stabilise
 
 from ..data_evaluator import EXACT, World, integer, points, run, scalar, sizes_of
 from ..points import NAMES, point, stages
@@ -46,7 +47,10 @@ INSTANCES: dict[str, list[Scalar]] = {
         multiply(number(5), v, e(negate(u)), apply("sigmoid", u)),
         multiply(e(negate(u)), power(apply("sigmoid", u), number(2))),
     ],
-    "log(1 + exp(u)) = softplus(u)": [apply("log", add(one, e(u))), apply("log", add(one, e(multiply(number(-2), u, v))))],
+    "log(1 + exp(u)) = softplus(u)": [
+        apply("log", add(one, e(u))),
+        apply("log", add(one, e(multiply(number(-2), u, v)))),
+    ],
     "log(sigmoid(u)) = -softplus(-u)": [
         apply("log", apply("sigmoid", u)),
         apply("log", apply("sigmoid", multiply(number(-2), v))),
