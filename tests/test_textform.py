@@ -9,7 +9,7 @@ from symgrad.check.evaluator import evaluate
 from symgrad.declare.textform import parse_layer
 from symgrad.errors import DeclarationError, SymgradError
 
-B, I, J, N = (Symbol(name, integer=True, positive=True) for name in "BIJN")  # noqa: E741
+B, I, J, N = (Symbol(name, integer=True, positive=True) for name in "BIJN")
 x, w, c, y, ids = (IndexedBase(name) for name in ("x", "w", "c", "y", "ids"))
 b, i, n = (Idx(name) for name in "bin")
 j = Idx("j", J)
@@ -54,7 +54,7 @@ def test_expressions(text, expected):
 
 def test_reductions_and_their_limits():
     layer = parse_layer("m[n] = reduce_max(x[n,j], j, ties='split'); l[n] = logsumexp(x[n,j], j)")
-    m, l = IndexedBase("m"), IndexedBase("l")  # noqa: E741
+    m, l = IndexedBase("m"), IndexedBase("l")
     assert layer.equations == (Eq(m[n], ReduceMax(x[n, j], j, ties="split")), Eq(l[n], LogSumExp(x[n, j], j)))
     assert layer.outputs == ("m", "l")
     running = parse_layer("y[n:J] = sum(x[j], (j, 0, n))")
