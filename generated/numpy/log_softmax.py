@@ -38,12 +38,13 @@ def forward(x):
 
     # max_x[n] = max_{j} x[n, j]
     max_x = x.max(axis=1, initial=-np.inf)
+    x_minus_max_x = x - max_x[:, None]
     # exp_x[n, j] = exp(x[n, j] - max_x[n])
-    exp_x = np.exp(x - max_x[:, None])
+    exp_x = np.exp(x_minus_max_x)
     # sum_exp[n] = sum_{j} exp_x[n, j]
     sum_exp = exp_x.sum(axis=1)
     # y[n, i] = x[n, i] - (log(sum_exp[n]) + max_x[n])
-    y = x - (np.log(sum_exp) + max_x)[:, None]
+    y = x_minus_max_x - np.log(sum_exp)[:, None]
     return y, Residuals(exp_x, sum_exp)
 
 

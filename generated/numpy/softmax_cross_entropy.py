@@ -47,7 +47,7 @@ def forward(logits, labels):
     # sum_exp[n] = sum_{j} exp_logits[n, j]
     sum_exp = exp_logits.sum(axis=1)
     # loss = sum_{n} (log(sum_exp[n]) + max_logits[n] - logits[n, labels[n]]) / N
-    loss = (np.log(sum_exp) + max_logits - logits[np.arange(N), labels]).sum(axis=0) / N
+    loss = (max_logits - logits[np.arange(N), labels] + np.log(sum_exp)).sum(axis=0) / N
     return loss, Residuals(labels, exp_logits, sum_exp)
 
 

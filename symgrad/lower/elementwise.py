@@ -79,9 +79,32 @@ def _fold(b: Builder, function: str, args: tuple[Scalar, ...], order: Axes) -> V
 
 
 def _sum(b: Builder, node: Add, order: Axes) -> Value:
-    """Positive terms first; terms over fewer axes are combined before they are broadcast."""
-    signed = [_sign(a) for a in node.args]
+    """Positive terms first; terms over fewer axes are combined before they are broadcast.
+
+    A shift (a stopped maximum) meets what it shifts before any logarithm is added: the other order loses digits.
+    """
+    signed = [_sign(t) for a in node.args for t in _opened(a)]
     signed.sort(key=lambda st: st[0] < 0)
+    late = [st for st in signed if isinstance(st[1], Apply) and st[1].function == "log"]
+    if late and len(late) < len(signed) and any(isinstance(t, Stopped) for _, t in signed):
+        total = _grouped(b, [st for st in signed if st not in late], order)
+        for sign, term in late:
+            value = as_float(value_of(b, term, order))
+            total = mapped("sub" if sign < 0 else "add", [total, value], order)
+        return total
+    return _grouped(b, signed, order)
+
+
+def _opened(term: Scalar) -> tuple[Scalar, ...]:
+    """The terms of ``-(a + b)`` if a shift is among them."""
+    match term:
+        case Mul(c, (Add(inner),)) if c == -1 and any(isinstance(t, Stopped) for t in inner):
+            return tuple(multiply(Number(c), t) for t in inner)
+    return (term,)
+
+
+def _grouped(b: Builder, signed: list[tuple[int, Scalar]], order: Axes) -> Value:
+    """The sum of signed terms, those over equal axes first."""
     groups: dict[frozenset[Index], Value] = {}
     pieces = [(s, as_float(value_of(b, t, order))) for s, t in signed]
     for sign, value in pieces:

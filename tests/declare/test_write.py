@@ -1,7 +1,5 @@
 """From data back to SymPy: what is written evaluates as what was read, for whole layers and for what stages make."""
 
-from collections.abc import Iterable
-from functools import cache
 from typing import Any
 
 import numpy as np
@@ -10,40 +8,23 @@ import sympy
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-import symgrad
 from symgrad import Layer
 from symgrad.check.arithmetic import Arithmetic
 from symgrad.check.closures import compile_expression
 from symgrad.check.evaluator import evaluate, stored
 from symgrad.check.scope import Scope
-from symgrad.check.values import Sampler
 from symgrad.declare.integers import Poly
 from symgrad.declare.scalars import Stopped, walk
 from symgrad.declare.write import condition_to_sympy, declaration, poly_to_sympy, scalar_to_sympy
-from symgrad.derive.split import split
-from symgrad.derive.trace import Trace
-from symgrad.simplify.named import name_costly
-from symgrad.simplify.stable import stabilise
 
 from ..data_evaluator import FLOATS, World, holds, scalar
-from ..unseen.declarations import CASES
+from ..points import NAMES, point, stages
 from .expressions import Maker, world
 from .polynomials import GRID, Choices, polynomials
 from .polynomials import evaluate as values_of
 
 many = settings(max_examples=80, deadline=None, derandomize=True, database=None)
 SCOPE = Scope("written", frozenset("abc"), {}, {}, Arithmetic())
-
-
-@cache
-def point(name: str) -> tuple[Layer, dict[str, np.ndarray], dict[str, Any]]:
-    """A layer of the catalogue or of the unseen ones, with arrays and attributes."""
-    if name in CASES:
-        case = CASES[name]()
-        return case.layer, case.arrays, case.attributes
-    layer = symgrad.layers.get(name)
-    case = Sampler(layer).case("varied")
-    return layer, case.arrays, case.attributes
 
 
 def same_outputs(layer: Layer, again: Layer, arrays: dict[str, np.ndarray], attributes: dict[str, Any]) -> None:
@@ -53,43 +34,10 @@ def same_outputs(layer: Layer, again: Layer, arrays: dict[str, np.ndarray], attr
         np.testing.assert_allclose(got[name], want[name], rtol=1e-12, atol=1e-14)
 
 
-NAMES = [*symgrad.catalogue(), *CASES]
-FOLDED = "SymPy folds a Piecewise out of the inner sum that binds its index"
-UNTIED = "a maximum whose ties do not matter has no SymPy form"
-FOLDS = ("one_hot_loss", "nested_running_sums")
-SHIFTED = [
-    "log_softmax",
-    "softmax",
-    "softmax_cross_entropy",
-    "causal_by_condition",
-    "causal_by_limits",
-    "attention_in_one_equation",
-    "local_softmax_pooling",
-    "window_attention",
-    "heads_in_columns",
-    "relative_positions",
-    "causal_linear_attention",
-    "masked_pooling",
-    "spatial_softmax",
-    "normalised_both_ways",
-    "contrastive_loss",
-    "soft_window_maxima",
-    "running_log_sum_exp",
-    "one_hot_loss",
-    "smoothed_loss",
-    "bilateral_smoothing",
-    "ragged_softmax_pooling",
-]
-
-
-def known(names: list[str], failing: Iterable[str], reason: str) -> list[Any]:
-    mark = pytest.mark.xfail(strict=True, reason=reason)
-    return [pytest.param(name, marks=[mark] if name in failing else []) for name in names]
-
-
-@pytest.mark.parametrize("name", known(NAMES, FOLDS, FOLDED))
+@pytest.mark.parametrize("name", NAMES)
 def test_a_layer_written_back_is_the_layer(name: str) -> None:
-    layer, arrays, attributes = point(name)
+    here = point(name)
+    layer, arrays, attributes = here.layer, here.arrays, here.attributes
     again = Layer.from_program(layer.program)
     assert [(t.name, t.integer, t.constant) for t in again.inputs] == [
         (t.name, t.integer, t.constant) for t in layer.inputs
@@ -100,13 +48,12 @@ def test_a_layer_written_back_is_the_layer(name: str) -> None:
     same_outputs(layer, again, arrays, attributes)
 
 
-@pytest.mark.parametrize("name", known(NAMES, SHIFTED, UNTIED))
+@pytest.mark.parametrize("name", NAMES)
 def test_a_stable_program_written_back_is_the_layer(name: str) -> None:
     """Intermediates, sigmoid, softplus, log1p and stopped maxima are written in SymPy's words."""
-    layer, arrays, attributes = point(name)
-    trace = Trace()
-    program = name_costly(stabilise(split(layer.program, trace), trace), trace)
-    same_outputs(layer, Layer.from_program(program), arrays, attributes)
+    here = point(name)
+    layer, arrays, attributes = here.layer, here.arrays, here.attributes
+    same_outputs(layer, Layer.from_program(stages(name).stable), arrays, attributes)
 
 
 @many
@@ -149,7 +96,7 @@ def test_a_condition_written_back_is_as_true(data: bytes) -> None:
 
 
 def test_what_a_declaration_takes_is_what_is_written() -> None:
-    layer, _, _ = point("grouped_conv2d")
+    layer = point("grouped_conv2d").layer
     written = declaration(layer.program)
     assert sorted(written) == sorted(
         ["name", "inputs", "equations", "attributes", "constants", "integers", "outputs", "typical", "doc"]

@@ -36,9 +36,9 @@ class System:
 
 def make_system(choose: Choices, symbolic: bool = True) -> System:
     """One to three equalities over up to four summed indices, perhaps a triangle; coefficients -3..3 or sizes."""
-    bound = tuple(Index(f"v{p}", choose.of(EXTENTS)) for p in range(1 + choose.below(4)))
+    bound = tuple(Index(f"v{p}", choose.of(EXTENTS)) for p in range(choose.of((2, 1, 3, 2, 3, 4))))
     parts: list[Condition] = []
-    rows = choose.of((1, 2, 1, 3, 2))
+    rows = choose.of((1, 2, 1, 1, 2, 3))
     for row in range(rows):
         left = as_poly(choose.below(7) - 3)
         for index in bound:
