@@ -1,5 +1,6 @@
 """Inverted index maps name the same pairs with the same multiplicities as the equalities they came from."""
 
+import os
 import random
 
 import pytest
@@ -13,7 +14,9 @@ from symgrad.derive.invert import Solved, absorb, solve
 from ..declare.polynomials import Choices
 from .systems import SIZES, TARGETS, D, N, S, System, make_system, pairs
 
-BATCHES, EACH = 20, 50
+EACH = 50
+BATCHES = int(os.environ.get("SYMGRAD_EXAMPLES", "600")) // EACH
+"""How many systems are drawn in all; the variable is the one that sets how many random declarations are."""
 
 
 def systems(batch: int, symbolic: bool = True) -> list[System]:
@@ -47,7 +50,7 @@ def test_most_systems_are_solved() -> None:
     found = [solve(s.bound, s.condition, s.body) for s in drawn]
     assert sum(bool(s.pivots) for s in found) > 0.6 * len(found)
     assert sum(any(not p.unit for p in s.pivots) for s in found) > 20
-    assert sum(len(s.pivots) > 1 for s in found) > 40
+    assert sum(len(s.pivots) > 1 for s in found) > 30
     extended = [absorb(f, s.extents).body.extension is not None for f, s in zip(found, drawn, strict=True)]
     assert sum(extended) > 20
 

@@ -1,0 +1,128 @@
+"""Costly values that are needed again become named intermediates, and nothing else changes."""
+
+from typing import Any
+
+import numpy as np
+import pytest
+from sympy import Eq, Idx, IndexedBase, Sum, erf, exp, log, sin, symbols, tanh
+
+from symgrad import Layer
+from symgrad.declare.program import Program
+from symgrad.declare.scalars import Apply, Reduce, walk
+from symgrad.derive.split import split
+from symgrad.derive.trace import Trace
+from symgrad.simplify.named import COSTLY, name_costly
+from symgrad.simplify.stable import stabilise
+
+from ..agreement import normals
+from ..data_evaluator import run
+from ..points import NAMES, point, stages
+
+N, M, K = symbols("N M K", integer=True, positive=True)
+x, y, z, w = (IndexedBase(name) for name in "xyzw")
+n, m, j, k = Idx("n", N), Idx("m", M), Idx("j", M), Idx("k", K)
+
+
+def named(right: Any, left: Any = y[n, m], inputs: tuple[Any, ...] = (x[N, M],)) -> tuple[Program, Program]:
+    """The stable program before and after naming."""
+    layer = Layer("named", inputs=list(inputs), equations=[Eq(left, right)])
+    before = stabilise(split(layer.program, Trace()), Trace())
+    return before, name_costly(before, Trace())
+
+
+def targets(program: Program) -> list[str]:
+    return [q.target for q in program.equations]
+
+
+def counted(program: Program) -> int:
+    return sum(isinstance(node, Apply) and node.function in COSTLY for q in program.equations for node in walk(q.body))
+
+
+def test_a_value_that_occurs_twice_is_named_once() -> None:
+    before, after = named(x[n, m] * tanh(x[n, m]) + tanh(x[n, m]) ** 2)
+    assert targets(after) == ["tanh_x", "y"]
+    assert (counted(before), counted(after)) == (2, 1)
+
+
+def test_a_value_that_occurs_once_stays() -> None:
+    before, after = named(x[n, m] * log(x[n, m]))
+    assert after == before
+
+
+@pytest.mark.parametrize("function", [exp, tanh, erf])
+def test_a_value_that_its_own_slope_needs_is_named(function: Any) -> None:
+    _, after = named(x[n, m] * function(x[n, m]))
+    assert targets(after) == [f"{function.__name__}_x", "y"]
+
+
+def test_an_equation_that_is_the_value_has_a_name_already() -> None:
+    layer = Layer("named", inputs=[x[N, M]], equations=[Eq(z[n, m], exp(x[n, m])), Eq(y[n], Sum(z[n, m], m))])
+    before = stabilise(split(layer.program, Trace()), Trace())
+    assert name_costly(before, Trace()) == before
+
+
+def test_the_same_value_under_other_index_names_is_one() -> None:
+    _, after = named(log(1 + exp(x[n, m])) + Sum(log(1 + exp(x[n, j])), j))
+    assert targets(after) == ["softplus_x", "y"]
+
+
+def test_the_same_function_of_other_elements_is_another() -> None:
+    o = Idx("o", N)
+    _, after = named(sin(x[n, o]) * sin(x[o, n]) + sin(x[n, o]), inputs=(x[N, N],), left=y[n, o])
+    values = {"x": normals(x=(3, 3))["x"]}
+    assert "sin_x" in targets(after)
+    np.testing.assert_allclose(
+        run(after, values)["y"], np.sin(values["x"]) * np.sin(values["x"].T) + np.sin(values["x"]), rtol=1e-13
+    )
+
+
+def test_exponentials_in_a_shifted_sum_are_named() -> None:
+    """Softmax needs them in the sum and above it."""
+    _, after = named(exp(x[n, m]) / Sum(exp(x[n, j]), j))
+    assert targets(after) == ["max_x", "exp_x", "sum_exp", "y"]
+    assert counted(after) == 1
+
+
+def test_a_condition_of_the_sum_goes_into_the_named_value() -> None:
+    """Where the condition fails the exponential might overflow: it is 0 there."""
+    before, after = named(Sum(exp(x[n, j]) * w[j], (j, 0, m)) / Sum(exp(x[n, j]), (j, 0, m)), inputs=(x[N, M], w[M]))
+    assert counted(after) <= counted(before)
+    arrays = normals(x=(2, 4), w=(4,))
+    np.testing.assert_allclose(run(after, arrays)["y"], run(before, arrays)["y"], rtol=1e-13)
+    arrays["x"][0] = [0.0, 1.0, 2.0, 800.0]
+    assert np.isfinite(run(after, arrays)["y"][0, :3]).all()
+
+
+def test_a_name_that_is_taken_is_left_alone() -> None:
+    tanh_x = IndexedBase("tanh_x")
+    _, after = named(tanh(x[n, m]) * tanh_x[n] + tanh(x[n, m]) ** 2, inputs=(x[N, M], tanh_x[N]))
+    assert targets(after) == ["tanh_x_2", "y"]
+
+
+def test_axes_stand_as_the_tensor_has_them() -> None:
+    _, after = named(Sum(erf(x[j, n]) * erf(x[j, n]) * w[m], j), inputs=(x[M, N], w[M]), left=y[n, m])
+    made = after.equations[0]
+    assert made.target == "erf_x"
+    assert tuple(i.extent for i in made.indices) == after.extents("x")
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_no_costly_value_is_computed_twice(name: str) -> None:
+    """Within one equation and, up to index names, across equations: the statements of a layer after naming."""
+    here, made = point(name), stages(name)
+    seen: list[Apply] = []
+    for equation in made.stable.equations:
+        found = {node for node in walk(equation.body) if isinstance(node, Apply) and node.function in COSTLY}
+        found = {node for node in found if not any(isinstance(part, Reduce) for part in walk(node))}
+        seen += [node for node in found if any(hasattr(part, "tensor") for part in walk(node))]
+    assert len(seen) == len(set(seen)), here.layer.name
+
+
+def test_the_trace_names_the_rule() -> None:
+    trace = Trace()
+    layer = Layer("named", [x[N, M]], [Eq(y[n, m], x[n, m] * tanh(x[n, m]) + tanh(x[n, m]) ** 2)])
+    name_costly(split(layer.program, Trace()), trace)
+    assert [(s.rule, s.before is None, s.after.target) for s in trace.steps] == [
+        ("name a value that is used again", True, "tanh_x"),
+        ("name a value that is used again", False, "y"),
+    ]
