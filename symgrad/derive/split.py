@@ -40,9 +40,10 @@ from symgrad.naming import base_of, fresh
 
 def split(program: Program, trace: Trace) -> Program:
     """Rewrite every equation into statements; equal reductions are shared."""
+    program = explicit_extensions(program, trace)
     splitter = _Splitter(program, trace)
     for equation in program.equations:
-        splitter.statement(explicit_extensions(program, equation))
+        splitter.statement(equation)
     return replace(program, equations=tuple(splitter.done))
 
 

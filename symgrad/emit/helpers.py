@@ -163,6 +163,38 @@ def _windows(array, sizes, axes):
     steps = tuple(strides[axis] for axis in axes)
     return as_strided(array, (*shape, *inner), strides + steps, writeable=False)
 ''',
+    "_repeat_border": '''
+def _repeat_border(array, widths, mode):
+    """Pad with elements of the array itself; an empty axis has none, and zeros stand there."""
+    if 0 in array.shape:
+        return np.pad(array, widths)
+    return np.pad(array, widths, mode=mode)
+''',
+    "_fold_border": '''
+def _fold_border(array, axis, widths, mode):
+    """Add a border back to the elements that it repeats, and drop it: the adjoint of _repeat_border."""
+    rows = np.moveaxis(array, axis, 0)
+    before, after = widths
+    extent = len(rows) - before - after
+    inner = rows[before : before + extent].copy(order="K")
+    if extent > 0:
+        repeated = np.pad(np.arange(extent), widths, mode=mode)
+        _add_at(inner, repeated[:before], rows[:before])
+        _add_at(inner, repeated[before + extent :], rows[before + extent :])
+    return np.moveaxis(inner, 0, axis)
+''',
+    "_sum_diagonals": '''
+def _sum_diagonals(array):
+    """Sum array[..., i, j] over all i + j = t, for every t: rows shifted by one another, then added up."""
+    *lead, rows, columns = array.shape
+    if rows > columns:
+        return _sum_diagonals(array.swapaxes(-1, -2))
+    shifted = np.zeros((*lead, rows, rows + columns), array.dtype)
+    shifted[..., :columns] = array
+    diagonals = max(rows + columns - 1, 0)
+    flat = shifted.reshape(*lead, rows * (rows + columns))
+    return flat[..., : rows * diagonals].reshape(*lead, rows, diagonals).sum(axis=-2)
+''',
     "_product_of_others": '''
 def _product_of_others(x):
     """For each element of the last axis the product of all the others: those before it times those after it."""

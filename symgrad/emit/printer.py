@@ -18,6 +18,7 @@ from symgrad.lower.arrays import (
     Collapse,
     Const,
     Einsum,
+    Fold,
     For,
     Fresh,
     Helper,
@@ -55,6 +56,7 @@ _INFIX: dict[str, tuple[str, int]] = {
 }
 _CALLS = {"pow": "np.power", "sigmoid": "_sigmoid", "softplus": "_softplus", "erf": "_erf", "erfc": "_erfc"}
 _REDUCTIONS = {"sum": "sum", "max": "max", "min": "min", "product": "prod", "argmax": "argmax", "argmin": "argmin"}
+_PAD_MODES = {"wrap": "wrap", "replicate": "edge", "reflect": "reflect"}
 WIDTH = 112
 
 
@@ -96,14 +98,22 @@ class Printer(IntegerPrinter):
                 self.helpers.add("_windows")
                 where = ", ".join(map(str, axes)) + ("," if len(axes) == 1 else "")
                 return f"_windows({self.expr(source)}, {self.shape(sizes)}, axes=({where}))", CALL
-            case Pad(source, widths, value):
+            case Pad(source, widths, value, mode):
                 pairs = ", ".join(f"({self.poly(a)}, {self.poly(b)})" for a, b in widths)
+                pairs = f"({pairs}{',' if len(widths) == 1 else ''})"
+                if mode != "constant":
+                    self.helpers.add("_repeat_border")
+                    return f'_repeat_border({self.expr(source)}, {pairs}, "{_PAD_MODES[mode]}")', CALL
                 fill = f", constant_values={_float(value)}" if value else ""
-                return f"np.pad({self.expr(source)}, ({pairs}{',' if len(widths) == 1 else ''}){fill})", CALL
+                return f"np.pad({self.expr(source)}, {pairs}{fill})", CALL
+            case Fold(source, axis, before, after, mode):
+                self.helpers |= {"_fold_border", "_add_at"}
+                widths = f"({self.poly(before)}, {self.poly(after)})"
+                return f'_fold_border({self.expr(source)}, {axis}, {widths}, "{_PAD_MODES[mode]}")', CALL
             case Map(function, args):
                 return self._map(function, args)
-            case Collapse(kind, source, axes, initial):
-                return self._collapse(kind, source, axes, initial)
+            case Collapse():
+                return self._collapse(array), CALL
             case MatMul(left, right):
                 return f"{self.expr(left, PRODUCT)} @ {self.expr(right, UNARY)}", PRODUCT
             case Einsum(spec, args):
@@ -141,12 +151,15 @@ class Printer(IntegerPrinter):
             return f"np.full({self.shape(array.shape)}, {_float(array.value)}, dtype={dtype})"
         return f"np.{array.kind}({self.shape(array.shape)}, dtype={dtype})"
 
-    def _collapse(self, kind: str, source: Array, axes: tuple[int, ...], initial: float | None) -> tuple[str, int]:
+    def _collapse(self, array: Collapse) -> str:
+        axes = array.axes
         where = str(axes[0]) if len(axes) == 1 else f"({', '.join(map(str, axes))})"
-        if kind == "cumsum":
-            return f"{self.expr(source, CALL)}.cumsum(axis={where})", CALL
-        extra = "" if initial is None else f", initial={_float(initial)}"
-        return f"{self.expr(source, CALL)}.{_REDUCTIONS[kind]}(axis={where}{extra})", CALL
+        source = self.expr(array.source, CALL)
+        if array.kind == "cumsum":
+            return f"{source}.cumsum(axis={where})"
+        extra = "" if array.initial is None else f", initial={_float(array.initial)}"
+        extra += "" if array.where is None else f", where={self.expr(array.where)}"
+        return f"{source}.{_REDUCTIONS[array.kind]}(axis={where}{extra})"
 
     def _map(self, function: str, args: tuple[Array, ...]) -> tuple[str, int]:
         if function in _INFIX:

@@ -108,11 +108,23 @@ class Windows:
 
 @dataclass(frozen=True, slots=True)
 class Pad:
-    """A border of ``widths`` (before, after) per axis, filled with ``value``."""
+    """A border of ``widths`` (before, after) per axis, filled with ``value`` or, by mode, with the tensor's elements."""
 
     source: Array
     widths: tuple[tuple[Poly, Poly], ...]
-    value: float
+    value: float = 0.0
+    mode: str = "constant"
+
+
+@dataclass(frozen=True, slots=True)
+class Fold:
+    """The adjoint of such a repeating border along one axis: it is added to the elements that it repeats."""
+
+    source: Array
+    axis: int
+    before: Poly
+    after: Poly
+    mode: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -125,12 +137,16 @@ class Map:
 
 @dataclass(frozen=True, slots=True)
 class Collapse:
-    """A reduction over axes: sum, max, min, product, argmax, argmin, cumsum; ``initial`` is for empty axes."""
+    """A reduction over axes: sum, max, min, product, argmax, argmin, cumsum.
+
+    ``initial`` is for empty axes; ``where`` leaves elements out and broadcasts against the source.
+    """
 
     kind: str
     source: Array
     axes: tuple[int, ...]
     initial: float | None = None
+    where: Array | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -195,6 +211,7 @@ Array = (
     | Reshape
     | Windows
     | Pad
+    | Fold
     | Map
     | Collapse
     | MatMul

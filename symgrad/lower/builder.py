@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 from symgrad.declare.integers import Atom, Entry, Index, Poly, atoms
 from symgrad.declare.program import Program
 from symgrad.declare.reads import places
+from symgrad.declare.scalars import Reduce
 from symgrad.declare.typical import typical, typical_sizes, volume
 from symgrad.lower.arrays import Array, Assign, For, Name, Statement
 from symgrad.naming import fresh
@@ -50,7 +51,11 @@ class Builder:
             for tensor, indices, behind in places(equation.body)
             for axis, poly in enumerate(indices)
             if not behind and isinstance(e := poly.atom, Entry)
-        )
+        ) | {
+            (equation.target, equation.body.indices[0].extent)
+            for equation in self.program.equations
+            if isinstance(equation.body, Reduce) and equation.body.kind.startswith("arg") and len(equation.body.indices) == 1
+        }
 
     def name(self, base: str) -> str:
         """A variable name that is free in the function."""

@@ -5,9 +5,10 @@ from __future__ import annotations
 import opt_einsum
 
 from symgrad.declare.integers import Index
-from symgrad.lower.arrays import Collapse, Einsum, MatMul, Value
+from symgrad.lower.arrays import Einsum, MatMul, Value
 from symgrad.lower.axes import Axes, transposed
 from symgrad.lower.builder import Builder
+from symgrad.lower.masks import summed
 from symgrad.lower.matrices import matrix_product
 from symgrad.lower.values import as_float, mapped
 
@@ -24,10 +25,7 @@ def contract(b: Builder, operands: list[Value], order: Axes, bound: Axes, name: 
         operands = [*rest, Value(b.keep(partial.array, f"{name}_part"), partial.axes)]
     if len(operands) == 1:
         (value,) = operands
-        summed = tuple(p for p, i in enumerate(value.axes) if i in bound)
-        kept = tuple(i for i in value.axes if i not in bound)
-        value = as_float(value)
-        return Value(Collapse("sum", value.array, summed), kept) if summed else value
+        return summed(as_float(value), bound) if set(value.axes) & set(bound) else as_float(value)
     return pair(b, operands[0], operands[1], order, name)
 
 
@@ -35,11 +33,8 @@ def _sum_alone(value: Value, others: list[Value], bound: Axes) -> Value:
     """Indices that no other factor has are summed first."""
     if not others:
         return value
-    alone = [i for i in value.axes if i in bound and not any(i in v.axes for v in others)]
-    if not alone:
-        return value
-    positions = tuple(value.axes.index(i) for i in alone)
-    return Value(Collapse("sum", as_float(value).array, positions), tuple(i for i in value.axes if i not in alone))
+    alone = tuple(i for i in value.axes if i in bound and not any(i in v.axes for v in others))
+    return summed(as_float(value), alone) if alone else value
 
 
 def _cheapest_pair(b: Builder, operands: list[Value], order: Axes) -> tuple[Value, Value]:

@@ -34,7 +34,8 @@ from symgrad.lower.axes import Axes
 from symgrad.lower.borders import survey_borders
 from symgrad.lower.builder import Builder
 from symgrad.lower.extrema import full, reduction
-from symgrad.lower.placement import Scatter, as_scatter, prefers_solved, solved_form
+from symgrad.lower.masks import rows_set
+from symgrad.lower.placement import Scatter, as_scatter, factors_of, makes_matrices, prefers_solved, solved_form
 from symgrad.lower.prepare import eliminate, split_digits
 from symgrad.lower.scatter import scatter
 from symgrad.lower.sums import term_value
@@ -115,6 +116,8 @@ def lower_equation(b: Builder, equation: Equation, winner: str | None = None) ->
         else:
             scattered.append(job)
     target = Name(equation.target)
+    if len(plain) == 1 and not scattered and rows_set(b, target, plain[0], free):
+        plain = []
     if plain and not (scattered and all(_is_nought(t) for t in plain)):
         for key, widths in survey_borders(b.program, [t.body for t in plain]).items():
             b.borders.setdefault(key, widths)
@@ -138,7 +141,7 @@ def _products_first(b: Builder, term: Term, job: Scatter, free: Axes) -> tuple[T
     solved = solved_form(b, term, free)
     if b.general or not inner or solved is None or not prefers_solved(b, job, solved):
         return term, job
-    if not _makes_matrices(_factors(term.body), inner) or _makes_matrices(_factors(solved.body), solved.bound):
+    if not makes_matrices(factors_of(term.body), inner) or makes_matrices(factors_of(solved.body), solved.bound):
         return term, job
     axes = tuple(i for i in (*free, *term.bound) if i in free_indices(term.body) and i not in inner)
     name = b.name(f"{b.current}_pairs")
@@ -150,20 +153,6 @@ def _products_first(b: Builder, term: Term, job: Scatter, free: Axes) -> tuple[T
     changed = Term(term.scale, tuple(i for i in term.bound if i not in inner), term.condition, body)
     found = as_scatter(changed, free)
     return (changed, found) if found is not None else (term, job)
-
-
-def _factors(body: Scalar) -> tuple[Scalar, ...]:
-    return body.args if isinstance(body, Mul) else (body,)
-
-
-def _makes_matrices(factors: tuple[Scalar, ...], summed: Axes) -> bool:
-    """Whether two factors share a summed index and each has another index of its own."""
-    sets = [free_indices(f) for f in factors]
-    return any(
-        left & right & set(summed) and left - right and right - left
-        for p, left in enumerate(sets)
-        for right in sets[p + 1 :]
-    )
 
 
 def _together(terms: list[Term]) -> list[Term]:

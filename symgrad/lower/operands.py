@@ -33,14 +33,14 @@ def stored_order(b: Builder, factors: list[Scalar], default: Axes) -> Axes:
 Group = tuple[frozenset[Index], list[Scalar]]
 
 
-def operands_of(b: Builder, factors: list[Scalar], order: Axes) -> list[Value]:
-    """Factors over the same indices multiplied into one array."""
+def operands_of(b: Builder, factors: list[Scalar], order: Axes, bound: Axes = ()) -> list[Value]:
+    """Factors over the same indices multiplied into one array; ``bound`` are the indices to be summed."""
     groups: dict[frozenset[Index], list[Scalar]] = {}
     for f in factors:
         groups.setdefault(frozenset(i for i in free_indices(f) if i not in b.loops), []).append(f)
     scalars = groups.pop(frozenset(), [])
     merged = sorted(groups.items(), key=lambda g: (-len(g[0]), str(sorted(i.name for i in g[0]))))
-    while len(merged) > 2 and (riding := _rider(b, merged)) is not None:
+    while len(merged) > 2 and (riding := _rider(b, merged, set(bound))) is not None:
         small, large = riding
         merged = [(a, m + small[1] if (a, m) == large else m) for a, m in merged if (a, m) != small]
     if scalars:
@@ -51,10 +51,15 @@ def operands_of(b: Builder, factors: list[Scalar], order: Axes) -> list[Value]:
     ]
 
 
-def _rider(b: Builder, groups: list[Group]) -> tuple[Group, Group] | None:
-    """A factor whose indices a larger one has as well rides along with the smallest such."""
+def _rider(b: Builder, groups: list[Group], bound: set[Index]) -> tuple[Group, Group] | None:
+    """A factor whose indices a larger one has as well rides along with the smallest such.
+
+    Not if the two alone share a summed index: a matrix-vector product then sums it.
+    """
     for small in reversed(groups):
         larger = [g for g in groups if small[0] < g[0]]
+        if len(larger) == 1 and small[0] & bound - {i for g in groups if g not in (small, larger[0]) for i in g[0]}:
+            continue
         if larger:
             return small, min(larger, key=lambda g: (b.volume(g[0]), str(sorted(i.name for i in g[0]))))
     return None

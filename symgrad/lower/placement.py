@@ -5,8 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from symgrad.declare.conditions import all_of, conjuncts
-from symgrad.declare.integers import Index, Poly, affine_in, indices_of
-from symgrad.declare.scalars import Compare, Condition, Mul, Read, free_indices
+from symgrad.declare.integers import Index, Poly, affine_in, as_poly, indices_of
+from symgrad.declare.scalars import Compare, Condition, Mul, Scalar, free_indices
 from symgrad.derive.invert import Solved, absorb, solve
 from symgrad.derive.terms import Term
 from symgrad.lower.axes import Axes
@@ -76,16 +76,36 @@ def prefers_solved(b: Builder, scatter: Scatter, solved: Solved | None) -> bool:
         return True
     if b.volume(solved.bound) * b.volume(scatter_axes(scatter)) > 2 * b.volume(scatter.term.bound):
         return False
-    body = solved.body
-    factors = body.args if isinstance(body, Mul) else (body,)
-    arrays = [f for f in factors if isinstance(f, Read) and f.indices]
-    sets = {frozenset(free_indices(f)) for f in arrays}
-    shared = set.intersection(*(set(s) for s in sets)) & set(solved.bound) if len(sets) > 1 else set()
-    if solved.bound and not shared and loops and all(b.small(i) for i in loops):
-        return False
-    if shared:
+    if makes_matrices(factors_of(solved.body), solved.bound):
         return True
-    return bool(loops) and not all(b.small(i) for i in loops)
+    return bool(loops) and not all(b.small(i) for i in loops) and not is_skewed(b, scatter)
+
+
+def factors_of(body: Scalar) -> tuple[Scalar, ...]:
+    """The factors of a product, or the one expression."""
+    return body.args if isinstance(body, Mul) else (body,)
+
+
+def makes_matrices(factors: tuple[Scalar, ...], summed: Axes) -> bool:
+    """Whether two factors share a summed index and each has another index of its own."""
+    sets = [free_indices(f) for f in factors]
+    return any(
+        left & right & set(summed) and left - right and right - left
+        for p, left in enumerate(sets)
+        for right in sets[p + 1 :]
+    )
+
+
+def is_skewed(b: Builder, scatter: Scatter) -> bool:
+    """Whether an array over two long indices is summed along its diagonals: ``t = i + j`` or ``t = i - j``."""
+    placed = [p for p in scatter.places if p is not None]
+    if b.general or len(placed) != 1 or set(indices_of(placed[0])) & set(scatter.free):
+        return False
+    walk = along(placed[0], b.loops)
+    if walk is None or len(walk.steps) != 2 or any(step != as_poly(1) or b.small(i) for i, step in walk.steps):
+        return False
+    pair = {i for i, _ in walk.steps}
+    return any(pair <= free_indices(f) for f in factors_of(scatter.term.body))
 
 
 def scatter_axes(scatter: Scatter) -> Axes:

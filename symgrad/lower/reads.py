@@ -8,6 +8,7 @@ from symgrad.declare.scalars import Extension, Scalar
 from symgrad.lower.arrays import FLIP, FULL, Arange, Array, By, Cast, Const, Item, Map, Name, Value, Whole
 from symgrad.lower.axes import Axes, align, place_in, subscript
 from symgrad.lower.builder import Builder
+from symgrad.lower.repeats import padded_copy
 from symgrad.lower.views import slice_of, view
 from symgrad.lower.walks import Along, along, inside
 
@@ -22,6 +23,8 @@ def read(
     base: str,
 ) -> Value:
     """The elements of a tensor at index expressions, as an array over the indices in them."""
+    if not b.general and (bordered := padded_copy(source, extents, indices)) is not None:
+        return bordered
     indices = tuple(tighten(p) for p in indices)
     walks = [along(p, b.loops) for p in indices]
     seen: set[Index] = set()

@@ -18,6 +18,8 @@ from symgrad.lower.builder import Builder
 from symgrad.lower.elementwise import condition_value, value_of
 from symgrad.lower.placement import Scatter, loop_indices
 from symgrad.lower.scatter_at import add_at_positions
+from symgrad.lower.scatter_fold import fold_back
+from symgrad.lower.scatter_skew import sum_diagonals
 from symgrad.lower.sums import sum_value
 from symgrad.lower.values import as_float, mapped
 from symgrad.lower.walks import Along, along
@@ -25,11 +27,11 @@ from symgrad.lower.walks import Along, along
 
 def scatter(b: Builder, target: Name, free: Axes, job: Scatter, first: bool) -> None:
     """Emit statements that add the term to ``target``, an array over ``free``; ``first`` creates the target."""
+    if fold_back(b, target, free, job, first) or sum_diagonals(b, target, free, job, first):
+        return
     loops = None if b.general else loop_indices(b, job)
     if loops is None or not all(b.small(i) or b.typical(i.extent) <= 64 for i in loops) or _diagonal(b, loops):
-        if first:
-            b.emit(Assign(target.text, Fresh("zeros", tuple(i.extent for i in free))))
-        add_at_positions(b, target, free, job)
+        add_at_positions(b, target, free, job, first)
         return
     walks = [None if p is None else along(p, b.loops | frozenset(loops)) for p in job.places]
     buffer, starts, crop = _buffer(b, target, free, walks)

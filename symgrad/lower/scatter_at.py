@@ -7,7 +7,7 @@ from symgrad.declare.bounds import nonnegative
 from symgrad.declare.conditions import all_of, at_least
 from symgrad.declare.integers import Entry, Index, Poly, as_poly, indices_of
 from symgrad.declare.scalars import NOUGHT, TRUE, Condition
-from symgrad.lower.arrays import Array, By, Helper, Map, Name, Run, Subscript, Transpose, Update, Whole
+from symgrad.lower.arrays import Array, Assign, By, Fresh, Helper, Map, Name, Run, Subscript, Transpose, Update, Whole
 from symgrad.lower.axes import Axes, align
 from symgrad.lower.builder import Builder
 from symgrad.lower.elementwise import value_of
@@ -18,8 +18,10 @@ from symgrad.lower.values import as_float
 from symgrad.lower.walks import along
 
 
-def add_at_positions(b: Builder, target: Name, free: Axes, job: Scatter) -> None:
+def add_at_positions(b: Builder, target: Name, free: Axes, job: Scatter, first: bool) -> None:
     """Emit statements that add the term to ``target`` at positions computed over the indices that decide them."""
+    if first:
+        b.emit(Assign(target.text, Fresh("zeros", tuple(i.extent for i in free))))
     axes_placed = [a for a, p in enumerate(job.places) if p is not None]
     deciding = {i for p in job.places if p is not None for i in indices_of(p)}
     vectors = tuple(i for i in job.term.bound if i in deciding) + tuple(
@@ -37,7 +39,7 @@ def add_at_positions(b: Builder, target: Name, free: Axes, job: Scatter) -> None
         value = value_of(b, weight, (*vectors, *plain))
     whole = (*vectors, *plain)
     array = align(as_float(value), whole)
-    lead = [*axes_placed, *(a for a, f in enumerate(free) if f in carried)]
+    lead = sorted([*axes_placed, *(a for a, f in enumerate(free) if f in carried)])
     positions = []
     for a in lead:
         poly = job.places[a] if a in axes_placed else as_poly(free[a])
@@ -47,7 +49,7 @@ def add_at_positions(b: Builder, target: Name, free: Axes, job: Scatter) -> None
     view: Array = target if order == tuple(range(len(free))) else Transpose(target, order)
     if not b.general and _injective(job, vectors, carried):
         b.because(f"{target.text}: every position is met once, so indexed addition is enough")
-        b.emit(Update(Subscript(view, tuple(By(p) for p in positions)), "+", array))
+        b.emit(Update(Subscript(view, tuple(By(p) for p in positions)), "=" if first else "+", array))
         return
     b.because(f"{target.text}: positions may repeat, so rows are sorted and added up")
     b.emit(Run(Helper("_add_at", (view, *positions, array))))

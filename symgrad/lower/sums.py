@@ -25,6 +25,7 @@ from symgrad.lower.axes import Axes, align
 from symgrad.lower.builder import Builder
 from symgrad.lower.choices import guard
 from symgrad.lower.contract import contract, einsum
+from symgrad.lower.differences import multiplied_out
 from symgrad.lower.elementwise import value_of
 from symgrad.lower.operands import mask_in_exponent, masked, operands_of, scaled, stored_order
 from symgrad.lower.running import running_sums
@@ -95,6 +96,10 @@ def _inner(b: Builder, bound: Axes, condition: Condition, factors: list[Scalar],
     condition, factors = mask_in_exponent(condition, factors)
     if condition != TRUE:
         factors = [guard(f, condition) for f in factors]
+    else:
+        product = multiplied_out(b, bound, factors, order, name)
+        if product is not None:
+            return product
     slides = window_indices(b, multiply(*factors), bound)
     if slides and not _is_product_of_matrices(b, factors, bound, slides):
         b.because(f"{name}: a loop over the window offsets {_names(slides)}, each a strided slice")
@@ -103,7 +108,7 @@ def _inner(b: Builder, bound: Axes, condition: Condition, factors: list[Scalar],
     squares = _square_sums(b, bound, condition, factors, stored)
     if squares is not None:
         return squares
-    operands = operands_of(b, factors, stored)
+    operands = operands_of(b, factors, stored, bound)
     operands = masked(b, operands, condition, stored)
     return contract(b, operands, order, bound, name)
 
