@@ -41,15 +41,15 @@ def repeat_of(poly: Poly, extent: Poly) -> Repeat | None:
             return Repeat("wrap", inner)
         case Extreme("min", args) if len(args) == 2:
             for low, other in (args, args[::-1]):
-                if other == extent - 1 and (inner := _beside(low, "max", ZERO)) is not None:
-                    return Repeat("replicate", inner)
+                if other == extent - 1 and (clipped := _beside(low, "max", ZERO)) is not None:
+                    return Repeat("replicate", clipped)
                 match low.atom:
                     case Remainder(inner, bottom) if bottom == _period(extent) and other == 2 * extent - 2 - low:
                         return Repeat("reflect", inner)
         case Extreme("max", args) if len(args) == 2:
             for high, other in (args, args[::-1]):
-                if other == ZERO and (inner := _beside(high, "min", extent - 1)) is not None:
-                    return Repeat("replicate", inner)
+                if other == ZERO and (clipped := _beside(high, "min", extent - 1)) is not None:
+                    return Repeat("replicate", clipped)
     return None
 
 

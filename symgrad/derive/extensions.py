@@ -70,8 +70,8 @@ def _frame(program: Program, read: Read) -> Frame | None:
     repeats = [repeat_of(i, e) for i, e in zip(read.indices, extents, strict=True)]
     if not any(repeats):
         return None
-    frame = [r and _border(r, e) for r, e in zip(repeats, extents, strict=True)]
-    return None if any(r and not b for r, b in zip(repeats, frame, strict=True)) else tuple(frame)
+    frame = tuple(None if r is None else _border(r, e) for r, e in zip(repeats, extents, strict=True))
+    return None if any(r and not b for r, b in zip(repeats, frame, strict=True)) else frame
 
 
 def _border(found: Repeat, extent: Poly) -> Border | None:

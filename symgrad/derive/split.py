@@ -30,6 +30,7 @@ from symgrad.declare.scalars import (
     Scalar,
     Select,
     free_indices,
+    reads_of,
     walk,
 )
 from symgrad.derive.extensions import explicit_extensions
@@ -159,7 +160,7 @@ class _Splitter:
         key, order = alpha_form(node)
         integer = node.kind in ("argmax", "argmin")
         if key not in self.shared:
-            wanted = _order_like(order, equation)
+            wanted = _stored_order(node, order) or _order_like(order, equation)
             name = fresh(_name(node, equation.target), self.taken)
             self.taken.add(name)
             made = Equation(name, wanted, node, integer)
@@ -254,6 +255,16 @@ def _has_guarded_reads(program: Program, node: Reduce, done: list[Equation]) -> 
             if not (nonnegative(index) and nonnegative(extent - 1 - index)):
                 return True
     return False
+
+
+def _stored_order(node: Reduce, order: tuple[Index, ...]) -> tuple[Index, ...] | None:
+    """Axes in the order in which one tensor has them all: the intermediate is then stored as that tensor is."""
+    for read in reads_of(node.body):
+        axes = [next((i for i in indices_of(p) if i in order), None) for p in read.indices]
+        found = tuple(i for i in axes if i is not None)
+        if len(found) == len(order) and set(found) == set(order):
+            return found
+    return None
 
 
 def _order_like(order: tuple[Index, ...], equation: Equation) -> tuple[Index, ...]:

@@ -195,6 +195,33 @@ def _sum_diagonals(array):
     flat = shifted.reshape(*lead, rows * (rows + columns))
     return flat[..., : rows * diagonals].reshape(*lead, rows, diagonals).sum(axis=-2)
 ''',
+    "_sum_ranges": '''
+def _sum_ranges(rows, first, last):
+    """Sum rows[first[k] : last[k]] for every k; ranges may be empty or overlap."""
+    extent = len(rows)
+    if not extent or not len(first):
+        return np.zeros((len(first), *rows.shape[1:]), rows.dtype)
+    first, last = np.clip(first, 0, extent), np.clip(last, 0, extent)
+    ends = np.minimum(np.stack([first, last], axis=1).ravel(), extent - 1)
+    sums = np.add.reduceat(rows, ends)[::2]
+    sums[(last == extent) & (last - first > 1)] += rows[-1]  # reduceat cannot end behind the last row
+    sums[last <= first] = 0
+    return sums
+''',
+    "_spread_ranges": '''
+def _spread_ranges(rows, first, last, extent):
+    """Add rows[k] at all positions first[k] .. last[k] - 1 of an axis: the adjoint of _sum_ranges."""
+    first, last = np.clip(first, 0, extent), np.clip(last, 0, extent)
+    lengths = np.maximum(last - first, 0)
+    owners = np.repeat(np.arange(len(rows)), lengths)
+    positions = np.arange(len(owners)) + np.repeat(first + lengths - lengths.cumsum(), lengths)
+    spread = np.zeros((extent, *rows.shape[1:]), rows.dtype)
+    if (np.diff(positions) > 0).all():
+        spread[positions] = rows[owners]
+    else:
+        _add_at(spread, positions, rows[owners])
+    return spread
+''',
     "_product_of_others": '''
 def _product_of_others(x):
     """For each element of the last axis the product of all the others: those before it times those after it."""
@@ -226,6 +253,11 @@ def _add_at(target, *positions_and_values):
 
 
 def helper_text(names: set[str], layer: str) -> str:
-    """The helpers asked for, in the table's order, with the layer's name in their messages."""
-    found = [text.replace("{LAYER}", layer).strip("\n") for name, text in HELPERS.items() if name in names]
+    """The helpers asked for and those that they call, in the table's order, with the layer's name in messages."""
+    wanted = set(names)
+    for name, text in HELPERS.items():
+        # The table lists a helper after those that call it.
+        if name in wanted:
+            wanted |= {other for other in HELPERS if f" {other}(" in text and other != name}
+    found = [text.replace("{LAYER}", layer).strip("\n") for name, text in HELPERS.items() if name in wanted]
     return "\n\n\n".join(found)

@@ -72,8 +72,6 @@ class _Writer:
         imports = ["import numpy as np"]
         if "_windows" in self.helpers:
             imports.append("from numpy.lib.stride_tricks import as_strided")
-        if "_erf" in self.helpers:
-            self.helpers.add("_polynomial")
         if "math" in self.helpers:
             imports.insert(0, "import math")
         derived = [e for e in self.plan.adjoint.program.equations if e.target in self.plan.adjoint.backward]

@@ -107,9 +107,9 @@ class Printer(IntegerPrinter):
                 fill = f", constant_values={_float(value)}" if value else ""
                 return f"np.pad({self.expr(source)}, {pairs}{fill})", CALL
             case Fold(source, axis, before, after, mode):
-                self.helpers |= {"_fold_border", "_add_at"}
-                widths = f"({self.poly(before)}, {self.poly(after)})"
-                return f'_fold_border({self.expr(source)}, {axis}, {widths}, "{_PAD_MODES[mode]}")', CALL
+                self.helpers.add("_fold_border")
+                width = f"({self.poly(before)}, {self.poly(after)})"
+                return f'_fold_border({self.expr(source)}, {axis}, {width}, "{_PAD_MODES[mode]}")', CALL
             case Map(function, args):
                 return self._map(function, args)
             case Collapse():

@@ -108,7 +108,7 @@ class Windows:
 
 @dataclass(frozen=True, slots=True)
 class Pad:
-    """A border of ``widths`` (before, after) per axis, filled with ``value`` or, by mode, with the tensor's elements."""
+    """A border of ``widths`` (before, after) per axis: ``value``, or by mode elements of the tensor."""
 
     source: Array
     widths: tuple[tuple[Poly, Poly], ...]

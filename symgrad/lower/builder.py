@@ -54,7 +54,9 @@ class Builder:
         ) | {
             (equation.target, equation.body.indices[0].extent)
             for equation in self.program.equations
-            if isinstance(equation.body, Reduce) and equation.body.kind.startswith("arg") and len(equation.body.indices) == 1
+            if isinstance(equation.body, Reduce)
+            and equation.body.kind.startswith("arg")
+            and len(equation.body.indices) == 1
         }
 
     def name(self, base: str) -> str:

@@ -15,10 +15,11 @@ from symgrad.lower.values import as_float, mapped
 
 def contract(b: Builder, operands: list[Value], order: Axes, bound: Axes, name: str) -> Value:
     """Multiply operands and sum the bound indices, two at a time in the order of least work."""
-    operands = [_sum_alone(v, [w for w in operands if w is not v], bound) for v in operands]
+    operands = [_sum_alone(v, [*operands[:p], *operands[p + 1 :]], bound) for p, v in enumerate(operands)]
     while len(operands) > 2:
-        left, right = _cheapest_pair(b, operands, order)
-        rest = [v for v in operands if v is not left and v is not right]
+        first, second = _cheapest_pair(b, operands, order)
+        left, right = operands[first], operands[second]
+        rest = [v for p, v in enumerate(operands) if p not in (first, second)]
         needed = {i for v in rest for i in v.axes}
         keep = tuple(i for i in (*order, *bound) if i in needed or i in order)
         partial = pair(b, left, right, keep, f"{name}_part")
@@ -37,14 +38,14 @@ def _sum_alone(value: Value, others: list[Value], bound: Axes) -> Value:
     return summed(as_float(value), alone) if alone else value
 
 
-def _cheapest_pair(b: Builder, operands: list[Value], order: Axes) -> tuple[Value, Value]:
+def _cheapest_pair(b: Builder, operands: list[Value], order: Axes) -> tuple[int, int]:
     letters = {i: opt_einsum.get_symbol(p) for p, i in enumerate(dict.fromkeys(i for v in operands for i in v.axes))}
     out = "".join(letters[i] for i in order if i in letters)
     spec = ",".join("".join(letters[i] for i in v.axes) for v in operands) + "->" + out
     shapes = [tuple(b.typical(i.extent) for i in v.axes) for v in operands]
     path, _ = opt_einsum.contract_path(spec, *shapes, shapes=True, optimize="optimal" if len(operands) < 7 else "auto")
     first = sorted(path[0])
-    return operands[first[0]], operands[first[1] if len(first) > 1 else (first[0] + 1) % len(operands)]
+    return first[0], first[1] if len(first) > 1 else (first[0] + 1) % len(operands)
 
 
 def pair(b: Builder, left: Value, right: Value, keep: Axes, name: str) -> Value:

@@ -6,6 +6,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from dataclasses import dataclass
 from fractions import Fraction
 
@@ -99,11 +100,11 @@ def _pays(b: Builder, difference: Difference, rest: list[Scalar], order: Axes) -
     """Whether the joint space is much larger than every operand and than the result."""
     joint = free_indices(difference.first) | free_indices(difference.second)
     spaces = [free_indices(f) for f in (difference.first, difference.second, *rest)]
-    spaces.append({i for i in order if any(i in s for s in spaces)})
+    spaces.append(frozenset(i for i in order if any(i in s for s in spaces)))
     return _elements(b, joint) >= LONG * max(_elements(b, s) for s in spaces)
 
 
-def _elements(b: Builder, indices: set[Index]) -> int:
+def _elements(b: Builder, indices: Iterable[Index]) -> int:
     return b.volume(sorted(indices, key=lambda i: i.name))
 
 

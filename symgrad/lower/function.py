@@ -9,7 +9,7 @@ from symgrad.declare.conditions import conjuncts
 from symgrad.declare.formula import equation_text
 from symgrad.declare.integers import as_poly
 from symgrad.declare.program import Equation, Program
-from symgrad.declare.scalars import NOUGHT, TRUE, UNIT, Compare, Mul, Read, Reduce, Scalar, free_indices
+from symgrad.declare.scalars import NOUGHT, TRUE, UNIT, Compare, Read, Reduce, Scalar, free_indices
 from symgrad.derive.invert import absorb, solve
 from symgrad.derive.terms import Term, terms_of
 from symgrad.lower.arrays import (

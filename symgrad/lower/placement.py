@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 from symgrad.declare.conditions import all_of, conjuncts
 from symgrad.declare.integers import Index, Poly, affine_in, as_poly, indices_of
-from symgrad.declare.scalars import Compare, Condition, Mul, Scalar, free_indices
+from symgrad.declare.scalars import PLAIN, Compare, Condition, Mul, Scalar, free_indices, reads_of
 from symgrad.derive.invert import Solved, absorb, solve
 from symgrad.derive.terms import Term
 from symgrad.lower.axes import Axes
@@ -72,8 +72,11 @@ def prefers_solved(b: Builder, scatter: Scatter, solved: Solved | None) -> bool:
     if solved is None or b.general:
         return False
     loops = loop_indices(b, scatter)
-    if loops is None or not solved.bound:
+    if loops is None:
         return True
+    if not solved.bound:
+        # A view, unless it is read outside: then what lies inside is added to its slice.
+        return bool(loops) or not any(r.extension not in PLAIN for r in reads_of(solved.body))
     if b.volume(solved.bound) * b.volume(scatter_axes(scatter)) > 2 * b.volume(scatter.term.bound):
         return False
     if makes_matrices(factors_of(solved.body), solved.bound):

@@ -17,11 +17,13 @@ def bordered_axis(poly: Poly, extent: Poly) -> Border | None:
     if found is None or len(indices_of(found.inner)) != 1:
         return None
     (index,) = indices_of(found.inner)
-    before = as_poly(index) - found.inner
-    after = index.extent - extent - before
-    if indices_of(before) or not (nonnegative(before) and nonnegative(after)):
-        return None
-    return found.mode, index, before, after
+    offset = as_poly(index) - found.inner
+    # Positions that wrap are known only up to a multiple of the extent.
+    for before in (offset, offset + extent) if found.mode == "wrap" else (offset,):
+        after = index.extent - extent - before
+        if not indices_of(before) and nonnegative(before) and nonnegative(after):
+            return found.mode, index, before, after
+    return None
 
 
 def padded_copy(source: Array, extents: tuple[Poly, ...], indices: tuple[Poly, ...]) -> Value | None:

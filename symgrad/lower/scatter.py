@@ -68,7 +68,8 @@ def scatter(b: Builder, target: Name, free: Axes, job: Scatter, first: bool) -> 
         if flips & set(value.axes):
             lead = len(axes) - len(aligned_axes(value, axes))
             array = Subscript(array, tuple(FLIP if i in flips else FULL for i in axes[lead:]))
-        b.emit(Update(_part(buffer, items), "+", array))
+        alone = (first or crop is not None) and not loops
+        b.emit(Update(_part(buffer, items), "=" if alone else "+", array))
     if crop is not None:
         cropped = _part(buffer, crop)
         b.emit(Assign(target.text, cropped) if first else Update(target, "+", cropped))

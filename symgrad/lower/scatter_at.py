@@ -2,19 +2,36 @@
 
 from __future__ import annotations
 
+from fractions import Fraction
+
 from symgrad.declare.algebra import multiply, select
 from symgrad.declare.bounds import nonnegative
 from symgrad.declare.conditions import all_of, at_least
 from symgrad.declare.integers import Entry, Index, Poly, as_poly, indices_of
 from symgrad.declare.scalars import NOUGHT, TRUE, Condition
-from symgrad.lower.arrays import Array, Assign, By, Fresh, Helper, Map, Name, Run, Subscript, Transpose, Update, Whole
+from symgrad.lower.arrays import (
+    Array,
+    Assign,
+    By,
+    Const,
+    Fresh,
+    Helper,
+    Map,
+    Name,
+    Run,
+    Subscript,
+    Transpose,
+    Update,
+    Value,
+    Whole,
+)
 from symgrad.lower.axes import Axes, align
 from symgrad.lower.builder import Builder
-from symgrad.lower.elementwise import value_of
+from symgrad.lower.elementwise import condition_value, value_of
 from symgrad.lower.placement import Scatter
 from symgrad.lower.reads import integer
 from symgrad.lower.sums import sum_value
-from symgrad.lower.values import as_float
+from symgrad.lower.values import as_float, mapped
 from symgrad.lower.walks import along
 
 
@@ -31,12 +48,15 @@ def add_at_positions(b: Builder, target: Name, free: Axes, job: Scatter, first: 
     carried = tuple(f for a, f in enumerate(free) if a not in axes_placed and f in vectors)
     inner = tuple(i for i in job.term.bound if i not in deciding)
     guards = [_range_guard(b, job.places[a], free[a]) for a in axes_placed]
-    condition = all_of(job.condition, *guards)
-    weight = select(condition, multiply(job.term.scale, job.term.body), NOUGHT)
+    landing = all_of(*guards)
+    weight = multiply(job.term.scale, job.term.body)
     if inner:
-        value = sum_value(b, inner, condition, multiply(job.term.scale, job.term.body), (*vectors, *plain), target.text)
+        value = as_float(sum_value(b, inner, job.condition, weight, (*vectors, *plain), target.text))
+        if landing != TRUE:
+            mask = condition_value(b, landing, (*vectors, *plain))
+            value = mapped("where", [mask, value, Value(Const(Fraction(0)), (), "scalar")], (*vectors, *plain))
     else:
-        value = value_of(b, weight, (*vectors, *plain))
+        value = value_of(b, select(all_of(job.condition, landing), weight, NOUGHT), (*vectors, *plain))
     whole = (*vectors, *plain)
     array = align(as_float(value), whole)
     lead = sorted([*axes_placed, *(a for a, f in enumerate(free) if f in carried)])

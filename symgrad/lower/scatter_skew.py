@@ -41,6 +41,6 @@ def sum_diagonals(b: Builder, target: Name, free: Axes, job: Scatter, first: boo
         return True
     if first:
         b.emit(Assign(target.text, Fresh("zeros", tuple(i.extent for i in free))))
-    part: list[Item] = [FULL] * axis + [Slice(walk.start or None, walk.start + walk.span)]
+    part: list[Item] = [*[FULL] * axis, Slice(walk.start if walk.start.terms else None, walk.start + walk.span)]
     b.emit(Update(Subscript(target, tuple(part)), "+", array))
     return True

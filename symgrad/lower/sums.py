@@ -29,6 +29,7 @@ from symgrad.lower.differences import multiplied_out
 from symgrad.lower.elementwise import value_of
 from symgrad.lower.operands import mask_in_exponent, masked, operands_of, scaled, stored_order
 from symgrad.lower.running import running_sums
+from symgrad.lower.spans import span_sum
 from symgrad.lower.values import add_values, as_float
 from symgrad.lower.walks import along
 
@@ -93,6 +94,11 @@ def _worth_splitting(body: Add, bound: Axes) -> bool:
 
 
 def _inner(b: Builder, bound: Axes, condition: Condition, factors: list[Scalar], order: Axes, name: str) -> Value:
+    spans = span_sum(b, bound, condition, factors)
+    if spans is not None:
+        b.because(f"{name}: the ranges that data give are summed as runs of rows")
+        rows = sum_value(b, spans.early, TRUE, spans.body, (spans.source, *order), name)
+        return spans.over(b, as_float(rows), order)
     condition, factors = mask_in_exponent(condition, factors)
     if condition != TRUE:
         factors = [guard(f, condition) for f in factors]

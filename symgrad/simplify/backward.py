@@ -6,7 +6,9 @@ each; products are distributed only over sums that hold cotangents, never over t
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import replace
+from itertools import combinations
 from typing import overload
 
 from symgrad.declare.integers import Index
@@ -22,6 +24,9 @@ from symgrad.simplify.cost import cost
 from symgrad.simplify.known import recognise, usable
 from symgrad.simplify.sums import pulled
 from symgrad.simplify.terms import expand, factor_out
+
+CHOICES = 4
+"""Up to so many cotangents every choice of those to write out is tried."""
 
 
 def simplify_backward(adjoint: Adjoint, trace: Trace) -> Adjoint:
@@ -41,7 +46,7 @@ class _Simplifier:
         taken = {t.name for t in program.inputs} | {e.target for e in program.equations}
         taken |= {a.name for a in program.attributes}
         self.done: list[Equation] = []
-        self.cores = Cores(taken, self.done, trace)
+        self.cores = Cores(self.forward, taken, self.done, trace)
 
     def run(self) -> Adjoint:
         for equation in self.backward:
@@ -57,12 +62,12 @@ class _Simplifier:
     def _one(self, equation: Equation) -> None:
         plain = recognise(_unstop(equation.body), self.known)
         best = pulled(plain, self.linear, self.forward)
-        inlined = self._inline(plain)
-        if inlined != plain:
+        least = self._cost(best)
+        for inlined in self._inlinings(plain):
             written_out = recognise(expand(inlined, self.linear), self.known)
             other = pulled(written_out, self.linear, self.forward)
-            if self._cost(other) < self._cost(best):
-                best = other
+            if (price := self._cost(other)) < least:
+                best, least = other, price
         body = factor_out(self.cores.name_in(best, equation))
         self.linear |= self.cores.names
         after = replace(equation, body=body)
@@ -97,19 +102,31 @@ class _Simplifier:
                 pending += [t for t in tensors_of(by_name[name].body) if t in by_name]
         return found
 
-    def _inline(self, body: Scalar) -> Scalar:
-        """Write out the pointwise cotangents that the body reads."""
-        by_name = {e.target: e for e in self.done if _is_pointwise(e.body) and not e.integer}
+    def _inlinings(self, body: Scalar) -> list[Scalar]:
+        """The body with pointwise cotangents written out: each choice of few, else all that it reads."""
+        pointwise = {e.target: e for e in self.done if _is_pointwise(e.body) and not e.integer}
+        reached = [t for t in tensors_of(body) if t in pointwise]
+        found = [_inline(body, {t: pointwise[t] for t in reached})]
+        for name in reached:
+            reached += [t for t in tensors_of(pointwise[name].body) if t in pointwise and t not in reached]
+        if len(reached) <= CHOICES:
+            for count in range(1, len(reached) + 1):
+                for chosen in combinations(reached, count):
+                    found.append(_inline(body, {t: pointwise[t] for t in chosen}))
+        return [f for f in dict.fromkeys(found) if f != body]
 
-        def change(node: Node) -> Node:
-            node = map_children(node, change)
-            if isinstance(node, Read) and node.tensor in by_name and node.extension is None:
-                definition = by_name[node.tensor]
-                if all(isinstance(p.atom, Index) for p in node.indices):
-                    return rename(definition.body, dict(zip(definition.indices, node.indices, strict=True)))
-            return node
 
-        return changed(body, change)
+def _inline(body: Scalar, definitions: Mapping[str, Equation]) -> Scalar:
+    def change(node: Node) -> Node:
+        node = map_children(node, change)
+        if isinstance(node, Read) and node.tensor in definitions and node.extension is None:
+            definition = definitions[node.tensor]
+            if all(isinstance(p.atom, Index) for p in node.indices):
+                written_out = rename(definition.body, dict(zip(definition.indices, node.indices, strict=True)))
+                return changed(written_out, change)
+        return node
+
+    return changed(body, change)
 
 
 def _is_pointwise(body: Scalar) -> bool:

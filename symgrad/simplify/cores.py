@@ -17,12 +17,20 @@ from symgrad.simplify.terms import factors_of
 
 
 class Cores:
-    """Sums that have a name; ``done`` receives the equations that define them, ``taken`` their names."""
+    """Sums that have a name; ``done`` receives the equations that define them, ``taken`` their names.
 
-    def __init__(self, taken: set[str], done: list[Equation], trace: Trace) -> None:
+    A sum that the forward pass has computed is read from there.
+    """
+
+    def __init__(self, forward: list[Equation], taken: set[str], done: list[Equation], trace: Trace) -> None:
         self.taken, self.done, self.trace = taken, done, trace
         self.made: dict[str, tuple[str, tuple[int, ...]]] = {}
         self.names: set[str] = set()
+        for equation in forward:
+            if isinstance(equation.body, Reduce) and equation.body.kind == "sum":
+                key, order = alpha_form(equation.body)
+                if set(order) == set(equation.indices):
+                    self.made[key] = (equation.target, tuple(order.index(i) for i in equation.indices))
 
     def name_in(self, body: Scalar, equation: Equation) -> Scalar:
         """Every sum that is not the whole body gets a name, equal ones the same."""

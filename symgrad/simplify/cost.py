@@ -34,10 +34,10 @@ def cost(node: Node, sizes: Mapping[str, int], seen: set[Node] | None = None) ->
     here = volume(free_indices(node), sizes)
     match node:
         case Add(args):
-            return inner + here * (len(args) - 1)
+            return inner + _combined(args, sizes)
         case Mul(coefficient, args):
             scaling = min(volume(free_indices(a), sizes) for a in args) if abs(coefficient) != 1 else 0
-            return inner + _product(args, sizes) + scaling
+            return inner + _combined(args, sizes) + scaling
         case Power(_, Number(n)) if n == -1:
             return inner
         case Power():
@@ -53,8 +53,8 @@ def cost(node: Node, sizes: Mapping[str, int], seen: set[Node] | None = None) ->
     return inner
 
 
-def _product(args: tuple[Node, ...], sizes: Mapping[str, int]) -> int:
-    """Factors over the same indices are combined first, then the groups from small to large."""
+def _combined(args: tuple[Node, ...], sizes: Mapping[str, int]) -> int:
+    """Factors or terms over the same indices are combined first, then the groups from small to large."""
     groups: dict[frozenset[Index], int] = {}
     for a in args:
         axes = free_indices(a)

@@ -4,7 +4,7 @@ from typing import Any
 
 import numpy as np
 import pytest
-from sympy import Eq, Idx, IndexedBase, Max, Piecewise, Product, Sum, Symbol, exp, log, symbols
+from sympy import Eq, Idx, IndexedBase, Max, Mod, Piecewise, Product, Sum, Symbol, exp, log, symbols
 
 from symgrad import ArgMax, Layer, LogSumExp, Padded, ReduceMax
 from symgrad.declare.integers import Entry, atoms
@@ -161,12 +161,28 @@ def test_a_choice_against_the_identity_becomes_a_condition() -> None:
 def test_extensions_become_index_maps(mode: str, numpy_mode: str, extent: int) -> None:
     t = Idx("t", N + 6)
     program = splitted(Eq(y[t], Padded(x, mode=mode)[t - 3] ** 2), inputs=(x[N],))
-    (read,) = {r for e in program.equations for r in reads_of(e.body)}
-    assert read.extension is None
+    assert all(r.extension is None for e in program.equations for r in reads_of(e.body))
     arrays = normals(x=(extent,))
     got = run(program, arrays)["y"]
     # np.pad's reflect of one element is that element, as ours.
     np.testing.assert_allclose(got, np.pad(arrays["x"], 3, mode=numpy_mode) ** 2, rtol=1e-14)
+
+
+def test_one_copy_has_the_border_of_all_its_reads() -> None:
+    read = Padded(x, mode="replicate")
+    program = splitted(Eq(y[n], read[n - 1] * x[n] + read[n + 2] ** 2), inputs=(x[N],))
+    copy, last = program.equations
+    assert {r.tensor for r in reads_of(copy.body)} == {"x"}
+    assert str(copy.indices[0].extent - last.indices[0].extent) == "3"
+    arrays = normals(x=(4,))
+    padded = np.pad(arrays["x"], (1, 2), mode="edge")
+    np.testing.assert_allclose(run(program, arrays)["y"], padded[:4] * arrays["x"] + padded[3:] ** 2, rtol=1e-14)
+
+
+def test_what_wraps_without_known_bounds_is_gathered() -> None:
+    shift = Symbol("shift", integer=True)
+    program = splitted(Eq(y[n], x[Mod(n - shift, N)]), inputs=(x[N],), attributes={shift: 1})
+    assert [e.target for e in program.equations] == ["y"]
 
 
 def test_a_constant_extension_stays() -> None:
