@@ -55,7 +55,7 @@ def backward(residuals, grad_loss, wrt=None):
 
     # grad_probability[n, m] = -[m == labels[n]] * (grad_loss / (N * probability[n, labels[n]]))
     grad_probability = np.zeros((N, M), dtype=dtype)
-    grad_probability.T[labels, np.arange(N)] += -(grad_loss / N / probability[np.arange(N), labels])
+    grad_probability[np.arange(N), labels] = -(grad_loss / N / probability[np.arange(N), labels])
     return Gradients(grad_probability)
 
 

@@ -60,7 +60,7 @@ def backward(residuals, grad_loss, wrt=None):
     grad_loss_over_N = grad_loss / N
     # grad_logits[n, m] = exp_logits[n, m] * grad_loss / (N * sum_exp[n]) - [m == labels[n]] * (grad_loss / N)
     grad_logits = (grad_loss_over_N / sum_exp)[:, None] * exp_logits
-    grad_logits.T[labels, np.arange(N)] += -grad_loss_over_N
+    grad_logits[np.arange(N), labels] += -grad_loss_over_N
     return Gradients(grad_logits)
 
 

@@ -6,6 +6,7 @@ each; products are distributed only over sums that hold cotangents, never over t
 
 from __future__ import annotations
 
+from collections import defaultdict
 from collections.abc import Mapping
 from dataclasses import replace
 from itertools import combinations
@@ -28,6 +29,9 @@ from symgrad.simplify.terms import expand, factor_out
 CHOICES = 4
 """Up to so many cotangents every choice of those to write out is tried."""
 
+GAIN = 0.9
+"""A cotangent that others read as well keeps its name unless writing it out lowers the cost to this share."""
+
 
 def simplify_backward(adjoint: Adjoint, trace: Trace) -> Adjoint:
     """Rewrite the backward equations; gradients and cotangents keep their names."""
@@ -45,6 +49,10 @@ class _Simplifier:
         self.linear = set(adjoint.cotangents) | {e.target for e in self.backward}
         taken = {t.name for t in program.inputs} | {e.target for e in program.equations}
         taken |= {a.name for a in program.attributes}
+        self.readers: dict[str, set[str]] = defaultdict(set)
+        for e in self.backward:
+            for tensor in tensors_of(e.body):
+                self.readers[tensor].add(e.target)
         self.done: list[Equation] = []
         self.cores = Cores(self.forward, taken, self.done, trace)
 
@@ -63,10 +71,10 @@ class _Simplifier:
         plain = recognise(_unstop(equation.body), self.known)
         best = pulled(plain, self.linear, self.forward)
         least = self._cost(best)
-        for inlined in self._inlinings(plain):
-            written_out = recognise(expand(inlined, self.linear), self.known)
-            other = pulled(written_out, self.linear, self.forward)
-            if (price := self._cost(other)) < least:
+        for written, inlined in self._inlinings(plain):
+            other = pulled(recognise(expand(inlined, self.linear), self.known), self.linear, self.forward)
+            shared = any(self.readers[t] - {*written, equation.target} for t in written)
+            if (price := self._cost(other)) < (GAIN if shared else 1) * least:
                 best, least = other, price
         body = factor_out(self.cores.name_in(best, equation))
         self.linear |= self.cores.names
@@ -76,6 +84,7 @@ class _Simplifier:
 
     def _cost(self, body: Scalar) -> int:
         """Cost of the body with what it needs that nothing else has computed yet."""
+        body = self.cores.known_in(body)
         seen: set[Node] = set()
         total = cost(factor_out(body), self.sizes, seen)
         by_name = {e.target: e for e in self.done}
@@ -102,18 +111,17 @@ class _Simplifier:
                 pending += [t for t in tensors_of(by_name[name].body) if t in by_name]
         return found
 
-    def _inlinings(self, body: Scalar) -> list[Scalar]:
+    def _inlinings(self, body: Scalar) -> list[tuple[tuple[str, ...], Scalar]]:
         """The body with pointwise cotangents written out: each choice of few, else all that it reads."""
         pointwise = {e.target: e for e in self.done if _is_pointwise(e.body) and not e.integer}
         reached = [t for t in tensors_of(body) if t in pointwise]
-        found = [_inline(body, {t: pointwise[t] for t in reached})]
+        choices = [tuple(reached)]
         for name in reached:
             reached += [t for t in tensors_of(pointwise[name].body) if t in pointwise and t not in reached]
         if len(reached) <= CHOICES:
-            for count in range(1, len(reached) + 1):
-                for chosen in combinations(reached, count):
-                    found.append(_inline(body, {t: pointwise[t] for t in chosen}))
-        return [f for f in dict.fromkeys(found) if f != body]
+            choices += [c for count in range(1, len(reached) + 1) for c in combinations(reached, count)]
+        found = {_inline(body, {t: pointwise[t] for t in c}): c for c in reversed(dict.fromkeys(choices))}
+        return [(c, inlined) for inlined, c in reversed(found.items()) if inlined != body]
 
 
 def _inline(body: Scalar, definitions: Mapping[str, Equation]) -> Scalar:

@@ -8,6 +8,7 @@ from symgrad.declare.algebra import add, multiply
 from symgrad.declare.conditions import conjuncts
 from symgrad.declare.integers import as_poly
 from symgrad.declare.program import Equation
+from symgrad.declare.rewriting import changed, map_children
 from symgrad.declare.scalars import Add, Mul, Node, Number, Read, Reduce, Scalar, reads_of, walk
 from symgrad.derive.terms import alpha_form, freshen, rename
 from symgrad.derive.trace import Trace
@@ -31,6 +32,19 @@ class Cores:
                 key, order = alpha_form(equation.body)
                 if set(order) == set(equation.indices):
                     self.made[key] = (equation.target, tuple(order.index(i) for i in equation.indices))
+
+    def known_in(self, body: Scalar) -> Scalar:
+        """The body with sums that have a name read by it."""
+
+        def change(node: Node) -> Node:
+            if isinstance(node, Reduce) and node.kind == "sum":
+                key, order = alpha_form(node)
+                if key in self.made:
+                    name, positions = self.made[key]
+                    return Read(name, tuple(as_poly(order[p]) for p in positions))
+            return map_children(node, change)
+
+        return changed(body, change)
 
     def name_in(self, body: Scalar, equation: Equation) -> Scalar:
         """Every sum that is not the whole body gets a name, equal ones the same."""
