@@ -15,6 +15,7 @@ from symgrad.lower.arrays import (
     At,
     By,
     Cast,
+    Chunks,
     Collapse,
     Const,
     Einsum,
@@ -58,6 +59,8 @@ _CALLS = {"pow": "np.power", "sigmoid": "_sigmoid", "softplus": "_softplus", "er
 _REDUCTIONS = {"sum": "sum", "max": "max", "min": "min", "product": "prod", "argmax": "argmax", "argmin": "argmin"}
 _PAD_MODES = {"wrap": "wrap", "replicate": "edge", "reflect": "reflect"}
 WIDTH = 112
+CHUNK = 2**18
+"""Elements of one operand in a chunk: about a megabyte."""
 
 
 class Printer(IntegerPrinter):
@@ -248,6 +251,17 @@ class Printer(IntegerPrinter):
                 return [f"{self.expr(target)} {op if op == '=' else op + '='} {self.expr(array)}"]
             case Run(array):
                 return [self.expr(array)]
+            case Chunks(start, stop, rows, extent, others, body):
+                inner = self.lines(body)
+                self.sizes -= {start, stop}
+                length = self.poly(extent)
+                count = self.poly(others)
+                return [
+                    f"{rows} = max(1, {CHUNK} // max({count}, 1))  # what is computed at once stays in cache",
+                    f"for {start} in range(0, {length}, {rows}):",
+                    f"    {stop} = min({start} + {rows}, {length})",
+                    *("    " + line for line in inner),
+                ]
             case For(index, body):
                 inner = self.lines(body)
                 return [f"for {index.name} in range({self.poly(index.extent)}):", *("    " + line for line in inner)]

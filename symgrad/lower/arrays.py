@@ -264,6 +264,19 @@ class For:
 
 
 @dataclass(frozen=True, slots=True)
+class Chunks:
+    """A loop over ``start:stop``, runs of an axis short enough for ``rows * others`` elements to stay in cache."""
+
+    start: str
+    stop: str
+    rows: str
+    extent: Poly
+    others: Poly
+    body: tuple[Statement, ...]
+    comment: str = ""
+
+
+@dataclass(frozen=True, slots=True)
 class Run:
     """An expression evaluated for its effect."""
 
@@ -271,7 +284,7 @@ class Run:
     comment: str = ""
 
 
-Statement = Assign | Update | For | Run
+Statement = Assign | Update | For | Chunks | Run
 
 
 @dataclass(frozen=True, slots=True)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from symgrad.declare.integers import Index, Poly, as_poly
-from symgrad.lower.arrays import FULL, Array, Item, NewAxis, Subscript, Transpose, Value
+from symgrad.lower.arrays import FULL, Array, Item, NewAxis, Slice, Subscript, Transpose, Value
 
 Axes = tuple[Index, ...]
 
@@ -54,7 +54,20 @@ def subscript(source: Array, items: Sequence[Item]) -> Array:
     """The array subscripted; whole axes at the end are left out."""
     while items and items[-1] == FULL:
         items = items[:-1]
+    if isinstance(source, Subscript) and items and (joined := _joined(source.items, items)) is not None:
+        return Subscript(source.source, joined)
     return Subscript(source, tuple(items)) if items else source
+
+
+def _joined(inner: tuple[Item, ...], outer: Sequence[Item]) -> tuple[Item, ...] | None:
+    """``x[a:b][:, None]`` is ``x[a:b, None]``: slices and new axes as one subscript."""
+    if not all(isinstance(i, Slice) for i in inner) or not all(isinstance(i, NewAxis) or i == FULL for i in outer):
+        return None
+    left = list(inner)
+    joined: list[Item] = []
+    for item in outer:
+        joined.append(item if isinstance(item, NewAxis) or not left else left.pop(0))
+    return (*joined, *left)
 
 
 def joint_extent(axes: Axes) -> Poly:

@@ -38,6 +38,8 @@ class Builder:
     reasons: list[str] = field(default_factory=list)
     sizes: dict[str, int] = field(default_factory=dict)
     general: bool = False
+    chunked: bool = False
+    chunk: tuple[str, str, str] | None = None
     current: str = ""
     borders: dict[tuple[str, float], tuple[tuple[Poly, Poly], ...]] = field(default_factory=dict)
     validated: frozenset[tuple[str, Poly]] = frozenset()

@@ -6,7 +6,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from fractions import Fraction
 
@@ -36,15 +36,10 @@ class Difference:
 
 def multiplied_out(b: Builder, bound: Axes, factors: list[Scalar], order: Axes, name: str) -> Value | None:
     """The sum with its one difference multiplied out, or None where that does not pay."""
-    if b.loops:
+    found = _found(b, factors, order)
+    if found is None:
         return None
-    found = [(f, d) for f in factors if (d := _difference(f)) is not None]
-    if len(found) != 1:
-        return None
-    factor, difference = found[0]
-    rest = [f for f in factors if f is not factor]
-    if not _pays(b, difference, rest, order):
-        return None
+    difference, rest = found
     b.because(f"{name}: the difference is multiplied out, centred, so that a matrix product does the sum")
     first, second = _centred(b, difference, order)
     others = operands_of(b, rest, stored_order(b, rest, (*order, *bound)), bound) if rest else []
@@ -56,6 +51,23 @@ def multiplied_out(b: Builder, bound: Axes, factors: list[Scalar], order: Axes, 
     if difference.power == 2 and not rest:
         return mapped("maximum", [total, Value(Const(Fraction(0)), (), "scalar")], order)
     return total
+
+
+def is_multiplied_out(b: Builder, factors: Sequence[Scalar], order: Axes) -> bool:
+    """Whether the sum of this product over what ``order`` lacks is lowered here."""
+    return _found(b, factors, order) is not None
+
+
+def _found(b: Builder, factors: Sequence[Scalar], order: Axes) -> tuple[Difference, list[Scalar]] | None:
+    """The one difference among the factors, if it pays, and the others."""
+    if b.loops:
+        return None
+    found = [(f, d) for f in factors if (d := _difference(f)) is not None]
+    if len(found) != 1:
+        return None
+    factor, difference = found[0]
+    rest = [f for f in factors if f is not factor]
+    return (difference, rest) if _pays(b, difference, rest, order) else None
 
 
 def _terms(first: Value, second: Value, power: int) -> list[tuple[int, list[Value]]]:

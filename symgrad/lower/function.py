@@ -16,6 +16,7 @@ from symgrad.lower.arrays import (
     Array,
     Assign,
     Cast,
+    Chunks,
     For,
     Fresh,
     Helper,
@@ -33,6 +34,7 @@ from symgrad.lower.arrays import (
 from symgrad.lower.axes import Axes
 from symgrad.lower.borders import survey_borders
 from symgrad.lower.builder import Builder
+from symgrad.lower.chunks import in_chunks, joint_space
 from symgrad.lower.extrema import full, reduction
 from symgrad.lower.masks import rows_set
 from symgrad.lower.placement import Scatter, as_scatter, factors_of, makes_matrices, prefers_solved, solved_form
@@ -92,6 +94,10 @@ def _comment(b: Builder, start: int, text: str) -> None:
 
 def lower_equation(b: Builder, equation: Equation, winner: str | None = None) -> None:
     """Emit the statements of one equation."""
+    over = None if b.general or b.chunked or b.loops else joint_space(b, equation)
+    if over is not None:
+        in_chunks(b, equation, winner, over, lower_equation)
+        return
     if isinstance(equation.body, Reduce) and equation.body.kind != "sum":
         reduction(b, equation, winner)
         return
@@ -184,6 +190,8 @@ def _renamed(statement: Statement, old: Name, new: Name) -> Statement:
     match statement:
         case For(index, body, comment):
             return For(index, tuple(_renamed(s, old, new) for s in body), comment)
+        case Chunks():
+            return replace(statement, body=tuple(_renamed(s, old, new) for s in statement.body))
         case Assign(name, array, comment):
             return Assign(new.text if name == old.text else name, change(array), comment)
         case Update(left, op, array, comment):
