@@ -16,11 +16,9 @@ from .agreement import normals
 
 N, C, H, W, K, M, A, B = symbols("N C H W K M A B", integer=True, positive=True)
 a, b, y, x = (IndexedBase(name) for name in "abyx")
-ADD = Layer(
-    "add",
-    [a[A, B], b[A, B]],
-    [Eq(y[Idx("i", A), Idx("j", B)], a[Idx("i", A), Idx("j", B)] + b[Idx("i", A), Idx("j", B)])],
-)
+i, j = Idx("i", A), Idx("j", B)
+ADD = Layer("add", [a[A, B], b[A, B]], [Eq(y[i, j], a[i, j] + b[i, j])])
+PAIR = chain(layers.layer_norm, layers.gelu, name="pair")
 
 
 def test_a_chain_is_its_layers_one_after_the_other() -> None:
