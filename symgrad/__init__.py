@@ -16,6 +16,7 @@ _HOMES = {
     "ArgMax": "symgrad.declare.notation",
     "ArgMin": "symgrad.declare.notation",
     "LogSumExp": "symgrad.declare.notation",
+    "CustomGradient": "symgrad.declare.notation",
     "StopGradient": "symgrad.declare.notation",
     "CompiledLayer": "symgrad.compiler",
     "compile_layer": "symgrad.compiler",

@@ -20,7 +20,7 @@ from sympy.tensor.indexed import Idx, Indexed
 from symgrad.check.reads import bordered, element, positions, repeated
 from symgrad.check.reductions import Limit, accumulation, reduction
 from symgrad.check.scope import Environment, Node, Scope, label
-from symgrad.declare.notation import ExtendedRead, Reduction, StopGradient
+from symgrad.declare.notation import CustomGradient, ExtendedRead, Reduction, StopGradient
 
 RELATIONS: dict[Any, Callable[[Any, Any], bool]] = {
     sympy.Eq: operator.eq,
@@ -71,6 +71,8 @@ def compile_expression(expr: Any, scope: Scope) -> Node:
         case sympy.KroneckerDelta():
             left, right = (compile_expression(a, scope) for a in expr.args[:2])
             return lambda env: int(left(env).real == right(env).real)
+        case CustomGradient():
+            return compile_expression(expr.expanded, scope)
         case StopGradient():
             inner = compile_expression(expr.args[0], scope)
             return lambda env: scope.arithmetic.stop(inner(env))

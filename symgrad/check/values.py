@@ -16,7 +16,7 @@ from symgrad.check.evaluator import Evaluator
 from symgrad.check.scope import label
 from symgrad.check.shapes import Geometry, Sizes, draw_sizes, without_elements
 from symgrad.declare.layer import Layer
-from symgrad.declare.notation import ReduceMax, ReduceMin, StopGradient
+from symgrad.declare.notation import CustomGradient, ReduceMax, ReduceMin, StopGradient
 from symgrad.errors import CheckError, DeclarationError
 
 Array = npt.NDArray[Any]
@@ -232,7 +232,8 @@ def has_kinks(layer: Layer) -> bool:
 
 def has_stops(layer: Layer) -> bool:
     """Return whether a part of the equations counts as constant for differentiation."""
-    return any(e.rhs.has(StopGradient) for e in layer.equations)
+    unchecked = (n for e in layer.equations for n in e.rhs.atoms(CustomGradient) if not n.checked)
+    return any(e.rhs.has(StopGradient) for e in layer.equations) or any(unchecked)
 
 
 def divides(layer: Layer) -> bool:

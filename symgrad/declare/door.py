@@ -73,6 +73,8 @@ def to_scalar(expr: Any, scope: Scope) -> Scalar:
             return number(0)
         case notation.StopGradient():
             return Stopped(to_scalar(expr.args[0], scope))
+        case notation.CustomGradient():
+            return to_scalar(expr.expanded, scope)
         case notation.LogSumExp():
             total = reduction(
                 "sum", sympy.exp(sympy.Dummy()), expr.limits, "first", scope, lambda: _exp_of(expr, scope)

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from sympy import Expr, Idx, IndexedBase, S, Tuple, sympify
+from sympy import Expr, Idx, IndexedBase, S, Symbol, Tuple, sympify
 from sympy.core.symbol import Str
 from sympy.tensor.indexed import Indexed
 
@@ -166,6 +166,52 @@ class StopGradient(Expr):  # type: ignore[misc]
         """Wrap ``value``."""
         made: StopGradient = Expr.__new__(cls, sympify(value))
         return made
+
+
+class CustomGradient(Expr):  # type: ignore[misc]
+    """An expression with derivatives of one's own: a straight-through estimator, a reversed or a clipped gradient.
+
+    ``CustomGradient(sign(x[i]), {x[i]: 1}, check=False)`` is sign(x[i]) going forward and has slope 1 in x[i]; what
+    is not named has no gradient through it.
+    """
+
+    def __new__(cls, value: Any, derivatives: Any, check: bool = True) -> CustomGradient:
+        """Declare the derivatives.
+
+        Args:
+            value: the expression.
+            derivatives: ``{x[i]: derivative}``, elements of tensors (or scalar inputs) and expressions.
+            check: ``symgrad check`` compares them with differences of the expression.
+
+        Raises:
+            DeclarationError: a key is no element of a tensor.
+        """
+        pairs = [(sympify(k), sympify(v)) for k, v in (getattr(derivatives, "items", lambda: derivatives)())]
+        for element, _ in pairs:
+            if not isinstance(element, Indexed | Symbol):
+                raise DeclarationError(
+                    f"CustomGradient: {element} is not an element of a tensor; write {{x[i]: derivative}}"
+                )
+        made: CustomGradient = Expr.__new__(cls, sympify(value), Tuple(*(Tuple(*p) for p in pairs)), sympify(check))
+        return made
+
+    @property
+    def checked(self) -> bool:
+        """Whether ``symgrad check`` compares the derivatives with differences."""
+        return bool(self.args[2])
+
+    @property
+    def expanded(self) -> Expr:
+        """The expression as a constant, and terms that are 0 but have these derivatives."""
+        value, pairs, _ = self.args
+        return StopGradient(value) + sum(slope * (element - StopGradient(element)) for element, slope in pairs)
+
+    def _sympystr(self, printer: Any) -> str:
+        pairs = ", ".join(f"{printer._print(k)}: {printer._print(v)}" for k, v in self.args[1])
+        return f"CustomGradient({printer._print(self.args[0])}, {{{pairs}}})"
+
+    def _latex(self, printer: Any) -> str:
+        return str(printer._print(self.args[0]))
 
 
 def _limit(owner: str, limit: Any) -> Tuple:

@@ -26,6 +26,7 @@ from symgrad.declare.scalars import (
     Scalar,
     Select,
     Stopped,
+    walk,
 )
 
 Change: TypeAlias = Callable[[Node], Node]
@@ -69,6 +70,21 @@ def map_children(node: Node, change: Change) -> Node:
             return all_of(*map(truth, conditions))
         case AnyOf(conditions):
             return any_of(*map(truth, conditions))
+    return node
+
+
+def without_stops(node: Node) -> Node:
+    """The node with every stopped value as a plain value."""
+    return without_stops(node.value) if isinstance(node, Stopped) else map_children(node, without_stops)
+
+
+def cancelled(node: Node) -> Node:
+    """The node without terms that cancel once stopped values are values: ``d * (x - stopped(x))``."""
+    node = map_children(node, cancelled)
+    if isinstance(node, Add) and any(isinstance(part, Stopped) for part in walk(node)):
+        plain = cast(Scalar, without_stops(node))
+        if not isinstance(plain, Add) or len(plain.args) < len(node.args):
+            return plain
     return node
 
 

@@ -9,6 +9,7 @@ from symgrad.declare.conditions import conjuncts
 from symgrad.declare.formula import equation_text
 from symgrad.declare.integers import as_poly
 from symgrad.declare.program import Equation, Program
+from symgrad.declare.rewriting import cancelled, changed
 from symgrad.declare.scalars import NOUGHT, TRUE, UNIT, Compare, Read, Reduce, Scalar, free_indices
 from symgrad.derive.invert import absorb, solve
 from symgrad.derive.terms import Term, terms_of
@@ -57,6 +58,7 @@ def lower_equations(
 ) -> Lowered:
     """Statements that compute the equations in order; ``general`` leaves every optimisation out."""
     b = Builder(program, set(taken), general=general)
+    equations = tuple(replace(e, body=changed(e.body, cancelled)) for e in equations)
     b.borders = survey_borders(program, [e.body for e in equations])
     winners = {e.body: e.target for e in equations if _is_winner(e)}
     skip: set[str] = set()

@@ -10,12 +10,11 @@ from collections import defaultdict
 from collections.abc import Mapping
 from dataclasses import replace
 from itertools import combinations
-from typing import overload
 
 from symgrad.declare.integers import Index
 from symgrad.declare.program import Equation
-from symgrad.declare.rewriting import changed, map_children
-from symgrad.declare.scalars import Condition, Node, Read, Reduce, Scalar, Stopped, tensors_of, walk
+from symgrad.declare.rewriting import changed, map_children, without_stops
+from symgrad.declare.scalars import Node, Read, Reduce, Scalar, tensors_of, walk
 from symgrad.declare.typical import typical_sizes
 from symgrad.derive.adjoint import Adjoint
 from symgrad.derive.terms import rename
@@ -45,7 +44,7 @@ class _Simplifier:
         self.sizes = typical_sizes(program)
         self.forward = [e for e in program.equations if e.target not in adjoint.backward]
         self.backward = [e for e in program.equations if e.target in adjoint.backward]
-        self.known = usable([replace(e, body=_unstop(e.body)) for e in self.forward])
+        self.known = usable([replace(e, body=changed(e.body, without_stops)) for e in self.forward])
         self.linear = set(adjoint.cotangents) | {e.target for e in self.backward}
         taken = {t.name for t in program.inputs} | {e.target for e in program.equations}
         taken |= {a.name for a in program.attributes}
@@ -68,7 +67,7 @@ class _Simplifier:
         return replace(self.adjoint, program=program, backward=made)
 
     def _one(self, equation: Equation) -> None:
-        plain = recognise(_unstop(equation.body), self.known)
+        plain = recognise(changed(equation.body, without_stops), self.known)
         best = pulled(plain, self.linear, self.forward)
         least = self._cost(best)
         for written, inlined in self._inlinings(plain):
@@ -139,17 +138,6 @@ def _inline(body: Scalar, definitions: Mapping[str, Equation]) -> Scalar:
 
 def _is_pointwise(body: Scalar) -> bool:
     return not any(isinstance(p, Reduce) for p in walk(body))
-
-
-@overload
-def _unstop(node: Scalar) -> Scalar: ...
-@overload
-def _unstop(node: Condition) -> Condition: ...
-def _unstop(node: Node) -> Node:
-    """After differentiation a stopped value is a value."""
-    if isinstance(node, Stopped):
-        return _unstop(node.value)
-    return map_children(node, _unstop)
 
 
 def _live(equations: list[Equation], wanted: set[str], keep: list[Equation]) -> list[Equation]:
