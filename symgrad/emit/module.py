@@ -12,6 +12,7 @@ from symgrad.declare.program import Program, Tensor
 from symgrad.emit.checks import entry_checks
 from symgrad.emit.docstrings import backward_docstring, forward_docstring, module_docstring, shape_text
 from symgrad.emit.helpers import helper_text
+from symgrad.emit.index_checks import index_checks
 from symgrad.emit.layout import lay_out
 from symgrad.emit.printer import Printer
 from symgrad.emit.sizes import local_extents, recovered
@@ -121,8 +122,9 @@ class _Writer:
         body = printer.lines(self.plan.forward.statements)
         results = _results(self.program.outputs, "Outputs")
         kept = f"Residuals({', '.join(residuals)})"
-        body.append(f"return {results}, {kept}")
-        checks = entry_checks(self.layer, self.plan, self.local_sizes, printer)
+        bounds = index_checks(self.plan, printer)
+        body += [*bounds.late, f"return {results}, {kept}"]
+        checks = [*entry_checks(self.layer, self.plan, self.local_sizes, printer), *bounds.early]
         self.helpers |= printer.helpers
         return (*checks, "", *body) if checks else tuple(body)
 
