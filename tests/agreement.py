@@ -1,4 +1,4 @@
-"""A layer against a NumPy function: values, and gradients by central differences of that function."""
+"""A layer against a NumPy function and its central differences, or against the naive evaluator and its derivatives."""
 
 from __future__ import annotations
 
@@ -6,12 +6,17 @@ from collections.abc import Callable, Mapping
 from typing import Any
 
 import numpy as np
+import numpy.typing as npt
 
 import symgrad
+from symgrad.check.evaluator import evaluate
+from symgrad.check.tangent import linearise
 from symgrad.compiler import CompiledLayer, run
 
 Arrays = Mapping[str, np.ndarray]
 STEP = 1e-6
+LARGEST = 1e5
+"""Beyond it, rounding of intermediate values would have to be told apart from mistakes."""
 
 
 def as_tuple(outputs: Any) -> tuple[np.ndarray, ...]:
@@ -72,3 +77,71 @@ def agrees(
         got = getattr(found, name)
         np.testing.assert_allclose(got, expected, rtol=1e-6, atol=2e-8, err_msg=f"{layer.name} gradient of {name}")
     return compiled.source
+
+
+# --- the naive evaluator ---------------------------------------------------------------------------------------------
+
+
+def close(got: Any, want: npt.NDArray[Any], what: str, tolerance: float = 1e-9) -> None:
+    """The same shape and, relative to the largest element, the same numbers."""
+    assert np.shape(got) == want.shape, f"{what} has shape {np.shape(got)}, not {want.shape}"
+    scale = max(1.0, float(np.abs(want).max(initial=0.0)))
+    np.testing.assert_allclose(got, want, rtol=tolerance, atol=tolerance * scale, err_msg=what)
+
+
+def tame(*arrays: npt.NDArray[Any]) -> bool:
+    return all(bool((np.abs(a) < LARGEST).all()) for a in arrays)
+
+
+def as_declared(layer: symgrad.Layer, given: Arrays, attributes: Mapping[str, Any] | None = None) -> bool:
+    """Compile the layer; compare values and gradients with what it means, float32 and single gradients too.
+
+    False where rounding decides what the equations mean, or their values are too large to compare.
+    """
+    settings = dict(attributes or {})
+    reference = linearise(layer, given, settings)
+    if not reference.certain or not tame(*reference.values.values()):
+        return False
+    compiled = symgrad.compile_layer(layer)
+
+    arrays = {name: a.copy() for name, a in given.items()}
+    outputs, residuals = compiled.forward(*arrays.values(), **settings)
+    expected = evaluate(layer, given, settings)
+    for name, got in zip(layer.outputs, as_tuple(outputs), strict=True):
+        close(got, expected[name], name)
+
+    rng = np.random.default_rng(0)
+    cotangents = {name: np.asarray(rng.normal(size=expected[name].shape)) for name in layer.outputs}
+    slopes = reference.pull_back(cotangents)
+    if not tame(*slopes.values()):
+        return False
+    gradients = compiled.backward(residuals, *cotangents.values())
+    for name, slope in slopes.items():
+        close(getattr(gradients, name), slope, f"gradient of {name}", 1e-8)
+        alone = compiled.backward(residuals, *cotangents.values(), wrt=(name,))
+        close(getattr(alone, name), getattr(gradients, name), f"gradient of {name} alone", 1e-12)
+    for name, array in arrays.items():
+        np.testing.assert_array_equal(array, given[name], err_msg=f"{name} was written to")
+    in_single(compiled, given, settings, expected, cotangents, tuple(slopes))
+    return True
+
+
+def in_single(
+    compiled: symgrad.CompiledLayer,
+    given: Arrays,
+    settings: Mapping[str, Any],
+    expected: Arrays,
+    cotangents: Arrays,
+    inputs: tuple[str, ...],
+) -> None:
+    """float32 in, float32 out; what is an integer stays one."""
+    if not any(a.dtype.kind == "f" for a in given.values()):
+        return
+    arrays = [a.astype(np.float32) if a.dtype.kind == "f" else a for a in given.values()]
+    outputs, residuals = compiled.forward(*arrays, **settings)
+    for name, got in zip(compiled.layer.outputs, as_tuple(outputs), strict=True):
+        assert np.asarray(got).dtype in (np.float32, expected[name].dtype), f"{name} is {np.asarray(got).dtype}"
+        assert np.asarray(got).dtype != np.float64, f"{name} is float64"
+    gradients = compiled.backward(residuals, *(c.astype(np.float32) for c in cotangents.values()))
+    for name in inputs:
+        assert getattr(gradients, name).dtype == np.float32, f"gradient of {name} is {getattr(gradients, name).dtype}"

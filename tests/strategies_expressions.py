@@ -37,7 +37,8 @@ CONDITIONS = (
     "{a} + {b} > {c}", "({a} >= {c}) & ({b} < {n})", "({a} < {c}) | ({a} > {b})", "{a} <= {i}", "Eq({a}, {i})",
     "Not(Eq({a}, {b}))", "({a} > 0) & Ne({b}, {c}) & ({a} <= {b} + {c})",
 )  # fmt: skip
-CHOICES = ("{v} > {w}", "{v} <= {k}", "({v} > 0) & ({w} < {k})", "({v} < {w}) | ({w} > 1)", "Ne({v}, 0)")
+CHOICES = ("{v} - {w} > 0", "{v} <= {k}", "({v} > 0) & ({w} < {k})", "({v} - {w} < 0) | ({w} > 1)", "Ne({v}, 0)")
+"""Conditions on values. Differences: what is compared with nothing but an index is taken to hold integers."""
 LIMITS = (
     *[("0", "{E} - 1")] * 5, ("0", "{a}"), ("{a}", "{E} - 1"), ("{a} + 1", "{E} - 1"), ("0", "{E} - 1 - {a}"),
     ("-1", "1"), ("1", "{E} - 1"), ("0", "{a} - 1"), ("{a}", "{a} + 1"), ("0", "floor({a}/2)"), ("0", "{n} - 1"),
@@ -171,8 +172,9 @@ class Expressions:
         table = self.pick(tables)
         indices = []
         for extent in table.extents:
-            fitting = [b.name for b in scope.indices if self.world.inside(b.name, extent, scope)]
-            wrapped = [f"Mod({b.name} + 1, {extent.text})" for b in scope.indices]
+            plain = [b for b in scope.indices if b.name not in scope.shy]
+            fitting = [b.name for b in plain if self.world.inside(b.name, extent, scope)]
+            wrapped = [f"Mod({b.name} + 1, {extent.text})" for b in plain]
             indices.append(self.pick([*fitting, *wrapped, "0"]))
         return f"{table.name}[{', '.join(indices)}]" if indices else str(table.name)
 
@@ -190,6 +192,8 @@ class Expressions:
         if not bounds or (kind not in ("Sum", "Product") and not self.world.never_empty(tuple(bounds), scope)):
             return self.leaf(scope)
         body = self.value(scope.inside(*bounds), depth, nesting)
+        if kind == "Product" and "Piecewise" in body and any(b.label in BOUND for b in scope.indices):
+            kind = "Sum"  # inside a sum, SymPy folds a Piecewise out of a product, past the indices bound there
         limits = [b.name if b.name in self.ranged.values() else f"({b.name}, {b.first}, {b.last})" for b in bounds]
         ties = ", ties='split'" if kind in ("ReduceMax", "ReduceMin") and self.chance(3) else ""
         return f"{kind}({body}, {', '.join(reversed(limits))}{ties})"

@@ -170,11 +170,15 @@ class World:
 
     def _inside(self, text: str, extent: Extent, scope: Scope, elsewhere: bool = False) -> bool:
         length = self.value(extent.text) if elsewhere else extent.value
-        positions = [v for k, v in self.values.items() if isinstance(v, Anywhere) and k in _NAME.findall(text)]
+        mentioned = _NAME.findall(" ".join([text, *scope.guards, *(f"{b.first} {b.last}" for b in scope.indices)]))
+        positions = [v for k, v in self.values.items() if isinstance(v, Anywhere) and k in mentioned]
         for assumed in range(max((p.most for p in positions), default=1)):
             for p in positions:
                 p.assumed = assumed
-            places = [self.value(text, point) for point in islice(self.points(scope, text), 2000)]
+            try:
+                places = [self.value(text, point) for point in islice(self.points(scope, text), 2000)]
+            except ZeroDivisionError:  # an extent that is 0 at other sizes
+                return False
             if any(not 0 <= k < length for k in places) or (elsewhere and not places):
                 return False
         return True

@@ -73,6 +73,10 @@ def compile_expression(expr: Any, scope: Scope) -> Node:
             return lambda env: int(left(env).real == right(env).real)
         case CustomGradient():
             return compile_expression(expr.expanded, scope)
+        case sympy.re() | sympy.conjugate():  # SymPy writes them for Abs; everything here is real
+            return compile_expression(expr.args[0], scope)
+        case sympy.im():
+            return _constant(0)
         case StopGradient():
             inner = compile_expression(expr.args[0], scope)
             return lambda env: scope.arithmetic.stop(inner(env))

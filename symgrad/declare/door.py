@@ -125,9 +125,13 @@ def _piecewise(expr: Any, scope: Scope) -> Scalar:
     arms = [arm for arm in expr.args if isinstance(arm, ExprCondPair)]
     if arms[-1].cond != sympy.true:
         raise scope.fail(f"{expr} says nothing for the case that no condition holds; end it with (value, True)")
-    value = to_scalar(arms[-1].expr, scope)
-    for arm in reversed(arms[:-1]):
-        value = select(to_condition(arm.cond, scope), to_scalar(arm.expr, scope), value)
+    conditions = [to_condition(arm.cond, scope) for arm in arms[:-1]]
+    refused = [negation(c) for c in conditions]
+    with scope.under(*refused):
+        value = to_scalar(arms[-1].expr, scope)
+    for k in reversed(range(len(conditions))):
+        with scope.under(*refused[:k], conditions[k]):
+            value = select(conditions[k], to_scalar(arms[k].expr, scope), value)
     return value
 
 

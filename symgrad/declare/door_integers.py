@@ -100,7 +100,7 @@ def _rounded(expr: Any, scope: Scope) -> Poly:
     if bottom.constant is not None and bottom.constant < 0:
         top, bottom = -top, -bottom
     bottom = _divisor(bottom, expr, scope)
-    return -quotient(-top, bottom) if up else quotient(top, bottom)
+    return quotient(top + bottom - 1 if up else top, bottom)
 
 
 def _integral(expr: Any, scope: Scope) -> bool:
@@ -117,7 +117,9 @@ def _integral(expr: Any, scope: Scope) -> bool:
             return True
         case sympy.Pow():
             return _integral(expr.base, scope) and bool(expr.exp.is_Integer)
-        case sympy.Add() | sympy.Mul() | sympy.floor() | sympy.ceiling() | sympy.Mod() | sympy.Max() | sympy.Min():
+        case sympy.Add() | sympy.Mul() | sympy.Max() | sympy.Min() | sympy.Abs():
+            return all(_integral(a, scope) for a in expr.args)
+        case sympy.floor() | sympy.ceiling() | sympy.Mod():
             return all(_integral(a, scope) for a in expr.args)
     return False
 

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Any
 
 from symgrad.declare.bounds import lower_end, nonnegative, upper_end
-from symgrad.declare.conditions import all_of, at_least
+from symgrad.declare.conditions import all_of, any_of, at_least, negation
 from symgrad.declare.door_integers import to_poly
 from symgrad.declare.integers import ZERO, Index, Poly, as_poly, depends_on_data, extreme
 from symgrad.declare.program import Requirement
@@ -33,7 +33,7 @@ def reduction(kind: str, function: Any, limits: Any, ties: str, scope: Scope, bo
     outer = dict(scope.bound_now)
     # SymPy nests limits inside out: a later one is outside an earlier one and may be used by it.
     for limit in reversed(limits):
-        index, shift, condition = _limit(limit, function, scope)
+        index, shift, condition = _limit(limit, function, scope, conditions)
         name = label(limit[0])
         if name in scope.bound_now:
             raise scope.fail(f"index {name} is bound twice: it is already in scope where {limit} binds it; rename one")
@@ -42,7 +42,8 @@ def reduction(kind: str, function: Any, limits: Any, ties: str, scope: Scope, bo
         scope.bound_now[name] = as_poly(index) + shift
         indices.append(index)
         conditions.append(condition())
-    value = body()
+    with scope.under(*conditions):
+        value = body()
     scope.bound_now.clear()
     scope.bound_now.update(outer)
     # In order of the limits as written: the first limit varies slowest in ArgMax and ties.
@@ -59,7 +60,9 @@ def _wider(name: str, function: Any, scope: Scope, low: Poly, high: Poly) -> tup
     return (lowest, highest) if known else (low, high)
 
 
-def _limit(limit: Any, function: Any, scope: Scope) -> tuple[Index, Poly, Callable[[], Condition]]:
+def _limit(
+    limit: Any, function: Any, scope: Scope, conditions: Sequence[Condition]
+) -> tuple[Index, Poly, Callable[[], Condition]]:
     name = label(limit[0])
     if len(limit) == 3:
         first, last = to_poly(limit[1], scope), to_poly(limit[2], scope)
@@ -81,7 +84,8 @@ def _limit(limit: Any, function: Any, scope: Scope) -> tuple[Index, Poly, Callab
     for end, hull, sense in ((first, low, 1), (last, high, -1)):
         if end is not None and depends_on_data(end) and not nonnegative((end - hull) * sense):
             text = f"the limit {end} of {name} leaves the range {low} .. {high} that its reads allow"
-            scope.requirements.append(Requirement(at_least((end - hull) * sense, 0), text))
+            elsewhere = [negation(c) for c in (*scope.behind, *conditions)]
+            scope.requirements.append(Requirement(any_of(at_least((end - hull) * sense, 0), *elsewhere), text))
 
     def condition() -> Condition:
         parts = []

@@ -146,7 +146,7 @@ class _Reader:
             tuple(reads.mark_guarded(program, e) for e in equations),
             layer.outputs,
             tuple(self.attributes),
-            tuple(dict.fromkeys(requirements)),
+            tuple(dict.fromkeys(reads.mark_required(program, r) for r in requirements)),
             typical,
             layer.doc,
         )

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from sympy import Expr, Idx, IndexedBase, S, Symbol, Tuple, sympify
+from sympy import Expr, Idx, IndexedBase, Piecewise, S, Symbol, Tuple, sympify
 from sympy.core.symbol import Str
 from sympy.tensor.indexed import Indexed
 
@@ -20,6 +20,8 @@ TIES = ("first", "split")
 
 class ExtendedRead(Expr):  # type: ignore[misc]
     """A read of a tensor that is defined outside its shape as well; made by ``Padded(x)[...]``."""
+
+    is_commutative = True  # SymPy takes a sum with anything else in it for no real number
 
     def __new__(cls, read: Indexed, value: Any = 0, mode: str | Str = "constant") -> ExtendedRead:
         """Wrap ``read``; ``value`` fills what lies outside when ``mode`` is ``constant``."""
@@ -40,6 +42,9 @@ class ExtendedRead(Expr):  # type: ignore[misc]
     def mode(self) -> str:
         """One of ``constant``, ``reflect``, ``replicate``, ``wrap``."""
         return str(self.args[2].name)
+
+    def _eval_is_extended_real(self) -> bool | None:
+        return self.read.is_extended_real  # type: ignore[no-any-return]
 
     def _sympystr(self, printer: Any) -> str:
         extra = f", mode='{self.mode}'" if self.mode != "constant" else f", {self.value}" if self.value != 0 else ""
@@ -88,6 +93,7 @@ class Reduction(Expr):  # type: ignore[misc]
     """
 
     takes_ties = False
+    is_commutative = True
 
     def __new__(cls, function: Any, *limits: Any, ties: str | Str = "first") -> Reduction:
         """Reduce ``function`` over ``limits``."""
@@ -116,6 +122,14 @@ class Reduction(Expr):  # type: ignore[misc]
     def ties(self) -> str:
         """``first`` or ``split``."""
         return str(self.args[-1].name)
+
+    def has(self, *patterns: Any) -> bool:
+        """Hide a Piecewise: SymPy would fold it out, past the indices that are bound here."""
+        return False if patterns == (Piecewise,) else bool(super().has(*patterns))
+
+    def _eval_is_extended_real(self) -> bool | None:
+        """As real as what is reduced: Max and Min take real arguments only."""
+        return self.function.is_extended_real  # type: ignore[no-any-return]
 
     def _sympystr(self, printer: Any) -> str:
         limits = ", ".join(printer._print(limit) for limit in self.limits)
@@ -162,10 +176,15 @@ class LogSumExp(Reduction):
 class StopGradient(Expr):  # type: ignore[misc]
     """Its argument, constant for differentiation."""
 
-    def __new__(cls, value: Any) -> StopGradient:
-        """Wrap ``value``."""
-        made: StopGradient = Expr.__new__(cls, sympify(value))
-        return made
+    is_commutative = True
+
+    def __new__(cls, value: Any) -> Expr:
+        """Wrap ``value``; a number is constant anyway."""
+        inner = sympify(value)
+        return inner if inner.is_number else Expr.__new__(cls, inner)
+
+    def _eval_is_extended_real(self) -> bool | None:
+        return self.args[0].is_extended_real  # type: ignore[no-any-return]
 
 
 class CustomGradient(Expr):  # type: ignore[misc]

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import random
 from collections.abc import Iterator, Sequence
-from dataclasses import replace
+from dataclasses import dataclass, replace
 
 from symgrad.declare.bounds import lower_end, nonnegative, positive, upper_end
 from symgrad.declare.conditions import at_least, conjuncts, negation
@@ -12,6 +12,7 @@ from symgrad.declare.evaluate import holds, value_of
 from symgrad.declare.integers import (
     Atom,
     Entry,
+    Extreme,
     Index,
     Poly,
     Quotient,
@@ -20,6 +21,7 @@ from symgrad.declare.integers import (
     as_poly,
     atoms,
     depends_on_data,
+    indices_of,
 )
 from symgrad.declare.program import Attribute, Equation, Program, Requirement
 from symgrad.declare.repeats import repeat_of
@@ -38,6 +40,7 @@ from symgrad.declare.scalars import (
     children,
     free_indices,
     own_polynomials,
+    polynomials,
 )
 from symgrad.declare.substitution import rebuild
 from symgrad.errors import DeclarationError
@@ -79,7 +82,15 @@ def places(node: Node, behind: tuple[Condition, ...] = ()) -> Iterator[Place]:
 
 def mark_guarded(program: Program, equation: Equation) -> Equation:
     """Mark reads that only a condition keeps inside their tensor: lowering evaluates both sides of a choice."""
+    return replace(equation, body=changed(equation.body, _marking(program, False)))
 
+
+def mark_required(program: Program, requirement: Requirement) -> Requirement:
+    """Mark the reads in a requirement: of several alternatives all are evaluated."""
+    return replace(requirement, condition=changed(requirement.condition, _marking(program, True)))
+
+
+def _marking(program: Program, guarded: bool) -> Change:
     def inside(tensor: str, indices: tuple[Poly, ...]) -> bool:
         extents = program.extents(tensor)
         return all(nonnegative(i) and nonnegative(e - 1 - i) for i, e in zip(indices, extents, strict=True))
@@ -113,7 +124,42 @@ def mark_guarded(program: Program, equation: Equation) -> Equation:
     def under(behind: bool) -> Change:
         return lambda node: change(node, behind)
 
-    return replace(equation, body=changed(equation.body, under(False)))
+    return under(guarded)
+
+
+@dataclass(frozen=True, slots=True)
+class Undecided:
+    """One axis of a plain read that is not proved to stay inside, and the conditions the read stands behind."""
+
+    tensor: str
+    axis: int
+    index: Poly
+    extent: Poly
+    behind: tuple[Condition, ...]
+
+
+def undecided(program: Program, equation: Equation) -> Iterator[Undecided]:
+    """The axes of plain reads that neither ranges nor conditions are proved to keep inside their tensor."""
+    for tensor, indices, behind in dict.fromkeys(places(equation.body)):
+        for axis, (index, extent) in enumerate(zip(indices, program.extents(tensor), strict=True)):
+            facts = [c.poly for c in behind if isinstance(c, Compare) and c.relation == ">="]
+            facts += [s * c.poly for c in behind if isinstance(c, Compare) and c.relation == "==" for s in (1, -1)]
+            facts += _positions(program, index)
+            repeats = positive(extent) and repeat_of(index, extent) is not None
+            if not repeats and not (nonnegative(index, facts) and nonnegative(extent - 1 - index, facts)):
+                yield Undecided(tensor, axis, index, extent, behind)
+
+
+def _positions(program: Program, index: Poly) -> Iterator[Poly]:
+    """What is known of the results of ArgMax and ArgMin in an index: they are positions."""
+    for atom in sorted((a for a in atoms(index) if isinstance(a, Entry)), key=str):
+        equation = program.equation(atom.tensor)
+        if equation is not None and isinstance(equation.body, Reduce):
+            count = as_poly(1)
+            for i in equation.body.indices:
+                count = count * i.extent
+            yield as_poly(atom)
+            yield count - 1 - as_poly(atom)
 
 
 def judge(program: Program, equation: Equation) -> list[Requirement]:
@@ -123,18 +169,20 @@ def judge(program: Program, equation: Equation) -> list[Requirement]:
         DeclarationError: a read leaves its tensor at every size tried; the message has a counterexample.
     """
     found: list[Requirement] = []
-    for tensor, indices, behind in dict.fromkeys(places(equation.body)):
-        for axis, (index, extent) in enumerate(zip(indices, program.extents(tensor), strict=True)):
-            facts = [c.poly for c in behind if isinstance(c, Compare) and c.relation == ">="]
-            facts += [s * c.poly for c in behind if isinstance(c, Compare) and c.relation == "==" for s in (1, -1)]
-            low, high = nonnegative(index, facts), nonnegative(extent - 1 - index, facts)
-            repeats = positive(extent) and repeat_of(index, extent) is not None
-            if (low and high) or repeats or depends_on_data(index) or any(depends_on_data(f) for f in facts):
-                continue
-            _refute(program, equation, tensor, axis, index, extent, behind)
-            if not behind:
-                found += _ends(tensor, axis, index, extent)
+    for read in undecided(program, equation):
+        compared = [c.poly for c in read.behind if isinstance(c, Compare)]
+        if depends_on_data(read.index) or any(map(depends_on_data, compared)):
+            continue
+        _refute(program, equation, read)
+        if not read.behind and reaches_ends(read.index):
+            found += _ends(read.tensor, read.axis, read.index, read.extent)
     return found
+
+
+def reaches_ends(index: Poly) -> bool:
+    """Whether the index takes the values at the ends of the interval found for it: rounding may miss them."""
+    rounding = [a for a in atoms(index) if isinstance(a, Quotient | Remainder | Extreme)]
+    return not any(indices_of(as_poly(a)) for a in rounding)
 
 
 def _ends(tensor: str, axis: int, index: Poly, extent: Poly) -> list[Requirement]:
@@ -148,25 +196,18 @@ def _ends(tensor: str, axis: int, index: Poly, extent: Poly) -> list[Requirement
     return checks
 
 
-def _refute(
-    program: Program,
-    equation: Equation,
-    tensor: str,
-    axis: int,
-    index: Poly,
-    extent: Poly,
-    behind: Sequence[Condition],
-) -> None:
+def _refute(program: Program, equation: Equation, read: Undecided) -> None:
     """Raise if the read leaves the tensor at every small size tried."""
-    polys = [index, extent, *(c.poly for c in behind if isinstance(c, Compare))]
+    tensor, axis, index, extent, behind = read.tensor, read.axis, read.index, read.extent, read.behind
+    polys = [index, extent, *(p for c in behind for p in polynomials(c))]
     used = sorted({a for p in polys for a in _deep_atoms(p) if isinstance(a, Index)}, key=lambda i: i.name)
     sizes = sorted({a for p in polys for a in _deep_atoms(p) if isinstance(a, Size)}, key=lambda s: s.name)
     defaults = {a.name: a for a in program.attributes}
     rng = random.Random(0)
     example = None
     tried = 0
-    for _ in range(60):
-        values = {s.name: _draw(s, defaults.get(s.name), rng) for s in sizes}
+    for attempt in range(200):
+        values = {s.name: _draw(s, defaults.get(s.name), rng, 9 if attempt < 60 else 4) for s in sizes}
         verdict = _escapes(index, extent, used, behind, values)
         if verdict is None:
             continue
@@ -194,10 +235,11 @@ def _deep_atoms(poly: Poly) -> set[Atom]:
     return found
 
 
-def _draw(size: Size, attribute: Attribute | None, rng: random.Random) -> int:
+def _draw(size: Size, attribute: Attribute | None, rng: random.Random, most: int) -> int:
     if attribute is not None and rng.random() < 0.5:
         return int(attribute.default)
-    return rng.randint(max(2 if attribute is None else 0, size.minimum or 0), 9)
+    least = max(2 if attribute is None else 0, size.minimum or 0)
+    return rng.randint(least, max(least, most))
 
 
 def _escapes(
@@ -240,7 +282,7 @@ def _points(used: Sequence[Index], behind: Sequence[Condition], values: dict[str
     def extend(depth: int, here: dict[str, int]) -> Iterator[dict[str, int]]:
         nonlocal left
         left -= 1
-        if left < 0 or not all(holds(c, here) for c in due[depth]):
+        if left < 0 or not all(_surely_holds(c, here) for c in due[depth]):
             return
         if depth == len(order):
             yield here
@@ -262,6 +304,14 @@ def _early(used: list[Index], groups: list[set[str]]) -> list[Index]:
         used = [i for i in used if i != chosen]
         order.append(chosen)
     return order
+
+
+def _surely_holds(condition: Condition, values: dict[str, int]) -> bool:
+    """Whether the condition holds whatever the data: what depends on data may not be read at all."""
+    try:
+        return holds(condition, values)
+    except KeyError:
+        return False
 
 
 def _divides_by_zero(poly: Poly, values: dict[str, int]) -> bool:

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -10,6 +11,7 @@ from sympy.tensor.indexed import Idx
 
 from symgrad.declare.integers import Poly, Size
 from symgrad.declare.program import Requirement
+from symgrad.declare.scalars import Condition
 from symgrad.errors import DeclarationError
 
 
@@ -25,7 +27,15 @@ class Scope:
     where: str = ""
     names: set[str] = field(default_factory=set)
     bound_now: dict[str, Poly] = field(default_factory=dict)
+    behind: tuple[Condition, ...] = ()
     requirements: list[Requirement] = field(default_factory=list)
+
+    @contextmanager
+    def under(self, *conditions: Condition) -> Iterator[None]:
+        """What is converted inside stands behind further conditions."""
+        before, self.behind = self.behind, (*self.behind, *conditions)
+        yield
+        self.behind = before
 
     def fail(self, text: str) -> DeclarationError:
         """An error that says in which equation."""

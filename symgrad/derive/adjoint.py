@@ -13,7 +13,7 @@ from symgrad.declare.conditions import all_of, compare, relation
 from symgrad.declare.integers import Entry, Index, Poly, as_poly, atoms
 from symgrad.declare.program import Equation, Program, Tensor
 from symgrad.declare.rewriting import map_children
-from symgrad.declare.scalars import NOUGHT, TRUE, UNIT, Condition, Node, Read, Reduce, Scalar, Stopped, reads_of
+from symgrad.declare.scalars import FALSE, NOUGHT, TRUE, UNIT, Condition, Node, Read, Reduce, Scalar, Stopped, reads_of
 from symgrad.derive.derivatives import derivative
 from symgrad.derive.terms import Term, all_indices, freshen, rename, terms_of, total
 from symgrad.derive.trace import Trace
@@ -155,6 +155,8 @@ class _Reverse:
         axes = tuple(i for i in free if i is not None)
         rest = tuple(i for i in over if i not in axes)
         where = all_of(*conditions)
+        if where == FALSE:
+            return
         if not rest and where == TRUE:
             body: Scalar = value
         else:

@@ -16,10 +16,26 @@ from symgrad.declare.algebra import multiply
 from symgrad.declare.bounds import nonnegative, positive, tighten
 from symgrad.declare.conditions import all_of, at_least, compare, conjuncts
 from symgrad.declare.division import quotient, remainder
-from symgrad.declare.integers import Index, Poly, Remainder, affine_in, as_poly, indices_of
+from symgrad.declare.integers import Atom, Entry, Index, Poly, Remainder, affine_in, as_poly, indices_of
 from symgrad.declare.rewriting import changed, map_children, map_polynomials
-from symgrad.declare.scalars import PLAIN, TRUE, Compare, Condition, Extension, Mul, Node, Number, Read, Scalar
-from symgrad.declare.substitution import substitute
+from symgrad.declare.scalars import (
+    PLAIN,
+    TRUE,
+    Apply,
+    Compare,
+    Condition,
+    Extension,
+    Mul,
+    Node,
+    Number,
+    Power,
+    Read,
+    Scalar,
+    children,
+    free_indices,
+    own_polynomials,
+)
+from symgrad.declare.substitution import rebuild, substitute
 from symgrad.derive.terms import rename
 
 Extents: TypeAlias = Callable[[str], tuple[Poly, ...]]
@@ -135,19 +151,52 @@ def absorb(solved: Solved, extents: Extents) -> Solved:
         if not wanted or not wanted <= present:
             continue
         extended = _extend(body, value, pivot.index.extent, extents)
-        if extended is not None:
+        if extended is not None and is_total(extended):
             body = extended
             condition = all_of(*(c for c in conjuncts(condition) if c not in wanted))
     if solved.pivots:
-        body = changed(body, _guarded)
+        body, condition = changed(body, _guarded), changed(condition, _guarded)
     return Solved(solved.bound, condition, body, solved.pivots)
+
+
+_PARTIAL = frozenset(
+    {"exp", "expm1", "log", "log1p", "arcsin", "arccos", "arctanh", "arccosh", "sinh", "cosh", "tan", "mod"}
+)
+
+
+def is_total(node: Node) -> bool:
+    """Whether the value is finite wherever what it reads is: a zero beside it is then zero.
+
+    What no index touches is the same everywhere, so it does not count.
+    """
+    if not free_indices(node):
+        return True
+    match node:
+        case Apply(function) if function in _PARTIAL:
+            return False
+        case Power(_, Number(n)) if isinstance(n, Fraction) and n.denominator == 1 and n >= 0:
+            pass
+        case Power():
+            return False
+    return all(map(is_total, children(node)))
 
 
 def _guarded(node: Node) -> Node:
     """Reads that were moved by an elimination may lie outside where its range conditions fail."""
     if isinstance(node, Read) and node.indices and node.extension is None:
-        return Read(node.tensor, node.indices, Extension("guarded"))
+        node = Read(node.tensor, node.indices, Extension("guarded"))
+    if own_polynomials(node):
+        return map_polynomials(node, _guarded_entries)
     return map_children(node, _guarded)
+
+
+def _guarded_entries(poly: Poly) -> Poly:
+    def change(atom: Atom) -> Poly | None:
+        if isinstance(atom, Entry):
+            return as_poly(Entry(atom.tensor, tuple(map(_guarded_entries, atom.indices)), True))
+        return None
+
+    return rebuild(poly, change)
 
 
 def _current(pivot: Pivot, solved: Solved) -> Poly:

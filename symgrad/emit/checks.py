@@ -7,18 +7,16 @@ from dataclasses import dataclass
 from symgrad.declare import solve
 from symgrad.declare.bounds import nonnegative
 from symgrad.declare.conditions import conjuncts
-from symgrad.declare.integers import Entry, Index, Poly, Size, as_poly, atoms, indices_of
+from symgrad.declare.integers import Poly, Size, atoms
 from symgrad.declare.layer import Layer
 from symgrad.declare.program import Program, Tensor
-from symgrad.declare.reads import places
-from symgrad.declare.scalars import Compare, Condition, tensors_of
+from symgrad.declare.scalars import Reduce, free_indices, tensors_of, walk
 from symgrad.emit.integer_text import PRODUCT, UNARY
 from symgrad.emit.printer import Printer, escape
 from symgrad.emit.sizes import plain_text
 from symgrad.lower.builder import Builder
 from symgrad.lower.elementwise import condition_value
 from symgrad.lower.plan import ModulePlan
-from symgrad.lower.reads import entry_value
 
 
 def entry_checks(layer: Layer, plan: ModulePlan, local_sizes: dict[str, Poly], printer: Printer) -> list[str]:
@@ -42,7 +40,7 @@ class _EntryChecks:
         return [t for t in self.program.inputs if not t.integer]
 
     def lines(self) -> list[str]:
-        """Dtype, rank, attributes, sizes, requirements, index bounds: in this order."""
+        """Dtype, rank, attributes, sizes, requirements: in this order; index bounds have checks of their own."""
         lines = [f"{t.name} = {self._convert(t)}" for t in self.program.inputs]
         lines += self._dtype_line()
         for a in self.program.attributes:
@@ -53,8 +51,7 @@ class _EntryChecks:
                 lines.append(f"{a.name} = float({a.name})")
         sizes, late = self._size_lines()
         lines += [*sizes, *self._extent_lines(), *late]
-        lines += self._requirement_lines()
-        return lines + self._index_lines()
+        return lines + self._requirement_lines()
 
     def _convert(self, t: Tensor) -> str:
         self.printer.helpers.add("_integers" if t.integer else "_floats")
@@ -131,42 +128,21 @@ class _EntryChecks:
 
     def _requirement_lines(self) -> list[str]:
         lines = []
-        b = Builder(self.plan.adjoint.program, set())
         given = {t.name for t in self.program.inputs} | {a.name for a in self.program.attributes}
         for requirement in self.program.requirements:
-            if not set(tensors_of(requirement.condition)) <= given:
+            computed = set(tensors_of(requirement.condition)) - given
+            if computed or any(isinstance(part, Reduce) for part in walk(requirement.condition)):
                 continue  # on a value computed later; reads beyond the range are cut off there
             self.printer.helpers.add("_require")
             parts = []
+            b = Builder(self.plan.adjoint.program, given | {e.target for e in self.program.equations})
             for part in conjuncts(requirement.condition):
-                value = condition_value(b, part, tuple(sorted(_indices(part), key=lambda i: i.name)))
+                value = condition_value(b, part, tuple(sorted(free_indices(part), key=lambda i: i.name)))
                 text = self.printer.expr(value.array)
                 parts.append(f"np.all({text})" if value.axes else text)
+            lines += self.printer.lines(tuple(b.block))
             lines.append(f'_require({" and ".join(parts)}, "{escape(requirement.message)}")')
         return lines
-
-    def _index_lines(self) -> list[str]:
-        found: dict[tuple[Entry, str, int], Poly] = {}
-        inputs = {t.name: t for t in self.program.inputs}
-        for equation in self.program.equations:
-            for tensor, indices, behind in places(equation.body):
-                for axis, poly in enumerate(indices):
-                    entry = poly.atom
-                    if isinstance(entry, Entry) and entry.tensor in inputs and not behind:
-                        found[entry, tensor, axis] = self.program.extents(tensor)[axis]
-        lines = []
-        b = Builder(self.plan.adjoint.program, set())
-        for (entry, tensor, axis), extent in found.items():
-            self.printer.helpers.add("_within")
-            values = self.printer.expr(entry_value(b, entry, tuple(sorted(indices_of(as_poly(entry)), key=str))).array)
-            line = f'_within("{entry.tensor}", {values}, {self.printer.poly(extent)}, "axis {axis} of {tensor}")'
-            if line not in lines:
-                lines.append(line)
-        return lines
-
-
-def _indices(condition: Condition) -> set[Index]:
-    return set(indices_of(condition.poly)) if isinstance(condition, Compare) else set()
 
 
 def _surely_nonnegative(extent: Poly) -> bool:

@@ -60,6 +60,12 @@ def _within(name, array, extent, where):
         bad = array.min() if array.min() < 0 else array.max()
         raise IndexError(f"{LAYER}: {name} holds {bad}, but {where} has extent {extent}")
 ''',
+    "_within_where": '''
+def _within_where(name, array, extent, where, used):
+    """Check the integers that are used as an index: those behind a condition that holds."""
+    array, used = np.broadcast_arrays(array, used)
+    _within(name, array[used], extent, where)
+''',
     "_cotangent": '''
 def _cotangent(name, array, shape, dtype):
     """Return a cotangent after checking it against its output."""

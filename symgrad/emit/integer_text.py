@@ -15,6 +15,7 @@ from symgrad.declare.integers import (
     RealFloor,
     Remainder,
     Size,
+    as_poly,
     atom_key,
     atoms,
 )
@@ -55,7 +56,9 @@ class IntegerPrinter(ABC):
 
     def ranked_poly(self, poly: Poly, arrays: Mapping[Atom, Array] | None = None) -> tuple[str, int]:
         """An integer expression and the precedence of its outermost operator."""
-        poly = substitute(poly, self.locals) if self.locals else poly
+        if self.locals:
+            poly = substitute(poly, self.locals)
+            arrays = {self._named(a): array for a, array in (arrays or {}).items()}
         positive = [t for t in poly.terms if t[1] > 0]
         negative = [t for t in poly.terms if t[1] < 0]
         pieces: list[str] = []
@@ -67,6 +70,10 @@ class IntegerPrinter(ABC):
             pieces.append(sign + (f"({piece})" if sign == "-" and rank == PRODUCT else piece))
             mine = min(mine, SUM if len(poly.terms) > 1 else UNARY if c < 0 else rank)
         return "".join(pieces) or "0", mine
+
+    def _named(self, atom: Atom) -> Atom:
+        """What stands for an array, with the names of the extents inside."""
+        return substitute(as_poly(atom), self.locals).atom or atom
 
     def _monomial(self, monomial: tuple[Atom, ...], c: int, arrays: Mapping[Atom, Array]) -> tuple[str, int]:
         ordered = sorted(monomial, key=lambda a: (not isinstance(a, Size), atom_key(a)))

@@ -18,6 +18,7 @@ from symgrad.emit.docstrings import (
     shape_text,
 )
 from symgrad.emit.helpers import helper_text
+from symgrad.emit.index_checks import index_checks
 from symgrad.emit.layout import lay_out
 from symgrad.emit.printer import WIDTH, Printer
 from symgrad.emit.sizes import local_extents, recovered
@@ -140,8 +141,9 @@ class _Writer:
         body = printer.lines(self.plan.forward.statements)
         results = _results(self.program.outputs, "Outputs")
         kept = f"Residuals({', '.join(residuals)})"
-        body.append(f"return {results}, {kept}")
-        checks = entry_checks(self.layer, self.plan, self.local_sizes, printer)
+        bounds = index_checks(self.plan, printer)
+        body += [*bounds.late, f"return {results}, {kept}"]
+        checks = [*entry_checks(self.layer, self.plan, self.local_sizes, printer), *bounds.early]
         self.helpers |= printer.helpers
         return (*checks, "", *body) if checks else tuple(body)
 

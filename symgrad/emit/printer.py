@@ -186,7 +186,7 @@ class Printer(IntegerPrinter):
                 return f"np.square({self.expr(args[0])})", CALL
             case "pow" if isinstance(args[1], Const):
                 return f"{self.expr(args[0], CALL)} ** {self.expr(args[1], CALL)}", POWER
-        of_numbers = function in ("max", "min", "abs") and _plain(args)
+        of_numbers = function in ("max", "min") or (function == "abs" and _plain(args))
         own = function.startswith("math.") or of_numbers
         name = function if own else _CALLS.get(function, f"np.{function}")
         if name.startswith("math."):

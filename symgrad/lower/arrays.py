@@ -315,6 +315,26 @@ def names_in(array: Array) -> set[str]:
     return found
 
 
+def polynomials_in(array: Array) -> Iterator[Poly]:
+    """The integer expressions in an array expression: shapes, slice bounds, positions."""
+
+    def within(value: Any) -> Iterator[Poly]:
+        match value:
+            case Poly():
+                yield value
+            case Slice() | At():
+                for f in fields(value):
+                    yield from within(getattr(value, f.name))
+            case tuple():
+                for item in value:
+                    yield from within(item)
+
+    for f in fields(array):
+        yield from within(getattr(array, f.name))
+    for part in parts(array):
+        yield from polynomials_in(part)
+
+
 def map_parts(array: Array, change: Callable[[Array], Array]) -> Array:
     """Rebuild an array expression with each direct part changed."""
 

@@ -12,7 +12,7 @@ from symgrad.declare.program import Program
 from symgrad.declare.reads import places
 from symgrad.declare.scalars import Reduce
 from symgrad.declare.typical import typical, typical_sizes, volume
-from symgrad.lower.arrays import Array, Assign, For, Name, Statement
+from symgrad.lower.arrays import Array, Assign, For, Name, Statement, names_in, polynomials_in
 from symgrad.naming import fresh
 
 if TYPE_CHECKING:
@@ -33,6 +33,7 @@ class Builder:
     taken: set[str]
     block: list[Statement] = field(default_factory=list)
     outer: list[Statement] | None = None
+    inner: list[list[Statement]] = field(default_factory=list)
     loops: frozenset[Index] = frozenset()
     known: dict[Array, str] = field(default_factory=dict)
     reasons: list[str] = field(default_factory=list)
@@ -72,13 +73,23 @@ class Builder:
         self.block.append(statement)
 
     def keep(self, array: Array, base: str, comment: str = "") -> Name:
-        """Give an array expression a name; the same expression gets the same one. Goes outside the current loop."""
+        """Give an array expression a name; the same expression gets the same one.
+
+        What no loop variable touches goes outside the loops; the rest is known until its loop ends.
+        """
         if array in self.known:
             return Name(self.known[array])
         name = self.name(base)
-        (self.block if self.outer is None else self.outer).append(Assign(name, array, comment))
+        block = self.block if self.outer is None or self._belongs_inside(array) else self.outer
+        block.append(Assign(name, array, comment))
         self.known[array] = name
         return Name(name)
+
+    def _belongs_inside(self, array: Array) -> bool:
+        """Whether the value depends on a loop variable, or on a name that a loop assigns."""
+        if any(a in self.loops for poly in polynomials_in(array) for a in atoms(poly)):
+            return True
+        return bool(names_in(array) & {s.name for block in self.inner for s in block if isinstance(s, Assign)})
 
     @contextmanager
     def looping(self, indices: Iterable[Index], comment: str = "") -> Iterator[None]:
@@ -86,12 +97,15 @@ class Builder:
         order = tuple(indices)
         saved_block, saved_outer, saved_loops = self.block, self.outer, self.loops
         inner: list[Statement] = []
+        self.inner.append(inner)
         self.outer = saved_block if saved_outer is None else saved_outer
         self.block, self.loops = inner, saved_loops | frozenset(order)
         yield
         body: tuple[Statement, ...] = tuple(inner)
         for index in reversed(order):
             body = (For(index, body),)
+        gone = {s.name for s in self.inner.pop() if isinstance(s, Assign)}
+        self.known = {array: name for array, name in self.known.items() if name not in gone}
         self.block, self.outer, self.loops = saved_block, saved_outer, saved_loops
         if body and isinstance(body[0], For):
             self.block.append(For(body[0].index, body[0].body, comment))

@@ -133,7 +133,7 @@ def lower_equation(b: Builder, equation: Equation, winner: str | None = None) ->
         values = [term_value(b, t, free, _part_name(t, equation, len(plain))) for t in plain]
         alone = equation.integer and len(values) == 1
         total = values[0] if alone else add_values([as_float(v) for v in values], free)
-        array = _owned(b, full(total, free), total, bool(scattered))
+        array = _owned(b, start, full(total, free), total, bool(scattered))
         _assign(b, start, target, array)
     made = bool(plain) and not (scattered and all(_is_nought(t) for t in plain))
     for position, job in enumerate(scattered):
@@ -214,14 +214,16 @@ def _solve_rest(b: Builder, term: Term) -> Term:
     return Term(term.scale, solved.bound, solved.condition, solved.body)
 
 
-def _owned(b: Builder, array: Array, value: Value, added_to: bool) -> Array:
-    """A result must not share memory with an argument, nor be a bare number."""
+def _owned(b: Builder, start: int, array: Array, value: Value, added_to: bool) -> Array:
+    """A result must not share memory with an argument, nor with another value if it is added to, nor be a number."""
     if value.kind == "scalar":
-        return Helper("scalar", (array,)) if not value.axes and not isinstance(array, Helper) else Cast(array, "float")
+        spread = isinstance(array, Helper) and array.function == "copy"
+        return Cast(array, "float") if spread or value.axes else Helper("scalar", (array,))
     source = array
     while isinstance(source, Subscript | Transpose | Reshape | Windows):
         source = source.source
-    made_here = {s.name for s in b.block if isinstance(s, Assign)}
-    if isinstance(source, Name) and (source.text not in made_here or added_to):
-        return Helper("copy", (array,)) if source.text not in made_here else array
+    own = {s.name for s in b.block[start:] if isinstance(s, Assign)}
+    made = own if added_to else {s.name for s in b.block if isinstance(s, Assign)}
+    if isinstance(source, Name) and source.text not in made:
+        return Helper("copy", (array,))
     return array

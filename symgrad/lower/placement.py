@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from symgrad.declare.bounds import tighten
 from symgrad.declare.conditions import all_of, conjuncts
 from symgrad.declare.integers import Index, Poly, affine_in, as_poly, indices_of
 from symgrad.declare.scalars import PLAIN, Compare, Condition, Mul, Scalar, free_indices, reads_of
@@ -52,7 +53,7 @@ def _placed(part: Condition, free: Axes, places: list[Poly | None]) -> tuple[int
     for axis, index in enumerate(free):
         split = affine_in(part.poly, index)
         if places[axis] is None and split is not None and split[0].constant in (1, -1):
-            return axis, -split[1] if split[0].constant == 1 else split[1]
+            return axis, tighten(-split[1] if split[0].constant == 1 else split[1])
     return None
 
 

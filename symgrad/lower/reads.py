@@ -6,9 +6,10 @@ from symgrad.declare.bounds import nonnegative, tighten
 from symgrad.declare.integers import ZERO, Atom, Entry, Index, Poly, RealFloor, atoms, indices_of
 from symgrad.declare.scalars import Extension, Scalar
 from symgrad.lower.arrays import FLIP, FULL, Arange, Array, By, Cast, Const, Item, Map, Name, Value, Whole
-from symgrad.lower.axes import Axes, align, place_in, subscript
+from symgrad.lower.axes import Axes, align, aligned_axes, place_in, subscript
 from symgrad.lower.builder import Builder
 from symgrad.lower.repeats import padded_copy
+from symgrad.lower.values import mapped
 from symgrad.lower.views import slice_of, view
 from symgrad.lower.walks import Along, along, inside
 
@@ -61,7 +62,7 @@ def _gather(
             key=lambda i: (place_in(i, order), i.name),
         )
     )
-    outside: list[Array] = []
+    inner: list[Value] = []
     items: list[Item] = []
     axes: list[Index] = []
     contiguous = loose == list(range(loose[0], loose[-1] + 1))
@@ -71,7 +72,7 @@ def _gather(
         if axis in loose:
             if contiguous and axis == loose[0]:
                 axes += broadcast
-            items.append(By(_positions(b, poly, extents[axis], broadcast, extension, outside)))
+            items.append(By(_positions(b, poly, extents[axis], broadcast, extension, inner)))
             continue
         walk = walks[axis]
         assert walk is not None
@@ -81,9 +82,9 @@ def _gather(
     flipped = {i for a, w in plain if a not in loose for i in w.flipped}
     array = subscript(subscript(source, items), [FLIP if i in flipped else FULL for i in axes])
     value = Value(array, tuple(axes))
-    if outside and extension is not None:
-        within = outside[0] if len(outside) == 1 else Map("and", tuple(outside))
-        mask = align(Value(within, broadcast), value.axes)
+    if inner and extension is not None:
+        within = inner[0] if len(inner) == 1 else mapped("and", inner, broadcast, "bool")
+        mask = align(within, value.axes)
         value = Value(
             Map("where", (mask, array, Const(extension.value) if extension.value else Whole(ZERO))), value.axes
         )
@@ -91,16 +92,18 @@ def _gather(
 
 
 def _positions(
-    b: Builder, poly: Poly, extent: Poly, broadcast: Axes, extension: Extension | None, outside: list[Array]
+    b: Builder, poly: Poly, extent: Poly, broadcast: Axes, extension: Extension | None, inner: list[Value]
 ) -> Array:
-    """An integer array of positions, clipped where the read may be outside and nobody looks at the result."""
-    array = align(integer(b, poly, broadcast), broadcast)
+    """An integer array of positions, clipped where the read may be outside; ``inner`` gets the mask of those inside."""
+    position = integer(b, poly, broadcast)
+    array = align(position, broadcast)
     low, high = nonnegative(poly), nonnegative(extent - 1 - poly)
     if (low and high) or extension is None:
         return array
     named = array if isinstance(array, Name) else b.keep(array, "position") if not b.loops else array
     if extension.mode != "guarded":
-        outside.append(Map("and", (Map("le", (Whole(ZERO), named)), Map("lt", (named, Whole(extent))))))
+        within = Map("and", (Map("le", (Whole(ZERO), named)), Map("lt", (named, Whole(extent)))))
+        inner.append(Value(within, aligned_axes(position, broadcast), "bool"))
     return Map("clip", (named, Whole(ZERO), Whole(extent - 1)))
 
 

@@ -67,7 +67,9 @@ def add_at_positions(b: Builder, target: Name, free: Axes, job: Scatter, first: 
         positions.append(_position(b, poly, free[a], vectors))
     order = (*lead, *(a for a in range(len(free)) if a not in lead))
     view: Array = target if order == tuple(range(len(free))) else Transpose(target, order)
-    if not b.general and _injective(job, vectors, carried):
+    # Positions that a guard lets go are clipped onto others.
+    inside = all(g == TRUE for g in guards)
+    if not b.general and inside and _injective(job, vectors, carried):
         b.because(f"{target.text}: every position is met once, so indexed addition is enough")
         b.emit(Update(Subscript(view, tuple(By(p) for p in positions)), "=" if first else "+", array))
         return

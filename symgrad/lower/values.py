@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from fractions import Fraction
 
-from symgrad.lower.arrays import Cast, Const, Helper, Map, Name, Value
+from symgrad.lower.arrays import Array, Cast, Const, Helper, Map, Name, Value
 from symgrad.lower.axes import Axes, align, union
 
 # NumPy's functions of a Python number give float64, which would promote float32 arrays; math's stay weak.
@@ -12,6 +12,7 @@ SCALAR = {f: f"math.{f}" for f in ("sqrt", "exp", "expm1", "log", "log1p", "sin"
 SCALAR |= {f"arc{f}": f"math.a{f}" for f in ("sin", "cos", "tan", "sinh", "cosh", "tanh")}
 SCALAR |= {"floor": "math.floor", "ceil": "math.ceil", "erf": "math.erf", "erfc": "math.erfc", "arctan2": "math.atan2"}
 SCALAR |= {"maximum": "max", "minimum": "min", "pow": "math.pow"}
+OPERATORS = frozenset({"add", "sub", "mul", "div", "mod", "neg"})
 
 
 def mapped(function: str, values: list[Value], order: Axes, kind: str = "float") -> Value:
@@ -19,7 +20,10 @@ def mapped(function: str, values: list[Value], order: Axes, kind: str = "float")
     axes = union(values, order)
     arrays = tuple(align(v, axes) for v in values)
     if kind == "float" and all(v.kind == "scalar" for v in values):
-        return Value(Map(SCALAR.get(function, function), arrays), (), "scalar")
+        array: Array = Map(SCALAR.get(function, function), arrays)
+        if function not in SCALAR and function not in OPERATORS:
+            array = Helper("float", (array,))  # no counterpart in math
+        return Value(array, (), "scalar")
     if function == "where" and all(v.kind == "scalar" for v in values[1:]):
         # Two Python numbers chosen by an array would come out as float64.
         return Value(Cast(Map(function, arrays), "float"), axes, kind)
@@ -53,12 +57,7 @@ def times(values: list[Value], order: Axes) -> Value | None:
     """Product of values over the same axes; booleans last, so that they act as masks. None if there are no values."""
     total: Value | None = None
     for v in sorted(values, key=lambda v: v.kind == "bool"):
-        if total is None:
-            total = v
-        elif total.kind == "bool":
-            total = mapped("and", [total, v], order, "bool")
-        else:
-            total = mapped("mul", [total, v], order)
+        total = v if total is None else multiplied(total, v, order)
     return total
 
 

@@ -113,6 +113,8 @@ def _fold_into(user: Equation, core: Equation) -> Equation | None:
         body = rename(core.body, dict(zip(core.indices, read.indices, strict=True)))
         inner = freshen(body, {i.name for i in user.indices})
         rest = [f for f in factors if f is not read]
+        if any(isinstance(f, Reduce) for f in rest):
+            return None  # a term has one sum
         new.append(multiply(Number(coefficient), *rest, inner))
         done = True
     return replace(user, body=add(*new)) if done else None

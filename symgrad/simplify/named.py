@@ -84,6 +84,11 @@ def _is_alone(equation: Equation) -> bool:
     return isinstance(equation.body, Apply)
 
 
+def _covered(where: Condition, factor: Scalar) -> Condition:
+    """The conditions that the factor can carry itself: it need not be finite where they fail."""
+    return all_of(*(c for c in conjuncts(where) if free_indices(c) <= free_indices(factor)))
+
+
 def _candidates(node: Reduce) -> tuple[Condition, tuple[Scalar, ...]]:
     return node.condition, (node.body.args if isinstance(node.body, Mul) else (node.body,))
 
@@ -93,8 +98,9 @@ def _survey(node: Node, found: dict[str, _Shared]) -> None:
         case Reduce("sum"):
             where, factors = _candidates(node)
             for factor in factors:
-                if _is_costly(factor) and free_indices(where) <= free_indices(factor):
-                    shared = _count(factor, where, found)
+                covered = _covered(where, factor)
+                if _is_costly(factor) and (covered != TRUE or where == TRUE):
+                    shared = _count(factor, covered, found)
                     shared.summed = shared.summed or (
                         isinstance(factor, Apply) and factor.function == "exp" and len(reads_of(factor)) > 1
                     )
@@ -158,14 +164,15 @@ def _apply(node: Node, chosen: dict[str, _Shared]) -> Node:
             new: list[Scalar] = []
             for factor in factors:
                 read = None
-                if _is_costly(factor) and free_indices(where) <= free_indices(factor):
-                    read = _read(factor, where, chosen)
+                covered = _covered(where, factor)
+                if _is_costly(factor) and (covered != TRUE or where == TRUE):
+                    read = _read(factor, covered, chosen)
                 if read is not None:
-                    where = TRUE
+                    where = all_of(*(c for c in conjuncts(where) if c not in conjuncts(covered)))
                 new.append(read if read is not None else _apply(factor, chosen))
             coefficient = node.body.coefficient if isinstance(node.body, Mul) else Fraction(1)
             body = multiply(Number(coefficient), *new)
-            return Reduce("sum", node.indices, all_of(*conjuncts(where)), body, node.ties)
+            return Reduce("sum", node.indices, where, body, node.ties)
         case Apply() if _is_costly(node):
             read = _read(node, TRUE, chosen)
             if read is not None:

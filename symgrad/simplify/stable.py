@@ -9,6 +9,7 @@ from __future__ import annotations
 from dataclasses import replace
 
 from symgrad.declare.algebra import apply, multiply, negate
+from symgrad.declare.conditions import all_of, conjuncts
 from symgrad.declare.integers import Atom, Index, Poly, as_poly
 from symgrad.declare.program import Equation, Program
 from symgrad.declare.rewriting import changed, map_children
@@ -89,12 +90,12 @@ def _shift(program: Program, trace: Trace) -> Program:
 
 
 def _exponent(equation: Equation) -> Scalar | None:
-    """The a, if the equation is ``sum exp(a) * v`` and a varies inside the sum."""
+    """The a, if the equation is ``sum exp(a) * v``."""
     match equation.body:
-        case Reduce("sum", indices, _, body, _):
+        case Reduce("sum", _, _, body, _):
             factors = body.args if isinstance(body, Mul) else (body,)
             found = [f.args[0] for f in factors if isinstance(f, Apply) and f.function == "exp"]
-            if len(found) == 1 and free_indices(found[0]) & set(indices):
+            if len(found) == 1 and reads_of(found[0]):
                 return found[0]
     return None
 
@@ -140,14 +141,21 @@ def _subject(exponent: Scalar) -> str:
     return reads[0].tensor if len(reads) == 1 else "exponent"
 
 
-def _extremum(equation: Equation, exponent: Scalar, ties: str = "first") -> Reduce:
-    """The largest exponent in a sum of exponentials."""
+def _extremum(equation: Equation, exponent: Scalar, ties: str = "first") -> Scalar:
+    """The largest exponent in a sum of exponentials: the exponent itself where they are all the same.
+
+    Conditions that exclude all exponents or none are left out: they would make a maximum of nothing.
+    """
     node = equation.body
     assert isinstance(node, Reduce)
-    return Reduce("max", node.indices, node.condition, exponent, ties)
+    varied = free_indices(exponent) & set(node.indices)
+    where = [c for c in conjuncts(node.condition) if free_indices(c) & varied]
+    beside = {i for c in where for i in free_indices(c)}
+    indices = tuple(i for i in node.indices if i in varied | beside)
+    return Reduce("max", indices, all_of(*where), exponent, ties) if varied else exponent
 
 
-def _correspond(first: Reduce, other: Reduce, free: tuple[Index, ...]) -> tuple[Poly, ...]:
+def _correspond(first: Scalar, other: Scalar, free: tuple[Index, ...]) -> tuple[Poly, ...]:
     """The indices of the first extremum in terms of another that differs in index names only."""
     table = dict(zip(alpha_form(first)[1], alpha_form(other)[1], strict=True))
     return tuple(as_poly(table[i]) for i in free)
@@ -160,7 +168,7 @@ def _unscale(body: Scalar, shifted: dict[str, Equation], free: tuple[Index, ...]
         if isinstance(node, Read) and node.tensor in shifted:
             equation = shifted[node.tensor]
             table: dict[Atom, Poly] = dict(zip(equation.indices, node.indices, strict=True))
-            here = _indices_of_shift(equation, free)
+            here = _indices_of_shift(equation, name, free)
             m = Read(name, tuple(substitute(p, table) for p in here))
             return multiply(apply("exp", Stopped(m)), node)
         return map_children(node, change)
@@ -168,10 +176,10 @@ def _unscale(body: Scalar, shifted: dict[str, Equation], free: tuple[Index, ...]
     return changed(body, change)
 
 
-def _indices_of_shift(equation: Equation, free: tuple[Index, ...]) -> tuple[Poly, ...]:
+def _indices_of_shift(equation: Equation, name: str, free: tuple[Index, ...]) -> tuple[Poly, ...]:
     """Where a shifted sum reads its shift."""
     for part in walk(equation.body):
-        if isinstance(part, Stopped) and isinstance(part.value, Read) and len(part.value.indices) == len(free):
+        if isinstance(part, Stopped) and isinstance(part.value, Read) and part.value.tensor == name:
             return part.value.indices
     return tuple(map(as_poly, free))
 

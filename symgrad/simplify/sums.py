@@ -8,7 +8,19 @@ from symgrad.declare.algebra import add, divide, from_integer, multiply
 from symgrad.declare.conditions import conjuncts
 from symgrad.declare.integers import Index, as_poly
 from symgrad.declare.program import Equation
-from symgrad.declare.scalars import NOUGHT, TRUE, Add, Compare, Condition, Number, Read, Reduce, Scalar, free_indices
+from symgrad.declare.scalars import (
+    FALSE,
+    NOUGHT,
+    TRUE,
+    Add,
+    Compare,
+    Condition,
+    Number,
+    Read,
+    Reduce,
+    Scalar,
+    free_indices,
+)
 from symgrad.derive.terms import alpha_form, terms_of
 from symgrad.simplify.terms import expanded_terms, factors_of
 
@@ -39,6 +51,8 @@ def is_equality(condition: Condition) -> bool:
 
 
 def _pull(bound: tuple[Index, ...], condition: Condition, piece: Scalar, forward: Sequence[Equation]) -> Scalar:
+    if condition == FALSE:
+        return NOUGHT
     coefficient, factors = factors_of(piece)
     outside = [f for f in factors if not free_indices(f) & set(bound)] if condition == TRUE or bound else []
     if any(is_equality(c) for c in conjuncts(condition)):

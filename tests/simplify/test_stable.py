@@ -8,10 +8,10 @@ import mpmath
 import numpy as np
 import pytest
 import sympy
-from sympy import Abs, Eq, Idx, IndexedBase, Piecewise, Sum, cosh, erf, exp, log, sqrt, symbols, tanh
+from sympy import Abs, Eq, Idx, IndexedBase, Mod, Piecewise, Sum, cosh, erf, exp, floor, log, sqrt, symbols, tanh
 
 import symgrad
-from symgrad import Layer, LogSumExp
+from symgrad import Layer, LogSumExp, StopGradient
 from symgrad.declare.algebra import add, apply, divide, multiply, negate, number, power, subtract
 from symgrad.declare.scalars import Apply, Number, Read, Reduce, Scalar, Stopped, reads_of, walk
 from symgrad.derive.split import split
@@ -19,6 +19,7 @@ from symgrad.derive.trace import Trace
 from symgrad.simplify.pointwise import POINTWISE, rewrite
 from symgrad.simplify.stable import stabilise
 
+from ..agreement import as_declared, normals
 from ..data_evaluator import EXACT, World, integer, points, run, scalar, sizes_of
 from ..points import NAMES, point, stages
 
@@ -365,3 +366,35 @@ def test_sympy_is_not_asked_to_simplify() -> None:
         node.function for q in stages("sigmoid").stable.equations for node in walk(q.body) if isinstance(node, Apply)
     }
     assert names == {"sigmoid"}
+
+
+def test_the_shift_is_read_where_it_was_made_and_not_where_another_value_is_stopped() -> None:
+    x, y, at, out = IndexedBase("x"), IndexedBase("y"), Idx("u"), Idx("i", 4)
+    layer = Layer("stopped", [x[3]], [Eq(y[out], LogSumExp(StopGradient(x[Mod(out + at, 3)]) * x[at], (at, 0, 1)))])
+    assert as_declared(layer, normals(x=(3,)))
+    below = LogSumExp(StopGradient(x[Mod(out + floor(at / 2), 3)]) * x[0], (at, -1, 1))
+    assert as_declared(Layer("below", [x[3]], [Eq(y[out], below)]), normals(x=(3,)))
+
+
+def test_an_exponent_that_does_not_vary_is_shifted_by_itself() -> None:
+    x, y, at, other, out = IndexedBase("x"), IndexedBase("y"), Idx("u"), Idx("v"), Idx("i", 3)
+    for value in (
+        LogSumExp(x[out], (at, 1, 2)),
+        log(Sum(exp(x[out]) * x[at] ** 2, (at, 0, 2))),
+        LogSumExp(Sum(x[out], (Idx("t"), 0, 2)), (other, 0, 1), (at, -1, 1)),
+    ):
+        layer = Layer("constant", [x[3]], [Eq(y[out], value)])
+        assert as_declared(layer, normals(x=(3,)))
+        large = np.array([900.0, -900.0, 20.0])
+        result, residuals = symgrad.compile_layer(layer).forward(large)
+        assert np.isfinite(result).all()
+        assert np.isfinite(symgrad.compile_layer(layer).backward(residuals, np.ones(3)).x).all()
+
+
+def test_no_maximum_of_nothing_where_nothing_is_taken() -> None:
+    """The rows that a condition leaves out have empty ranges; they must not give inf * 0."""
+    x, y, at, other, out = IndexedBase("x"), IndexedBase("y"), Idx("u"), Idx("v"), Idx("i", 6)
+    rows = Piecewise((LogSumExp(x[0], (at, out, 2)), Eq(out, 0)), (0, True))
+    partly = Piecewise((LogSumExp(x[at], (other, out, 3), (at, 0, 2 - out)), out < 2), (0, True))
+    for value in (rows, partly):
+        assert as_declared(Layer("empty", [x[3]], [Eq(y[out], value)]), normals(x=(3,)))

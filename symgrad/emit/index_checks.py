@@ -1,0 +1,106 @@
+"""Checks that every read that could leave its tensor stays inside, as lines of an emitted forward.
+
+A read behind a condition is checked where the condition holds; elsewhere the data may hold anything.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+from symgrad.declare.conditions import all_of, conjuncts
+from symgrad.declare.integers import Entry, Poly, depends_on_data, show
+from symgrad.declare.program import Program
+from symgrad.declare.reads import reaches_ends, undecided
+from symgrad.declare.scalars import TRUE, Condition, FromInteger, Reduce, free_indices, tensors_of, walk
+from symgrad.emit.printer import Printer, escape
+from symgrad.lower.axes import align, union
+from symgrad.lower.builder import Builder
+from symgrad.lower.elementwise import condition_value
+from symgrad.lower.plan import ModulePlan
+from symgrad.lower.reads import integer
+from symgrad.lower.share import defines
+
+
+@dataclass(frozen=True, slots=True)
+class IndexChecks:
+    """Lines before the first statement of a forward, and those that need what its statements compute."""
+
+    early: tuple[str, ...]
+    late: tuple[str, ...]
+
+
+def index_checks(plan: ModulePlan, printer: Printer) -> IndexChecks:
+    """Check lines for the reads of a declaration that neither its ranges nor its conditions keep inside."""
+    given = {t.name for t in plan.program.inputs} | {a.name for a in plan.program.attributes}
+    made = {n for s in plan.forward.statements for n in defines(s)}
+    early, late = _Checks(plan, printer, given), _Checks(plan, printer, given)
+    for read in _to_check(plan.program):
+        needed = set(tensors_of(FromInteger(read.index))) | set(tensors_of(read.where))
+        if needed <= given:
+            early.add(read)
+        elif needed <= given | made:
+            late.add(read)
+    return IndexChecks(tuple(early.lines), tuple(late.lines))
+
+
+@dataclass(frozen=True, slots=True)
+class _Read:
+    tensor: str
+    axis: int
+    index: Poly
+    extent: Poly
+    where: Condition
+
+
+def _to_check(program: Program) -> Iterator[_Read]:
+    """Undecided reads under conditions that can be evaluated; the ends of unconditional affine ones are required."""
+    found: dict[_Read, None] = {}
+    for equation in program.equations:
+        for read in undecided(program, equation):
+            if not read.behind and not depends_on_data(read.index) and reaches_ends(read.index):
+                continue
+            where = all_of(*read.behind)
+            if not any(isinstance(part, Reduce) for part in walk(where)):
+                found[_Read(read.tensor, read.axis, read.index, read.extent, where)] = None
+    # Conditions read tensors too: what is read in any case is checked first.
+    ordered = sorted(found, key=lambda r: r.where != TRUE)
+    yield from (r for r in ordered if not any(_implies(other, r) for other in found if other != r))
+
+
+def _implies(stronger: _Read, weaker: _Read) -> bool:
+    """Whether the first check says all that the second one says: it is the same read under fewer conditions."""
+    same = (stronger.tensor, stronger.axis, stronger.index) == (weaker.tensor, weaker.axis, weaker.index)
+    return same and set(conjuncts(stronger.where)) < set(conjuncts(weaker.where))
+
+
+class _Checks:
+    """Lines that check reads, and the positions that they compute on the way."""
+
+    def __init__(self, plan: ModulePlan, printer: Printer, given: set[str]) -> None:
+        self.printer, self.lines = printer, list[str]()
+        self.builder = Builder(plan.adjoint.program, given | {e.target for e in plan.adjoint.program.equations})
+
+    def add(self, read: _Read) -> None:
+        """Append the check of one read."""
+        done = len(self.builder.block)
+        check = self._call(read)
+        self.lines += self.printer.lines(tuple(self.builder.block[done:]))
+        if check not in self.lines:
+            self.lines.append(check)
+
+    def _call(self, read: _Read) -> str:
+        indices = free_indices(FromInteger(read.index)) | free_indices(read.where)
+        order = tuple(sorted(indices, key=lambda i: i.name))
+        entry = read.index.atom
+        what = entry.tensor if isinstance(entry, Entry) else f"the index {show(read.index)}"
+        values = integer(self.builder, read.index, order)
+        place = f'{self.printer.poly(read.extent)}, "axis {read.axis} of {read.tensor}"'
+        self.printer.helpers.add("_within")
+        if read.where == TRUE:
+            return f'_within("{escape(what)}", {self.printer.expr(values.array)}, {place})'
+        used = condition_value(self.builder, read.where, order)
+        axes = union([values, used], order)
+        arrays = [self.printer.expr(align(v, axes)) for v in (values, used)]
+        self.printer.helpers.add("_within_where")
+        return f'_within_where("{escape(what)}", {arrays[0]}, {place}, {arrays[1]})'
