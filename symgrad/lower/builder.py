@@ -50,8 +50,14 @@ class Builder:
             for equation in self.program.equations
             for tensor, indices, behind in places(equation.body)
             for axis, poly in enumerate(indices)
-            if not behind and isinstance(e := poly.atom, Entry)
+            if not behind and isinstance(e := poly.atom, Entry) and self._is_whole(e)
         )
+
+    def _is_whole(self, entry: Entry) -> bool:
+        """Whether the entry runs over all that its tensor holds."""
+        extents = self.program.extents(entry.tensor)
+        plain = [p.atom for p in entry.indices if isinstance(p.atom, Index)]
+        return len(set(plain)) == len(extents) and all(i.extent == e for i, e in zip(plain, extents, strict=True))
 
     def name(self, base: str) -> str:
         """A variable name that is free in the function."""

@@ -5,10 +5,12 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 
 from symgrad.declare.algebra import add, multiply
+from symgrad.declare.bounds import tighten
 from symgrad.declare.conditions import conjuncts
 from symgrad.declare.formula import equation_text
 from symgrad.declare.integers import as_poly
 from symgrad.declare.program import Equation, Program
+from symgrad.declare.rewriting import map_polynomials
 from symgrad.declare.scalars import NOUGHT, TRUE, UNIT, Compare, Mul, Read, Reduce, Scalar, free_indices
 from symgrad.derive.invert import absorb, solve
 from symgrad.derive.terms import Term, terms_of
@@ -91,6 +93,8 @@ def _comment(b: Builder, start: int, text: str) -> None:
 
 def lower_equation(b: Builder, equation: Equation, winner: str | None = None) -> None:
     """Emit the statements of one equation."""
+    # An index that only a quotient mentions may drop out, and is then summed as a factor.
+    equation = replace(equation, body=map_polynomials(equation.body, tighten))
     if isinstance(equation.body, Reduce) and equation.body.kind != "sum":
         reduction(b, equation, winner)
         return
