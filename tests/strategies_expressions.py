@@ -17,7 +17,8 @@ INDICES = (
     "{i}", "floor({a}/{n})", "Mod({a}, {n})", "floor(({a} + {b})/{n})", "Mod({a} + {c}, {E})",
     "Mod({s}*{a} - {b}, {E})", "{i} + {a}", "{i}", "Min({s}*{a} + {c}, {E} - 1)", "Max({a} - {c}, 0)",
     "Abs({a} - {b})", "Mod({a}*{b}, {E})", "ceiling({a}/{s})", "{E} - 1 - floor({a}/{s})", "{a} + floor({b}/2)",
-    "{i} - {a}", "Mod({i} + {a}, {E})",
+    "{i} - {a}", "Mod({i} + {a}, {E})", "{a} - 2*floor({a}/2)", "Mod({a}, 2) + {b}", "floor({a}/2) + floor({b}/2)",
+    "{E} - 1 - Mod({a}, {n})", "floor({E}/2)", "2*floor({a}/2) + {c}", "{i} + {i}", "floor({i}/2)", "{s}*{i} - {p}",
 )  # fmt: skip
 """Forms of an index: a, b indices; c small; p padding; s, d positive; n positive or a size; i data; E extent."""
 
@@ -27,7 +28,8 @@ VALUES = (
     "1/{q}", "{v}/{q}", "{v}/(1 + Abs({w}))", "{v}/sqrt(1 + {w}**2)", "Max({v}, {w})", "Min({v}, {w})", "Max({v}, 0)",
     "Abs({v})", "Max({k}, Min({v}, {w}))", "{q}**{k}", "{q}**{v}", "cos({v} + {z})", "sin({k}*{v})", "erf({v})",
     "atan({v})", "{v}**3", "sign({v})*{w}", "StopGradient({v})*{w}", "{v}*(1 - {v})", "{v}*log({q})",
-    "({v} - {w})**2", "exp({v} - {w})",
+    "({v} - {w})**2", "exp({v} - {w})", "{q}**{z}", "exp(-{z}*{v}**2)", "{v}**{p}", "(1 + {v}**2)**(-{z})",
+    "{n}**{v}", "{v}*{i}", "Max({v}, {w}, {k})", "tanh({v})/(1 + tanh({w})**2)", "{v}/(1 + exp(-{w}))",
 )  # fmt: skip
 """Forms of a value: v, w values; q a positive value; k a number; z an index, size or attribute as a number."""
 
@@ -35,14 +37,17 @@ POSITIVE = ("{r}", "(1 + {v}**2)", "exp({v})", "({k}**2 + Abs({v}) + 1)", "(2 + 
 CONDITIONS = (
     "{a} >= {c}", "Eq({a}, {c})", "{a} <= {n} - {c}", "{a} < {b}", "Ne({a}, {b})", "Eq(Mod({a}, 2), 0)",
     "{a} + {b} > {c}", "({a} >= {c}) & ({b} < {n})", "({a} < {c}) | ({a} > {b})", "{a} <= {i}", "Eq({a}, {i})",
-    "Not(Eq({a}, {b}))", "({a} > 0) & Ne({b}, {c}) & ({a} <= {b} + {c})",
+    "Not(Eq({a}, {b}))", "Eq({i}, {i})", "{i} < {i} + {a}", "Eq(Mod({a} + {b}, {n}), {c})",
+    "({a} > 0) & Ne({b}, {c}) & ({a} <= {b} + {c})",
 )  # fmt: skip
 CHOICES = ("{v} - {w} > 0", "{v} <= {k}", "({v} > 0) & ({w} < {k})", "({v} - {w} < 0) | ({w} > 1)", "Ne({v}, 0)")
 """Conditions on values. Differences: what is compared with nothing but an index is taken to hold integers."""
 LIMITS = (
     *[("0", "{E} - 1")] * 5, ("0", "{a}"), ("{a}", "{E} - 1"), ("{a} + 1", "{E} - 1"), ("0", "{E} - 1 - {a}"),
     ("-1", "1"), ("1", "{E} - 1"), ("0", "{a} - 1"), ("{a}", "{a} + 1"), ("0", "floor({a}/2)"), ("0", "{n} - 1"),
-    ("0", "{s}*{a}"), ("Max({a} - 1, 0)", "Min({a} + 1, {E} - 1)"), ("{c}", "2"), ("-{p}", "{p}"),
+    ("{p}", "{E} - 1"), ("0", "{d} - 1"), ("{s}*{a}", "{s}*{a} + {s} - 1"), ("floor({a}/2)", "{a}"), ("0", "{p}"),
+    ("Mod({a}, 2)", "{E} - 1"), ("0", "{s}*{a}"), ("Max({a} - 1, 0)", "Min({a} + 1, {E} - 1)"), ("{c}", "2"),
+    ("-{p}", "{p}"),
 )  # fmt: skip
 REDUCTIONS = ("Sum", "Sum", "Sum", "ReduceMax", "Product", "LogSumExp", "ReduceMin", "Sum")
 NUMBERS = ("2", "-1", "3", "Rational(1, 2)", "0.3", "-Rational(3, 2)", "1.5")
@@ -126,6 +131,7 @@ class Expressions:
         left = self._fill(self.pick(INDICES[:11]), scope, 0, 0, "2")
         right = self.pick([b.name for b in scope.indices])
         left = self.integer(scope) if self.chance(2) else left
+        right = self.integer(scope) if self.chance(4) else right
         return f"{self.value(scope, depth - 1, nesting)}*KroneckerDelta({left}, {right})"
 
     # --- reads -----------------------------------------------------------------------------------------------
@@ -192,21 +198,47 @@ class Expressions:
         if not bounds or (kind not in ("Sum", "Product") and not self.world.never_empty(tuple(bounds), scope)):
             return self.leaf(scope)
         body = self.value(scope.inside(*bounds), depth, nesting)
-        if kind == "Product" and "Piecewise" in body and any(b.label in BOUND for b in scope.indices):
-            kind = "Sum"  # inside a sum, SymPy folds a Piecewise out of a product, past the indices bound there
+        if kind == "LogSumExp" and self.chance(4):
+            body = f"10000*{body}"
+        nested = any(b.label in BOUND for b in scope.indices) or "Sum(" in body
+        if kind == "Product" and "Piecewise" in body and nested:
+            kind = (
+                "Sum"  # SymPy folds a Piecewise out of a product in a sum or the reverse, past the indices bound there
+            )
         limits = [b.name if b.name in self.ranged.values() else f"({b.name}, {b.first}, {b.last})" for b in bounds]
         ties = ", ties='split'" if kind in ("ReduceMax", "ReduceMin") and self.chance(3) else ""
         return f"{kind}({body}, {', '.join(reversed(limits))}{ties})"
 
     def ragged(self, scope: Scope, depth: int) -> str:
-        """Return a sum whose last index is data; a plain read says how far it may go."""
+        """Return a reduction whose first or last index is data; a plain read says how far it may go."""
         name = next(n for n in BOUND if n not in {b.label for b in scope.indices})
-        bound = Bound(name, name, "0", self.integer(scope))
+        first, last = self.integer(scope), self.integer(scope)
+        bound = Bound(name, name, first if self.chance(3) else "0", last)
         read = self.read_along(bound, scope.inside(bound))
         if read is None or self.world.size(scope.inside(bound)) > POINTS:
             return self.leaf(scope)
-        factor = self.value(scope, depth, 0)
-        return f"Sum({read}*{factor}, ({name}, 0, {bound.last}))"
+        factor = self.value(scope, depth, 0)  # whatever it is, the read stays
+        kind = self.pick(("Sum", "Sum", "Sum", "ReduceMax", "LogSumExp", "ReduceMin"))
+        kind = kind if kind == "Sum" or self.world.never_empty((bound,), scope) else "Sum"
+        return f"{kind}({read}*(1 + {factor}**2), ({name}, {bound.first}, {bound.last}))"
+
+    def normalised(self, scope: Scope) -> str | None:
+        """Return an exponential over the sum of its kind, of large values too; None where nothing can be read so."""
+        extent = self.extent()
+        name = next(n for n in BOUND if n not in {b.label for b in scope.indices})
+        bound = Bound(name, name, "0", f"{extent.text} - 1")
+        inner = self.read_along(bound, scope.inside(bound))
+        if inner is None or self.world.size(scope.inside(bound)) > POINTS:
+            return None
+        outer, limits = self.read(scope), f"({name}, 0, {bound.last})"
+        forms = (
+            f"exp({outer})/Sum(exp({inner}), {limits})",
+            f"log(Sum(exp({inner})*{outer}**2, {limits}))",
+            f"Min(exp(10000*{inner.replace(name, '0')} - LogSumExp(10000*{inner}, {limits})), {outer})",
+            f"1000*{outer} - LogSumExp(1000*{inner}, {limits})",
+            f"Sum(exp({inner})*{self.leaf(scope.inside(bound))}, {limits})/Sum(exp({inner}), {limits})",
+        )
+        return f"({self.pick(forms)})"
 
     def read_along(self, bound: Bound, scope: Scope, form: str = "{a}") -> str | None:
         """Return a plain read with a given index on some axis; None where it fits none."""

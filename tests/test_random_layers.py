@@ -13,7 +13,7 @@ from hypothesis import HealthCheck, Phase, assume, given, note, settings
 from .agreement import as_declared
 from .strategies import Case, declarations
 
-EXAMPLES = int(os.environ.get("SYMGRAD_EXAMPLES", "60"))
+EXAMPLES = int(os.environ.get("SYMGRAD_EXAMPLES", "100"))
 
 
 def compare(case: Case) -> bool:

@@ -183,7 +183,7 @@ def as_array(elements: Sequence[Any], shape: tuple[int, ...]) -> npt.NDArray[Any
     kinds = {type(e) for e in elements}
     if complex in kinds:
         return np.array([complex(e) for e in elements], dtype=np.complex128).reshape(shape)
-    if elements and kinds <= {int, bool}:
+    if elements and kinds <= {int, bool} and all(abs(e) < 2**63 for e in elements):
         return np.array(elements, dtype=np.int64).reshape(shape)
     return np.array([float(e) for e in elements], dtype=np.float64).reshape(shape)
 

@@ -77,6 +77,11 @@ def integer_symbol(symbol: Any, scope: Scope) -> Poly:
     if name in scope.reals:
         raise scope.fail(f"the attribute {name} is real and cannot stand in an index; declare it with integer=True")
     known = ", ".join(sorted({*scope.bound_now, *scope.sizes})) or "none"
+    if name in scope.bound_anywhere:
+        raise scope.fail(
+            f"{name} stands outside the reduction that binds it: bring it inside; if you wrote it inside, SymPy folded "
+            f"a Piecewise out of it, so give that reduction an equation of its own"
+        )
     raise scope.fail(f"{name} is neither an index in scope nor a size (known: {known}); bind it, or correct its name")
 
 

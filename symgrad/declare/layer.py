@@ -15,7 +15,7 @@ from symgrad.declare.door import to_condition, to_scalar
 from symgrad.declare.door_integers import to_poly
 from symgrad.declare.integers import Index, Poly, Size, as_poly
 from symgrad.declare.program import Attribute, Equation, Program, Requirement, Tensor
-from symgrad.declare.ranges import range_from_reads
+from symgrad.declare.ranges import bound_in, range_from_reads
 from symgrad.declare.scalars import FromInteger, Reduce
 from symgrad.declare.scope import Scope, label
 from symgrad.declare.write import declaration, poly_to_sympy
@@ -196,6 +196,7 @@ class _Reader:
         scope = self.scope
         scope.where = f"{self.layer.name}, equation of {target}"
         scope.bound_now.clear()
+        scope.bound_anywhere = bound_in(equation.rhs)
         indices = self._left_indices(target, lefts, equation)
         body = to_scalar(equation.rhs, scope)
         integer = target in scope.integers

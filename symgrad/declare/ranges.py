@@ -55,6 +55,12 @@ def _labels(expr: Any) -> set[str]:
     return {str(a.label) if isinstance(a, Idx) else str(a) for a in expr.atoms(sympy.Symbol) | expr.atoms(Idx)}
 
 
+def bound_in(expr: Any) -> frozenset[str]:
+    """Every index that some reduction inside binds."""
+    reductions = expr.atoms(sympy.Sum, sympy.Product, notation.Reduction)
+    return frozenset(label(limit[0]) for node in reductions for limit in node.limits)
+
+
 def _limits(expr: Any) -> dict[str, tuple[Any, Any]]:
     """First and last value of every index bound by a reduction inside."""
     found: dict[str, tuple[Any, Any]] = {}

@@ -6,7 +6,7 @@ import random
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 
-from symgrad.declare.bounds import lower_end, nonnegative, positive, upper_end
+from symgrad.declare.bounds import lower_end, nonnegative, positive, tighten, upper_end
 from symgrad.declare.conditions import at_least, conjuncts, negation
 from symgrad.declare.evaluate import holds, value_of
 from symgrad.declare.integers import (
@@ -141,7 +141,8 @@ class Undecided:
 def undecided(program: Program, equation: Equation) -> Iterator[Undecided]:
     """The axes of plain reads that neither ranges nor conditions are proved to keep inside their tensor."""
     for tensor, indices, behind in dict.fromkeys(places(equation.body)):
-        for axis, (index, extent) in enumerate(zip(indices, program.extents(tensor), strict=True)):
+        for axis, (position, extent) in enumerate(zip(indices, program.extents(tensor), strict=True)):
+            index = tighten(position)
             facts = [c.poly for c in behind if isinstance(c, Compare) and c.relation == ">="]
             facts += [s * c.poly for c in behind if isinstance(c, Compare) and c.relation == "==" for s in (1, -1)]
             facts += _positions(program, index)

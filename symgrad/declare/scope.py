@@ -27,6 +27,7 @@ class Scope:
     where: str = ""
     names: set[str] = field(default_factory=set)
     bound_now: dict[str, Poly] = field(default_factory=dict)
+    bound_anywhere: frozenset[str] = frozenset()
     behind: tuple[Condition, ...] = ()
     requirements: list[Requirement] = field(default_factory=list)
 

@@ -14,6 +14,7 @@ from symgrad.declare.program import Program
 from symgrad.declare.reads import reaches_ends, undecided
 from symgrad.declare.scalars import TRUE, Condition, FromInteger, Reduce, free_indices, tensors_of, walk
 from symgrad.emit.printer import Printer, escape
+from symgrad.lower.arrays import Helper, Name, Value
 from symgrad.lower.axes import align, union
 from symgrad.lower.builder import Builder
 from symgrad.lower.elementwise import condition_value
@@ -95,6 +96,8 @@ class _Checks:
         entry = read.index.atom
         what = entry.tensor if isinstance(entry, Entry) else f"the index {show(read.index)}"
         values = integer(self.builder, read.index, order)
+        if not values.axes and not isinstance(values.array, Name):
+            values = Value(Helper("np.asarray", (values.array,)), ())
         place = f'{self.printer.poly(read.extent)}, "axis {read.axis} of {read.tensor}"'
         self.printer.helpers.add("_within")
         if read.where == TRUE:

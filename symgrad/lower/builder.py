@@ -53,7 +53,7 @@ class Builder:
             for equation in self.program.equations
             for tensor, indices, behind in places(equation.body)
             for axis, poly in enumerate(indices)
-            if not behind and isinstance(e := poly.atom, Entry)
+            if not behind and isinstance(e := poly.atom, Entry) and self._is_whole(e)
         ) | {
             (equation.target, equation.body.indices[0].extent)
             for equation in self.program.equations
@@ -61,6 +61,12 @@ class Builder:
             and equation.body.kind.startswith("arg")
             and len(equation.body.indices) == 1
         }
+
+    def _is_whole(self, entry: Entry) -> bool:
+        """Whether the entry runs over all that its tensor holds."""
+        extents = self.program.extents(entry.tensor)
+        plain = [p.atom for p in entry.indices if isinstance(p.atom, Index)]
+        return len(set(plain)) == len(extents) and all(i.extent == e for i, e in zip(plain, extents, strict=True))
 
     def name(self, base: str) -> str:
         """A variable name that is free in the function."""

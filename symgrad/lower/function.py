@@ -5,11 +5,12 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 
 from symgrad.declare.algebra import add, multiply
+from symgrad.declare.bounds import tighten
 from symgrad.declare.conditions import conjuncts
 from symgrad.declare.formula import equation_text
 from symgrad.declare.integers import as_poly
 from symgrad.declare.program import Equation, Program
-from symgrad.declare.rewriting import cancelled, changed
+from symgrad.declare.rewriting import cancelled, changed, map_polynomials
 from symgrad.declare.scalars import NOUGHT, TRUE, UNIT, Compare, Read, Reduce, Scalar, free_indices
 from symgrad.derive.invert import absorb, solve
 from symgrad.derive.terms import Term, terms_of
@@ -96,6 +97,8 @@ def _comment(b: Builder, start: int, text: str) -> None:
 
 def lower_equation(b: Builder, equation: Equation, winner: str | None = None) -> None:
     """Emit the statements of one equation."""
+    # An index that only a quotient mentions may drop out, and is then summed as a factor.
+    equation = replace(equation, body=map_polynomials(equation.body, tighten))
     over = None if b.general or b.chunked or b.loops else joint_space(b, equation)
     if over is not None:
         in_chunks(b, equation, winner, over, lower_equation)

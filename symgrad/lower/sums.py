@@ -5,6 +5,7 @@ from __future__ import annotations
 from fractions import Fraction
 
 from symgrad.declare.algebra import from_integer, multiply, select
+from symgrad.declare.conditions import all_of, conjuncts
 from symgrad.declare.integers import Index
 from symgrad.declare.scalars import (
     NOUGHT,
@@ -37,12 +38,18 @@ from symgrad.lower.walks import along
 def term_value(b: Builder, term: Term, order: Axes, name: str = "total") -> Value:
     """A term of an equation as an array over (some of) the free indices ``order``."""
     value = sum_value(b, term.bound, term.condition, term.body, order, name)
-    match term.scale:
+    match _guard_outside(term.scale, term.bound, term.condition):
         case Number(number):
             return value if number == 1 else scaled(b, value, number, [], order)
         case Mul(coefficient, args):
             return scaled(b, value, coefficient, list(args), order)
-    return scaled(b, value, Fraction(1), [term.scale], order)
+        case scale:
+            return scaled(b, value, Fraction(1), [scale], order)
+
+
+def _guard_outside(factor: Scalar, bound: Axes, condition: Condition) -> Scalar:
+    """A factor outside a sum need not be finite where no element is summed."""
+    return guard(factor, all_of(*(c for c in conjuncts(condition) if not free_indices(c) & set(bound))))
 
 
 def sum_value(b: Builder, bound: Axes, condition: Condition, body: Scalar, order: Axes, name: str = "total") -> Value:
@@ -59,6 +66,7 @@ def sum_value(b: Builder, bound: Axes, condition: Condition, body: Scalar, order
     coefficient, factors = (body.coefficient, list(body.args)) if isinstance(body, Mul) else (Fraction(1), [body])
     outside = [f for f in factors if not free_indices(f) & set(bound)]
     inside = [f for f in factors if f not in outside]
+    outside = [_guard_outside(f, bound, condition) for f in outside]
     unused = [i for i in bound if not any(i in free_indices(f) for f in (*inside, condition))]
     if unused:
         outside += [from_integer(i.extent) for i in unused]

@@ -78,15 +78,26 @@ def _log_of_named(program: Program, trace: Trace) -> Program:
 
 def _shift(program: Program, trace: Trace) -> Program:
     """Rewrite sum exp(a) v = exp(m) sum exp(a - m) v, m = max a, in every sum with the same a, where exp(m) cancels."""
-    groups: dict[str, list[tuple[Equation, Scalar]]] = {}
-    for equation in program.equations:
-        exponent = _exponent(equation)
-        if exponent is not None and equation.target not in program.outputs:
-            key, _ = alpha_form(_extremum(equation, exponent))
-            groups.setdefault(key, []).append((equation, exponent))
-    for members in groups.values():
+    done: set[str] = set()
+    while members := _next_group(program, done):
+        done |= {equation.target for equation, _ in members}
         program = _shift_group(program, members, trace)
     return program
+
+
+def _next_group(program: Program, done: set[str]) -> list[tuple[Equation, Scalar]]:
+    """The next sums with the same exponent, as they are now: shifting those before may have changed theirs."""
+    found: list[tuple[Equation, Scalar]] = []
+    wanted = ""
+    for equation in program.equations:
+        exponent = _exponent(equation)
+        if exponent is None or equation.target in done or equation.target in program.outputs:
+            continue
+        key, _ = alpha_form(_extremum(equation, exponent))
+        if not found or key == wanted:
+            wanted = key
+            found.append((equation, exponent))
+    return found
 
 
 def _exponent(equation: Equation) -> Scalar | None:
@@ -95,7 +106,7 @@ def _exponent(equation: Equation) -> Scalar | None:
         case Reduce("sum", _, _, body, _):
             factors = body.args if isinstance(body, Mul) else (body,)
             found = [f.args[0] for f in factors if isinstance(f, Apply) and f.function == "exp"]
-            if len(found) == 1 and reads_of(found[0]):
+            if len(found) == 1:
                 return found[0]
     return None
 

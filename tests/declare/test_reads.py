@@ -4,11 +4,12 @@ from __future__ import annotations
 
 from typing import Any
 
+import numpy as np
 import pytest
-from sympy import And, Eq, Idx, IndexedBase, Mod, Or, Piecewise, ceiling, floor
+from sympy import And, Eq, Idx, IndexedBase, Mod, Or, Piecewise, Product, Sum, ceiling, floor
 from sympy import symbols as sizes
 
-from symgrad import Layer
+from symgrad import Layer, LogSumExp
 from symgrad.declare.reads import undecided
 from symgrad.errors import DeclarationError
 
@@ -56,3 +57,18 @@ def test_ceilings_and_floors_of_the_same_are_one_extent() -> None:
     at, z = Idx("at"), Idx("z", ceiling(N / 2))
     layer = Layer("halves", [x[N], w[N]], [Eq(h[z], w[2 * z]), Eq(y[at], x[2 * at] + h[at])])
     assert as_declared(layer, normals(x=(5,), w=(5,)))
+
+
+def test_a_log_sum_exp_is_as_long_as_its_reads_allow() -> None:
+    length, u = IndexedBase("length", integer=True), Idx("u")
+    layer = Layer("ragged", [x[N, M], length[N]], [Eq(y[i], LogSumExp(x[i, u], (u, 0, length[i] - 1)))])
+    assert as_declared(layer, normals(x=(3, 4)) | {"length": np.array([1, 4, 2])})
+
+
+def test_what_sympy_folds_past_its_limits_is_explained() -> None:
+    u, v = Idx("u"), Idx("v")
+    inner = Sum(Piecewise((h[u, v], v - i >= 0), (0, True)), (v, 0, 1))
+    with pytest.raises(DeclarationError, match=r"v stands outside the reduction that binds it: .* SymPy folded"):
+        Layer("folded", [h[N, N]], [Eq(y[i], Product(inner, (u, 0, 1)))])
+    with pytest.raises(DeclarationError, match="v stands outside the reduction that binds it"):
+        Layer("outside", [x[N]], [Eq(y[i], x[v] * Sum(x[v], (v, 0, 1)))])

@@ -117,3 +117,33 @@ def test_an_entry_whose_index_holds_a_named_extent(rows: int) -> None:
         Eq(y[o], Product(x[o, h[o, floor((N + M - 1) / 2)] + v], (v, 1, 2))),
     ]
     assert judged([x[N, M]], *equations, x=(rows, 6))
+
+
+def test_an_index_that_drops_out_still_counts() -> None:
+    """``m // 2`` is 0 for m < 2: the sum over m is a factor 2, in the gradient too."""
+    m, last = Idx("m", 2), Idx("i", N)
+    inner = Sum(exp(Padded(x, mode="reflect")[u - floor(m / 2), 0]), m, (u, 1, last))
+    assert judged([x[M, 2 * M]], Eq(h[last], inner), Eq(y[last, k], x[0, 0] - h[last] ** 2), x=(1, 2), N=3)
+
+
+def test_a_share_of_nothing_is_nothing() -> None:
+    """Rows that a condition leaves out have no smallest element, so nobody to share their gradient."""
+    columns = Idx("j", 6)
+    value = Piecewise((ReduceMin(x[i, columns], (u, 0, columns), ties="split"), Eq(columns, 0)), (0, True))
+    assert judged([x[N, 3]], Eq(y[i, columns], value), x=(5, 3))
+
+
+def test_a_constant_exponent() -> None:
+    assert judged([w[N]], Eq(y[two], LogSumExp(10000, (u, two, two)) + w[0]), w=(2,))
+
+
+def test_data_checked_in_part_is_not_taken_as_checked_in_whole() -> None:
+    read = Piecewise((x[three, ids[three, three]], ids[1, 1] >= 0), (0, True)) * w[ids[three, 0], 0]
+    layer = Layer("partly", [x[N, N], w[N, 3], ids[3, 2]], [Eq(y[three], read)], integers=[ids])
+    given = normals(x=(5, 5), w=(5, 3)) | {"ids": np.array([[0, -1], [0, -1], [0, 1]])}
+    assert as_declared(layer, given)
+
+
+def test_an_exact_fraction_that_is_one_number() -> None:
+    one = Idx("i", floor((2 - N) / 2) + 1)
+    assert judged([x[N + 3, N, 2]], Eq(y[one], x[one, one / 3, one]), x=(5, 2, 2))

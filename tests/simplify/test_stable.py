@@ -398,3 +398,13 @@ def test_no_maximum_of_nothing_where_nothing_is_taken() -> None:
     partly = Piecewise((LogSumExp(x[at], (other, out, 3), (at, 0, 2 - out)), out < 2), (0, True))
     for value in (rows, partly):
         assert as_declared(Layer("empty", [x[3]], [Eq(y[out], value)]), normals(x=(3,)))
+
+
+@pytest.mark.parametrize("seed", range(2))
+def test_a_log_sum_exp_of_log_sum_exps(seed: int) -> None:
+    """The outer exponents are those after the inner sums were shifted."""
+    x, y, inner, outer = IndexedBase("x"), sympy.Symbol("y"), Idx("v"), Idx("u")
+    varied = LogSumExp(LogSumExp(x[outer, inner], (inner, 0, 3)), (outer, 0, 2))
+    constant = LogSumExp(LogSumExp(x[0, 0], (inner, 0, 3)), (outer, 0, 2))
+    for value in (varied, constant):
+        assert as_declared(Layer("nested", [x[3, 4]], [Eq(y, value)]), normals(seed, x=(3, 4)))
