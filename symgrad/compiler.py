@@ -77,7 +77,7 @@ class CompiledLayer:
         exec(compile(self.source, f"<symgrad {self.layer.name}>", "exec"), module.__dict__)
         return module
 
-    def forward(self, *arrays: Any, **attributes: Any) -> tuple[Any, Any]:
+    def forward(self, /, *arrays: Any, **attributes: Any) -> tuple[Any, Any]:
         """Run the module's ``forward``; see its docstring."""
         result: tuple[Any, Any] = self.module.forward(*arrays, **attributes)
         return result

@@ -372,8 +372,11 @@ NAMES = {
     "bound index that is code": bad(
         lambda: symgrad.compile_layer(named(m="x[print('run')]")),
         *("odd", "x[print('run')]", "is not an identifier"),
-        open="accepted: names of bound indices are not checked, and one in a loop runs when the module does",
     ),
+    "bound index with a space": bad(lambda: named(m="m m"), "equation of y", "the index 'm m' is not an identifier"),
+    "bound index is Python's": bad(lambda: named(m="range"), "the index 'range' is a name of Python's own"),
+    "bound index is the module's": bad(lambda: named(m="Residuals"), "'Residuals' is used by every emitted module"),
+    "called like a helper": bad(lambda: named(N="_floats"), "'_floats' begins with _", "drop the underscore"),
 }
 
 OTHERS = {

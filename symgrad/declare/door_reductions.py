@@ -13,7 +13,7 @@ from symgrad.declare.program import Requirement
 from symgrad.declare.ranges import range_from_reads
 from symgrad.declare.scalars import Condition, Reduce, Scalar
 from symgrad.declare.scope import Scope, label
-from symgrad.naming import base_of, fresh
+from symgrad.naming import base_of, check_name, fresh
 
 
 def reduction(kind: str, function: Any, limits: Any, ties: str, scope: Scope, body: Callable[[], Scalar]) -> Scalar:
@@ -49,7 +49,7 @@ def reduction(kind: str, function: Any, limits: Any, ties: str, scope: Scope, bo
 
 
 def _limit(limit: Any, function: Any, scope: Scope) -> tuple[Index, Poly, Callable[[], Condition]]:
-    name = label(limit[0])
+    name = check_name(label(limit[0]), f"{scope.where}: the index")
     if len(limit) == 3:
         first, last = to_poly(limit[1], scope), to_poly(limit[2], scope)
         low, high = lower_end(first), upper_end(last)

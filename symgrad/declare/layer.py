@@ -20,7 +20,7 @@ from symgrad.declare.scalars import FromInteger, Reduce
 from symgrad.declare.scope import Scope, label
 from symgrad.declare.write import declaration, poly_to_sympy
 from symgrad.errors import DeclarationError
-from symgrad.naming import check_name
+from symgrad.naming import check_name, fresh
 
 
 @dataclass(frozen=True, slots=True)
@@ -214,23 +214,26 @@ class _Reader:
                     f"axis {axis} of the left side {equation.lhs} is {index}; a left side takes plain indices, "
                     f"so solve the equation for {target}[..., i, ...] with a plain index i"
                 )
-            name = label(index)
+            name = check_name(label(index), f"{scope.where}: the index")
             if name in found or name in {n for n, _ in waiting}:
                 raise scope.fail(f"index {name} stands twice on the left side {equation.lhs}; use two indices")
             if name in scope.sizes:
                 raise scope.fail(f"{name} on the left side {equation.lhs} is a size, not an index; use an Idx")
-            check_name(name, f"{scope.where}: the index")
             if isinstance(index, Idx) and index.upper is not None:
                 first, last = to_poly(index.lower, scope), to_poly(index.upper, scope)
                 if first.constant != 0:
                     raise scope.fail(f"index {name} on the left side begins at {first}; axes begin at 0, so shift it")
-                found[name] = Index(name, last + 1)
+                found[name] = self._apart(name, last + 1)
                 scope.bound_now[name] = as_poly(found[name])
             else:
                 waiting.append((name, index))
         self._infer(waiting, found, equation)
-        scope.names |= set(found)
+        scope.names |= {i.name for i in found.values()}
         return tuple(found[label(i)] for i in lefts)
+
+    def _apart(self, name: str, extent: Poly) -> Index:
+        """An index of a left side, with a name of its own where a tensor has that one: both become variables."""
+        return Index(fresh(name, {*self.scope.ranks, *self.scope.reals}), extent)
 
     def _infer(self, waiting: list[tuple[str, Any]], found: dict[str, Index], equation: Any) -> None:
         """Ranges of indices without one, in rounds: those whose reads hold nothing else unknown come first."""
@@ -246,7 +249,7 @@ class _Reader:
                     continue
                 if low.constant != 0:
                     raise scope.fail(f"the reads keep index {name} in {low} .. {high}; axes begin at 0, so shift it")
-                found[name] = Index(name, high + 1)
+                found[name] = self._apart(name, high + 1)
                 scope.bound_now[name] = as_poly(found[name])
                 waiting.remove((name, index))
                 self.layer.ranges[name] = (sympy.Integer(0), poly_to_sympy(high))

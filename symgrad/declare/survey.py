@@ -224,8 +224,9 @@ def in_order(layer: str, equations: Sequence[Any]) -> list[Any]:
 
 
 def _names_read(expr: Any) -> set[str]:
-    names = {str(r.base.label) for r in expr.atoms(Indexed)}
-    return names | {s.name for s in expr.atoms(sympy.Symbol)}
+    """Tensors and scalars; an index may have the name of one that is not read."""
+    symbols = {s.name for s in expr.atoms(sympy.Symbol)} - {str(i.label) for i in expr.atoms(Idx)}
+    return symbols | {str(r.base.label) for r in expr.atoms(Indexed)}
 
 
 def scales_an_index(symbol: Any, equations: Sequence[Any]) -> bool:

@@ -69,10 +69,10 @@ class _EntryChecks:
         if len(names) > 1:
             self.printer.helpers.add("_same_dtype")
             call = f"_same_dtype({', '.join(f'{n}={n}' for n in names)})"
-            return [f"dtype = {call}" if self.printer.uses_dtype else call]
+            return [f"{self.printer.dtype} = {call}" if self.printer.uses_dtype else call]
         if not self.printer.uses_dtype:
             return []
-        return [f"dtype = {names[0]}.dtype" if names else "dtype = np.float64"]
+        return [f"{self.printer.dtype} = {names[0]}.dtype" if names else f"{self.printer.dtype} = np.float64"]
 
     def _size_lines(self) -> list[str]:
         steps = self.layer.size_plan

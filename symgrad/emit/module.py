@@ -19,6 +19,7 @@ from symgrad.emit.templates import render
 from symgrad.errors import EmissionError
 from symgrad.lower.plan import ModulePlan
 from symgrad.lower.share import needed_by
+from symgrad.naming import fresh
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,6 +62,7 @@ class _Writer:
         self.layer, self.plan, self.program = layer, plan, plan.program
         self.locals, self.local_sizes = local_extents(plan)
         self.helpers: set[str] = {"_floats", "_cotangent"}
+        self.dtype = fresh("dtype", plan.adjoint.program.names())
         self.real = [t for t in self.program.inputs if not t.integer]
 
     def spec(self) -> ModuleSpec:
@@ -103,7 +105,7 @@ class _Writer:
         return [t for t in self.program.inputs if not t.constant and not t.integer]
 
     def _output_shape(self, name: str) -> str:
-        printer = Printer(self.locals, "dtype")
+        printer = Printer(self.locals, self.dtype)
         extents = self.program.extents(name)
         return f"{name}[{', '.join(printer.poly(e) for e in extents)}]" if extents else name
 
@@ -115,7 +117,7 @@ class _Writer:
         return "int" if integer.get(name, True) else "float"
 
     def _forward(self, residuals: tuple[str, ...]) -> tuple[str, ...]:
-        printer = Printer(self.locals, "dtype")
+        printer = Printer(self.locals, self.dtype)
         body = printer.lines(self.plan.forward.statements)
         results = _results(self.program.outputs, "Outputs")
         kept = f"Residuals({', '.join(residuals)})"
@@ -127,7 +129,7 @@ class _Writer:
     def _backward(self) -> tuple[tuple[str, ...], tuple[str, ...]]:
         """Lines of the backward function and the sizes and attributes that the residuals must hold for it."""
         dtype = f"{self.plan.adjoint.cotangents[0]}.dtype"
-        printer = Printer(self.locals, "dtype")
+        printer = Printer(self.locals, self.dtype)
         wanted = self._wanted()
         results = tuple(self.plan.adjoint.gradients)
         body = self._guarded(printer, results, tuple(t.name for t in wanted))
@@ -144,7 +146,7 @@ class _Writer:
             checks.append("wrt = Gradients._fields if wrt is None else wrt")
             checks.append("_check_wrt(wrt)")
         if printer.uses_dtype:
-            checks.append(f"dtype = {dtype}")
+            checks.append(f"{self.dtype} = {dtype}")
         self.helpers |= printer.helpers
         tail = [f"return Gradients({', '.join(results)})"]
         return (*head, *lines, *checks, "", *body, *tail), tuple(kept)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from symgrad.declare.integers import Entry, Size, atoms
+from symgrad.declare.integers import Size, atoms
 from symgrad.declare.program import Equation, Program
 from symgrad.declare.scalars import Node, polynomials, tensors_of
 from symgrad.derive.adjoint import Adjoint
@@ -36,8 +36,7 @@ def plan_module(program: Program, adjoint: Adjoint, general: bool = False) -> Mo
     backward = tuple(e for e in whole.equations if e.target in adjoint.backward)
     forward = tuple(e for e in whole.equations if e.target not in adjoint.backward)
     forward = _needed(forward, backward, program.outputs)
-    taken = {t.name for t in whole.inputs} | {e.target for e in whole.equations}
-    taken |= {a.name for a in program.attributes} | _symbols(whole)
+    taken = whole.names()
     made = {e.target for e in backward}
     # The adjoint's inputs and the forward results are what backward can keep.
     read = sorted({t for e in backward for t in tensors_of(e.body)} - made - set(adjoint.cotangents))
@@ -66,19 +65,6 @@ def _needed(
             kept.append(equation)
             wanted |= set(tensors_of(equation.body))
     return tuple(reversed(kept))
-
-
-def _symbols(program: Program) -> set[str]:
-    names = {a.name for t in program.inputs for e in t.extents for a in atoms(e) if isinstance(a, Size)}
-    for equation in program.equations:
-        names |= {i.name for i in equation.indices}
-        names |= {
-            a.name
-            for p in polynomials(equation.body)
-            for a in atoms(p)
-            if not isinstance(a, Entry) and hasattr(a, "name")
-        }
-    return names
 
 
 def _sizes_used(equations: tuple[Equation, ...]) -> set[str]:
