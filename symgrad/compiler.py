@@ -19,7 +19,6 @@ from symgrad.derive.trace import Trace
 from symgrad.emit.module import module_text
 from symgrad.emit.printer import Printer
 from symgrad.emit.study import Derivation, derivation_of
-from symgrad.errors import DerivationError
 from symgrad.lower.plan import ModulePlan, plan_module
 from symgrad.simplify.backward import simplify_backward
 from symgrad.simplify.named import name_costly
@@ -109,20 +108,6 @@ def compile_layer(layer: Layer, target: str = "numpy") -> CompiledLayer:
     if target != "numpy":
         raise ValueError(f"unknown target {target!r}; known: numpy")
     return CompiledLayer(run(layer))
-
-
-def vjp(layer: Layer) -> Layer:
-    """The vector-Jacobian product as a layer: inputs and cotangents in, gradients out, forward equations among its own.
-
-    Raises:
-        SymgradError: the layer has no derivative that symgrad knows.
-    """
-    trace = Trace()
-    stable = name_costly(stabilise(split(layer.program, trace), trace), trace)
-    derived = simplify_backward(adjoint(stable, trace), trace)
-    if not derived.gradients:
-        raise DerivationError(f"{layer.name}: every input is constant, so there is no gradient to return")
-    return Layer.from_program(derived.program)
 
 
 STAGES = ("declare", "derive", "simplify", "lower", "emit")

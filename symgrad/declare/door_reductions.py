@@ -8,11 +8,12 @@ from typing import Any
 from symgrad.declare.bounds import lower_end, nonnegative, upper_end
 from symgrad.declare.conditions import all_of, at_least
 from symgrad.declare.door_integers import to_poly
-from symgrad.declare.integers import Index, Poly, as_poly, depends_on_data
+from symgrad.declare.integers import ZERO, Index, Poly, as_poly, depends_on_data, extreme
 from symgrad.declare.program import Requirement
 from symgrad.declare.ranges import range_from_reads
 from symgrad.declare.scalars import Condition, Reduce, Scalar
 from symgrad.declare.scope import Scope, label
+from symgrad.errors import DeclarationError
 from symgrad.naming import base_of, check_name, fresh
 
 
@@ -48,6 +49,16 @@ def reduction(kind: str, function: Any, limits: Any, ties: str, scope: Scope, bo
     return Reduce(kind, tuple(reversed(indices)), all_of(*conditions), value, ties)
 
 
+def _wider(name: str, function: Any, scope: Scope, low: Poly, high: Poly) -> tuple[Poly, Poly]:
+    """The whole range that the reads allow if it is known to hold this one and not to be negative."""
+    try:
+        lowest, highest = range_from_reads(name, function, scope)
+    except DeclarationError:
+        return low, high
+    known = all(map(nonnegative, (low - lowest, highest - high, highest - lowest + 1)))
+    return (lowest, highest) if known else (low, high)
+
+
 def _limit(limit: Any, function: Any, scope: Scope) -> tuple[Index, Poly, Callable[[], Condition]]:
     name = check_name(label(limit[0]), f"{scope.where}: the index")
     if len(limit) == 3:
@@ -58,7 +69,13 @@ def _limit(limit: Any, function: Any, scope: Scope) -> tuple[Index, Poly, Callab
     if low is None or high is None:
         lowest, highest = range_from_reads(name, function, scope)
         low, high = low or lowest, high or highest
-    index = Index(fresh(base_of(name), scope.names), high - low + 1)
+    extent = high - low + 1
+    if (first != low or last != high) and not nonnegative(extent):
+        # An outer index may leave nothing to run over: an empty sum, not an error.
+        low, high = _wider(name, function, scope, low, high)
+        extent = high - low + 1
+        extent = extent if nonnegative(extent) else extreme("max", [extent, ZERO])
+    index = Index(fresh(base_of(name), scope.names), extent)
     scope.names.add(index.name)
     here = as_poly(index) + low
     for end, hull, sense in ((first, low, 1), (last, high, -1)):

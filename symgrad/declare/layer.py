@@ -83,9 +83,9 @@ class Layer:
         self.size_plan = solve.plan(self.program.inputs, known, name)
 
     @classmethod
-    def from_program(cls, program: Program) -> Layer:
+    def from_program(cls, program: Program, requires: Sequence[Any] = ()) -> Layer:
         """A layer from its data form; its equations are written back in SymPy."""
-        return cls(**declaration(program))
+        return cls(**declaration(program), requires=requires)
 
     def solve_sizes(
         self, shapes: Mapping[str, tuple[int, ...]], attributes: Mapping[str, int | float] | None = None

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import itertools
 import random
 from collections.abc import Iterator, Sequence
 from dataclasses import replace
@@ -36,10 +35,14 @@ from symgrad.declare.scalars import (
     Reduce,
     Select,
     children,
+    free_indices,
     own_polynomials,
 )
 from symgrad.declare.substitution import rebuild
 from symgrad.errors import DeclarationError
+
+TRIED = 20_000
+"""Partial assignments of indices that are tried at one choice of sizes."""
 
 Place = tuple[str, tuple[Poly, ...], tuple[Condition, ...]]
 
@@ -205,18 +208,58 @@ def _escapes(
         return None
     size = value_of(extent, values)
     read_any = False
-    for point in itertools.product(*(range(value_of(i.extent, values)) for i in used)):
-        here = values | {i.name: v for i, v in zip(used, point, strict=True)}
+    points = _points(used, behind, values)
+    while True:
         try:
-            if not all(holds(c, here) for c in behind):
-                continue
-            position = value_of(index, here)
+            here = next(points, None)
+            position = value_of(index, here) if here is not None else 0
         except (KeyError, ZeroDivisionError):
             return None
+        if here is None:
+            break
         read_any = True
         if not 0 <= position < size:
             return here
     return {} if read_any else None
+
+
+def _points(used: Sequence[Index], behind: Sequence[Condition], values: dict[str, int]) -> Iterator[dict[str, int]]:
+    """Values of the indices at which all conditions hold; each condition is tested as soon as its indices have values.
+
+    Stops after ``TRIED`` partial assignments: a counterexample is looked for, not proved absent.
+    """
+    needs = {c: {i.name for i in used} & {i.name for i in free_indices(c)} for c in behind}
+    order = _early(list(used), [n for n in needs.values() if n])
+    due: list[list[Condition]] = [[] for _ in range(len(order) + 1)]
+    for condition, names in needs.items():
+        due[max((p + 1 for p, i in enumerate(order) if i.name in names), default=0)].append(condition)
+    left = TRIED
+
+    def extend(depth: int, here: dict[str, int]) -> Iterator[dict[str, int]]:
+        nonlocal left
+        left -= 1
+        if left < 0 or not all(holds(c, here) for c in due[depth]):
+            return
+        if depth == len(order):
+            yield here
+            return
+        for value in range(value_of(order[depth].extent, values)):
+            yield from extend(depth + 1, here | {order[depth].name: value})
+
+    return extend(0, values)
+
+
+def _early(used: list[Index], groups: list[set[str]]) -> list[Index]:
+    """Indices in an order that completes conditions early."""
+    order: list[Index] = []
+    while used:
+        done = {i.name for i in order}
+        open_ = [g - done for g in groups if g - done]
+        nearest = min(open_, key=lambda g: (len(g), sorted(g)), default=set())
+        chosen = next((i for i in used if i.name in nearest), used[0])
+        used = [i for i in used if i != chosen]
+        order.append(chosen)
+    return order
 
 
 def _divides_by_zero(poly: Poly, values: dict[str, int]) -> bool:

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from symgrad.declare import solve
 from symgrad.declare.bounds import nonnegative
 from symgrad.declare.conditions import conjuncts
-from symgrad.declare.integers import Entry, Index, Poly, Size, as_poly, indices_of
+from symgrad.declare.integers import Entry, Index, Poly, Size, as_poly, atoms, indices_of
 from symgrad.declare.layer import Layer
 from symgrad.declare.program import Program, Tensor
 from symgrad.declare.reads import places
@@ -51,8 +51,8 @@ class _EntryChecks:
                 lines.append(f'{a.name} = _whole("{a.name}", {a.name}, {a.minimum})')
             else:
                 lines.append(f"{a.name} = float({a.name})")
-        lines += self._size_lines()
-        lines += self._extent_lines()
+        sizes, late = self._size_lines()
+        lines += [*sizes, *self._extent_lines(), *late]
         lines += self._requirement_lines()
         return lines + self._index_lines()
 
@@ -74,9 +74,11 @@ class _EntryChecks:
             return []
         return [f"{self.printer.dtype} = {names[0]}.dtype" if names else f"{self.printer.dtype} = np.float64"]
 
-    def _size_lines(self) -> list[str]:
+    def _size_lines(self) -> tuple[list[str], list[str]]:
+        """Lines that find and compare sizes, and comparisons with extents that get a name only afterwards."""
         steps = self.layer.size_plan
         lines: list[str] = []
+        late: list[str] = []
         compared: list[str] = []
         for t in self.program.inputs:
             mine = [s for s in steps if s.tensor == t.name]
@@ -96,8 +98,10 @@ class _EntryChecks:
             t = next(t for t in self.program.inputs if t.name == name)
             shape = self.printer.shape(t.extents)
             label = ", ".join(self.printer.poly(e) for e in t.extents)
-            lines.append(f'_expect("{name}", {name}, "({label})", {shape})')
-        return lines
+            line = f'_expect("{name}", {name}, "({label})", {shape})'
+            waits = any(a in self.printer.locals for e in t.extents for a in atoms(e))
+            (late if waits else lines).append(line)
+        return lines, late
 
     def _solution(self, step: solve.Solution) -> str:
         source = f"{step.tensor}.shape[{step.axis}]"

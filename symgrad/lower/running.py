@@ -7,8 +7,9 @@ from dataclasses import dataclass
 from fractions import Fraction
 
 from symgrad.declare.algebra import multiply
+from symgrad.declare.bounds import nonnegative
 from symgrad.declare.conditions import all_of, conjuncts
-from symgrad.declare.integers import ONE, Index, as_poly
+from symgrad.declare.integers import ZERO, Index, Poly, as_poly
 from symgrad.declare.scalars import TRUE, Compare, Condition, Mul, Number, Scalar, free_indices
 from symgrad.lower.arrays import FLIP, FULL, Array, Collapse, Pad, Slice, Subscript, Value
 from symgrad.lower.axes import Axes
@@ -22,7 +23,7 @@ class RunningSum:
         summed: the index ``j`` that runs.
         free: the index ``i`` that bounds it.
         ahead: whether ``j`` stays below ``i``, not above it.
-        offset: -1 where ``j = i`` is left out, else 0.
+        offset: the sum ends ``offset`` positions behind ``i``, counted in the direction in which ``j`` runs.
         condition: the other conditions.
         inside: what is summed.
         beside: factors without ``j``.
@@ -43,7 +44,7 @@ class RunningSum:
     def over(self, value: Value) -> Value:
         """The running sum of ``value`` along ``summed``, which becomes ``free``."""
         axis = value.axes.index(self.summed)
-        array = _accumulated(value.array, axis, len(value.axes), self.ahead, self.offset)
+        array = _accumulated(value.array, axis, len(value.axes), self)
         return Value(array, tuple(self.free if k == self.summed else k for k in value.axes))
 
     def __str__(self) -> str:
@@ -78,32 +79,55 @@ def running_sums(
 
 
 def _triangle(part: Condition, bound: Axes, order: Axes) -> tuple[Index, Index, bool, int] | None:
-    """(j, i, j <= i?, strict?) for ``i - j + const >= 0`` over equal ranges, const 0 or -1."""
+    """(j, i, j <= i?, offset) for ``i + offset - j >= 0``, or the same with both indices counted from their ends."""
     if not isinstance(part, Compare) or part.relation != ">=":
         return None
     terms = dict(part.poly.terms)
-    constant = terms.pop((), 0)
-    if len(terms) != 2 or sorted(terms.values()) != [-1, 1] or constant not in (0, -1):
+    ends = {c: m for m, c in terms.items() if len(m) == 1 and isinstance(m[0], Index)}
+    if set(ends) != {1, -1}:
         return None
-    (up,) = next(m for m, c in terms.items() if c == 1)[:1]
-    (down,) = next(m for m, c in terms.items() if c == -1)[:1]
-    if not (isinstance(up, Index) and isinstance(down, Index)) or up.extent != down.extent:
+    (up,), (down,) = ends[1], ends[-1]
+    if not (isinstance(up, Index) and isinstance(down, Index)):
         return None
+    rest = part.poly - as_poly(up) + as_poly(down)
     if down in bound and up in order:
-        return down, up, True, constant
-    if up in bound and down in order:
-        return up, down, False, constant
-    return None
+        j, i, ahead, offset = down, up, True, rest
+    elif up in bound and down in order:
+        j, i, ahead, offset = up, down, False, rest + up.extent - down.extent
+    else:
+        return None
+    spare = j.extent - i.extent - offset
+    if offset.constant is None or not (nonnegative(spare) or nonnegative(-spare)):
+        return None
+    return j, i, ahead, offset.constant
 
 
-def _accumulated(array: Array, axis: int, rank: int, ahead: bool, offset: int) -> Array:
+def _accumulated(array: Array, axis: int, rank: int, running: RunningSum) -> Array:
     def flip(a: Array) -> Array:
         return Subscript(a, (FULL,) * axis + (FLIP,))
 
-    source = array if ahead else flip(array)
-    total: Array = Collapse("cumsum", source, (axis,))
-    if offset:
-        # Strict: shift by one, a zero first.
-        widths = tuple((ONE if k == axis else as_poly(0), as_poly(0)) for k in range(rank))
-        total = Subscript(Pad(total, widths, 0.0), (FULL,) * axis + (Slice(stop=as_poly(-1)),))
-    return total if ahead else flip(total)
+    offset, extent, wanted = running.offset, running.summed.extent, running.free.extent
+    total: Array = Collapse("cumsum", array if running.ahead else flip(array), (axis,))
+    before = as_poly(max(-offset, 0))
+    if offset < 0:
+        # The first sums are empty.
+        total = Pad(total, _along(axis, rank, before, ZERO))
+    missing = wanted + offset - extent
+    if missing.terms and nonnegative(missing):
+        # The last sums are all of it.
+        total = Pad(total, _along(axis, rank, ZERO, missing), mode="replicate")
+        extent = extent + missing
+    first = as_poly(max(offset, 0))
+    stop = first + wanted
+    if extent + before == stop:
+        part = Slice(first if first.terms else None)
+    else:
+        part = Slice(first if first.terms else None, as_poly(offset) if extent == wanted and offset < 0 else stop)
+    whole = part == Slice()
+    total = total if whole else Subscript(total, (FULL,) * axis + (part,))
+    return total if running.ahead else flip(total)
+
+
+def _along(axis: int, rank: int, before: Poly, after: Poly) -> tuple[tuple[Poly, Poly], ...]:
+    """Widths of a border on one axis."""
+    return tuple((before, after) if k == axis else (ZERO, ZERO) for k in range(rank))

@@ -227,12 +227,7 @@ def test_the_general_form_of_it_is_right(name: str) -> None:
     agrees(case.layer, case.arrays, case.reference, general=True, **case.attributes)
 
 
-OPEN = pytest.mark.xfail(strict=True, reason="a limit one short is a triangular matrix product, not a running sum")
-
-
-@pytest.mark.parametrize(
-    "name", [pytest.param(name, marks=[OPEN] if name == "strict running sum" else []) for name in FORMS]
-)
+@pytest.mark.parametrize("name", FORMS)
 def test_form_is_used(name: str) -> None:
     case = FORMS[name]
     source = run(case.layer).source

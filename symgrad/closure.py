@@ -1,0 +1,105 @@
+"""Derivatives of layers as layers: they can be printed, emitted, checked and differentiated again."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import replace
+
+from symgrad.declare.layer import Layer
+from symgrad.declare.program import Equation, Program
+from symgrad.declare.rewriting import changed, map_children
+from symgrad.declare.scalars import Node, Read, tensors_of
+from symgrad.derive.adjoint import Adjoint, adjoint
+from symgrad.derive.split import split
+from symgrad.derive.trace import Trace
+from symgrad.errors import DerivationError
+from symgrad.naming import fresh
+from symgrad.simplify.backward import simplify_backward
+from symgrad.simplify.named import name_costly
+from symgrad.simplify.stable import stabilise
+
+
+def vjp(layer: Layer) -> Layer:
+    """The vector-Jacobian product as a layer.
+
+    Its inputs are the layer's and a cotangent for each output (``grad_y``, of y's shape), its outputs the gradients
+    of the inputs (``grad_x``, of x's shape); the layer's own equations are among its equations.
+
+    Raises:
+        DerivationError: every input is constant.
+    """
+    return Layer.from_program(_pulled_back(layer.program).program, layer.requires)
+
+
+def jvp(layer: Layer) -> Layer:
+    """The Jacobian-vector product as a layer.
+
+    Its inputs are the layer's and a tangent for each input that has a gradient (``tangent_x``, of x's shape), its
+    outputs the tangents of the layer's outputs (``tangent_y``, of y's shape). The backward pass is linear in the
+    cotangents, and the adjoint of that linear map is the Jacobian-vector product.
+
+    Raises:
+        DerivationError: every input is constant.
+    """
+    program = layer.program
+    once = _pulled_back(program)
+    linear = replace(
+        once.program,
+        name=program.name,
+        inputs=tuple(replace(t, constant=t.name not in once.cotangents) for t in once.program.inputs),
+    )
+    twice = _pulled_back(linear)
+    taken = twice.program.names()
+    sources = [t.name for t in program.inputs if not t.constant and not t.integer]
+    names: dict[str, str] = {}
+    pairs = [*zip(twice.cotangents, sources, strict=True), *zip(twice.gradients, program.outputs, strict=True)]
+    for old, tensor in pairs:
+        names[old] = fresh(f"tangent_{tensor}", taken)
+        taken.add(names[old])
+    given = {t.name: t.constant for t in program.inputs}
+    inputs = tuple(replace(t, constant=given.get(t.name, False)) for t in twice.program.inputs)
+    whole = replace(twice.program, inputs=inputs, name=f"{program.name}_jvp", outputs=twice.gradients)
+    return Layer.from_program(_renamed(_without(whole, once.cotangents), names), layer.requires)
+
+
+def _pulled_back(program: Program) -> Adjoint:
+    trace = Trace()
+    stable = name_costly(stabilise(split(program, trace), trace), trace)
+    derived = simplify_backward(adjoint(stable, trace), trace)
+    if not derived.gradients:
+        raise DerivationError(f"{program.name}: every input is constant, so there is no gradient to return")
+    return derived
+
+
+def _without(program: Program, inputs: tuple[str, ...]) -> Program:
+    """The program without these inputs and without equations that no output needs."""
+    needed = set(program.outputs)
+    kept: list[Equation] = []
+    for equation in reversed(program.equations):
+        if equation.target in needed:
+            kept.append(equation)
+            needed |= set(tensors_of(equation.body))
+    left = needed & set(inputs)
+    if left:
+        raise DerivationError(f"{program.name}: the tangents depend on {', '.join(sorted(left))}, which they must not")
+    return replace(
+        program, inputs=tuple(t for t in program.inputs if t.name not in inputs), equations=tuple(reversed(kept))
+    )
+
+
+def _renamed(program: Program, names: Mapping[str, str]) -> Program:
+    """The program with tensors under other names."""
+
+    def change(node: Node) -> Node:
+        if isinstance(node, Read):
+            return replace(node, tensor=names.get(node.tensor, node.tensor))
+        return map_children(node, change)
+
+    return replace(
+        program,
+        inputs=tuple(replace(t, name=names.get(t.name, t.name)) for t in program.inputs),
+        equations=tuple(
+            replace(e, target=names.get(e.target, e.target), body=changed(e.body, change)) for e in program.equations
+        ),
+        outputs=tuple(names.get(o, o) for o in program.outputs),
+    )
