@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from functools import cached_property
 from typing import Any
 
+from symgrad.declare.arguments import expect_layer
 from symgrad.declare.formula import condition_text, equation_text
 from symgrad.declare.layer import Layer
 from symgrad.declare.program import Equation, Program
@@ -19,6 +20,7 @@ from symgrad.derive.trace import Trace
 from symgrad.emit.module import module_text
 from symgrad.emit.printer import Printer
 from symgrad.emit.study import Derivation, derivation_of
+from symgrad.errors import ArgumentError
 from symgrad.lower.plan import ModulePlan, plan_module
 from symgrad.simplify.backward import simplify_backward
 from symgrad.simplify.named import name_costly
@@ -103,10 +105,12 @@ def compile_layer(layer: Layer, target: str = "numpy") -> CompiledLayer:
         target: ``numpy``.
 
     Raises:
+        ArgumentError: ``layer`` is no Layer, or the target is unknown.
         SymgradError: a stage cannot do what the declaration asks; the message says which and why.
     """
+    expect_layer(layer, "compile_layer")
     if target != "numpy":
-        raise ValueError(f"unknown target {target!r}; known: numpy")
+        raise ArgumentError(f"unknown target {target!r}; known: numpy")
     return CompiledLayer(run(layer))
 
 
@@ -117,8 +121,11 @@ def show_stage(layer: Layer, stage: str) -> str:
     """What a stage gives, as text.
 
     Raises:
-        ValueError: the stage is unknown.
+        ArgumentError: ``layer`` is no Layer, or the stage is unknown.
     """
+    expect_layer(layer, "show_stage")
+    if stage not in STAGES:
+        raise ArgumentError(f"unknown stage {stage!r}; the stages are {', '.join(STAGES)}")
     if stage == "declare":
         return _shown(layer.program.equations, layer.program)
     stages = run(layer)
@@ -129,9 +136,7 @@ def show_stage(layer: Layer, stage: str) -> str:
             return _shown(stages.derived.program.equations, stages.derived.program)
         case "lower":
             return _lowered(stages.plan)
-        case "emit":
-            return stages.source
-    raise ValueError(f"unknown stage {stage!r}; the stages are {', '.join(STAGES)}")
+    return stages.source
 
 
 def _lowered(plan: ModulePlan) -> str:

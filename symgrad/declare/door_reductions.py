@@ -30,7 +30,7 @@ def reduction(kind: str, function: Any, limits: Any, ties: str, scope: Scope, bo
     """
     indices: list[Index] = []
     conditions: list[Condition] = []
-    outer = dict(scope.bound_now)
+    outer, binders = dict(scope.bound_now), dict(scope.binders)
     # SymPy nests limits inside out: a later one is outside an earlier one and may be used by it.
     for limit in reversed(limits):
         index, shift, condition = _limit(limit, function, scope)
@@ -39,12 +39,13 @@ def reduction(kind: str, function: Any, limits: Any, ties: str, scope: Scope, bo
             raise scope.fail(f"index {name} is bound twice: it is already in scope where {limit} binds it; rename one")
         if name in scope.sizes:
             raise scope.fail(f"index {name} is also a size; rename one")
-        scope.bound_now[name] = as_poly(index) + shift
+        scope.bound_now[name], scope.binders[name] = as_poly(index) + shift, limit[0]
         indices.append(index)
         conditions.append(condition())
     value = body()
     scope.bound_now.clear()
     scope.bound_now.update(outer)
+    scope.binders = binders
     # In order of the limits as written: the first limit varies slowest in ArgMax and ties.
     return Reduce(kind, tuple(reversed(indices)), all_of(*conditions), value, ties)
 

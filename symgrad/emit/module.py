@@ -186,9 +186,10 @@ def _results(names: tuple[str, ...], wrapper: str) -> str:
 
 
 def _verify(text: str) -> None:
-    """The module is Python and imports NumPy alone."""
+    """The module is Python that compiles and imports NumPy alone."""
     try:
         tree = ast.parse(text)
+        compile(tree, "<emitted>", "exec")  # finds what parsing does not, such as two parameters of one name
     except SyntaxError as error:
         raise EmissionError(f"the emitted module is not Python: {error}\n{text}") from error
     allowed = {"numpy", "numpy.lib.stride_tricks", "typing", "math"}
