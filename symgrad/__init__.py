@@ -19,6 +19,8 @@ _HOMES = {
     "StopGradient": "symgrad.declare.notation",
     "CompiledLayer": "symgrad.compiler",
     "compile_layer": "symgrad.compiler",
+    "Graph": "symgrad.compose",
+    "chain": "symgrad.compose",
     "jvp": "symgrad.closure",
     "vjp": "symgrad.closure",
     "check_layer": "symgrad.check.check",

@@ -22,6 +22,7 @@ from symgrad.emit.printer import Printer
 from symgrad.emit.study import Derivation, derivation_of
 from symgrad.errors import ArgumentError
 from symgrad.lower.plan import ModulePlan, plan_module
+from symgrad.lower.residuals import POLICIES
 from symgrad.simplify.backward import simplify_backward
 from symgrad.simplify.named import name_costly
 from symgrad.simplify.stable import stabilise
@@ -41,8 +42,11 @@ class Stages:
     trace: Trace
 
 
-def run(layer: Layer, general: bool = False) -> Stages:
-    """Compile a layer; every stage's input is the stage before it. ``general`` lowers without optimisations."""
+def run(layer: Layer, general: bool = False, residuals: str = "auto") -> Stages:
+    """Compile a layer; every stage's input is the stage before it.
+
+    ``general`` lowers without optimisations; ``residuals`` as in ``compile_layer``.
+    """
     trace = Trace()
     # derive: equations -> statements with one reduction each
     statements = split(layer.program, trace)
@@ -53,7 +57,7 @@ def run(layer: Layer, general: bool = False) -> Stages:
     # simplify: forward values reused, invariant factors out of sums
     derived = simplify_backward(chained, trace)
     # lower: statements -> array programs of forward and backward
-    plan = plan_module(layer.program, derived, general)
+    plan = plan_module(layer.program, derived, general, residuals)
     # emit: array programs -> the text of a module
     source = module_text(layer, plan)
     return Stages(layer, statements, stable, chained, derived, plan, source, trace)
@@ -97,21 +101,25 @@ class CompiledLayer:
         return f"CompiledLayer({self.layer!r})"
 
 
-def compile_layer(layer: Layer, target: str = "numpy") -> CompiledLayer:
+def compile_layer(layer: Layer, target: str = "numpy", residuals: str = "auto") -> CompiledLayer:
     """Derive, lower and emit a layer.
 
     Args:
         layer: the declaration.
         target: ``numpy``.
+        residuals: what forward keeps for backward: ``store`` everything that backward reads, ``recompute`` all but
+            inputs and outputs there, ``auto`` what is dearer to compute than to read.
 
     Raises:
-        ArgumentError: ``layer`` is no Layer, or the target is unknown.
+        ArgumentError: ``layer`` is no Layer, or the target or the policy is unknown.
         SymgradError: a stage cannot do what the declaration asks; the message says which and why.
     """
     expect_layer(layer, "compile_layer")
     if target != "numpy":
         raise ArgumentError(f"unknown target {target!r}; known: numpy")
-    return CompiledLayer(run(layer))
+    if residuals not in POLICIES:
+        raise ArgumentError(f"unknown policy {residuals!r} for residuals; known: {', '.join(POLICIES)}")
+    return CompiledLayer(run(layer, residuals=residuals))
 
 
 STAGES = ("declare", "derive", "simplify", "lower", "emit")

@@ -20,9 +20,9 @@ import numpy as np
 
 
 class Residuals(NamedTuple):
-    """What forward keeps for backward."""
+    """What forward keeps for backward; inputs and outputs are not copied."""
 
-    x: np.ndarray
+    x: np.ndarray  # x[N, M], an input
 
 
 class Gradients(NamedTuple):

@@ -34,11 +34,11 @@ import numpy as np
 
 
 class Residuals(NamedTuple):
-    """What forward keeps for backward."""
+    """What forward keeps for backward; inputs and outputs are not copied."""
 
-    gradient: np.ndarray
-    new_m: np.ndarray
-    new_v: np.ndarray
+    gradient: np.ndarray  # gradient[N], an input
+    new_m: np.ndarray  # new_m[N], an output
+    new_v: np.ndarray  # new_v[N], an output
     step: int
     learning_rate: float
     beta1: float

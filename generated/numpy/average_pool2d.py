@@ -24,7 +24,7 @@ import numpy as np
 
 
 class Residuals(NamedTuple):
-    """What forward keeps for backward."""
+    """What forward keeps for backward; inputs and outputs are not copied."""
 
     C: int
     H: int

@@ -26,7 +26,7 @@ from numpy.lib.stride_tricks import as_strided
 
 
 class Residuals(NamedTuple):
-    """What forward keeps for backward."""
+    """What forward keeps for backward; inputs and outputs are not copied."""
 
     C: int
     D: int

@@ -23,12 +23,12 @@ import numpy as np
 
 
 class Residuals(NamedTuple):
-    """What forward keeps for backward."""
+    """What forward keeps for backward; inputs and outputs are not copied."""
 
-    x: np.ndarray
-    gamma: np.ndarray
-    mean: np.ndarray
-    variance: np.ndarray
+    x: np.ndarray  # x[N, C], an input
+    gamma: np.ndarray  # gamma[C], an input
+    mean: np.ndarray  # mean[C], an input
+    variance: np.ndarray  # variance[C], an input
     epsilon: float
 
 

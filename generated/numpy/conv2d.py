@@ -28,10 +28,10 @@ from numpy.lib.stride_tricks import as_strided
 
 
 class Residuals(NamedTuple):
-    """What forward keeps for backward."""
+    """What forward keeps for backward; inputs and outputs are not copied."""
 
-    x: np.ndarray
-    w: np.ndarray
+    x: np.ndarray  # x[N, C, H, W], an input
+    w: np.ndarray  # w[K, C, R, S], an input
     stride: int
     padding: int
     dilation: int

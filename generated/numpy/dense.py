@@ -20,10 +20,10 @@ import numpy as np
 
 
 class Residuals(NamedTuple):
-    """What forward keeps for backward."""
+    """What forward keeps for backward; inputs and outputs are not copied."""
 
-    x: np.ndarray
-    w: np.ndarray
+    x: np.ndarray  # x[N, M], an input
+    w: np.ndarray  # w[K, M], an input
 
 
 class Gradients(NamedTuple):

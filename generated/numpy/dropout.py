@@ -20,9 +20,9 @@ import numpy as np
 
 
 class Residuals(NamedTuple):
-    """What forward keeps for backward."""
+    """What forward keeps for backward; inputs and outputs are not copied."""
 
-    mask: np.ndarray
+    mask: np.ndarray  # mask[N, M], an input
     rate: float
 
 

@@ -21,10 +21,10 @@ import numpy as np
 
 
 class Residuals(NamedTuple):
-    """What forward keeps for backward."""
+    """What forward keeps for backward; inputs and outputs are not copied."""
 
-    x: np.ndarray
-    erf_x: np.ndarray
+    x: np.ndarray  # x[N, M], an input
+    erf_x: np.ndarray  # erf_x[N, M], kept
 
 
 class Gradients(NamedTuple):

@@ -21,10 +21,10 @@ import numpy as np
 
 
 class Residuals(NamedTuple):
-    """What forward keeps for backward."""
+    """What forward keeps for backward; inputs and outputs are not copied."""
 
-    x: np.ndarray
-    tanh_x: np.ndarray
+    x: np.ndarray  # x[N, M], an input
+    tanh_x: np.ndarray  # tanh_x[N, M], kept
 
 
 class Gradients(NamedTuple):

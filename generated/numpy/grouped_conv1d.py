@@ -31,10 +31,10 @@ from numpy.lib.stride_tricks import as_strided
 
 
 class Residuals(NamedTuple):
-    """What forward keeps for backward."""
+    """What forward keeps for backward; inputs and outputs are not copied."""
 
-    x: np.ndarray
-    w: np.ndarray
+    x: np.ndarray  # x[N, C * groups, L], an input
+    w: np.ndarray  # w[M * groups, C, R], an input
     M: int
     stride: int
     padding: int

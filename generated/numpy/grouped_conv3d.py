@@ -33,10 +33,10 @@ from numpy.lib.stride_tricks import as_strided
 
 
 class Residuals(NamedTuple):
-    """What forward keeps for backward."""
+    """What forward keeps for backward; inputs and outputs are not copied."""
 
-    x: np.ndarray
-    w: np.ndarray
+    x: np.ndarray  # x[N, C * groups, D, H, W], an input
+    w: np.ndarray  # w[M * groups, C, T, R, S], an input
     M: int
     stride: int
     padding: int

@@ -25,12 +25,12 @@ import numpy as np
 
 
 class Residuals(NamedTuple):
-    """What forward keeps for backward."""
+    """What forward keeps for backward; inputs and outputs are not copied."""
 
-    x: np.ndarray
-    gamma: np.ndarray
-    mean: np.ndarray
-    variance: np.ndarray
+    x: np.ndarray  # x[N, M], an input
+    gamma: np.ndarray  # gamma[M], an input
+    mean: np.ndarray  # mean[N], kept
+    variance: np.ndarray  # variance[N], kept
     epsilon: float
 
 

@@ -21,10 +21,10 @@ import numpy as np
 
 
 class Residuals(NamedTuple):
-    """What forward keeps for backward."""
+    """What forward keeps for backward; inputs and outputs are not copied."""
 
-    probability: np.ndarray
-    labels: np.ndarray
+    probability: np.ndarray  # probability[N, M], an input
+    labels: np.ndarray  # labels[N], an input
 
 
 class Gradients(NamedTuple):

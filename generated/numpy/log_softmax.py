@@ -19,10 +19,10 @@ import numpy as np
 
 
 class Residuals(NamedTuple):
-    """What forward keeps for backward."""
+    """What forward keeps for backward; inputs and outputs are not copied."""
 
-    exp_x: np.ndarray
-    sum_exp: np.ndarray
+    exp_x: np.ndarray  # exp_x[N, M], kept
+    sum_exp: np.ndarray  # sum_exp[N], kept
 
 
 class Gradients(NamedTuple):

@@ -24,9 +24,9 @@ import numpy as np
 
 
 class Residuals(NamedTuple):
-    """What forward keeps for backward."""
+    """What forward keeps for backward; inputs and outputs are not copied."""
 
-    winner_y: np.ndarray
+    winner_y: np.ndarray  # winner_y[N, C, I], kept
     L: int
     K: int
     stride: int

@@ -27,10 +27,10 @@ import numpy as np
 
 
 class Residuals(NamedTuple):
-    """What forward keeps for backward."""
+    """What forward keeps for backward; inputs and outputs are not copied."""
 
-    winner_y: np.ndarray
-    winner_max_v_y: np.ndarray
+    winner_y: np.ndarray  # winner_y[N, C, I, J], kept
+    winner_max_v_y: np.ndarray  # winner_max_v_y[N, C, H, J], kept
     W: int
     K: int
     stride: int

@@ -29,10 +29,10 @@ import numpy as np
 
 
 class Residuals(NamedTuple):
-    """What forward keeps for backward."""
+    """What forward keeps for backward; inputs and outputs are not copied."""
 
-    x: np.ndarray
-    y: np.ndarray
+    x: np.ndarray  # x[N, C, H, W], an input
+    y: np.ndarray  # y[N, C, I, J], an output
     K: int
     stride: int
     padding: int

@@ -31,11 +31,11 @@ from numpy.lib.stride_tricks import as_strided
 
 
 class Residuals(NamedTuple):
-    """What forward keeps for backward."""
+    """What forward keeps for backward; inputs and outputs are not copied."""
 
-    winner_y: np.ndarray
-    winner_max_u_y: np.ndarray
-    winner_max_v_y: np.ndarray
+    winner_y: np.ndarray  # winner_y[N, C, h_extent, I, J], kept
+    winner_max_u_y: np.ndarray  # winner_max_u_y[N, C, D, I, J], kept
+    winner_max_v_y: np.ndarray  # winner_max_v_y[N, C, D, H, J], kept
     W: int
     K: int
     stride: int

@@ -31,10 +31,10 @@ from numpy.lib.stride_tricks import as_strided
 
 
 class Residuals(NamedTuple):
-    """What forward keeps for backward."""
+    """What forward keeps for backward; inputs and outputs are not copied."""
 
-    x: np.ndarray
-    y: np.ndarray
+    x: np.ndarray  # x[N, C, D, H, W], an input
+    y: np.ndarray  # y[N, C, h_extent, I, J], an output
     K: int
     stride: int
     padding: int

@@ -18,10 +18,10 @@ import numpy as np
 
 
 class Residuals(NamedTuple):
-    """What forward keeps for backward."""
+    """What forward keeps for backward; inputs and outputs are not copied."""
 
-    prediction: np.ndarray
-    target: np.ndarray
+    prediction: np.ndarray  # prediction[N, M], an input
+    target: np.ndarray  # target[N, M], an input
 
 
 class Gradients(NamedTuple):

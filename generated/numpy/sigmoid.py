@@ -19,9 +19,9 @@ import numpy as np
 
 
 class Residuals(NamedTuple):
-    """What forward keeps for backward."""
+    """What forward keeps for backward; inputs and outputs are not copied."""
 
-    y: np.ndarray
+    y: np.ndarray  # y[N, M], an output
 
 
 class Gradients(NamedTuple):

@@ -19,10 +19,10 @@ import numpy as np
 
 
 class Residuals(NamedTuple):
-    """What forward keeps for backward."""
+    """What forward keeps for backward; inputs and outputs are not copied."""
 
-    logits: np.ndarray
-    target: np.ndarray
+    logits: np.ndarray  # logits[N, M], an input
+    target: np.ndarray  # target[N, M], an input
 
 
 class Gradients(NamedTuple):

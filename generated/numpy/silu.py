@@ -19,10 +19,10 @@ import numpy as np
 
 
 class Residuals(NamedTuple):
-    """What forward keeps for backward."""
+    """What forward keeps for backward; inputs and outputs are not copied."""
 
-    sigmoid_x: np.ndarray
-    y: np.ndarray
+    sigmoid_x: np.ndarray  # sigmoid_x[N, M], kept
+    y: np.ndarray  # y[N, M], an output
 
 
 class Gradients(NamedTuple):

@@ -19,11 +19,11 @@ import numpy as np
 
 
 class Residuals(NamedTuple):
-    """What forward keeps for backward."""
+    """What forward keeps for backward; inputs and outputs are not copied."""
 
-    labels: np.ndarray
-    exp_logits: np.ndarray
-    sum_exp: np.ndarray
+    labels: np.ndarray  # labels[N], an input
+    exp_logits: np.ndarray  # exp_logits[N, M], kept
+    sum_exp: np.ndarray  # sum_exp[N], kept
 
 
 class Gradients(NamedTuple):

@@ -6,7 +6,7 @@ import random
 from collections.abc import Iterator, Sequence
 from dataclasses import replace
 
-from symgrad.declare.bounds import lower_end, nonnegative, upper_end
+from symgrad.declare.bounds import lower_end, nonnegative, positive, upper_end
 from symgrad.declare.conditions import at_least, conjuncts, negation
 from symgrad.declare.evaluate import holds, value_of
 from symgrad.declare.integers import (
@@ -22,6 +22,7 @@ from symgrad.declare.integers import (
     depends_on_data,
 )
 from symgrad.declare.program import Attribute, Equation, Program, Requirement
+from symgrad.declare.repeats import repeat_of
 from symgrad.declare.rewriting import Change, changed, map_children, map_polynomials
 from symgrad.declare.scalars import (
     PLAIN,
@@ -129,7 +130,8 @@ def judge(program: Program, equation: Equation) -> list[Requirement]:
             facts = [c.poly for c in behind if isinstance(c, Compare) and c.relation == ">="]
             facts += [s * c.poly for c in behind if isinstance(c, Compare) and c.relation == "==" for s in (1, -1)]
             low, high = nonnegative(index, facts), nonnegative(extent - 1 - index, facts)
-            if (low and high) or depends_on_data(index) or any(depends_on_data(f) for f in facts):
+            repeats = positive(extent) and repeat_of(index, extent) is not None
+            if (low and high) or repeats or depends_on_data(index) or any(depends_on_data(f) for f in facts):
                 continue
             _refute(program, equation, tensor, axis, index, extent, behind)
             if not behind:

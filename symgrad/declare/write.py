@@ -134,6 +134,9 @@ def _reduction(kind: str, indices: tuple[Index, ...], condition: Condition, body
     inner = scalar_to_sympy(body)
     if condition != Truth(True):
         inner = sympy.Piecewise((inner, condition_to_sympy(condition)), (_IDENTITY[kind], True))
+    if not indices:
+        # What only a condition is left of.
+        return inner
     limits = [(_atom(i), 0, poly_to_sympy(i.extent) - 1) for i in indices]
     if kind in ("max", "min"):
         return _REDUCTION_CLASSES[kind](inner, *limits, ties="split" if ties == "split" else "first")

@@ -50,3 +50,13 @@ def backward_docstring(cotangents: Iterable[str], wanted: Iterable[Tensor]) -> s
 def shape_text(t: Tensor) -> str:
     """A tensor with its extents, as in ``x[B, J]``."""
     return f"{t.name}[{', '.join(map(str, t.extents))}]" if t.extents else t.name
+
+
+def residuals_docstring(again: Iterable[str]) -> str:
+    """The docstring of ``Residuals``: which values backward computes again instead."""
+    names = ", ".join(again)
+    if not names:
+        return "What forward keeps for backward; inputs and outputs are not copied."
+    text = f"What forward keeps for backward; inputs and outputs are not copied. Computed again there: {names}."
+    lines = textwrap.wrap(text, WIDTH - 8)
+    return lines[0] if len(lines) == 1 else "\n    ".join([*lines, ""])

@@ -10,10 +10,16 @@ from symgrad import __version__
 from symgrad.declare.layer import Layer
 from symgrad.declare.program import Program, Tensor
 from symgrad.emit.checks import entry_checks
-from symgrad.emit.docstrings import backward_docstring, forward_docstring, module_docstring, shape_text
+from symgrad.emit.docstrings import (
+    backward_docstring,
+    forward_docstring,
+    module_docstring,
+    residuals_docstring,
+    shape_text,
+)
 from symgrad.emit.helpers import helper_text
 from symgrad.emit.layout import lay_out
-from symgrad.emit.printer import Printer
+from symgrad.emit.printer import WIDTH, Printer
 from symgrad.emit.sizes import local_extents, recovered
 from symgrad.emit.templates import render
 from symgrad.errors import EmissionError
@@ -29,7 +35,8 @@ class ModuleSpec:
     docstring: str
     header: tuple[str, ...]
     imports: tuple[str, ...]
-    residuals: tuple[tuple[str, str], ...]
+    residuals: tuple[tuple[str, str, str], ...]
+    residuals_docstring: str
     gradients: tuple[tuple[str, str], ...]
     outputs: tuple[tuple[str, str], ...]
     forward_signature: str
@@ -84,7 +91,8 @@ class _Writer:
                 "# Change the declaration and generate again instead of editing this file.",
             ),
             imports=tuple(imports),
-            residuals=tuple((n, self._kind(n)) for n in residuals),
+            residuals=tuple((n, self._kind(n), self._origin(n)) for n in residuals),
+            residuals_docstring=residuals_docstring(self.plan.again),
             gradients=gradients,
             outputs=outputs if len(outputs) > 1 else (),
             forward_signature=self._signature_names(),
@@ -115,6 +123,19 @@ class _Writer:
             return "np.ndarray"
         integer = {a.name: a.integer for a in self.program.attributes}
         return "int" if integer.get(name, True) else "float"
+
+    def _origin(self, name: str) -> str:
+        """Shape and origin of a residual, for a comment."""
+        inputs = {t.name for t in self.program.inputs}
+        made = {e.target for e in self.plan.adjoint.program.equations}
+        if name not in inputs | made:
+            return ""
+        extents = self.plan.adjoint.program.extents(name)
+        printer = Printer(self.locals, "dtype")
+        shape = f"{name}[{', '.join(map(printer.poly, extents))}]" if extents else name
+        origin = "an input" if name in inputs else "an output" if name in self.program.outputs else "kept"
+        note = f"{shape}, {origin}"
+        return note if len(name) + len(note) + 20 <= WIDTH else origin
 
     def _forward(self, residuals: tuple[str, ...]) -> tuple[str, ...]:
         printer = Printer(self.locals, self.dtype)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
+from symgrad.declare.integers import Size, atoms
 from symgrad.declare.program import Equation, Program
 from symgrad.declare.scalars import Number, Reduce
 from symgrad.derive.terms import terms_of
@@ -32,14 +33,23 @@ def chain_section(page: Page, chain: Chain, program: Program, solver: Solver) ->
 
 
 def _introduction(page: Page, chain: Chain, program: Program) -> Iterator[Block]:
-    yield say("cotangents", objective=Inline("J", "J"))
-    generic = Row(r"\bar{t}_{i}", "=", r"\frac{\partial J}{\partial t_{i}}")
-    yield Formula(("grad_t[i] = dJ / dt[i]",), (generic,))
+    letter = _objective(program)
+    yield say("cotangents", objective=Inline(letter, letter))
+    generic = Row(r"\bar{t}_{i}", "=", rf"\frac{{\partial {letter}}}{{\partial t_{{i}}}}")
+    yield Formula((f"grad_t[i] = d{letter} / dt[i]",), (generic,))
     yield say("seeds", seeds=page.tensors(chain.adjoint.cotangents))
     constant = [t.name for t in program.inputs if t.constant or t.integer]
     if constant:
         yield say("constants", tensors=page.tensors(constant))
     yield say("rule of the chain")
+
+
+def _objective(program: Program) -> str:
+    """A letter for the number that is differentiated which nothing in the layer has."""
+    taken = {t.name for t in program.inputs} | {e.target for e in program.equations}
+    taken |= {a.name for a in program.attributes}
+    taken |= {a.name for t in program.inputs for e in t.extents for a in atoms(e) if isinstance(a, Size)}
+    return next(letter for letter in ("J", "L", "E", "Q", "J_0") if letter not in taken)
 
 
 def _auxiliary(page: Page, equation: Equation) -> tuple[Block, ...]:

@@ -10,7 +10,8 @@ from symgrad.lower.arrays import Array, Pad
 from symgrad.lower.builder import Builder
 from symgrad.lower.walks import Along, along
 
-Borders = dict[tuple[str, float], tuple[tuple[Poly, Poly], ...]]
+Widths = tuple[tuple[Poly, Poly], ...]
+Borders = dict[tuple[str, float], Widths]
 
 
 def survey_borders(program: Program, nodes: list[Scalar]) -> Borders:
@@ -23,10 +24,15 @@ def survey_borders(program: Program, nodes: list[Scalar]) -> Borders:
         if any(w is None for w in walks):
             continue
         pairs = [border(w, e) for w, e in zip(walks, program.extents(r.tensor), strict=True) if w is not None]
-        key = (r.tensor, r.extension.value)
-        known = found.get(key, tuple((ZERO, ZERO) for _ in pairs))
-        found[key] = tuple((_larger(a, c), _larger(d, e)) for (a, d), (c, e) in zip(known, pairs, strict=True))
+        widen(found, (r.tensor, r.extension.value), tuple(pairs))
     return found
+
+
+def widen(borders: Borders, key: tuple[str, float], widths: Widths) -> Widths:
+    """Make a border at least this wide."""
+    known = borders.get(key, widths)
+    borders[key] = tuple((_larger(a, c), _larger(d, e)) for (a, d), (c, e) in zip(known, widths, strict=True))
+    return borders[key]
 
 
 def padded(
@@ -42,7 +48,7 @@ def padded(
     widths = [border(walk, extent) for walk, extent in zip(walks, extents, strict=True)]
     if not any(w.terms for pair in widths for w in pair):
         return source, extents, walks
-    widths = list(b.borders.get((base, fill), widths))
+    widths = list(widen(b.borders, (base, fill), tuple(widths)))
     kept = b.keep(Pad(source, tuple(widths), fill), f"{base}_padded")
     extents = tuple(e + w[0] + w[1] for e, w in zip(extents, widths, strict=True))
     walks = [Along(k.start + w[0], k.steps, k.flipped) for k, w in zip(walks, widths, strict=True)]

@@ -32,7 +32,7 @@ from symgrad.lower.arrays import (
     map_parts,
 )
 from symgrad.lower.axes import Axes
-from symgrad.lower.borders import survey_borders
+from symgrad.lower.borders import survey_borders, widen
 from symgrad.lower.builder import Builder
 from symgrad.lower.chunks import in_chunks, joint_space
 from symgrad.lower.extrema import full, reduction
@@ -126,7 +126,7 @@ def lower_equation(b: Builder, equation: Equation, winner: str | None = None) ->
         plain = []
     if plain and not (scattered and all(_is_nought(t) for t in plain)):
         for key, widths in survey_borders(b.program, [t.body for t in plain]).items():
-            b.borders.setdefault(key, widths)
+            widen(b.borders, key, widths)
         plain = _together(plain)
         values = [term_value(b, t, free, _part_name(t, equation, len(plain))) for t in plain]
         alone = equation.integer and len(values) == 1

@@ -9,6 +9,7 @@ from symgrad.declare.program import Equation, Program
 from symgrad.declare.scalars import Node, polynomials, tensors_of
 from symgrad.derive.adjoint import Adjoint
 from symgrad.lower.function import Lowered, lower_equations
+from symgrad.lower.residuals import choose
 from symgrad.lower.share import share
 
 
@@ -22,15 +23,17 @@ class ModulePlan:
     backward: Lowered
     residuals: tuple[str, ...]
     attributes: tuple[str, ...]
+    again: tuple[str, ...] = ()
 
 
-def plan_module(program: Program, adjoint: Adjoint, general: bool = False) -> ModulePlan:
+def plan_module(program: Program, adjoint: Adjoint, general: bool = False, residuals: str = "auto") -> ModulePlan:
     """Lower forward and backward.
 
     Args:
         program: the layer as declared, for its inputs, outputs and attributes.
         adjoint: its forward equations (split, stable) and its backward equations.
         general: leave every optimisation out, for tests.
+        residuals: what forward keeps, one of ``residuals.POLICIES``.
     """
     whole = adjoint.program
     backward = tuple(e for e in whole.equations if e.target in adjoint.backward)
@@ -38,19 +41,20 @@ def plan_module(program: Program, adjoint: Adjoint, general: bool = False) -> Mo
     forward = _needed(forward, backward, program.outputs)
     taken = whole.names()
     made = {e.target for e in backward}
-    # The adjoint's inputs and the forward results are what backward can keep.
-    read = sorted({t for e in backward for t in tensors_of(e.body)} - made - set(adjoint.cotangents))
-    order = [t.name for t in program.inputs] + [e.target for e in forward]
+    kept = choose(program, forward, backward, made | set(adjoint.cotangents), residuals)
+    evaluated = (*kept.again, *backward)
+    read = {t for e in evaluated for t in tensors_of(e.body)}
     names = {a.name for a in program.attributes}
     first = lower_equations(whole, forward, taken, general)
-    second = lower_equations(whole, backward, taken, general)
+    second = lower_equations(whole, evaluated, taken, general)
     return ModulePlan(
         program,
         adjoint,
         Lowered(share(first.statements, set(taken)), first.reasons),
         Lowered(share(second.statements, set(taken)), second.reasons),
-        tuple(t for t in order if t in read),
-        tuple(a.name for a in program.attributes if a.name in read or a.name in names & _sizes_used(backward)),
+        kept.names,
+        tuple(a.name for a in program.attributes if a.name in read or a.name in names & _sizes_used(evaluated)),
+        tuple(e.target for e in kept.again),
     )
 
 
