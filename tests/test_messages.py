@@ -462,8 +462,8 @@ X, W = np.ones((2, 5)), np.ones((2, 3))
     [
         (lambda f: f(X[0], W), ["x has shape (5,), which is 1 ax", "it must have 2"]),
         (lambda f: f(X, W[:1]), ["w has shape (1, 3), but (K, R) = (2, 3)"]),
-        (lambda f: f(X[:, :1], W), ["index o has a negative extent", "(N - R) // stride + 1"]),
-        (lambda f: f(X, W[:, :1]), ["R > 1 must hold"]),
+        (lambda f: f(X[:, :1], W), ["index o has a negative extent, (N - R) // stride + 1 = -1"]),
+        (lambda f: f(X, W[:, :1]), ["R > 1 must hold (R = 1)"]),
         (lambda f: f(X, W, stride=0), ["stride must be at least 1, got 0"]),
         (lambda f: f(X, W, stride=1.5), ["stride must be an integer, got 1.5"]),
         (lambda f: f(X > 0, W), ["x must hold float32 or float64, not bool"]),
@@ -499,7 +499,7 @@ def test_a_wrong_call_of_backward(weighted: symgrad.CompiledLayer, cotangent: An
     ("other", "words"),
     [
         (N, ["w has shape (2,), but (N) = (3,)"]),
-        (M, ["w is read at index N - 1 of axis 0, which has extent M"]),
+        (M, ["w is read at index N - 1 of axis 0, which has extent M (M = 2, N = 3)"]),
     ],
 )
 def test_extents_that_do_not_match(other: Symbol, words: list[str]) -> None:

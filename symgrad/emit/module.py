@@ -158,14 +158,16 @@ class _Writer:
         shapes = {c: printer.shape(self.program.extents(o)) for c, o in cotangents}
         lines, kept = recovered(self.plan, self.local_sizes, sorted(printer.sizes))
         names = [*self.plan.residuals, *kept]
-        head = [f"{', '.join(names)}{',' if len(names) == 1 else ''} = residuals"] if names else []
+        head = [f"{', '.join(names)}{',' if len(names) == 1 else ''} = _kept(residuals)"] if names else []
+        self.helpers |= {"_kept"} if names else set()
         stored = self._real_residual()
         source = f"{stored}.dtype" if stored else f"np.asarray({self.plan.adjoint.cotangents[0]}).dtype"
         checks = [f'{c} = _cotangent("{c}", {c}, {shape}, {source})' for c, shape in shapes.items()]
         if len(wanted) > 1:
-            self.helpers.add("_check_wrt")
-            checks.append("wrt = Gradients._fields if wrt is None else wrt")
-            checks.append("_check_wrt(wrt)")
+            checks.append("wrt = _wanted(wrt)")
+        elif wanted:
+            checks += [f'if "{wanted[0].name}" not in _wanted(wrt):', "    return Gradients(None)"]
+        self.helpers |= {"_wanted"} if wanted else set()
         if printer.uses_dtype:
             checks.append(f"{self.dtype} = {dtype}")
         self.helpers |= printer.helpers
