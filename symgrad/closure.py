@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import replace
 
+from symgrad.declare.arguments import expect_layer
 from symgrad.declare.layer import Layer
 from symgrad.declare.program import Equation, Program
 from symgrad.declare.rewriting import changed, map_children
@@ -26,8 +27,10 @@ def vjp(layer: Layer) -> Layer:
     of the inputs (``grad_x``, of x's shape); the layer's own equations are among its equations.
 
     Raises:
+        ArgumentError: ``layer`` is no Layer.
         DerivationError: every input is constant.
     """
+    expect_layer(layer, "vjp")
     return Layer.from_program(_pulled_back(layer.program).program, layer.requires)
 
 
@@ -39,8 +42,10 @@ def jvp(layer: Layer) -> Layer:
     cotangents, and the adjoint of that linear map is the Jacobian-vector product.
 
     Raises:
+        ArgumentError: ``layer`` is no Layer.
         DerivationError: every input is constant.
     """
+    expect_layer(layer, "jvp")
     program = layer.program
     once = _pulled_back(program)
     linear = replace(
@@ -49,8 +54,7 @@ def jvp(layer: Layer) -> Layer:
         inputs=tuple(replace(t, constant=t.name not in once.cotangents) for t in once.program.inputs),
     )
     twice = _pulled_back(linear)
-    taken = {t.name for t in twice.program.inputs} | {e.target for e in twice.program.equations}
-    taken |= {a.name for a in program.attributes}
+    taken = twice.program.names()
     sources = [t.name for t in program.inputs if not t.constant and not t.integer]
     names: dict[str, str] = {}
     pairs = [*zip(twice.cotangents, sources, strict=True), *zip(twice.gradients, program.outputs, strict=True)]

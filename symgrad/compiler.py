@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from functools import cached_property
 from typing import Any
 
+from symgrad.declare.arguments import expect_layer
 from symgrad.declare.formula import condition_text, equation_text
 from symgrad.declare.layer import Layer
 from symgrad.declare.program import Equation, Program
@@ -19,6 +20,7 @@ from symgrad.derive.trace import Trace
 from symgrad.emit.module import module_text
 from symgrad.emit.printer import Printer
 from symgrad.emit.study import Derivation, derivation_of
+from symgrad.errors import ArgumentError
 from symgrad.lower.plan import ModulePlan, plan_module
 from symgrad.lower.residuals import POLICIES
 from symgrad.simplify.backward import simplify_backward
@@ -80,7 +82,7 @@ class CompiledLayer:
         exec(compile(self.source, f"<symgrad {self.layer.name}>", "exec"), module.__dict__)
         return module
 
-    def forward(self, *arrays: Any, **attributes: Any) -> tuple[Any, Any]:
+    def forward(self, /, *arrays: Any, **attributes: Any) -> tuple[Any, Any]:
         """Run the module's ``forward``; see its docstring."""
         result: tuple[Any, Any] = self.module.forward(*arrays, **attributes)
         return result
@@ -109,13 +111,14 @@ def compile_layer(layer: Layer, target: str = "numpy", residuals: str = "auto") 
             inputs and outputs there, ``auto`` what is dearer to compute than to read.
 
     Raises:
-        ValueError: the target or the policy is unknown.
+        ArgumentError: ``layer`` is no Layer, or the target or the policy is unknown.
         SymgradError: a stage cannot do what the declaration asks; the message says which and why.
     """
+    expect_layer(layer, "compile_layer")
     if target != "numpy":
-        raise ValueError(f"unknown target {target!r}; known: numpy")
+        raise ArgumentError(f"unknown target {target!r}; known: numpy")
     if residuals not in POLICIES:
-        raise ValueError(f"unknown policy {residuals!r} for residuals; known: {', '.join(POLICIES)}")
+        raise ArgumentError(f"unknown policy {residuals!r} for residuals; known: {', '.join(POLICIES)}")
     return CompiledLayer(run(layer, residuals=residuals))
 
 
@@ -126,8 +129,11 @@ def show_stage(layer: Layer, stage: str) -> str:
     """What a stage gives, as text.
 
     Raises:
-        ValueError: the stage is unknown.
+        ArgumentError: ``layer`` is no Layer, or the stage is unknown.
     """
+    expect_layer(layer, "show_stage")
+    if stage not in STAGES:
+        raise ArgumentError(f"unknown stage {stage!r}; the stages are {', '.join(STAGES)}")
     if stage == "declare":
         return _shown(layer.program.equations, layer.program)
     stages = run(layer)
@@ -138,9 +144,7 @@ def show_stage(layer: Layer, stage: str) -> str:
             return _shown(stages.derived.program.equations, stages.derived.program)
         case "lower":
             return _lowered(stages.plan)
-        case "emit":
-            return stages.source
-    raise ValueError(f"unknown stage {stage!r}; the stages are {', '.join(STAGES)}")
+    return stages.source
 
 
 def _lowered(plan: ModulePlan) -> str:

@@ -5,6 +5,10 @@ class SymgradError(Exception):
     """Base class of every error that symgrad raises on purpose."""
 
 
+class ArgumentError(SymgradError, ValueError):
+    """An argument of a public function is not what the function takes: no layer, an unknown target or stage."""
+
+
 class DeclarationError(SymgradError):
     """A layer's declaration does not say what it means: rank, index, extent, name or range."""
 

@@ -11,7 +11,7 @@ from symgrad.errors import DeclarationError
 
 _IDENTIFIER = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
 _MODULE_NAMES = frozenset({"np", "numpy", "forward", "backward", "wrt", "residuals", "NamedTuple", "Gradients"})
-_MODULE_NAMES |= {"Residuals", "Outputs", "ALL_INPUTS"}
+_MODULE_NAMES |= {"Residuals", "Outputs", "math", "as_strided"}
 LONGEST = 64
 
 
@@ -19,8 +19,8 @@ def check_name(name: str, what: str) -> str:
     """Return ``name`` if it may stand in emitted code.
 
     Raises:
-        DeclarationError: it is no ASCII identifier, a keyword, a builtin, a dunder, too long, or used by emitted
-            modules.
+        DeclarationError: it is no ASCII identifier, a keyword, a builtin, too long, begins with an underscore, or is
+            used by emitted modules.
     """
     shown = repr(name if len(name) <= LONGEST else name[:LONGEST] + "...")
     if len(name) > LONGEST:
@@ -29,6 +29,8 @@ def check_name(name: str, what: str) -> str:
         raise DeclarationError(f"{what} {shown} is not an identifier; use ASCII letters, digits and _")
     if keyword.iskeyword(name) or keyword.issoftkeyword(name) or hasattr(builtins, name) or name.startswith("__"):
         raise DeclarationError(f"{what} {shown} is a name of Python's own; use another, such as {name.strip('_')}_")
+    if name.startswith("_"):
+        raise DeclarationError(f"{what} {shown} begins with _, as helpers of emitted modules do; drop the underscore")
     if name in _MODULE_NAMES:
         raise DeclarationError(f"{what} {shown} is used by every emitted module; use another, such as {name}_")
     return name

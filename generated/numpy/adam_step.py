@@ -74,10 +74,10 @@ def forward(w, gradient, m, v, *, step=1, learning_rate=0.001, beta1=0.9, beta2=
     v = _floats("v", v, 1)
     _same_dtype(w=w, gradient=gradient, m=m, v=v)
     step = _whole("step", step, 1)
-    learning_rate = float(learning_rate)
-    beta1 = float(beta1)
-    beta2 = float(beta2)
-    epsilon = float(epsilon)
+    learning_rate = _number("learning_rate", learning_rate)
+    beta1 = _number("beta1", beta1)
+    beta2 = _number("beta2", beta2)
+    epsilon = _number("epsilon", epsilon)
     (N,) = w.shape
     _expect("gradient", gradient, "(N)", (N,))
     _expect("m", m, "(N)", (N,))
@@ -102,13 +102,12 @@ def backward(residuals, grad_new_w, grad_new_m, grad_new_v, wrt=None):
 
     ``wrt`` names the inputs whose gradient is wanted (default: all).
     """
-    gradient, new_m, new_v, step, learning_rate, beta1, beta2, epsilon = residuals
+    gradient, new_m, new_v, step, learning_rate, beta1, beta2, epsilon = _kept(residuals)
     (N,) = gradient.shape
     grad_new_w = _cotangent("grad_new_w", grad_new_w, (N,), gradient.dtype)
     grad_new_m = _cotangent("grad_new_m", grad_new_m, (N,), gradient.dtype)
     grad_new_v = _cotangent("grad_new_v", grad_new_v, (N,), gradient.dtype)
-    wrt = Gradients._fields if wrt is None else wrt
-    _check_wrt(wrt)
+    wrt = _wanted(wrt)
 
     grad_w = grad_gradient = grad_m = grad_v = None
     if "gradient" in wrt or "m" in wrt or "v" in wrt:
@@ -175,11 +174,20 @@ def _expect(name, array, axes, shape):
 
 def _whole(name, value, minimum):
     """Return an integer attribute after checking it."""
-    if isinstance(value, bool) or int(value) != value:
+    number = np.asarray(value)
+    if number.ndim or number.dtype.kind not in "iuf" or not np.isfinite(number) or number % 1:
         raise TypeError(f"adam_step: {name} must be an integer, got {value!r}")
-    if minimum is not None and value < minimum:
+    if minimum is not None and number < minimum:
         raise ValueError(f"adam_step: {name} must be at least {minimum}, got {value}")
-    return int(value)
+    return int(number)
+
+
+def _number(name, value):
+    """Return a real attribute after checking it."""
+    number = np.asarray(value)
+    if number.ndim or number.dtype.kind not in "iuf" or not np.isfinite(number):
+        raise TypeError(f"adam_step: {name} must be a finite number, got {value!r}")
+    return float(number)
 
 
 def _cotangent(name, array, shape, dtype):
@@ -192,8 +200,20 @@ def _cotangent(name, array, shape, dtype):
     return array.astype(dtype, copy=False)
 
 
-def _check_wrt(wrt):
-    """Check the names of the gradients asked for."""
-    unknown = [name for name in wrt if name not in Gradients._fields]
-    if isinstance(wrt, str) or unknown:
+def _kept(residuals):
+    """Return what forward kept for backward after checking that it is that."""
+    if getattr(residuals, "_fields", None) != Residuals._fields:
+        raise TypeError(
+            f"adam_step: residuals must be what forward returned second, not a {type(residuals).__name__}"
+        )
+    return residuals
+
+
+def _wanted(wrt):
+    """Return the inputs whose gradients are asked for after checking their names; None asks for all."""
+    if wrt is None:
+        return Gradients._fields
+    names = tuple(wrt) if np.iterable(wrt) and not isinstance(wrt, str) else (None,)
+    if not all(name in Gradients._fields for name in names):
         raise ValueError(f"adam_step: wrt must be a tuple of {Gradients._fields}, got {wrt!r}")
+    return names

@@ -54,10 +54,10 @@ def forward(x, *, K=2, stride=2, padding=0):
     h_extent = (D + 2 * padding - K) // stride + 1
     I = (H + 2 * padding - K) // stride + 1
     J = (W + 2 * padding - K) // stride + 1
-    _require(h_extent >= 0, "index h has a negative extent, (D + 2 * padding - K) // stride + 1")
-    _require(I >= 0, "index i has a negative extent, (H + 2 * padding - K) // stride + 1")
-    _require(J >= 0, "index j has a negative extent, (W + 2 * padding - K) // stride + 1")
-    _require(K > padding, "padding < K must hold")
+    _require(h_extent >= 0, f"index h has a negative extent, (D + 2 * padding - K) // stride + 1 = {h_extent}")
+    _require(I >= 0, f"index i has a negative extent, (H + 2 * padding - K) // stride + 1 = {I}")
+    _require(J >= 0, f"index j has a negative extent, (W + 2 * padding - K) // stride + 1 = {J}")
+    _require(K > padding, f"padding < K must hold ({K = }, {padding = })")
 
     # y[n, c, h, i, j] = sum_{t, u, v} pad(x)[n, c, stride * h + t - padding, stride * i + u - padding, stride *
     #     j + v - padding] / K^3
@@ -69,11 +69,13 @@ def forward(x, *, K=2, stride=2, padding=0):
 
 def backward(residuals, grad_y, wrt=None):
     """Pull grad_y back to x; ``wrt`` names the inputs whose gradient is wanted (default: all)."""
-    C, D, H, N, W, K, stride, padding = residuals
+    C, D, H, N, W, K, stride, padding = _kept(residuals)
     h_extent = (D + 2 * padding - K) // stride + 1
     I = (H + 2 * padding - K) // stride + 1
     J = (W + 2 * padding - K) // stride + 1
     grad_y = _cotangent("grad_y", grad_y, (N, C, h_extent, I, J), np.asarray(grad_y).dtype)
+    if "x" not in _wanted(wrt):
+        return Gradients(None)
     dtype = grad_y.dtype
 
     # grad_x[n, c, d, h_2, w] = sum_{h, i, j, t, u, v : d + padding == stride * h + t, h_2 + padding == stride *
@@ -113,11 +115,12 @@ def _floats(name, array, rank):
 
 def _whole(name, value, minimum):
     """Return an integer attribute after checking it."""
-    if isinstance(value, bool) or int(value) != value:
+    number = np.asarray(value)
+    if number.ndim or number.dtype.kind not in "iuf" or not np.isfinite(number) or number % 1:
         raise TypeError(f"average_pool3d: {name} must be an integer, got {value!r}")
-    if minimum is not None and value < minimum:
+    if minimum is not None and number < minimum:
         raise ValueError(f"average_pool3d: {name} must be at least {minimum}, got {value}")
-    return int(value)
+    return int(number)
 
 
 def _require(condition, message):
@@ -134,6 +137,25 @@ def _cotangent(name, array, shape, dtype):
     if array.dtype.kind != "f":
         raise TypeError(f"average_pool3d: {name} must hold floats, not {array.dtype}")
     return array.astype(dtype, copy=False)
+
+
+def _kept(residuals):
+    """Return what forward kept for backward after checking that it is that."""
+    if getattr(residuals, "_fields", None) != Residuals._fields:
+        raise TypeError(
+            f"average_pool3d: residuals must be what forward returned second, not a {type(residuals).__name__}"
+        )
+    return residuals
+
+
+def _wanted(wrt):
+    """Return the inputs whose gradients are asked for after checking their names; None asks for all."""
+    if wrt is None:
+        return Gradients._fields
+    names = tuple(wrt) if np.iterable(wrt) and not isinstance(wrt, str) else (None,)
+    if not all(name in Gradients._fields for name in names):
+        raise ValueError(f"average_pool3d: wrt must be a tuple of {Gradients._fields}, got {wrt!r}")
+    return names
 
 
 def _windows(array, sizes, axes):

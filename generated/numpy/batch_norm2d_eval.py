@@ -52,7 +52,7 @@ def forward(x, gamma, beta, mean, variance, *, epsilon=1e-05):
     mean = _floats("mean", mean, 1)
     variance = _floats("variance", variance, 1)
     _same_dtype(x=x, gamma=gamma, beta=beta, mean=mean, variance=variance)
-    epsilon = float(epsilon)
+    epsilon = _number("epsilon", epsilon)
     N, C, H, W = x.shape
     _expect("gamma", gamma, "(C)", (C,))
     _expect("beta", beta, "(C)", (C,))
@@ -66,11 +66,10 @@ def forward(x, gamma, beta, mean, variance, *, epsilon=1e-05):
 
 def backward(residuals, grad_y, wrt=None):
     """Pull grad_y back to x, gamma, beta; ``wrt`` names the inputs whose gradient is wanted (default: all)."""
-    x, gamma, mean, variance, epsilon = residuals
+    x, gamma, mean, variance, epsilon = _kept(residuals)
     N, C, H, W = x.shape
     grad_y = _cotangent("grad_y", grad_y, (N, C, H, W), x.dtype)
-    wrt = Gradients._fields if wrt is None else wrt
-    _check_wrt(wrt)
+    wrt = _wanted(wrt)
 
     grad_x = grad_gamma = grad_beta = None
     if "x" in wrt or "gamma" in wrt:
@@ -121,6 +120,14 @@ def _expect(name, array, axes, shape):
         raise ValueError(f"batch_norm2d_eval: {name} has shape {array.shape}, but {axes} = {shape}")
 
 
+def _number(name, value):
+    """Return a real attribute after checking it."""
+    number = np.asarray(value)
+    if number.ndim or number.dtype.kind not in "iuf" or not np.isfinite(number):
+        raise TypeError(f"batch_norm2d_eval: {name} must be a finite number, got {value!r}")
+    return float(number)
+
+
 def _cotangent(name, array, shape, dtype):
     """Return a cotangent after checking it against its output."""
     array = np.asarray(array)
@@ -131,8 +138,21 @@ def _cotangent(name, array, shape, dtype):
     return array.astype(dtype, copy=False)
 
 
-def _check_wrt(wrt):
-    """Check the names of the gradients asked for."""
-    unknown = [name for name in wrt if name not in Gradients._fields]
-    if isinstance(wrt, str) or unknown:
+def _kept(residuals):
+    """Return what forward kept for backward after checking that it is that."""
+    if getattr(residuals, "_fields", None) != Residuals._fields:
+        raise TypeError(
+            "batch_norm2d_eval: residuals must be what forward returned second, not a "
+            f"{type(residuals).__name__}"
+        )
+    return residuals
+
+
+def _wanted(wrt):
+    """Return the inputs whose gradients are asked for after checking their names; None asks for all."""
+    if wrt is None:
+        return Gradients._fields
+    names = tuple(wrt) if np.iterable(wrt) and not isinstance(wrt, str) else (None,)
+    if not all(name in Gradients._fields for name in names):
         raise ValueError(f"batch_norm2d_eval: wrt must be a tuple of {Gradients._fields}, got {wrt!r}")
+    return names

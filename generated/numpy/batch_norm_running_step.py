@@ -50,7 +50,7 @@ def forward(x, running_mean, running_variance, *, momentum=0.1):
     running_mean = _floats("running_mean", running_mean, 1)
     running_variance = _floats("running_variance", running_variance, 1)
     _same_dtype(x=x, running_mean=running_mean, running_variance=running_variance)
-    momentum = float(momentum)
+    momentum = _number("momentum", momentum)
     N, C = x.shape
     _expect("running_mean", running_mean, "(C)", (C,))
     _expect("running_variance", running_variance, "(C)", (C,))
@@ -73,7 +73,7 @@ def backward(residuals, grad_new_mean, grad_new_variance, wrt=None):
 
     ``wrt`` names the inputs whose gradient is wanted (default: all).
     """
-    (C,) = residuals
+    (C,) = _kept(residuals)
     grad_new_mean = _cotangent("grad_new_mean", grad_new_mean, (C,), np.asarray(grad_new_mean).dtype)
     grad_new_variance = _cotangent(
         "grad_new_variance", grad_new_variance, (C,), np.asarray(grad_new_mean).dtype
@@ -115,6 +115,14 @@ def _expect(name, array, axes, shape):
         raise ValueError(f"batch_norm_running_step: {name} has shape {array.shape}, but {axes} = {shape}")
 
 
+def _number(name, value):
+    """Return a real attribute after checking it."""
+    number = np.asarray(value)
+    if number.ndim or number.dtype.kind not in "iuf" or not np.isfinite(number):
+        raise TypeError(f"batch_norm_running_step: {name} must be a finite number, got {value!r}")
+    return float(number)
+
+
 def _cotangent(name, array, shape, dtype):
     """Return a cotangent after checking it against its output."""
     array = np.asarray(array)
@@ -123,3 +131,13 @@ def _cotangent(name, array, shape, dtype):
     if array.dtype.kind != "f":
         raise TypeError(f"batch_norm_running_step: {name} must hold floats, not {array.dtype}")
     return array.astype(dtype, copy=False)
+
+
+def _kept(residuals):
+    """Return what forward kept for backward after checking that it is that."""
+    if getattr(residuals, "_fields", None) != Residuals._fields:
+        raise TypeError(
+            "batch_norm_running_step: residuals must be what forward returned second, not a "
+            f"{type(residuals).__name__}"
+        )
+    return residuals

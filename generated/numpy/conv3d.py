@@ -70,13 +70,16 @@ def forward(x, w, b, *, stride=1, padding=0, dilation=1):
     J = (W + dilation + 2 * padding - S * dilation - 1) // stride + 1
     _require(
         h_extent >= 0,
-        "index h has a negative extent, (D + dilation + 2 * padding - T * dilation - 1) // stride + 1",
+        "index h has a negative extent, (D + dilation + 2 * padding - T * dilation - 1) // stride + 1 = "
+        f"{h_extent}",
     )
     _require(
-        I >= 0, "index i has a negative extent, (H + dilation + 2 * padding - R * dilation - 1) // stride + 1"
+        I >= 0,
+        f"index i has a negative extent, (H + dilation + 2 * padding - R * dilation - 1) // stride + 1 = {I}",
     )
     _require(
-        J >= 0, "index j has a negative extent, (W + dilation + 2 * padding - S * dilation - 1) // stride + 1"
+        J >= 0,
+        f"index j has a negative extent, (W + dilation + 2 * padding - S * dilation - 1) // stride + 1 = {J}",
     )
 
     # y[n, k, h, i, j] = b[k] + sum_{c, t, u, v} w[k, c, t, u, v] * pad(x)[n, c, stride * h + dilation * t -
@@ -94,15 +97,14 @@ def forward(x, w, b, *, stride=1, padding=0, dilation=1):
 
 def backward(residuals, grad_y, wrt=None):
     """Pull grad_y back to x, w, b; ``wrt`` names the inputs whose gradient is wanted (default: all)."""
-    x, w, stride, padding, dilation = residuals
+    x, w, stride, padding, dilation = _kept(residuals)
     N, C, D, H, W = x.shape
     K, T, R, S = w.shape[0], w.shape[2], w.shape[3], w.shape[4]
     h_extent = (D + dilation + 2 * padding - T * dilation - 1) // stride + 1
     I = (H + dilation + 2 * padding - R * dilation - 1) // stride + 1
     J = (W + dilation + 2 * padding - S * dilation - 1) // stride + 1
     grad_y = _cotangent("grad_y", grad_y, (N, K, h_extent, I, J), x.dtype)
-    wrt = Gradients._fields if wrt is None else wrt
-    _check_wrt(wrt)
+    wrt = _wanted(wrt)
     dtype = grad_y.dtype
 
     grad_x = grad_w = grad_b = None
@@ -180,11 +182,12 @@ def _expect(name, array, axes, shape):
 
 def _whole(name, value, minimum):
     """Return an integer attribute after checking it."""
-    if isinstance(value, bool) or int(value) != value:
+    number = np.asarray(value)
+    if number.ndim or number.dtype.kind not in "iuf" or not np.isfinite(number) or number % 1:
         raise TypeError(f"conv3d: {name} must be an integer, got {value!r}")
-    if minimum is not None and value < minimum:
+    if minimum is not None and number < minimum:
         raise ValueError(f"conv3d: {name} must be at least {minimum}, got {value}")
-    return int(value)
+    return int(number)
 
 
 def _require(condition, message):
@@ -203,11 +206,23 @@ def _cotangent(name, array, shape, dtype):
     return array.astype(dtype, copy=False)
 
 
-def _check_wrt(wrt):
-    """Check the names of the gradients asked for."""
-    unknown = [name for name in wrt if name not in Gradients._fields]
-    if isinstance(wrt, str) or unknown:
+def _kept(residuals):
+    """Return what forward kept for backward after checking that it is that."""
+    if getattr(residuals, "_fields", None) != Residuals._fields:
+        raise TypeError(
+            f"conv3d: residuals must be what forward returned second, not a {type(residuals).__name__}"
+        )
+    return residuals
+
+
+def _wanted(wrt):
+    """Return the inputs whose gradients are asked for after checking their names; None asks for all."""
+    if wrt is None:
+        return Gradients._fields
+    names = tuple(wrt) if np.iterable(wrt) and not isinstance(wrt, str) else (None,)
+    if not all(name in Gradients._fields for name in names):
         raise ValueError(f"conv3d: wrt must be a tuple of {Gradients._fields}, got {wrt!r}")
+    return names
 
 
 def _windows(array, sizes, axes):

@@ -52,12 +52,11 @@ def forward(x, w, b):
 
 def backward(residuals, grad_y, wrt=None):
     """Pull grad_y back to x, w, b; ``wrt`` names the inputs whose gradient is wanted (default: all)."""
-    x, w = residuals
+    x, w = _kept(residuals)
     N = x.shape[0]
     K = w.shape[0]
     grad_y = _cotangent("grad_y", grad_y, (N, K), x.dtype)
-    wrt = Gradients._fields if wrt is None else wrt
-    _check_wrt(wrt)
+    wrt = _wanted(wrt)
 
     grad_x = grad_w = grad_b = None
     if "x" in wrt:
@@ -112,8 +111,20 @@ def _cotangent(name, array, shape, dtype):
     return array.astype(dtype, copy=False)
 
 
-def _check_wrt(wrt):
-    """Check the names of the gradients asked for."""
-    unknown = [name for name in wrt if name not in Gradients._fields]
-    if isinstance(wrt, str) or unknown:
+def _kept(residuals):
+    """Return what forward kept for backward after checking that it is that."""
+    if getattr(residuals, "_fields", None) != Residuals._fields:
+        raise TypeError(
+            f"dense: residuals must be what forward returned second, not a {type(residuals).__name__}"
+        )
+    return residuals
+
+
+def _wanted(wrt):
+    """Return the inputs whose gradients are asked for after checking their names; None asks for all."""
+    if wrt is None:
+        return Gradients._fields
+    names = tuple(wrt) if np.iterable(wrt) and not isinstance(wrt, str) else (None,)
+    if not all(name in Gradients._fields for name in names):
         raise ValueError(f"dense: wrt must be a tuple of {Gradients._fields}, got {wrt!r}")
+    return names

@@ -37,7 +37,7 @@ def forward(x, mask, *, rate=0.5):
     x = _floats("x", x, 2)
     mask = _floats("mask", mask, 2)
     _same_dtype(x=x, mask=mask)
-    rate = float(rate)
+    rate = _number("rate", rate)
     N, M = x.shape
     _expect("mask", mask, "(N, M)", (N, M))
 
@@ -48,9 +48,11 @@ def forward(x, mask, *, rate=0.5):
 
 def backward(residuals, grad_y, wrt=None):
     """Pull grad_y back to x; ``wrt`` names the inputs whose gradient is wanted (default: all)."""
-    mask, rate = residuals
+    mask, rate = _kept(residuals)
     N, M = mask.shape
     grad_y = _cotangent("grad_y", grad_y, (N, M), mask.dtype)
+    if "x" not in _wanted(wrt):
+        return Gradients(None)
 
     # grad_x[n, m] = grad_y[n, m] * mask[n, m] / (1 - rate)
     grad_x = grad_y * mask / (1 - rate)
@@ -87,6 +89,14 @@ def _expect(name, array, axes, shape):
         raise ValueError(f"dropout: {name} has shape {array.shape}, but {axes} = {shape}")
 
 
+def _number(name, value):
+    """Return a real attribute after checking it."""
+    number = np.asarray(value)
+    if number.ndim or number.dtype.kind not in "iuf" or not np.isfinite(number):
+        raise TypeError(f"dropout: {name} must be a finite number, got {value!r}")
+    return float(number)
+
+
 def _cotangent(name, array, shape, dtype):
     """Return a cotangent after checking it against its output."""
     array = np.asarray(array)
@@ -95,3 +105,22 @@ def _cotangent(name, array, shape, dtype):
     if array.dtype.kind != "f":
         raise TypeError(f"dropout: {name} must hold floats, not {array.dtype}")
     return array.astype(dtype, copy=False)
+
+
+def _kept(residuals):
+    """Return what forward kept for backward after checking that it is that."""
+    if getattr(residuals, "_fields", None) != Residuals._fields:
+        raise TypeError(
+            f"dropout: residuals must be what forward returned second, not a {type(residuals).__name__}"
+        )
+    return residuals
+
+
+def _wanted(wrt):
+    """Return the inputs whose gradients are asked for after checking their names; None asks for all."""
+    if wrt is None:
+        return Gradients._fields
+    names = tuple(wrt) if np.iterable(wrt) and not isinstance(wrt, str) else (None,)
+    if not all(name in Gradients._fields for name in names):
+        raise ValueError(f"dropout: wrt must be a tuple of {Gradients._fields}, got {wrt!r}")
+    return names

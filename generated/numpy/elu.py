@@ -35,7 +35,7 @@ class Gradients(NamedTuple):
 def forward(x, *, alpha=1.0):
     """Compute y[N, M] from x[N, M]; the second result is for backward."""
     x = _floats("x", x, 2)
-    alpha = float(alpha)
+    alpha = _number("alpha", alpha)
     N, M = x.shape
 
     # y[n, m] = (x[n, m] if 0 < x[n, m] else alpha * expm1(x[n, m]))
@@ -45,9 +45,11 @@ def forward(x, *, alpha=1.0):
 
 def backward(residuals, grad_y, wrt=None):
     """Pull grad_y back to x; ``wrt`` names the inputs whose gradient is wanted (default: all)."""
-    x, alpha = residuals
+    x, alpha = _kept(residuals)
     N, M = x.shape
     grad_y = _cotangent("grad_y", grad_y, (N, M), x.dtype)
+    if "x" not in _wanted(wrt):
+        return Gradients(None)
 
     # grad_x[n, m] = grad_y[n, m] * (1 if 0 < x[n, m] else alpha * (expm1(x[n, m]) + 1))
     grad_x = grad_y * np.where(x > 0, 1, alpha * (np.expm1(np.minimum(x, 0)) + 1))
@@ -69,6 +71,14 @@ def _floats(name, array, rank):
     return array.astype(array.dtype.newbyteorder("="), copy=False)
 
 
+def _number(name, value):
+    """Return a real attribute after checking it."""
+    number = np.asarray(value)
+    if number.ndim or number.dtype.kind not in "iuf" or not np.isfinite(number):
+        raise TypeError(f"elu: {name} must be a finite number, got {value!r}")
+    return float(number)
+
+
 def _cotangent(name, array, shape, dtype):
     """Return a cotangent after checking it against its output."""
     array = np.asarray(array)
@@ -77,3 +87,22 @@ def _cotangent(name, array, shape, dtype):
     if array.dtype.kind != "f":
         raise TypeError(f"elu: {name} must hold floats, not {array.dtype}")
     return array.astype(dtype, copy=False)
+
+
+def _kept(residuals):
+    """Return what forward kept for backward after checking that it is that."""
+    if getattr(residuals, "_fields", None) != Residuals._fields:
+        raise TypeError(
+            f"elu: residuals must be what forward returned second, not a {type(residuals).__name__}"
+        )
+    return residuals
+
+
+def _wanted(wrt):
+    """Return the inputs whose gradients are asked for after checking their names; None asks for all."""
+    if wrt is None:
+        return Gradients._fields
+    names = tuple(wrt) if np.iterable(wrt) and not isinstance(wrt, str) else (None,)
+    if not all(name in Gradients._fields for name in names):
+        raise ValueError(f"elu: wrt must be a tuple of {Gradients._fields}, got {wrt!r}")
+    return names

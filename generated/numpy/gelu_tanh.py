@@ -47,9 +47,11 @@ def forward(x):
 
 def backward(residuals, grad_y, wrt=None):
     """Pull grad_y back to x; ``wrt`` names the inputs whose gradient is wanted (default: all)."""
-    x, tanh_x = residuals
+    x, tanh_x = _kept(residuals)
     N, M = x.shape
     grad_y = _cotangent("grad_y", grad_y, (N, M), x.dtype)
+    if "x" not in _wanted(wrt):
+        return Gradients(None)
 
     # grad_x[n, m] = grad_y[n, m] * (x[n, m] * sqrt(2) * (0.134145 * x[n, m]^2 + 1) * (1 - tanh_x[n, m]^2) / (2
     #     * sqrt(pi)) + (tanh_x[n, m] + 1) / 2)
@@ -83,3 +85,22 @@ def _cotangent(name, array, shape, dtype):
     if array.dtype.kind != "f":
         raise TypeError(f"gelu_tanh: {name} must hold floats, not {array.dtype}")
     return array.astype(dtype, copy=False)
+
+
+def _kept(residuals):
+    """Return what forward kept for backward after checking that it is that."""
+    if getattr(residuals, "_fields", None) != Residuals._fields:
+        raise TypeError(
+            f"gelu_tanh: residuals must be what forward returned second, not a {type(residuals).__name__}"
+        )
+    return residuals
+
+
+def _wanted(wrt):
+    """Return the inputs whose gradients are asked for after checking their names; None asks for all."""
+    if wrt is None:
+        return Gradients._fields
+    names = tuple(wrt) if np.iterable(wrt) and not isinstance(wrt, str) else (None,)
+    if not all(name in Gradients._fields for name in names):
+        raise ValueError(f"gelu_tanh: wrt must be a tuple of {Gradients._fields}, got {wrt!r}")
+    return names

@@ -44,8 +44,10 @@ def forward(x):
 
 def backward(residuals, grad_y, wrt=None):
     """Pull grad_y back to x; ``wrt`` names the inputs whose gradient is wanted (default: all)."""
-    C, H, N, W = residuals
+    C, H, N, W = _kept(residuals)
     grad_y = _cotangent("grad_y", grad_y, (N, C), np.asarray(grad_y).dtype)
+    if "x" not in _wanted(wrt):
+        return Gradients(None)
 
     # grad_x[n, c, i, j] = grad_y[n, c] / (H * W)
     grad_x = np.broadcast_to((grad_y / (H * W))[:, :, None, None], (N, C, H, W)).copy()
@@ -78,3 +80,23 @@ def _cotangent(name, array, shape, dtype):
     if array.dtype.kind != "f":
         raise TypeError(f"global_average_pool2d: {name} must hold floats, not {array.dtype}")
     return array.astype(dtype, copy=False)
+
+
+def _kept(residuals):
+    """Return what forward kept for backward after checking that it is that."""
+    if getattr(residuals, "_fields", None) != Residuals._fields:
+        raise TypeError(
+            "global_average_pool2d: residuals must be what forward returned second, not a "
+            f"{type(residuals).__name__}"
+        )
+    return residuals
+
+
+def _wanted(wrt):
+    """Return the inputs whose gradients are asked for after checking their names; None asks for all."""
+    if wrt is None:
+        return Gradients._fields
+    names = tuple(wrt) if np.iterable(wrt) and not isinstance(wrt, str) else (None,)
+    if not all(name in Gradients._fields for name in names):
+        raise ValueError(f"global_average_pool2d: wrt must be a tuple of {Gradients._fields}, got {wrt!r}")
+    return names

@@ -73,7 +73,8 @@ def forward(x, w, b, *, stride=1, padding=0, dilation=1, groups=1):
     _expect("b", b, "(M * groups)", (M * groups,))
     I = (L + dilation + 2 * padding - R * dilation - 1) // stride + 1
     _require(
-        I >= 0, "index i has a negative extent, (L + dilation + 2 * padding - R * dilation - 1) // stride + 1"
+        I >= 0,
+        f"index i has a negative extent, (L + dilation + 2 * padding - R * dilation - 1) // stride + 1 = {I}",
     )
 
     # y[n, k, i] = b[k] + sum_{c, u} w[k, c, u] * pad(x)[n, c + C * (k // M), stride * i + dilation * u -
@@ -90,13 +91,12 @@ def forward(x, w, b, *, stride=1, padding=0, dilation=1, groups=1):
 
 def backward(residuals, grad_y, wrt=None):
     """Pull grad_y back to x, w, b; ``wrt`` names the inputs whose gradient is wanted (default: all)."""
-    x, w, M, stride, padding, dilation, groups = residuals
+    x, w, M, stride, padding, dilation, groups = _kept(residuals)
     N, L = x.shape[0], x.shape[2]
     C, R = w.shape[1], w.shape[2]
     I = (L + dilation + 2 * padding - R * dilation - 1) // stride + 1
     grad_y = _cotangent("grad_y", grad_y, (N, M * groups, I), x.dtype)
-    wrt = Gradients._fields if wrt is None else wrt
-    _check_wrt(wrt)
+    wrt = _wanted(wrt)
     dtype = grad_y.dtype
 
     grad_x = grad_w = grad_b = None
@@ -166,11 +166,12 @@ def _expect(name, array, axes, shape):
 
 def _whole(name, value, minimum):
     """Return an integer attribute after checking it."""
-    if isinstance(value, bool) or int(value) != value:
+    number = np.asarray(value)
+    if number.ndim or number.dtype.kind not in "iuf" or not np.isfinite(number) or number % 1:
         raise TypeError(f"grouped_conv1d: {name} must be an integer, got {value!r}")
-    if minimum is not None and value < minimum:
+    if minimum is not None and number < minimum:
         raise ValueError(f"grouped_conv1d: {name} must be at least {minimum}, got {value}")
-    return int(value)
+    return int(number)
 
 
 def _require(condition, message):
@@ -189,11 +190,23 @@ def _cotangent(name, array, shape, dtype):
     return array.astype(dtype, copy=False)
 
 
-def _check_wrt(wrt):
-    """Check the names of the gradients asked for."""
-    unknown = [name for name in wrt if name not in Gradients._fields]
-    if isinstance(wrt, str) or unknown:
+def _kept(residuals):
+    """Return what forward kept for backward after checking that it is that."""
+    if getattr(residuals, "_fields", None) != Residuals._fields:
+        raise TypeError(
+            f"grouped_conv1d: residuals must be what forward returned second, not a {type(residuals).__name__}"
+        )
+    return residuals
+
+
+def _wanted(wrt):
+    """Return the inputs whose gradients are asked for after checking their names; None asks for all."""
+    if wrt is None:
+        return Gradients._fields
+    names = tuple(wrt) if np.iterable(wrt) and not isinstance(wrt, str) else (None,)
+    if not all(name in Gradients._fields for name in names):
         raise ValueError(f"grouped_conv1d: wrt must be a tuple of {Gradients._fields}, got {wrt!r}")
+    return names
 
 
 def _windows(array, sizes, axes):

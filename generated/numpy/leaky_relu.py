@@ -35,7 +35,7 @@ class Gradients(NamedTuple):
 def forward(x, *, slope=0.01):
     """Compute y[N, M] from x[N, M]; the second result is for backward."""
     x = _floats("x", x, 2)
-    slope = float(slope)
+    slope = _number("slope", slope)
     N, M = x.shape
 
     # y[n, m] = (x[n, m] if 0 < x[n, m] else slope * x[n, m])
@@ -45,9 +45,11 @@ def forward(x, *, slope=0.01):
 
 def backward(residuals, grad_y, wrt=None):
     """Pull grad_y back to x; ``wrt`` names the inputs whose gradient is wanted (default: all)."""
-    x, slope = residuals
+    x, slope = _kept(residuals)
     N, M = x.shape
     grad_y = _cotangent("grad_y", grad_y, (N, M), x.dtype)
+    if "x" not in _wanted(wrt):
+        return Gradients(None)
     dtype = grad_y.dtype
 
     # grad_x[n, m] = grad_y[n, m] * (1 if 0 < x[n, m] else slope)
@@ -70,6 +72,14 @@ def _floats(name, array, rank):
     return array.astype(array.dtype.newbyteorder("="), copy=False)
 
 
+def _number(name, value):
+    """Return a real attribute after checking it."""
+    number = np.asarray(value)
+    if number.ndim or number.dtype.kind not in "iuf" or not np.isfinite(number):
+        raise TypeError(f"leaky_relu: {name} must be a finite number, got {value!r}")
+    return float(number)
+
+
 def _cotangent(name, array, shape, dtype):
     """Return a cotangent after checking it against its output."""
     array = np.asarray(array)
@@ -78,3 +88,22 @@ def _cotangent(name, array, shape, dtype):
     if array.dtype.kind != "f":
         raise TypeError(f"leaky_relu: {name} must hold floats, not {array.dtype}")
     return array.astype(dtype, copy=False)
+
+
+def _kept(residuals):
+    """Return what forward kept for backward after checking that it is that."""
+    if getattr(residuals, "_fields", None) != Residuals._fields:
+        raise TypeError(
+            f"leaky_relu: residuals must be what forward returned second, not a {type(residuals).__name__}"
+        )
+    return residuals
+
+
+def _wanted(wrt):
+    """Return the inputs whose gradients are asked for after checking their names; None asks for all."""
+    if wrt is None:
+        return Gradients._fields
+    names = tuple(wrt) if np.iterable(wrt) and not isinstance(wrt, str) else (None,)
+    if not all(name in Gradients._fields for name in names):
+        raise ValueError(f"leaky_relu: wrt must be a tuple of {Gradients._fields}, got {wrt!r}")
+    return names

@@ -48,9 +48,11 @@ def forward(probability, labels):
 
 def backward(residuals, grad_loss, wrt=None):
     """Pull grad_loss back to probability; ``wrt`` names the inputs whose gradient is wanted (default: all)."""
-    probability, labels = residuals
+    probability, labels = _kept(residuals)
     N, M = probability.shape
     grad_loss = _cotangent("grad_loss", grad_loss, (), probability.dtype)
+    if "probability" not in _wanted(wrt):
+        return Gradients(None)
     dtype = grad_loss.dtype
 
     # grad_probability[n, m] = -[m == labels[n]] * (grad_loss / (N * probability[n, labels[n]]))
@@ -109,3 +111,22 @@ def _cotangent(name, array, shape, dtype):
     if array.dtype.kind != "f":
         raise TypeError(f"log_likelihood: {name} must hold floats, not {array.dtype}")
     return array.astype(dtype, copy=False)
+
+
+def _kept(residuals):
+    """Return what forward kept for backward after checking that it is that."""
+    if getattr(residuals, "_fields", None) != Residuals._fields:
+        raise TypeError(
+            f"log_likelihood: residuals must be what forward returned second, not a {type(residuals).__name__}"
+        )
+    return residuals
+
+
+def _wanted(wrt):
+    """Return the inputs whose gradients are asked for after checking their names; None asks for all."""
+    if wrt is None:
+        return Gradients._fields
+    names = tuple(wrt) if np.iterable(wrt) and not isinstance(wrt, str) else (None,)
+    if not all(name in Gradients._fields for name in names):
+        raise ValueError(f"log_likelihood: wrt must be a tuple of {Gradients._fields}, got {wrt!r}")
+    return names

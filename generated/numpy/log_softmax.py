@@ -50,9 +50,11 @@ def forward(x):
 
 def backward(residuals, grad_y, wrt=None):
     """Pull grad_y back to x; ``wrt`` names the inputs whose gradient is wanted (default: all)."""
-    exp_x, sum_exp = residuals
+    exp_x, sum_exp = _kept(residuals)
     N, M = exp_x.shape
     grad_y = _cotangent("grad_y", grad_y, (N, M), exp_x.dtype)
+    if "x" not in _wanted(wrt):
+        return Gradients(None)
 
     # sum_grad_y[n] = sum_{i} grad_y[n, i]
     sum_grad_y = grad_y.sum(axis=1)
@@ -86,3 +88,22 @@ def _cotangent(name, array, shape, dtype):
     if array.dtype.kind != "f":
         raise TypeError(f"log_softmax: {name} must hold floats, not {array.dtype}")
     return array.astype(dtype, copy=False)
+
+
+def _kept(residuals):
+    """Return what forward kept for backward after checking that it is that."""
+    if getattr(residuals, "_fields", None) != Residuals._fields:
+        raise TypeError(
+            f"log_softmax: residuals must be what forward returned second, not a {type(residuals).__name__}"
+        )
+    return residuals
+
+
+def _wanted(wrt):
+    """Return the inputs whose gradients are asked for after checking their names; None asks for all."""
+    if wrt is None:
+        return Gradients._fields
+    names = tuple(wrt) if np.iterable(wrt) and not isinstance(wrt, str) else (None,)
+    if not all(name in Gradients._fields for name in names):
+        raise ValueError(f"log_softmax: wrt must be a tuple of {Gradients._fields}, got {wrt!r}")
+    return names

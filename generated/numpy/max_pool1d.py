@@ -48,8 +48,8 @@ def forward(x, *, K=2, stride=2, padding=0):
     padding = _whole("padding", padding, 0)
     N, C, L = x.shape
     I = (L + 2 * padding - K) // stride + 1
-    _require(I >= 0, "index i has a negative extent, (L + 2 * padding - K) // stride + 1")
-    _require(K > padding, "padding < K must hold")
+    _require(I >= 0, f"index i has a negative extent, (L + 2 * padding - K) // stride + 1 = {I}")
+    _require(K > padding, f"padding < K must hold ({K = }, {padding = })")
 
     # y[n, c, i] = max_{u} pad(x, -inf)[n, c, stride * i + u - padding]
     y = np.full((N, C, I), -np.inf, dtype=dtype)
@@ -64,10 +64,12 @@ def forward(x, *, K=2, stride=2, padding=0):
 
 def backward(residuals, grad_y, wrt=None):
     """Pull grad_y back to x; ``wrt`` names the inputs whose gradient is wanted (default: all)."""
-    winner_y, L, K, stride, padding = residuals
+    winner_y, L, K, stride, padding = _kept(residuals)
     N, C = winner_y.shape[0], winner_y.shape[1]
     I = (L + 2 * padding - K) // stride + 1
     grad_y = _cotangent("grad_y", grad_y, (N, C, I), np.asarray(grad_y).dtype)
+    if "x" not in _wanted(wrt):
+        return Gradients(None)
     dtype = grad_y.dtype
 
     # grad_x[n, c, l] = sum_{i, u : stride * i + u == l + padding, u == winner_y[n, c, i]} grad_y[n, c, i]
@@ -95,11 +97,12 @@ def _floats(name, array, rank):
 
 def _whole(name, value, minimum):
     """Return an integer attribute after checking it."""
-    if isinstance(value, bool) or int(value) != value:
+    number = np.asarray(value)
+    if number.ndim or number.dtype.kind not in "iuf" or not np.isfinite(number) or number % 1:
         raise TypeError(f"max_pool1d: {name} must be an integer, got {value!r}")
-    if minimum is not None and value < minimum:
+    if minimum is not None and number < minimum:
         raise ValueError(f"max_pool1d: {name} must be at least {minimum}, got {value}")
-    return int(value)
+    return int(number)
 
 
 def _require(condition, message):
@@ -116,3 +119,22 @@ def _cotangent(name, array, shape, dtype):
     if array.dtype.kind != "f":
         raise TypeError(f"max_pool1d: {name} must hold floats, not {array.dtype}")
     return array.astype(dtype, copy=False)
+
+
+def _kept(residuals):
+    """Return what forward kept for backward after checking that it is that."""
+    if getattr(residuals, "_fields", None) != Residuals._fields:
+        raise TypeError(
+            f"max_pool1d: residuals must be what forward returned second, not a {type(residuals).__name__}"
+        )
+    return residuals
+
+
+def _wanted(wrt):
+    """Return the inputs whose gradients are asked for after checking their names; None asks for all."""
+    if wrt is None:
+        return Gradients._fields
+    names = tuple(wrt) if np.iterable(wrt) and not isinstance(wrt, str) else (None,)
+    if not all(name in Gradients._fields for name in names):
+        raise ValueError(f"max_pool1d: wrt must be a tuple of {Gradients._fields}, got {wrt!r}")
+    return names

@@ -50,8 +50,8 @@ def forward(x, *, K=2, stride=2, padding=0):
     padding = _whole("padding", padding, 0)
     N, C, L = x.shape
     I = (L + 2 * padding - K) // stride + 1
-    _require(I >= 0, "index i has a negative extent, (L + 2 * padding - K) // stride + 1")
-    _require(K > padding, "padding < K must hold")
+    _require(I >= 0, f"index i has a negative extent, (L + 2 * padding - K) // stride + 1 = {I}")
+    _require(K > padding, f"padding < K must hold ({K = }, {padding = })")
 
     # y[n, c, i] = max_{u} pad(x, -inf)[n, c, stride * i + u - padding] (ties split)
     y = np.full((N, C, I), -np.inf, dtype=dtype)
@@ -63,10 +63,12 @@ def forward(x, *, K=2, stride=2, padding=0):
 
 def backward(residuals, grad_y, wrt=None):
     """Pull grad_y back to x; ``wrt`` names the inputs whose gradient is wanted (default: all)."""
-    x, y, K, stride, padding = residuals
+    x, y, K, stride, padding = _kept(residuals)
     N, C, L = x.shape
     I = (L + 2 * padding - K) // stride + 1
     grad_y = _cotangent("grad_y", grad_y, (N, C, I), x.dtype)
+    if "x" not in _wanted(wrt):
+        return Gradients(None)
     dtype = grad_y.dtype
 
     # count_y[n, c, i] = sum_{u} [pad(x, -inf)[n, c, stride * i + u - padding] == y[n, c, i]]
@@ -104,11 +106,12 @@ def _floats(name, array, rank):
 
 def _whole(name, value, minimum):
     """Return an integer attribute after checking it."""
-    if isinstance(value, bool) or int(value) != value:
+    number = np.asarray(value)
+    if number.ndim or number.dtype.kind not in "iuf" or not np.isfinite(number) or number % 1:
         raise TypeError(f"max_pool1d_split: {name} must be an integer, got {value!r}")
-    if minimum is not None and value < minimum:
+    if minimum is not None and number < minimum:
         raise ValueError(f"max_pool1d_split: {name} must be at least {minimum}, got {value}")
-    return int(value)
+    return int(number)
 
 
 def _require(condition, message):
@@ -125,3 +128,23 @@ def _cotangent(name, array, shape, dtype):
     if array.dtype.kind != "f":
         raise TypeError(f"max_pool1d_split: {name} must hold floats, not {array.dtype}")
     return array.astype(dtype, copy=False)
+
+
+def _kept(residuals):
+    """Return what forward kept for backward after checking that it is that."""
+    if getattr(residuals, "_fields", None) != Residuals._fields:
+        raise TypeError(
+            "max_pool1d_split: residuals must be what forward returned second, not a "
+            f"{type(residuals).__name__}"
+        )
+    return residuals
+
+
+def _wanted(wrt):
+    """Return the inputs whose gradients are asked for after checking their names; None asks for all."""
+    if wrt is None:
+        return Gradients._fields
+    names = tuple(wrt) if np.iterable(wrt) and not isinstance(wrt, str) else (None,)
+    if not all(name in Gradients._fields for name in names):
+        raise ValueError(f"max_pool1d_split: wrt must be a tuple of {Gradients._fields}, got {wrt!r}")
+    return names

@@ -53,9 +53,9 @@ def forward(x, *, K=2, stride=2, padding=0):
     N, C, H, W = x.shape
     J = (W + 2 * padding - K) // stride + 1
     I = (H + 2 * padding - K) // stride + 1
-    _require(I >= 0, "index i has a negative extent, (H + 2 * padding - K) // stride + 1")
-    _require(J >= 0, "index j has a negative extent, (W + 2 * padding - K) // stride + 1")
-    _require(K > padding, "padding < K must hold")
+    _require(I >= 0, f"index i has a negative extent, (H + 2 * padding - K) // stride + 1 = {I}")
+    _require(J >= 0, f"index j has a negative extent, (W + 2 * padding - K) // stride + 1 = {J}")
+    _require(K > padding, f"padding < K must hold ({K = }, {padding = })")
 
     # max_v_y[n, c, h, j] = max_{v} pad(x, -inf)[n, c, h, stride * j + v - padding]
     max_v_y = np.full((N, C, H, J), -np.inf, dtype=dtype)
@@ -80,12 +80,14 @@ def forward(x, *, K=2, stride=2, padding=0):
 
 def backward(residuals, grad_y, wrt=None):
     """Pull grad_y back to x; ``wrt`` names the inputs whose gradient is wanted (default: all)."""
-    winner_y, winner_max_v_y, W, K, stride, padding = residuals
+    winner_y, winner_max_v_y, W, K, stride, padding = _kept(residuals)
     N, C = winner_y.shape[0], winner_y.shape[1]
     H = winner_max_v_y.shape[2]
     J = (W + 2 * padding - K) // stride + 1
     I = (H + 2 * padding - K) // stride + 1
     grad_y = _cotangent("grad_y", grad_y, (N, C, I, J), np.asarray(grad_y).dtype)
+    if "x" not in _wanted(wrt):
+        return Gradients(None)
     dtype = grad_y.dtype
 
     # grad_max_v_y[n, c, h, j] = sum_{i, u : h + padding == stride * i + u, u == winner_y[n, c, i, j]} grad_y[n,
@@ -120,11 +122,12 @@ def _floats(name, array, rank):
 
 def _whole(name, value, minimum):
     """Return an integer attribute after checking it."""
-    if isinstance(value, bool) or int(value) != value:
+    number = np.asarray(value)
+    if number.ndim or number.dtype.kind not in "iuf" or not np.isfinite(number) or number % 1:
         raise TypeError(f"max_pool2d: {name} must be an integer, got {value!r}")
-    if minimum is not None and value < minimum:
+    if minimum is not None and number < minimum:
         raise ValueError(f"max_pool2d: {name} must be at least {minimum}, got {value}")
-    return int(value)
+    return int(number)
 
 
 def _require(condition, message):
@@ -141,3 +144,22 @@ def _cotangent(name, array, shape, dtype):
     if array.dtype.kind != "f":
         raise TypeError(f"max_pool2d: {name} must hold floats, not {array.dtype}")
     return array.astype(dtype, copy=False)
+
+
+def _kept(residuals):
+    """Return what forward kept for backward after checking that it is that."""
+    if getattr(residuals, "_fields", None) != Residuals._fields:
+        raise TypeError(
+            f"max_pool2d: residuals must be what forward returned second, not a {type(residuals).__name__}"
+        )
+    return residuals
+
+
+def _wanted(wrt):
+    """Return the inputs whose gradients are asked for after checking their names; None asks for all."""
+    if wrt is None:
+        return Gradients._fields
+    names = tuple(wrt) if np.iterable(wrt) and not isinstance(wrt, str) else (None,)
+    if not all(name in Gradients._fields for name in names):
+        raise ValueError(f"max_pool2d: wrt must be a tuple of {Gradients._fields}, got {wrt!r}")
+    return names

@@ -58,10 +58,10 @@ def forward(x, *, K=2, stride=2, padding=0):
     J = (W + 2 * padding - K) // stride + 1
     I = (H + 2 * padding - K) // stride + 1
     h_extent = (D + 2 * padding - K) // stride + 1
-    _require(h_extent >= 0, "index h has a negative extent, (D + 2 * padding - K) // stride + 1")
-    _require(I >= 0, "index i has a negative extent, (H + 2 * padding - K) // stride + 1")
-    _require(J >= 0, "index j has a negative extent, (W + 2 * padding - K) // stride + 1")
-    _require(K > padding, "padding < K must hold")
+    _require(h_extent >= 0, f"index h has a negative extent, (D + 2 * padding - K) // stride + 1 = {h_extent}")
+    _require(I >= 0, f"index i has a negative extent, (H + 2 * padding - K) // stride + 1 = {I}")
+    _require(J >= 0, f"index j has a negative extent, (W + 2 * padding - K) // stride + 1 = {J}")
+    _require(K > padding, f"padding < K must hold ({K = }, {padding = })")
 
     # max_v_y[n, c, d, h_2, j] = max_{v} pad(x, -inf)[n, c, d, h_2, stride * j + v - padding]
     x_padded = np.pad(x, ((0, 0), (0, 0), (0, 0), (0, 0), (padding, padding)), constant_values=-np.inf)
@@ -87,7 +87,7 @@ def forward(x, *, K=2, stride=2, padding=0):
 
 def backward(residuals, grad_y, wrt=None):
     """Pull grad_y back to x; ``wrt`` names the inputs whose gradient is wanted (default: all)."""
-    winner_y, winner_max_u_y, winner_max_v_y, W, K, stride, padding = residuals
+    winner_y, winner_max_u_y, winner_max_v_y, W, K, stride, padding = _kept(residuals)
     N, C = winner_y.shape[0], winner_y.shape[1]
     D = winner_max_u_y.shape[2]
     H = winner_max_v_y.shape[3]
@@ -95,6 +95,8 @@ def backward(residuals, grad_y, wrt=None):
     I = (H + 2 * padding - K) // stride + 1
     h_extent = (D + 2 * padding - K) // stride + 1
     grad_y = _cotangent("grad_y", grad_y, (N, C, h_extent, I, J), np.asarray(grad_y).dtype)
+    if "x" not in _wanted(wrt):
+        return Gradients(None)
     dtype = grad_y.dtype
 
     # grad_max_u_y[n, c, d, i, j] = sum_{h, t : d + padding == stride * h + t, t == winner_y[n, c, h, i, j]}
@@ -135,11 +137,12 @@ def _floats(name, array, rank):
 
 def _whole(name, value, minimum):
     """Return an integer attribute after checking it."""
-    if isinstance(value, bool) or int(value) != value:
+    number = np.asarray(value)
+    if number.ndim or number.dtype.kind not in "iuf" or not np.isfinite(number) or number % 1:
         raise TypeError(f"max_pool3d: {name} must be an integer, got {value!r}")
-    if minimum is not None and value < minimum:
+    if minimum is not None and number < minimum:
         raise ValueError(f"max_pool3d: {name} must be at least {minimum}, got {value}")
-    return int(value)
+    return int(number)
 
 
 def _require(condition, message):
@@ -156,6 +159,25 @@ def _cotangent(name, array, shape, dtype):
     if array.dtype.kind != "f":
         raise TypeError(f"max_pool3d: {name} must hold floats, not {array.dtype}")
     return array.astype(dtype, copy=False)
+
+
+def _kept(residuals):
+    """Return what forward kept for backward after checking that it is that."""
+    if getattr(residuals, "_fields", None) != Residuals._fields:
+        raise TypeError(
+            f"max_pool3d: residuals must be what forward returned second, not a {type(residuals).__name__}"
+        )
+    return residuals
+
+
+def _wanted(wrt):
+    """Return the inputs whose gradients are asked for after checking their names; None asks for all."""
+    if wrt is None:
+        return Gradients._fields
+    names = tuple(wrt) if np.iterable(wrt) and not isinstance(wrt, str) else (None,)
+    if not all(name in Gradients._fields for name in names):
+        raise ValueError(f"max_pool3d: wrt must be a tuple of {Gradients._fields}, got {wrt!r}")
+    return names
 
 
 def _windows(array, sizes, axes):

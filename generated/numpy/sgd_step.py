@@ -38,7 +38,7 @@ def forward(w, gradient, *, learning_rate=0.1):
     w = _floats("w", w, 1)
     gradient = _floats("gradient", gradient, 1)
     _same_dtype(w=w, gradient=gradient)
-    learning_rate = float(learning_rate)
+    learning_rate = _number("learning_rate", learning_rate)
     (N,) = w.shape
     _expect("gradient", gradient, "(N)", (N,))
 
@@ -49,10 +49,9 @@ def forward(w, gradient, *, learning_rate=0.1):
 
 def backward(residuals, grad_new_w, wrt=None):
     """Pull grad_new_w back to w, gradient; ``wrt`` names the inputs whose gradient is wanted (default: all)."""
-    N, learning_rate = residuals
+    N, learning_rate = _kept(residuals)
     grad_new_w = _cotangent("grad_new_w", grad_new_w, (N,), np.asarray(grad_new_w).dtype)
-    wrt = Gradients._fields if wrt is None else wrt
-    _check_wrt(wrt)
+    wrt = _wanted(wrt)
 
     grad_w = grad_gradient = None
     if "w" in wrt:
@@ -94,6 +93,14 @@ def _expect(name, array, axes, shape):
         raise ValueError(f"sgd_step: {name} has shape {array.shape}, but {axes} = {shape}")
 
 
+def _number(name, value):
+    """Return a real attribute after checking it."""
+    number = np.asarray(value)
+    if number.ndim or number.dtype.kind not in "iuf" or not np.isfinite(number):
+        raise TypeError(f"sgd_step: {name} must be a finite number, got {value!r}")
+    return float(number)
+
+
 def _cotangent(name, array, shape, dtype):
     """Return a cotangent after checking it against its output."""
     array = np.asarray(array)
@@ -104,8 +111,20 @@ def _cotangent(name, array, shape, dtype):
     return array.astype(dtype, copy=False)
 
 
-def _check_wrt(wrt):
-    """Check the names of the gradients asked for."""
-    unknown = [name for name in wrt if name not in Gradients._fields]
-    if isinstance(wrt, str) or unknown:
+def _kept(residuals):
+    """Return what forward kept for backward after checking that it is that."""
+    if getattr(residuals, "_fields", None) != Residuals._fields:
+        raise TypeError(
+            f"sgd_step: residuals must be what forward returned second, not a {type(residuals).__name__}"
+        )
+    return residuals
+
+
+def _wanted(wrt):
+    """Return the inputs whose gradients are asked for after checking their names; None asks for all."""
+    if wrt is None:
+        return Gradients._fields
+    names = tuple(wrt) if np.iterable(wrt) and not isinstance(wrt, str) else (None,)
+    if not all(name in Gradients._fields for name in names):
         raise ValueError(f"sgd_step: wrt must be a tuple of {Gradients._fields}, got {wrt!r}")
+    return names

@@ -42,9 +42,11 @@ def forward(x):
 
 def backward(residuals, grad_y, wrt=None):
     """Pull grad_y back to x; ``wrt`` names the inputs whose gradient is wanted (default: all)."""
-    (y,) = residuals
+    (y,) = _kept(residuals)
     N, C, H, W = y.shape
     grad_y = _cotangent("grad_y", grad_y, (N, C, H, W), y.dtype)
+    if "x" not in _wanted(wrt):
+        return Gradients(None)
 
     # grad_x[n, c, i, j] = grad_y[n, c, i, j] * y[n, c, i, j] * (1 - y[n, c, i, j])
     grad_x = grad_y * y * (1 - y)
@@ -74,6 +76,25 @@ def _cotangent(name, array, shape, dtype):
     if array.dtype.kind != "f":
         raise TypeError(f"sigmoid2d: {name} must hold floats, not {array.dtype}")
     return array.astype(dtype, copy=False)
+
+
+def _kept(residuals):
+    """Return what forward kept for backward after checking that it is that."""
+    if getattr(residuals, "_fields", None) != Residuals._fields:
+        raise TypeError(
+            f"sigmoid2d: residuals must be what forward returned second, not a {type(residuals).__name__}"
+        )
+    return residuals
+
+
+def _wanted(wrt):
+    """Return the inputs whose gradients are asked for after checking their names; None asks for all."""
+    if wrt is None:
+        return Gradients._fields
+    names = tuple(wrt) if np.iterable(wrt) and not isinstance(wrt, str) else (None,)
+    if not all(name in Gradients._fields for name in names):
+        raise ValueError(f"sigmoid2d: wrt must be a tuple of {Gradients._fields}, got {wrt!r}")
+    return names
 
 
 def _sigmoid(x):

@@ -46,9 +46,11 @@ def forward(logits, target):
 
 def backward(residuals, grad_loss, wrt=None):
     """Pull grad_loss back to logits; ``wrt`` names the inputs whose gradient is wanted (default: all)."""
-    logits, target = residuals
+    logits, target = _kept(residuals)
     N, M = logits.shape
     grad_loss = _cotangent("grad_loss", grad_loss, (), logits.dtype)
+    if "logits" not in _wanted(wrt):
+        return Gradients(None)
 
     # grad_logits[n, m] = grad_loss * (sigmoid(logits[n, m]) - target[n, m]) / (M * N)
     grad_logits = grad_loss / (M * N) * (_sigmoid(logits) - target)
@@ -96,6 +98,26 @@ def _cotangent(name, array, shape, dtype):
     if array.dtype.kind != "f":
         raise TypeError(f"sigmoid_cross_entropy: {name} must hold floats, not {array.dtype}")
     return array.astype(dtype, copy=False)
+
+
+def _kept(residuals):
+    """Return what forward kept for backward after checking that it is that."""
+    if getattr(residuals, "_fields", None) != Residuals._fields:
+        raise TypeError(
+            "sigmoid_cross_entropy: residuals must be what forward returned second, not a "
+            f"{type(residuals).__name__}"
+        )
+    return residuals
+
+
+def _wanted(wrt):
+    """Return the inputs whose gradients are asked for after checking their names; None asks for all."""
+    if wrt is None:
+        return Gradients._fields
+    names = tuple(wrt) if np.iterable(wrt) and not isinstance(wrt, str) else (None,)
+    if not all(name in Gradients._fields for name in names):
+        raise ValueError(f"sigmoid_cross_entropy: wrt must be a tuple of {Gradients._fields}, got {wrt!r}")
+    return names
 
 
 def _sigmoid(x):

@@ -48,9 +48,11 @@ def forward(x):
 
 def backward(residuals, grad_y, wrt=None):
     """Pull grad_y back to x; ``wrt`` names the inputs whose gradient is wanted (default: all)."""
-    (y,) = residuals
+    (y,) = _kept(residuals)
     N, M = y.shape
     grad_y = _cotangent("grad_y", grad_y, (N, M), y.dtype)
+    if "x" not in _wanted(wrt):
+        return Gradients(None)
 
     # dot_grad_y_y[n] = sum_{i} grad_y[n, i] * y[n, i]
     dot_grad_y_y = np.einsum("ni,ni->n", grad_y, y)
@@ -82,3 +84,22 @@ def _cotangent(name, array, shape, dtype):
     if array.dtype.kind != "f":
         raise TypeError(f"softmax: {name} must hold floats, not {array.dtype}")
     return array.astype(dtype, copy=False)
+
+
+def _kept(residuals):
+    """Return what forward kept for backward after checking that it is that."""
+    if getattr(residuals, "_fields", None) != Residuals._fields:
+        raise TypeError(
+            f"softmax: residuals must be what forward returned second, not a {type(residuals).__name__}"
+        )
+    return residuals
+
+
+def _wanted(wrt):
+    """Return the inputs whose gradients are asked for after checking their names; None asks for all."""
+    if wrt is None:
+        return Gradients._fields
+    names = tuple(wrt) if np.iterable(wrt) and not isinstance(wrt, str) else (None,)
+    if not all(name in Gradients._fields for name in names):
+        raise ValueError(f"softmax: wrt must be a tuple of {Gradients._fields}, got {wrt!r}")
+    return names

@@ -53,9 +53,11 @@ def forward(logits, labels):
 
 def backward(residuals, grad_loss, wrt=None):
     """Pull grad_loss back to logits; ``wrt`` names the inputs whose gradient is wanted (default: all)."""
-    labels, exp_logits, sum_exp = residuals
+    labels, exp_logits, sum_exp = _kept(residuals)
     (N,) = labels.shape
     grad_loss = _cotangent("grad_loss", grad_loss, (), exp_logits.dtype)
+    if "logits" not in _wanted(wrt):
+        return Gradients(None)
 
     grad_loss_over_N = grad_loss / N
     # grad_logits[n, m] = exp_logits[n, m] * grad_loss / (N * sum_exp[n]) - [m == labels[n]] * (grad_loss / N)
@@ -116,3 +118,23 @@ def _cotangent(name, array, shape, dtype):
     if array.dtype.kind != "f":
         raise TypeError(f"softmax_cross_entropy: {name} must hold floats, not {array.dtype}")
     return array.astype(dtype, copy=False)
+
+
+def _kept(residuals):
+    """Return what forward kept for backward after checking that it is that."""
+    if getattr(residuals, "_fields", None) != Residuals._fields:
+        raise TypeError(
+            "softmax_cross_entropy: residuals must be what forward returned second, not a "
+            f"{type(residuals).__name__}"
+        )
+    return residuals
+
+
+def _wanted(wrt):
+    """Return the inputs whose gradients are asked for after checking their names; None asks for all."""
+    if wrt is None:
+        return Gradients._fields
+    names = tuple(wrt) if np.iterable(wrt) and not isinstance(wrt, str) else (None,)
+    if not all(name in Gradients._fields for name in names):
+        raise ValueError(f"softmax_cross_entropy: wrt must be a tuple of {Gradients._fields}, got {wrt!r}")
+    return names

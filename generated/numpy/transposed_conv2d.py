@@ -66,13 +66,15 @@ def forward(x, w, b, *, stride=1, padding=0, output_padding=0):
     _expect("b", b, "(K)", (K,))
     _require(
         H * stride + R + output_padding - 2 * padding - stride >= 0,
-        "index o has a negative extent, H * stride + R + output_padding - 2 * padding - stride",
+        "index o has a negative extent, H * stride + R + output_padding - 2 * padding - stride = "
+        f"{H * stride + R + output_padding - 2 * padding - stride}",
     )
     _require(
         S + W * stride + output_padding - 2 * padding - stride >= 0,
-        "index p has a negative extent, S + W * stride + output_padding - 2 * padding - stride",
+        "index p has a negative extent, S + W * stride + output_padding - 2 * padding - stride = "
+        f"{S + W * stride + output_padding - 2 * padding - stride}",
     )
-    _require(stride > output_padding, "output_padding < stride must hold")
+    _require(stride > output_padding, f"output_padding < stride must hold ({output_padding = }, {stride = })")
 
     # y[n, k, o, p] = b[k] + sum_{c, i, j, u, v : stride * i + u == o + padding, stride * j + v == p + padding}
     #     w[c, k, u, v] * x[n, c, i, j]
@@ -111,7 +113,7 @@ def forward(x, w, b, *, stride=1, padding=0, output_padding=0):
 
 def backward(residuals, grad_y, wrt=None):
     """Pull grad_y back to x, w, b; ``wrt`` names the inputs whose gradient is wanted (default: all)."""
-    x, w, stride, padding, output_padding = residuals
+    x, w, stride, padding, output_padding = _kept(residuals)
     N, C, H, W = x.shape
     K, R, S = w.shape[1], w.shape[2], w.shape[3]
     grad_y = _cotangent(
@@ -125,8 +127,7 @@ def backward(residuals, grad_y, wrt=None):
         ),
         x.dtype,
     )
-    wrt = Gradients._fields if wrt is None else wrt
-    _check_wrt(wrt)
+    wrt = _wanted(wrt)
 
     grad_x = grad_w = grad_b = None
     if "x" in wrt or "w" in wrt:
@@ -198,11 +199,12 @@ def _expect(name, array, axes, shape):
 
 def _whole(name, value, minimum):
     """Return an integer attribute after checking it."""
-    if isinstance(value, bool) or int(value) != value:
+    number = np.asarray(value)
+    if number.ndim or number.dtype.kind not in "iuf" or not np.isfinite(number) or number % 1:
         raise TypeError(f"transposed_conv2d: {name} must be an integer, got {value!r}")
-    if minimum is not None and value < minimum:
+    if minimum is not None and number < minimum:
         raise ValueError(f"transposed_conv2d: {name} must be at least {minimum}, got {value}")
-    return int(value)
+    return int(number)
 
 
 def _require(condition, message):
@@ -221,11 +223,24 @@ def _cotangent(name, array, shape, dtype):
     return array.astype(dtype, copy=False)
 
 
-def _check_wrt(wrt):
-    """Check the names of the gradients asked for."""
-    unknown = [name for name in wrt if name not in Gradients._fields]
-    if isinstance(wrt, str) or unknown:
+def _kept(residuals):
+    """Return what forward kept for backward after checking that it is that."""
+    if getattr(residuals, "_fields", None) != Residuals._fields:
+        raise TypeError(
+            "transposed_conv2d: residuals must be what forward returned second, not a "
+            f"{type(residuals).__name__}"
+        )
+    return residuals
+
+
+def _wanted(wrt):
+    """Return the inputs whose gradients are asked for after checking their names; None asks for all."""
+    if wrt is None:
+        return Gradients._fields
+    names = tuple(wrt) if np.iterable(wrt) and not isinstance(wrt, str) else (None,)
+    if not all(name in Gradients._fields for name in names):
         raise ValueError(f"transposed_conv2d: wrt must be a tuple of {Gradients._fields}, got {wrt!r}")
+    return names
 
 
 def _windows(array, sizes, axes):

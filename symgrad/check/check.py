@@ -13,6 +13,7 @@ from symgrad.check.report import CheckReport, Entry
 from symgrad.check.shapes import STYLES
 from symgrad.check.subject import Module, Subject
 from symgrad.check.values import Case, Sampler, divides
+from symgrad.declare.arguments import expect_layer
 from symgrad.declare.layer import Layer
 from symgrad.errors import CheckError, DeclarationError, SymgradError
 
@@ -35,8 +36,12 @@ def check_layer(layer: Layer, compiled: Module | None = None, seed: int = 0, cas
         cases: how many sizes to try.
 
     Returns:
-        The report. Nothing is raised: what fails, in the module or before it runs, is an entry.
+        The report: what fails, in the module or before it runs, is an entry of it.
+
+    Raises:
+        ArgumentError: ``layer`` is no Layer.
     """
+    expect_layer(layer, "check_layer")
     entries: list[Entry] = []
     try:
         module = _compiled(layer) if compiled is None else compiled

@@ -48,7 +48,9 @@ def compile_expression(expr: Any, scope: Scope) -> Node:
             return _constant(float(expr))
         case sympy.core.numbers.Infinity() | sympy.core.numbers.NegativeInfinity() | sympy.core.numbers.NaN():
             return _constant(float(expr))
-        case Idx() | sympy.Symbol():
+        case Idx():
+            return _variable(label(expr), scope)
+        case sympy.Symbol():
             return _symbol(label(expr), scope)
         case Indexed() | ExtendedRead():
             return _read(expr, scope)
@@ -112,6 +114,11 @@ def _constant(value: Any) -> Node:
 def _symbol(name: str, scope: Scope) -> Node:
     if name in scope.names:
         return element(name, positions((), (), name, scope), 0, name, scope)
+    return _variable(name, scope)
+
+
+def _variable(name: str, scope: Scope) -> Node:
+    """An index, a size or an attribute, even where a tensor has the same name."""
 
     def look_up(env: Environment) -> Any:
         try:

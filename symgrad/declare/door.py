@@ -8,7 +8,7 @@ from typing import Any
 import sympy
 from sympy.functions.elementary.piecewise import ExprCondPair
 from sympy.logic.boolalg import ITE, And, BooleanFalse, BooleanTrue, Not, Or
-from sympy.tensor.indexed import Idx, Indexed
+from sympy.tensor.indexed import Idx, Indexed, IndexedBase
 
 from symgrad.declare import notation
 from symgrad.declare.algebra import add, apply, from_integer, multiply, number, power, select
@@ -17,7 +17,7 @@ from symgrad.declare.door_integers import integer_symbol, is_whole, read_indices
 from symgrad.declare.door_reductions import reduction
 from symgrad.declare.functions import FUNCTIONS, REDUCTIONS
 from symgrad.declare.scalars import Condition, Extension, Named, Number, Read, Scalar, Stopped, Truth
-from symgrad.declare.scope import Scope, label
+from symgrad.declare.scope import Scope, counted, label
 
 # --- scalars -------------------------------------------------------------------------------------------------
 
@@ -43,8 +43,11 @@ def to_scalar(expr: Any, scope: Scope) -> Scalar:
             return Number(float("-inf"))
         case sympy.core.numbers.NaN() | sympy.core.numbers.ComplexInfinity() | sympy.core.numbers.ImaginaryUnit():
             raise scope.fail(f"the value {expr} has no meaning in a layer")
-        case Idx() | sympy.Symbol():
+        case Idx() | sympy.Symbol() | IndexedBase():
             return _real_symbol(expr, scope)
+        case sympy.core.relational.Relational() | sympy.logic.boolalg.Boolean() | bool():
+            test = "condition" if isinstance(expr, sympy.logic.boolalg.BooleanAtom | bool) else expr
+            raise scope.fail(f"{expr} is a condition, not a number; write Piecewise((1, {test}), (0, True))")
         case Indexed():
             return Read(str(expr.base.label), read_indices(expr, scope))
         case notation.ExtendedRead():
@@ -107,7 +110,10 @@ def _real_symbol(symbol: Any, scope: Scope) -> Scalar:
     if name in scope.reals or (name in scope.ranks and scope.ranks[name] == 0 and name not in scope.integers):
         return Read(name, ())
     if name in scope.ranks and scope.ranks[name] > 0:
-        raise scope.fail(f"{name} has {scope.ranks[name]} axes and is used without indices; write {name}[...]")
+        axes = counted(scope.ranks[name], "axis", "axes")
+        raise scope.fail(f"{name} has {axes} and is used without indices; write {name}[...]")
+    if isinstance(symbol, IndexedBase):
+        raise scope.fail(f"{name} is neither an input nor a left side (known: {', '.join(sorted(scope.ranks))})")
     return from_integer(integer_symbol(symbol, scope))
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import difflib
 from typing import Any
 
 import sympy
@@ -12,7 +13,7 @@ from symgrad.declare.conditions import compare
 from symgrad.declare.division import quotient, remainder
 from symgrad.declare.integers import Entry, Poly, RealFloor, as_poly, extreme
 from symgrad.declare.program import Requirement
-from symgrad.declare.scope import Scope, label
+from symgrad.declare.scope import Scope, counted, label
 
 
 def to_poly(expr: Any, scope: Scope) -> Poly:
@@ -69,6 +70,7 @@ def integer_symbol(symbol: Any, scope: Scope) -> Poly:
     """
     name = label(symbol)
     if name in scope.bound_now:
+        _check_range(symbol, name, scope)
         return scope.bound_now[name]
     if name in scope.sizes:
         return as_poly(scope.sizes[name])
@@ -76,13 +78,28 @@ def integer_symbol(symbol: Any, scope: Scope) -> Poly:
         return as_poly(Entry(name, ()))
     if name in scope.reals:
         raise scope.fail(f"the attribute {name} is real and cannot stand in an index; declare it with integer=True")
-    known = ", ".join(sorted({*scope.bound_now, *scope.sizes})) or "none"
+    known = sorted({*scope.bound_now, *scope.sizes})
     if name in scope.bound_anywhere:
         raise scope.fail(
             f"{name} stands outside the reduction that binds it: bring it inside; if you wrote it inside, SymPy folded "
             f"a Piecewise out of it, so give that reduction an equation of its own"
         )
-    raise scope.fail(f"{name} is neither an index in scope nor a size (known: {known}); bind it, or correct its name")
+    text = f"{name} is neither an index in scope nor a size (known: {', '.join(known) or 'none'})"
+    near = difflib.get_close_matches(name, known, n=1)
+    text += f", did you mean {near[0]}? Bind it, or correct its name" if near else "; bind it, or correct its name"
+    if not isinstance(symbol, Idx):
+        text += f"; if it is meant as a size, no shape determines {name}: declare it, attributes={{{name}: value}}"
+    raise scope.fail(text)
+
+
+def _check_range(symbol: Any, name: str, scope: Scope) -> None:
+    """An index with a range of its own means that range wherever it stands."""
+    binder = scope.binders.get(name)
+    if not isinstance(symbol, Idx) or not isinstance(binder, Idx) or None in (symbol.upper, binder.upper):
+        return
+    if symbol.args != binder.args:
+        here, there = f"{symbol.lower} .. {symbol.upper}", f"{binder.lower} .. {binder.upper}"
+        raise scope.fail(f"index {name} has the range {here} here and {there} where it is bound; rename one of the two")
 
 
 def _divisor(bottom: Poly, expr: Any, scope: Scope) -> Poly:
@@ -146,5 +163,10 @@ def read_indices(expr: Indexed, scope: Scope) -> tuple[Poly, ...]:
         raise scope.fail(f"{expr} reads {name}, which is neither an input nor a left side (known: {known})")
     rank = scope.ranks[name]
     if len(expr.indices) != rank:
-        raise scope.fail(f"{expr} reads {name} with {len(expr.indices)} indices, but {name} has {rank} axes")
-    return tuple(to_poly(i, scope) for i in expr.indices)
+        given, axes = counted(len(expr.indices), "index", "indices"), counted(rank, "axis", "axes")
+        raise scope.fail(f"{expr} reads {name} with {given}, but {name} has {axes}: it is {scope.declared(name)}")
+    found = []
+    for axis, index in enumerate(expr.indices):
+        with scope.inside(f"axis {axis} of {expr}"):
+            found.append(to_poly(index, scope))
+    return tuple(found)

@@ -14,7 +14,7 @@ from symgrad.declare.ranges import range_from_reads
 from symgrad.declare.scalars import Condition, Reduce, Scalar
 from symgrad.declare.scope import Scope, label
 from symgrad.errors import DeclarationError
-from symgrad.naming import base_of, fresh
+from symgrad.naming import base_of, check_name, fresh
 
 
 def reduction(kind: str, function: Any, limits: Any, ties: str, scope: Scope, body: Callable[[], Scalar]) -> Scalar:
@@ -30,7 +30,7 @@ def reduction(kind: str, function: Any, limits: Any, ties: str, scope: Scope, bo
     """
     indices: list[Index] = []
     conditions: list[Condition] = []
-    outer = dict(scope.bound_now)
+    outer, binders = dict(scope.bound_now), dict(scope.binders)
     # SymPy nests limits inside out: a later one is outside an earlier one and may be used by it.
     for limit in reversed(limits):
         index, shift, condition = _limit(limit, function, scope, conditions)
@@ -39,13 +39,14 @@ def reduction(kind: str, function: Any, limits: Any, ties: str, scope: Scope, bo
             raise scope.fail(f"index {name} is bound twice: it is already in scope where {limit} binds it; rename one")
         if name in scope.sizes:
             raise scope.fail(f"index {name} is also a size; rename one")
-        scope.bound_now[name] = as_poly(index) + shift
+        scope.bound_now[name], scope.binders[name] = as_poly(index) + shift, limit[0]
         indices.append(index)
         conditions.append(condition())
     with scope.under(*conditions):
         value = body()
     scope.bound_now.clear()
     scope.bound_now.update(outer)
+    scope.binders = binders
     # In order of the limits as written: the first limit varies slowest in ArgMax and ties.
     return Reduce(kind, tuple(reversed(indices)), all_of(*conditions), value, ties)
 
@@ -63,7 +64,7 @@ def _wider(name: str, function: Any, scope: Scope, low: Poly, high: Poly) -> tup
 def _limit(
     limit: Any, function: Any, scope: Scope, conditions: Sequence[Condition]
 ) -> tuple[Index, Poly, Callable[[], Condition]]:
-    name = label(limit[0])
+    name = check_name(label(limit[0]), f"{scope.where}: the index")
     if len(limit) == 3:
         first, last = to_poly(limit[1], scope), to_poly(limit[2], scope)
         low, high = lower_end(first), upper_end(last)

@@ -4,23 +4,24 @@ from __future__ import annotations
 
 import inspect
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import sympy
 from sympy.tensor.indexed import Idx
 
-from symgrad.declare import reads, solve, survey
+from symgrad.declare import arguments, reads, solve, survey
+from symgrad.declare.bounds import nonnegative
 from symgrad.declare.door import to_condition, to_scalar
 from symgrad.declare.door_integers import to_poly
 from symgrad.declare.integers import Index, Poly, Size, as_poly
 from symgrad.declare.program import Attribute, Equation, Program, Requirement, Tensor
 from symgrad.declare.ranges import bound_in, range_from_reads
-from symgrad.declare.scalars import FromInteger, Reduce
+from symgrad.declare.scalars import FALSE, TRUE, FromInteger, Reduce
 from symgrad.declare.scope import Scope, label
 from symgrad.declare.write import declaration, poly_to_sympy
 from symgrad.errors import DeclarationError
-from symgrad.naming import check_name
+from symgrad.naming import check_name, fresh
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,16 +69,19 @@ class Layer:
         if not isinstance(name, str):
             raise DeclarationError(f"a layer's name is a string, not {name!r}")
         check_name(name, "the layer's name")
-        self.name, self.doc = name, inspect.cleandoc(doc)
-        self.requires: tuple[Any, ...] = tuple(requires)
-        self.attributes: dict[Any, Any] = dict(attributes or {})
-        self.equations: tuple[Any, ...] = tuple(equations)
-        self.typical: dict[Any, int] = dict(typical or {})
+        self.name, self.doc = name, inspect.cleandoc(arguments.worded(name, doc))
+        self.requires: tuple[Any, ...] = arguments.listed(name, "requires", requires)
+        self.attributes: dict[Any, Any] = arguments.mapped(name, "attributes", attributes, "default")
+        self.equations: tuple[Any, ...] = arguments.listed(name, "equations", equations)
+        self.typical: dict[Any, int] = arguments.mapped(name, "typical", typical, "size")
         self.ranges: dict[str, tuple[Any, Any]] = {}
         survey.check_equations(name, self.equations)
-        tensors = survey.tensors(name, inputs, self.equations, constants, integers)
+        roles = {"inputs": inputs, "constants": constants, "integers": integers}
+        lists = {role: arguments.listed(name, role, given) for role, given in roles.items()}
+        tensors = survey.tensors(name, equations=self.equations, **lists)
         self.inputs = tuple(DeclaredTensor(t.name, t.shape, t.integer, t.constant) for t in tensors)
-        self.outputs = survey.outputs(name, self.equations, outputs)
+        chosen = None if outputs is None else arguments.listed(name, "outputs", outputs)
+        self.outputs = survey.outputs(name, self.equations, chosen)
         self.program = _Reader(self).program()
         known = frozenset(a.name for a in self.program.attributes)
         self.size_plan = solve.plan(self.program.inputs, known, name)
@@ -112,6 +116,10 @@ class _Reader:
         self.layer = layer
         self.lefts = [survey.left(e) for e in layer.equations]
         self.attributes = [self._attribute(s, v) for s, v in layer.attributes.items()]
+        names = [a.name for a in self.attributes]
+        for name in names:
+            if names.count(name) > 1:
+                raise DeclarationError(f"{layer.name}: two attributes are called {name}; keep one Symbol of that name")
         self.sizes = self._sizes()
         ranks = {t.name: len(t.shape) for t in layer.inputs} | {n: len(i) for n, i in self.lefts}
         integers = survey.integer_tensors(layer.inputs, layer.equations)
@@ -126,18 +134,18 @@ class _Reader:
         inputs = []
         for t in layer.inputs:
             extents = tuple(to_poly(sympy.sympify(e), self.scope) for e in t.shape)
+            self._check_extents(t.name, extents)
             self.known[t.name] = extents
             inputs.append(Tensor(t.name, extents, t.integer, t.constant))
         self._check_names()
         equations = [self._equation(e) for e in survey.in_order(layer.name, layer.equations)]
-        typical = tuple(sorted((str(k), int(v)) for k, v in layer.typical.items()))
+        typical = arguments.typical_sizes(layer.name, layer.typical, self.sizes)
         program = Program(
             layer.name, tuple(inputs), tuple(equations), layer.outputs, tuple(self.attributes), (), typical, layer.doc
         )
         requirements: list[Requirement] = list(self.scope.requirements)
         self.scope.where, self.scope.bound_now = layer.name, {}
-        for required in layer.requires:
-            requirements.append(Requirement(to_condition(required, self.scope), f"{required} must hold"))
+        requirements += [r for r in map(self._required, layer.requires) if r.condition != TRUE]
         for equation in equations:
             requirements += reads.judge(program, equation)
         return Program(
@@ -151,23 +159,38 @@ class _Reader:
             layer.doc,
         )
 
+    def _required(self, relation: Any) -> Requirement:
+        """A relation of ``requires``.
+
+        Raises:
+            DeclarationError: it is none, or it never holds.
+        """
+        empty = {name: Size(name, min(size.minimum or 0, 0)) for name, size in self.sizes.items()}
+        given = {a.name: self.sizes[a.name] for a in self.attributes if a.integer}
+        condition = to_condition(relation, replace(self.scope, sizes=empty | given))
+        if condition == FALSE:
+            raise self.scope.fail(f"the requirement {relation} never holds; an extent is at least 0")
+        return Requirement(condition, f"{relation} must hold")
+
+    def _check_extents(self, tensor: str, extents: tuple[Poly, ...]) -> None:
+        for axis, extent in enumerate(extents):
+            if nonnegative(-extent - 1):
+                raise self.scope.fail(f"axis {axis} of {tensor} has extent {extent}, which is negative")
+
     def _attribute(self, symbol: Any, default: Any) -> Attribute:
         if not isinstance(symbol, sympy.Symbol):
             raise DeclarationError(f"{self.layer.name}: the attribute {symbol!r} is not a Symbol")
         name = check_name(symbol.name, f"{self.layer.name}: the attribute")
-        if not isinstance(default, int | float | sympy.Number):
-            raise DeclarationError(f"{self.layer.name}: the default {default!r} of attribute {name} is not a number")
+        value = arguments.default_of(self.layer.name, name, default, bool(symbol.is_integer))
         if not symbol.is_integer:
-            return Attribute(name, float(default), False)
-        if int(default) != default:
-            raise DeclarationError(f"{self.layer.name}: attribute {name} is an integer, its default {default} is not")
+            return Attribute(name, value, False)
         scales = survey.scales_an_index(symbol, self.layer.equations)
         minimum = 1 if symbol.is_positive or scales else 0 if symbol.is_nonnegative else None
-        if minimum is not None and default < minimum:
+        if minimum is not None and value < minimum:
             raise DeclarationError(
-                f"{self.layer.name}: attribute {name} must be at least {minimum}, its default is {default}"
+                f"{self.layer.name}: attribute {name} must be at least {minimum}, its default is {value}"
             )
-        return Attribute(name, int(default), True, minimum)
+        return Attribute(name, value, True, minimum)
 
     def _sizes(self) -> dict[str, Size]:
         sizes = {a.name: Size(a.name, a.minimum) for a in self.attributes if a.integer}
@@ -197,6 +220,7 @@ class _Reader:
         scope.where = f"{self.layer.name}, equation of {target}"
         scope.bound_now.clear()
         scope.bound_anywhere = bound_in(equation.rhs)
+        scope.binders = {label(i): i for i in lefts}
         indices = self._left_indices(target, lefts, equation)
         body = to_scalar(equation.rhs, scope)
         integer = target in scope.integers
@@ -215,23 +239,26 @@ class _Reader:
                     f"axis {axis} of the left side {equation.lhs} is {index}; a left side takes plain indices, "
                     f"so solve the equation for {target}[..., i, ...] with a plain index i"
                 )
-            name = label(index)
+            name = check_name(label(index), f"{scope.where}: the index")
             if name in found or name in {n for n, _ in waiting}:
                 raise scope.fail(f"index {name} stands twice on the left side {equation.lhs}; use two indices")
             if name in scope.sizes:
                 raise scope.fail(f"{name} on the left side {equation.lhs} is a size, not an index; use an Idx")
-            check_name(name, f"{scope.where}: the index")
             if isinstance(index, Idx) and index.upper is not None:
                 first, last = to_poly(index.lower, scope), to_poly(index.upper, scope)
                 if first.constant != 0:
                     raise scope.fail(f"index {name} on the left side begins at {first}; axes begin at 0, so shift it")
-                found[name] = Index(name, last + 1)
+                found[name] = self._apart(name, last + 1)
                 scope.bound_now[name] = as_poly(found[name])
             else:
                 waiting.append((name, index))
         self._infer(waiting, found, equation)
-        scope.names |= set(found)
+        scope.names |= {i.name for i in found.values()}
         return tuple(found[label(i)] for i in lefts)
+
+    def _apart(self, name: str, extent: Poly) -> Index:
+        """An index of a left side, with a name of its own where a tensor has that one: both become variables."""
+        return Index(fresh(name, {*self.scope.ranks, *self.scope.reals}), extent)
 
     def _infer(self, waiting: list[tuple[str, Any]], found: dict[str, Index], equation: Any) -> None:
         """Ranges of indices without one, in rounds: those whose reads hold nothing else unknown come first."""
@@ -247,7 +274,7 @@ class _Reader:
                     continue
                 if low.constant != 0:
                     raise scope.fail(f"the reads keep index {name} in {low} .. {high}; axes begin at 0, so shift it")
-                found[name] = Index(name, high + 1)
+                found[name] = self._apart(name, high + 1)
                 scope.bound_now[name] = as_poly(found[name])
                 waiting.remove((name, index))
                 self.layer.ranges[name] = (sympy.Integer(0), poly_to_sympy(high))

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 
-from symgrad.declare.integers import Index, Poly
-from symgrad.declare.scalars import Condition, Scalar
+from symgrad.declare.integers import Index, Poly, Size, atoms
+from symgrad.declare.scalars import Condition, Reduce, Scalar, polynomials, walk
 
 
 @dataclass(frozen=True, slots=True)
@@ -70,6 +70,16 @@ class Program:
             if e.target == tensor:
                 return tuple(i.extent for i in e.indices)
         raise KeyError(tensor)
+
+    def names(self) -> set[str]:
+        """Every name in use: of tensors, attributes and sizes, of indices free and bound."""
+        polys = [e for t in self.inputs for e in t.extents]
+        polys += [p for e in self.equations for p in polynomials(e.body)]
+        found = {a.name for p in polys for a in atoms(p) if isinstance(a, Size | Index)}
+        for equation in self.equations:
+            found |= {equation.target, *(i.name for i in equation.indices)}
+            found |= {i.name for part in walk(equation.body) if isinstance(part, Reduce) for i in part.indices}
+        return found | {t.name for t in self.inputs} | {a.name for a in self.attributes}
 
     def equation(self, target: str) -> Equation | None:
         """The equation that defines ``target``."""

@@ -45,6 +45,8 @@ from symgrad.declare.scalars import (
 from symgrad.declare.substitution import rebuild
 from symgrad.errors import DeclarationError
 
+INSIDE: dict[str, int] = {}
+"""Says that a read stays inside its tensor; told by identity, since a counterexample without symbols is empty too."""
 TRIED = 20_000
 """Partial assignments of indices that are tried at one choice of sizes."""
 
@@ -213,15 +215,15 @@ def _refute(program: Program, equation: Equation, read: Undecided) -> None:
         if verdict is None:
             continue
         tried += 1
-        if verdict == {}:
+        if verdict is INSIDE:
             return
         example = verdict
     if example is None or tried == 0:
         return
-    at = ", ".join(f"{k} = {v}" for k, v in sorted(example.items()))
+    at = "".join(f"{'for' if p == 0 else ','} {k} = {v}" for p, (k, v) in enumerate(sorted(example.items())))
     raise DeclarationError(
         f"{program.name}: {equation.target} reads {tensor} at {index} on axis {axis}, which has extent {extent}; "
-        f"for {at} that is {value_of(index, example)}, outside 0 .. {value_of(extent, example) - 1}. "
+        f"{at}{' ' if at else ''}that is {value_of(index, example)}, outside 0 .. {value_of(extent, example) - 1}. "
         f"Write Padded({tensor})[...] for zeros outside, or change the range"
     )
 
@@ -246,7 +248,7 @@ def _draw(size: Size, attribute: Attribute | None, rng: random.Random, most: int
 def _escapes(
     index: Poly, extent: Poly, used: Sequence[Index], behind: Sequence[Condition], values: dict[str, int]
 ) -> dict[str, int] | None:
-    """An assignment at which the read leaves its tensor, {} if there is none, None if nothing is read."""
+    """An assignment at which the read leaves its tensor, INSIDE if there is none, None if nothing is read."""
     if any(_divides_by_zero(p, values) for p in (index, extent, *(i.extent for i in used))):
         return None
     if any(value_of(i.extent, values) > 12 for i in used) or any(value_of(i.extent, values) < 1 for i in used):
@@ -265,7 +267,7 @@ def _escapes(
         read_any = True
         if not 0 <= position < size:
             return here
-    return {} if read_any else None
+    return INSIDE if read_any else None
 
 
 def _points(used: Sequence[Index], behind: Sequence[Condition], values: dict[str, int]) -> Iterator[dict[str, int]]:

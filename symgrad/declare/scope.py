@@ -17,7 +17,10 @@ from symgrad.errors import DeclarationError
 
 @dataclass
 class Scope:
-    """What names mean while one layer is converted."""
+    """What names mean while one layer is converted.
+
+    ``bound_now`` has the indices in scope, ``binders`` the objects that brought them into it, as written.
+    """
 
     ranks: Mapping[str, int]
     integers: frozenset[str]
@@ -29,7 +32,9 @@ class Scope:
     bound_now: dict[str, Poly] = field(default_factory=dict)
     bound_anywhere: frozenset[str] = frozenset()
     behind: tuple[Condition, ...] = ()
+    binders: dict[str, Any] = field(default_factory=dict)
     requirements: list[Requirement] = field(default_factory=list)
+    place: str = ""
 
     @contextmanager
     def under(self, *conditions: Condition) -> Iterator[None]:
@@ -39,8 +44,29 @@ class Scope:
         self.behind = before
 
     def fail(self, text: str) -> DeclarationError:
-        """An error that says in which equation."""
-        return DeclarationError(f"{self.where}: {text}")
+        """An error that says in which equation, and where inside a read."""
+        return DeclarationError(f"{self.where}: {self.place}{text}")
+
+    @contextmanager
+    def inside(self, place: str) -> Iterator[None]:
+        """Errors raised meanwhile name this place."""
+        outer, self.place = self.place, f"{place}: "
+        try:
+            yield
+        finally:
+            self.place = outer
+
+    def declared(self, tensor: str) -> str:
+        """A tensor as declared: ``x[N, C]``."""
+        extents = self.extents(tensor)
+        if extents is None:
+            return tensor
+        return f"{tensor}[{', '.join(map(str, extents))}]" if extents else tensor
+
+
+def counted(number: int, one: str, many: str) -> str:
+    """``1 axis``, ``2 axes``."""
+    return f"{number} {one if number == 1 else many}"
 
 
 def label(index: Any) -> str:

@@ -106,6 +106,9 @@ def solve_sizes(
         DeclarationError: a rank or an extent does not agree with the declaration.
     """
     for t in program.inputs:
+        if t.name not in shapes:
+            given = ", ".join(sorted(shapes)) or "none"
+            raise DeclarationError(f"{program.name}: no shape is given for {t.name} (shapes are given for: {given})")
         if len(shapes[t.name]) != len(t.extents):
             axes = ", ".join(map(str, t.extents))
             raise DeclarationError(f"{program.name}: {t.name} has shape {shapes[t.name]}, but it is declared [{axes}]")

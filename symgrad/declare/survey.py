@@ -56,8 +56,12 @@ def left(equation: Any, layer: str = "") -> tuple[str, tuple[Any, ...]]:
     raise DeclarationError(f"{layer}: the left side {equation.lhs} is neither a read y[i] nor a symbol")
 
 
-def name_of(thing: Any) -> str:
-    """Name of a tensor given as IndexedBase, Indexed, Symbol or string."""
+def name_of(thing: Any, layer: str = "") -> str:
+    """Name of a tensor given as IndexedBase, Indexed, Symbol or string.
+
+    Raises:
+        DeclarationError: it is none of these.
+    """
     match thing:
         case str():
             return thing
@@ -67,7 +71,7 @@ def name_of(thing: Any) -> str:
             return str(thing.label)
         case sympy.Symbol():
             return str(thing.name)
-    raise DeclarationError(f"{thing!r} is not a tensor; write IndexedBase('x'), a Symbol or a name")
+    raise DeclarationError(f"{layer}: {thing!r} is not a tensor; write IndexedBase('x'), a Symbol or a name")
 
 
 def tensors(
@@ -93,7 +97,7 @@ def tensors(
         raise DeclarationError(f"{layer}: {name} is an input and also a left side; rename one")
     for role, names in (("constants", constants), ("integers", integers)):
         for thing in names:
-            if name_of(thing) not in shapes:
+            if name_of(thing, layer) not in shapes:
                 raise DeclarationError(f"{layer}: {role}=[{thing}]: {name_of(thing)} is not an input")
     plain = tuple(Surveyed(n, s, False, False) for n, s in shapes.items())
     whole = {name_of(t) for t in integers} | _used_as_integers(plain, equations)
@@ -183,7 +187,7 @@ def outputs(layer: str, equations: Sequence[Any], given: Sequence[Any] | None) -
         DeclarationError: an output is no left side, or is named twice.
     """
     defined = [left(e)[0] for e in equations]
-    names = [name_of(o) for o in given] if given else defined[-1:]
+    names = [name_of(o, layer) for o in given] if given else defined[-1:]
     for name in names:
         if name not in defined:
             raise DeclarationError(f"{layer}: output {name} is no left side (left sides: {', '.join(defined)})")
@@ -224,8 +228,9 @@ def in_order(layer: str, equations: Sequence[Any]) -> list[Any]:
 
 
 def _names_read(expr: Any) -> set[str]:
-    names = {str(r.base.label) for r in expr.atoms(Indexed)}
-    return names | {s.name for s in expr.atoms(sympy.Symbol)}
+    """Tensors and scalars; an index may have the name of one that is not read."""
+    symbols = {s.name for s in expr.atoms(sympy.Symbol)} - {str(i.label) for i in expr.atoms(Idx)}
+    return symbols | {str(r.base.label) for r in expr.atoms(Indexed)}
 
 
 def scales_an_index(symbol: Any, equations: Sequence[Any]) -> bool:

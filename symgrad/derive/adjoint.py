@@ -40,6 +40,7 @@ class _Reverse:
         self.program, self.trace = program, trace
         self.taken = {t.name for t in program.inputs} | {e.target for e in program.equations}
         self.taken |= {a.name for a in program.attributes}
+        self.symbols = program.names()
         self.winners: list[Equation] = []
         self.extra: list[Equation] = []
         self.active = self._active()
@@ -50,7 +51,7 @@ class _Reverse:
         self.parts: dict[str, list[tuple[tuple[Index, ...], Scalar]]] = {}
 
     def _fresh(self, base: str) -> str:
-        name = fresh(base, self.taken)
+        name = fresh(base, self.taken | self.symbols)
         self.taken.add(name)
         return name
 

@@ -41,8 +41,7 @@ def explicit_extensions(program: Program, trace: Trace) -> Program:
         for node in walk(equation.body):
             if isinstance(node, Read) and (frame := _frame(program, node)) is not None:
                 _join(frames.setdefault(node.tensor, []), frame)
-    taken = {t.name for t in program.inputs} | {e.target for e in program.equations}
-    taken |= {a.name for a in program.attributes}
+    taken = program.names()
     copies: dict[str, list[tuple[str, Frame]]] = {}
     for tensor, found in frames.items():
         for frame in found:

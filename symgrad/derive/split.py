@@ -53,8 +53,7 @@ class _Splitter:
         self.program, self.trace = program, trace
         self.done: list[Equation] = []
         self.shared: dict[str, tuple[str, tuple[int, ...]]] = {}
-        self.taken = {t.name for t in program.inputs} | {e.target for e in program.equations}
-        self.taken |= {a.name for a in program.attributes}
+        self.taken = program.names()
         self.fixed = {t.name for t in program.inputs if t.constant} | {a.name for a in program.attributes}
 
     def statement(self, equation: Equation) -> None:

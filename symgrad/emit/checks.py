@@ -7,10 +7,10 @@ from dataclasses import dataclass
 from symgrad.declare import solve
 from symgrad.declare.bounds import nonnegative
 from symgrad.declare.conditions import conjuncts
-from symgrad.declare.integers import Poly, Size, atoms
+from symgrad.declare.integers import Index, Poly, Quotient, Remainder, Size, as_poly, atoms
 from symgrad.declare.layer import Layer
 from symgrad.declare.program import Program, Tensor
-from symgrad.declare.scalars import Reduce, free_indices, tensors_of, walk
+from symgrad.declare.scalars import Reduce, free_indices, polynomials, tensors_of, walk
 from symgrad.emit.integer_text import PRODUCT, UNARY
 from symgrad.emit.printer import Printer, escape
 from symgrad.emit.sizes import plain_text
@@ -39,37 +39,45 @@ class _EntryChecks:
     def real(self) -> list[Tensor]:
         return [t for t in self.program.inputs if not t.integer]
 
+    @property
+    def scalars(self) -> list[Tensor]:
+        """Real inputs without axes, beside others that have some."""
+        return [t for t in self.real if not t.extents and any(o.extents for o in self.real)]
+
     def lines(self) -> list[str]:
         """Dtype, rank, attributes, sizes, requirements: in this order; index bounds have checks of their own."""
-        lines = [f"{t.name} = {self._convert(t)}" for t in self.program.inputs]
+        # A scalar takes the dtype of the arrays, so it comes after them.
+        ordered = sorted(self.program.inputs, key=lambda t: t in self.scalars)
+        lines = [f"{t.name} = {self._convert(t)}" for t in ordered]
         lines += self._dtype_line()
         for a in self.program.attributes:
             if a.integer:
                 self.printer.helpers.add("_whole")
                 lines.append(f'{a.name} = _whole("{a.name}", {a.name}, {a.minimum})')
             else:
-                lines.append(f"{a.name} = float({a.name})")
+                self.printer.helpers.add("_number")
+                lines.append(f'{a.name} = _number("{a.name}", {a.name})')
         sizes, late = self._size_lines()
         lines += [*sizes, *self._extent_lines(), *late]
         return lines + self._requirement_lines()
 
     def _convert(self, t: Tensor) -> str:
+        if t in self.scalars:
+            self.printer.helpers.add("_scalar")
+            array = next(o for o in self.real if o.extents)
+            return f'_scalar("{t.name}", {t.name}, {array.name}.dtype)'
         self.printer.helpers.add("_integers" if t.integer else "_floats")
-        if not t.integer and not t.extents:
-            others = [o for o in self.real if o.extents]
-            if others:
-                return f'_floats("{t.name}", np.asarray({t.name}, dtype=np.asarray({others[0].name}).dtype), 0)'
         return f'{"_integers" if t.integer else "_floats"}("{t.name}", {t.name}, {len(t.extents)})'
 
     def _dtype_line(self) -> list[str]:
-        names = [t.name for t in self.real]
+        names = [t.name for t in self.real if t not in self.scalars]
         if len(names) > 1:
             self.printer.helpers.add("_same_dtype")
             call = f"_same_dtype({', '.join(f'{n}={n}' for n in names)})"
-            return [f"dtype = {call}" if self.printer.uses_dtype else call]
+            return [f"{self.printer.dtype} = {call}" if self.printer.uses_dtype else call]
         if not self.printer.uses_dtype:
             return []
-        return [f"dtype = {names[0]}.dtype" if names else "dtype = np.float64"]
+        return [f"{self.printer.dtype} = {names[0]}.dtype" if names else f"{self.printer.dtype} = np.float64"]
 
     def _size_lines(self) -> tuple[list[str], list[str]]:
         """Lines that find and compare sizes, and comparisons with extents that get a name only afterwards."""
@@ -89,7 +97,7 @@ class _EntryChecks:
             if step.tensor not in compared:
                 compared.append(step.tensor)
             if isinstance(step, solve.Solution):
-                lines.append(self._solution(step))
+                lines += self._solution(step)
         for name in compared:
             self.printer.helpers.add("_expect")
             t = next(t for t in self.program.inputs if t.name == name)
@@ -100,31 +108,70 @@ class _EntryChecks:
             (late if waits else lines).append(line)
         return lines, late
 
-    def _solution(self, step: solve.Solution) -> str:
+    def _solution(self, step: solve.Solution) -> list[str]:
+        """Lines that solve one axis for a size, and refuse what has no solution of at least 0."""
+        size = Size(step.size)
+        where = f"axis {step.axis} of {step.tensor} has extent {step.coefficient * as_poly(size) + step.rest}"
+        before: list[str] = []
+        after: list[str] = []
+        if step.coefficient.constant is None and not self._positive(step.coefficient):
+            wrong = f"{where}, which does not determine {size.name}"
+            before.append(self._require(f"{self.printer.poly(step.coefficient)} > 0", wrong, step.coefficient))
+        if not _surely_nonnegative(-step.rest) or not _surely_nonnegative(step.coefficient):
+            wrong = f"{where}, which makes {size.name} negative"
+            after.append(self._require(f"{size.name} >= 0", wrong, as_poly(size)))
         source = f"{step.tensor}.shape[{step.axis}]"
         if step.rest.terms:
             source += f" - {self.printer.poly(step.rest, PRODUCT)}"
         if step.coefficient.constant != 1:
             source = f"({source})" if step.rest.terms else source
             source += f" // {self.printer.poly(step.coefficient, UNARY)}"
-        return f"{step.size} = {source}"
+        return [*before, f"{step.size} = {source}", *after]
+
+    def _positive(self, poly: Poly) -> bool:
+        """Whether attributes alone make it positive; a dimension may be 0."""
+        least = {Size(a.name, a.minimum) for a in self.program.attributes if a.minimum}
+        return bool(poly.terms) and all(c > 0 and set(m) <= least for m, c in poly.terms)
+
+    def _require(self, condition: str, message: str, *shown: Poly) -> str:
+        """A line that raises unless the condition holds, with the values of the sizes that ``shown`` names."""
+        self.printer.helpers.add("_require")
+        names = sorted({a.name for poly in shown for a in atoms(poly) if isinstance(a, Size)})
+        if not names:
+            return f'_require({condition}, "{escape(message)}")'
+        text = escape(message).replace("{", "{{").replace("}", "}}")
+        return f'_require({condition}, f"{text} ({", ".join(f"{{{name} = }}" for name in names)})")'
 
     def _extent_lines(self) -> list[str]:
         lines: list[str] = []
+        divided: list[str] = []
         checked: set[Poly] = set()
         for equation in self.program.equations:
             for index in equation.indices:
+                divided += self._division_lines(index)
                 sure = nonnegative(index.extent) and _surely_nonnegative(index.extent)
                 if sure or index.extent in checked:
                     continue
                 checked.add(index.extent)
                 self.printer.helpers.add("_require")
-                message = f"index {index.name} has a negative extent, {plain_text(index.extent)}"
-                lines.append(f'_require({self.printer.poly(index.extent)} >= 0, "{message}")')
+                extent = self.printer.poly(index.extent)
+                message = f"index {index.name} has a negative extent, {plain_text(index.extent)} = {{{extent}}}"
+                lines.append(f'_require({extent} >= 0, f"{message}")')
         named = [
             f"{name} = {plain_text(extent)}" for name, extent in self.local_sizes.items() if name in self.printer.sizes
         ]
-        return named + lines
+        return [*dict.fromkeys(divided), *named, *lines]
+
+    def _division_lines(self, index: Index) -> list[str]:
+        """Refuse an extent that divides by a dimension that is 0."""
+        lines = []
+        for atom in atoms(index.extent):
+            if isinstance(atom, Quotient | Remainder) and atom.denominator.constant is None:
+                divisor = atom.denominator
+                if not self._positive(divisor):
+                    wrong = f"index {index.name} has extent {plain_text(index.extent)}, which divides by {divisor}"
+                    lines.append(self._require(f"{plain_text(divisor)} > 0", wrong, divisor))
+        return lines
 
     def _requirement_lines(self) -> list[str]:
         lines = []
@@ -133,7 +180,6 @@ class _EntryChecks:
             computed = set(tensors_of(requirement.condition)) - given
             if computed or any(isinstance(part, Reduce) for part in walk(requirement.condition)):
                 continue  # on a value computed later; reads beyond the range are cut off there
-            self.printer.helpers.add("_require")
             parts = []
             b = Builder(self.plan.adjoint.program, given | {e.target for e in self.program.equations})
             for part in conjuncts(requirement.condition):
@@ -141,10 +187,10 @@ class _EntryChecks:
                 text = self.printer.expr(value.array)
                 parts.append(f"np.all({text})" if value.axes else text)
             lines += self.printer.lines(tuple(b.block))
-            lines.append(f'_require({" and ".join(parts)}, "{escape(requirement.message)}")')
+            lines.append(self._require(" and ".join(parts), requirement.message, *polynomials(requirement.condition)))
         return lines
 
 
 def _surely_nonnegative(extent: Poly) -> bool:
     """Without assuming that an index runs at least once."""
-    return isinstance(extent.atom, Size) or all(c > 0 and all(isinstance(a, Size) for a in m) for m, c in extent.terms)
+    return all(c > 0 and all(isinstance(a, Size) for a in m) for m, c in extent.terms)

@@ -41,11 +41,28 @@ def _expect(name, array, axes, shape):
     "_whole": '''
 def _whole(name, value, minimum):
     """Return an integer attribute after checking it."""
-    if isinstance(value, bool) or int(value) != value:
+    number = np.asarray(value)
+    if number.ndim or number.dtype.kind not in "iuf" or not np.isfinite(number) or number % 1:
         raise TypeError(f"{LAYER}: {name} must be an integer, got {value!r}")
-    if minimum is not None and value < minimum:
+    if minimum is not None and number < minimum:
         raise ValueError(f"{LAYER}: {name} must be at least {minimum}, got {value}")
-    return int(value)
+    return int(number)
+''',
+    "_number": '''
+def _number(name, value):
+    """Return a real attribute after checking it."""
+    number = np.asarray(value)
+    if number.ndim or number.dtype.kind not in "iuf" or not np.isfinite(number):
+        raise TypeError(f"{LAYER}: {name} must be a finite number, got {value!r}")
+    return float(number)
+''',
+    "_scalar": '''
+def _scalar(name, value, dtype):
+    """Return a scalar input as an array of ``dtype``, that of the other inputs."""
+    number = np.asarray(value)
+    if number.ndim or number.dtype.kind not in "iuf":
+        raise TypeError(f"{LAYER}: {name} must be a number, got {value!r}")
+    return number.astype(dtype)
 ''',
     "_require": '''
 def _require(condition, message):
@@ -76,12 +93,22 @@ def _cotangent(name, array, shape, dtype):
         raise TypeError(f"{LAYER}: {name} must hold floats, not {array.dtype}")
     return array.astype(dtype, copy=False)
 ''',
-    "_check_wrt": '''
-def _check_wrt(wrt):
-    """Check the names of the gradients asked for."""
-    unknown = [name for name in wrt if name not in Gradients._fields]
-    if isinstance(wrt, str) or unknown:
+    "_kept": '''
+def _kept(residuals):
+    """Return what forward kept for backward after checking that it is that."""
+    if getattr(residuals, "_fields", None) != Residuals._fields:
+        raise TypeError(f"{LAYER}: residuals must be what forward returned second, not a {type(residuals).__name__}")
+    return residuals
+''',
+    "_wanted": '''
+def _wanted(wrt):
+    """Return the inputs whose gradients are asked for after checking their names; None asks for all."""
+    if wrt is None:
+        return Gradients._fields
+    names = tuple(wrt) if np.iterable(wrt) and not isinstance(wrt, str) else (None,)
+    if not all(name in Gradients._fields for name in names):
         raise ValueError(f"{LAYER}: wrt must be a tuple of {Gradients._fields}, got {wrt!r}")
+    return names
 ''',
     "_sigmoid": '''
 def _sigmoid(x):

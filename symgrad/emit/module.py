@@ -26,6 +26,7 @@ from symgrad.emit.templates import render
 from symgrad.errors import EmissionError
 from symgrad.lower.plan import ModulePlan
 from symgrad.lower.share import needed_by
+from symgrad.naming import fresh
 
 
 @dataclass(frozen=True, slots=True)
@@ -69,6 +70,7 @@ class _Writer:
         self.layer, self.plan, self.program = layer, plan, plan.program
         self.locals, self.local_sizes = local_extents(plan)
         self.helpers: set[str] = {"_floats", "_cotangent"}
+        self.dtype = fresh("dtype", plan.adjoint.program.names())
         self.real = [t for t in self.program.inputs if not t.integer]
 
     def spec(self) -> ModuleSpec:
@@ -112,7 +114,7 @@ class _Writer:
         return [t for t in self.program.inputs if not t.constant and not t.integer]
 
     def _output_shape(self, name: str) -> str:
-        printer = Printer(self.locals, "dtype")
+        printer = Printer(self.locals, self.dtype)
         extents = self.program.extents(name)
         return f"{name}[{', '.join(printer.poly(e) for e in extents)}]" if extents else name
 
@@ -137,7 +139,7 @@ class _Writer:
         return note if len(name) + len(note) + 20 <= WIDTH else origin
 
     def _forward(self, residuals: tuple[str, ...]) -> tuple[str, ...]:
-        printer = Printer(self.locals, "dtype")
+        printer = Printer(self.locals, self.dtype)
         body = printer.lines(self.plan.forward.statements)
         results = _results(self.program.outputs, "Outputs")
         kept = f"Residuals({', '.join(residuals)})"
@@ -150,7 +152,7 @@ class _Writer:
     def _backward(self) -> tuple[tuple[str, ...], tuple[str, ...]]:
         """Lines of the backward function and the sizes and attributes that the residuals must hold for it."""
         dtype = f"{self.plan.adjoint.cotangents[0]}.dtype"
-        printer = Printer(self.locals, "dtype")
+        printer = Printer(self.locals, self.dtype)
         wanted = self._wanted()
         results = tuple(self.plan.adjoint.gradients)
         body = self._guarded(printer, results, tuple(t.name for t in wanted))
@@ -158,16 +160,18 @@ class _Writer:
         shapes = {c: printer.shape(self.program.extents(o)) for c, o in cotangents}
         lines, kept = recovered(self.plan, self.local_sizes, sorted(printer.sizes))
         names = [*self.plan.residuals, *kept]
-        head = [f"{', '.join(names)}{',' if len(names) == 1 else ''} = residuals"] if names else []
+        head = [f"{', '.join(names)}{',' if len(names) == 1 else ''} = _kept(residuals)"] if names else []
+        self.helpers |= {"_kept"} if names else set()
         stored = self._real_residual()
         source = f"{stored}.dtype" if stored else f"np.asarray({self.plan.adjoint.cotangents[0]}).dtype"
         checks = [f'{c} = _cotangent("{c}", {c}, {shape}, {source})' for c, shape in shapes.items()]
         if len(wanted) > 1:
-            self.helpers.add("_check_wrt")
-            checks.append("wrt = Gradients._fields if wrt is None else wrt")
-            checks.append("_check_wrt(wrt)")
+            checks.append("wrt = _wanted(wrt)")
+        elif wanted:
+            checks += [f'if "{wanted[0].name}" not in _wanted(wrt):', "    return Gradients(None)"]
+        self.helpers |= {"_wanted"} if wanted else set()
         if printer.uses_dtype:
-            checks.append(f"dtype = {dtype}")
+            checks.append(f"{self.dtype} = {dtype}")
         self.helpers |= printer.helpers
         tail = [f"return Gradients({', '.join(results)})"]
         return (*head, *lines, *checks, "", *body, *tail), tuple(kept)
@@ -207,9 +211,10 @@ def _results(names: tuple[str, ...], wrapper: str) -> str:
 
 
 def _verify(text: str) -> None:
-    """The module is Python and imports NumPy alone."""
+    """The module is Python that compiles and imports NumPy alone."""
     try:
         tree = ast.parse(text)
+        compile(tree, "<emitted>", "exec")  # finds what parsing does not, such as two parameters of one name
     except SyntaxError as error:
         raise EmissionError(f"the emitted module is not Python: {error}\n{text}") from error
     allowed = {"numpy", "numpy.lib.stride_tricks", "typing", "math"}

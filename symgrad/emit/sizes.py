@@ -15,9 +15,7 @@ def plain_text(poly: Poly) -> str:
 def local_extents(plan: ModulePlan) -> tuple[dict[Atom, Poly], dict[str, Poly]]:
     """Names for compound extents: the quotient in ``(H - R) // s + 1`` is ``I - 1`` from here on."""
     program = plan.adjoint.program
-    taken = {t.name for t in program.inputs} | {e.target for e in program.equations}
-    taken |= {a.name for t in program.inputs for e in t.extents for a in atoms(e) if isinstance(a, Size)}
-    taken |= {a.name for a in program.attributes}
+    taken = program.names()
     table: dict[Atom, Poly] = {}
     sizes: dict[str, Poly] = {}
     for equation in program.equations:
@@ -30,7 +28,7 @@ def local_extents(plan: ModulePlan) -> tuple[dict[Atom, Poly], dict[str, Poly]]:
             if atom in table or rest.constant is None:
                 continue
             name = index.name.upper()
-            if name in taken or name == index.name:
+            if name in taken:
                 name = f"{index.name}_extent"
             if name in taken:
                 continue

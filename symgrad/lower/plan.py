@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from symgrad.declare.integers import Entry, Size, atoms
+from symgrad.declare.integers import Size, atoms
 from symgrad.declare.program import Equation, Program
 from symgrad.declare.scalars import Node, polynomials, tensors_of
 from symgrad.derive.adjoint import Adjoint
@@ -39,8 +39,7 @@ def plan_module(program: Program, adjoint: Adjoint, general: bool = False, resid
     backward = tuple(e for e in whole.equations if e.target in adjoint.backward)
     forward = tuple(e for e in whole.equations if e.target not in adjoint.backward)
     forward = _needed(forward, backward, program.outputs)
-    taken = {t.name for t in whole.inputs} | {e.target for e in whole.equations}
-    taken |= {a.name for a in program.attributes} | _symbols(whole)
+    taken = whole.names()
     made = {e.target for e in backward}
     kept = choose(program, forward, backward, made | set(adjoint.cotangents), residuals)
     evaluated = (*kept.again, *backward)
@@ -70,19 +69,6 @@ def _needed(
             kept.append(equation)
             wanted |= set(tensors_of(equation.body))
     return tuple(reversed(kept))
-
-
-def _symbols(program: Program) -> set[str]:
-    names = {a.name for t in program.inputs for e in t.extents for a in atoms(e) if isinstance(a, Size)}
-    for equation in program.equations:
-        names |= {i.name for i in equation.indices}
-        names |= {
-            a.name
-            for p in polynomials(equation.body)
-            for a in atoms(p)
-            if not isinstance(a, Entry) and hasattr(a, "name")
-        }
-    return names
 
 
 def _sizes_used(equations: tuple[Equation, ...]) -> set[str]:

@@ -137,7 +137,7 @@ def _mutated(statement: Statement) -> set[str]:
         case Update(target, _, _):
             return names_in(target) - _index_names(target)
         case Run(array):
-            return names_in(array)
+            return _run_target(array)
     return set()
 
 
@@ -159,13 +159,14 @@ def defines(statement: Statement) -> set[str]:
         case Update(target, _, _):
             return names_in(target) - _index_names(target)
         case Run(array):
-            return {a.text for a in parts(array) if isinstance(a, Name)} | _run_target(array)
+            return _run_target(array)
         case For(body=body) | Chunks(body=body):
             return {n for s in body for n in defines(s)}
     return set()
 
 
 def _run_target(array: Array) -> set[str]:
+    """What a call changes: the array that its first argument is, or is a view of."""
     first = next(iter(parts(array)), None)
     while isinstance(first, Transpose | Subscript | Reshape):
         first = first.source

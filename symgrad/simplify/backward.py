@@ -46,14 +46,12 @@ class _Simplifier:
         self.backward = [e for e in program.equations if e.target in adjoint.backward]
         self.known = usable([replace(e, body=changed(e.body, without_stops)) for e in self.forward])
         self.linear = set(adjoint.cotangents) | {e.target for e in self.backward}
-        taken = {t.name for t in program.inputs} | {e.target for e in program.equations}
-        taken |= {a.name for a in program.attributes}
         self.readers: dict[str, set[str]] = defaultdict(set)
         for e in self.backward:
             for tensor in tensors_of(e.body):
                 self.readers[tensor].add(e.target)
         self.done: list[Equation] = []
-        self.cores = Cores(self.forward, taken, self.done, trace)
+        self.cores = Cores(self.forward, program.names(), self.done, trace)
 
     def run(self) -> Adjoint:
         for equation in self.backward:

@@ -53,8 +53,7 @@ def name_costly(program: Program, trace: Trace) -> Program:
     for equation in program.equations:
         if not _is_alone(equation):
             _survey(equation.body, found)
-    taken = {t.name for t in program.inputs} | {e.target for e in program.equations}
-    taken |= {a.name for a in program.attributes}
+    taken = program.names()
     chosen: dict[str, _Shared] = {}
     for key, shared in found.items():
         if shared.count > 1 or shared.summed:

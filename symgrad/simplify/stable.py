@@ -112,8 +112,7 @@ def _exponent(equation: Equation) -> Scalar | None:
 
 
 def _shift_group(program: Program, members: list[tuple[Equation, Scalar]], trace: Trace) -> Program:
-    taken = {t.name for t in program.inputs} | {e.target for e in program.equations}
-    taken |= {a.name for a in program.attributes}
+    taken = program.names()
     first, exponent = members[0]
     name = fresh(f"max_{_subject(exponent)}", taken)
     maximum = _extremum(first, exponent)

@@ -1,0 +1,115 @@
+"""The arguments of ``Layer`` looked at before anything is read from them: lists, mappings, numbers."""
+
+from __future__ import annotations
+
+import math
+import numbers
+from collections.abc import Iterable, Mapping
+from typing import Any
+
+import sympy
+
+from symgrad.declare.integers import Size
+from symgrad.errors import ArgumentError, DeclarationError
+
+
+def listed(layer: str, role: str, given: Any) -> tuple[Any, ...]:
+    """The elements of a list or another finite collection with an order of its own.
+
+    Raises:
+        DeclarationError: ``given`` is one thing that stands alone (a tensor can be iterated, without end), or no list.
+    """
+    if isinstance(given, list | tuple | sympy.Tuple):
+        return tuple(given)
+    alone = given is None or isinstance(given, str | bytes | sympy.Basic | Mapping | set | frozenset)
+    if alone or not isinstance(given, Iterable):
+        inside = given if isinstance(given, sympy.Basic) else "..."
+        raise DeclarationError(f"{layer}: {role} is {_shown(given)}, which is no list; write {role}=[{inside}]")
+    return tuple(given)
+
+
+def mapped(layer: str, role: str, given: Any, value: str) -> dict[Any, Any]:
+    """A mapping as a dict; ``value`` says what it maps to.
+
+    Raises:
+        DeclarationError: it is no mapping.
+    """
+    if given is None:
+        return {}
+    if isinstance(given, Mapping):
+        return dict(given)
+    raise DeclarationError(f"{layer}: {role} is {_shown(given)}, which is no dict; write {role}={{symbol: {value}}}")
+
+
+def worded(layer: str, given: Any) -> str:
+    """The text of ``doc``.
+
+    Raises:
+        DeclarationError: it is no text.
+    """
+    if isinstance(given, str):
+        return given
+    raise DeclarationError(f"{layer}: doc is {_shown(given)}, which is no text; write doc='...' or leave it out")
+
+
+def default_of(layer: str, name: str, given: Any, whole: bool) -> int | float:
+    """The default of an attribute, an int where ``whole``.
+
+    Raises:
+        DeclarationError: it is no finite number, or no integer where one is wanted.
+    """
+    if not _is_number(given):
+        raise DeclarationError(f"{layer}: the default {_shown(given)} of attribute {name} is not a number")
+    if not math.isfinite(given):
+        raise DeclarationError(f"{layer}: the default of attribute {name} is {given}, which is not a finite number")
+    if not whole:
+        return float(given)
+    if int(given) != given:
+        raise DeclarationError(f"{layer}: attribute {name} is an integer, its default {given} is not")
+    return int(given)
+
+
+def typical_sizes(layer: str, given: Mapping[Any, Any], sizes: Mapping[str, Size]) -> tuple[tuple[str, int], ...]:
+    """The sizes to optimise for, by name.
+
+    Raises:
+        DeclarationError: one is no size of the layer, or has a value that it cannot take.
+    """
+    found: dict[str, int] = {}
+    for symbol, value in given.items():
+        name = str(symbol)
+        if name not in sizes:
+            known = ", ".join(sorted(sizes)) or "none"
+            raise DeclarationError(f"{layer}: typical names {name}, which is no size of the layer (known: {known})")
+        least = sizes[name].minimum
+        finite = _is_number(value) and math.isfinite(value)
+        if not finite or int(value) != value or (least is not None and value < least):
+            wanted = "an integer" if least is None else f"an integer of at least {least}"
+            raise DeclarationError(f"{layer}: typical says {name} = {_shown(value)}; write {wanted}")
+        found[name] = int(value)
+    return tuple(sorted(found.items()))
+
+
+def expect_layer(given: Any, function: str) -> None:
+    """Check what a public function got as its layer.
+
+    Raises:
+        ArgumentError: it is no Layer; the message says how to get one.
+    """
+    if hasattr(given, "equations"):
+        return
+    if hasattr(given, "layer"):
+        raise ArgumentError(f"{function} takes a Layer, not {type(given).__name__}; write {function}(compiled.layer)")
+    named = isinstance(given, str) and given.isidentifier()
+    write = f"symgrad.layers.{given}" if named else "symgrad.Layer(...) or one of symgrad.layers"
+    raise ArgumentError(f"{function} takes a Layer, not {_shown(given)}; write {function}({write})")
+
+
+def _is_number(given: Any) -> bool:
+    return isinstance(given, numbers.Real | sympy.Number)
+
+
+def _shown(given: Any) -> str:
+    """A value as a person wrote it, short."""
+    text = str(given) if isinstance(given, sympy.Basic) else repr(given)
+    return text if len(text) <= 80 else text[:80] + "..."
