@@ -117,12 +117,12 @@ READS = {
         ),
     ),
     "before the beginning": bad(
-        lambda: one(x[n - 1]), "y reads x at n - 1 on axis 0", "n = 0", "that is -1, outside 0 .. 4", "change the range"
+        lambda: one(x[n - 1]), "y reads x at n - 1 on axis 0", "n = 0", "that is -1, outside 0 .. 2", "change the range"
     ),
-    "a stride": bad(lambda: one(x[2 * n]), "y reads x at 2 * n on axis 0", "that is 6, outside 0 .. 4"),
+    "a stride": bad(lambda: one(x[2 * n]), "y reads x at 2 * n on axis 0", "that is 4, outside 0 .. 2"),
     "second axis": bad(
         lambda: one(Sum(x[n, Idx("q", M + 1)], Idx("q", M + 1)), inputs=[x[N, M]]),
-        *("y reads x at q on axis 1", "extent M", "M = 5, q = 5", "that is 5, outside 0 .. 4"),
+        *("y reads x at q on axis 1", "extent M", "M = 3, q = 3", "that is 3, outside 0 .. 2"),
     ),
     "behind a condition that is not enough": bad(
         lambda: one(Piecewise((x[n - 2], n >= 1), (0, True))), "y reads x at n - 2 on axis 0", "n = 1", "that is -1"
