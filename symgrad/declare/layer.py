@@ -10,7 +10,7 @@ from typing import Any
 import sympy
 from sympy.tensor.indexed import Idx
 
-from symgrad.declare import reads, solve, survey
+from symgrad.declare import reads, recurrence, solve, survey
 from symgrad.declare.door import to_condition, to_scalar
 from symgrad.declare.door_integers import to_poly
 from symgrad.declare.integers import Index, Poly, Size, as_poly
@@ -129,7 +129,7 @@ class _Reader:
             self.known[t.name] = extents
             inputs.append(Tensor(t.name, extents, t.integer, t.constant))
         self._check_names()
-        equations = [self._equation(e) for e in survey.in_order(layer.name, layer.equations)]
+        equations = [self._equation(e) for e in survey.in_order(layer.equations)]
         typical = tuple(sorted((str(k), int(v)) for k, v in layer.typical.items()))
         program = Program(
             layer.name, tuple(inputs), tuple(equations), layer.outputs, tuple(self.attributes), (), typical, layer.doc
@@ -138,6 +138,7 @@ class _Reader:
         self.scope.where, self.scope.bound_now = layer.name, {}
         for required in layer.requires:
             requirements.append(Requirement(to_condition(required, self.scope), f"{required} must hold"))
+        recurrence.check(layer.name, equations)
         for equation in equations:
             requirements += reads.judge(program, equation)
         return Program(

@@ -9,12 +9,30 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 
 from symgrad.declare.algebra import divide, indicator, multiply
-from symgrad.declare.conditions import all_of, compare, relation
-from symgrad.declare.integers import Entry, Index, Poly, as_poly, atoms
+from symgrad.declare.bounds import nonnegative
+from symgrad.declare.conditions import all_of, at_least, compare, relation
+from symgrad.declare.graph import groups, is_recurrent
+from symgrad.declare.integers import Entry, Index, Poly, affine_in, as_poly, atoms, indices_of
 from symgrad.declare.program import Equation, Program, Tensor
+from symgrad.declare.recurrence import recurrent_axes
 from symgrad.declare.rewriting import map_children
-from symgrad.declare.scalars import NOUGHT, TRUE, UNIT, Condition, Node, Read, Reduce, Scalar, Stopped, reads_of
+from symgrad.declare.scalars import (
+    NOUGHT,
+    TRUE,
+    UNIT,
+    Compare,
+    Condition,
+    Mul,
+    Node,
+    Read,
+    Reduce,
+    Scalar,
+    Select,
+    Stopped,
+    reads_of,
+)
 from symgrad.derive.derivatives import derivative
+from symgrad.derive.invert import guarded
 from symgrad.derive.terms import Term, all_indices, freshen, rename, terms_of, total
 from symgrad.derive.trace import Trace
 from symgrad.naming import base_of, fresh
@@ -40,6 +58,8 @@ class _Reverse:
         self.program, self.trace = program, trace
         self.taken = {t.name for t in program.inputs} | {e.target for e in program.equations}
         self.taken |= {a.name for a in program.attributes}
+        self.recurrent = recurrent_axes(program.equations)
+        self.together: frozenset[str] = frozenset()
         self.winners: list[Equation] = []
         self.extra: list[Equation] = []
         self.active = self._active()
@@ -56,25 +76,37 @@ class _Reverse:
 
     def _active(self) -> tuple[str, ...]:
         """Tensors through which a gradient flows, inputs first."""
-        found = [t.name for t in self.program.inputs if not t.constant and not t.integer]
-        for e in self.program.equations:
-            if not e.integer and any(r.tensor in found for r in _live_reads(e.body)):
-                found.append(e.target)
-        return tuple(dict.fromkeys(found))
+        found = dict.fromkeys(t.name for t in self.program.inputs if not t.constant and not t.integer)
+        waiting = [e for e in self.program.equations if not e.integer]
+        while more := [e for e in waiting if any(r.tensor in found for r in _live_reads(e.body))]:
+            found |= dict.fromkeys(e.target for e in more)
+            waiting = [e for e in waiting if e not in more]
+        inputs = [t.name for t in self.program.inputs if t.name in found]
+        return (*inputs, *(e.target for e in self.program.equations if e.target in found))
+
+    def _group_of(self, equation: Equation) -> frozenset[str]:
+        """The equations that need this one and that it needs."""
+        if equation.target not in self.recurrent:
+            return frozenset()
+        found = next(g for g in groups(self.program.equations) if equation in g)
+        return frozenset(e.target for e in found)
 
     def run(self) -> Adjoint:
         program = self.program
         forward = list(program.equations)
         backward: list[Equation] = []
-        for equation in reversed(program.equations):
-            if equation.target not in self.active:
+        for group in reversed(groups(program.equations)):
+            active = [e for e in group if e.target in self.active]
+            if is_recurrent(group):
+                backward += self._through_recurrence(active)
                 continue
-            cotangent = self._total(equation.target, equation.indices)
-            if cotangent is None:
-                continue
-            if self.seed.get(equation.target) != cotangent.target:
-                backward.append(cotangent)
-            self._through(equation, self.grad[equation.target])
+            for equation in active:
+                cotangent = self._total(equation.target, equation.indices)
+                if cotangent is None:
+                    continue
+                if self.seed.get(equation.target) != cotangent.target:
+                    backward.append(cotangent)
+                self._through(equation, self.grad[equation.target])
         wanted = [t for t in program.inputs if not t.constant and not t.integer]
         for tensor in wanted:
             found = self._total(tensor.name, ())
@@ -92,6 +124,18 @@ class _Reverse:
         )
         extras = tuple(e.target for e in self.extra)
         return Adjoint(whole, tuple(cotangents), whole.outputs, extras + tuple(e.target for e in backward))
+
+    def _through_recurrence(self, group: list[Equation]) -> list[Equation]:
+        """Cotangents of equations that need each other: every read is distributed before any of them is summed up."""
+        waiting = list(reversed(group))
+        while True:
+            reached = [e for e in waiting if e.target in self.program.outputs or self.parts.get(e.target)]
+            if not reached:
+                break
+            waiting.remove(reached[0])
+            self._through(reached[0], self.grad[reached[0].target])
+        totals = [self._total(e.target, e.indices) for e in reversed(group) if e not in waiting]
+        return [t for t in totals if t is not None]
 
     def _zero(self, tensor: Tensor) -> Equation:
         indices = tuple(Index(self._axis_name(e, p), e) for p, e in enumerate(tensor.extents))
@@ -117,6 +161,7 @@ class _Reverse:
     def _through(self, equation: Equation, cotangent: str) -> None:
         """Distribute the cotangent of a left side over the reads of its right side."""
         g = Read(cotangent, tuple(map(as_poly, equation.indices)))
+        self.together = self._group_of(equation)
         match equation.body:
             case Reduce("sum"):
                 pass
@@ -138,6 +183,7 @@ class _Reverse:
 
     def _contribute(self, read: Read, over: tuple[Index, ...], condition: Condition, value: Scalar) -> None:
         """Swap input and output: the read's axes become free, everything else is summed under its conditions."""
+        read, over, condition, value = self._solved_for_step(read, over, condition, value)
         extents = self.program.extents(read.tensor)
         free: list[Index | None] = [None] * len(extents)
         for axis, (poly, extent) in enumerate(zip(read.indices, extents, strict=True)):
@@ -154,12 +200,42 @@ class _Reverse:
                 conditions.append(compare("==", poly - as_poly(made)))
         axes = tuple(i for i in free if i is not None)
         rest = tuple(i for i in over if i not in axes)
-        where = all_of(*conditions)
+        rest, where, value = _pinned(rest, all_of(*conditions), value)
         if not rest and where == TRUE:
             body: Scalar = value
         else:
             body = Reduce("sum", rest, where, value)
         self.parts.setdefault(read.tensor, []).append((axes, body))
+
+    def _solved_for_step(
+        self, read: Read, over: tuple[Index, ...], condition: Condition, value: Scalar
+    ) -> tuple[Read, tuple[Index, ...], Condition, Scalar]:
+        """A read inside a recurrence, by the step that is read instead of the step that reads.
+
+        The scatter form would give the cotangent of a step to another one; a recurrence asks what its own step gets.
+        """
+        producer = self.program.equation(read.tensor)
+        if read.tensor not in self.together or producer is None:
+            return read, over, condition, value
+        for axis in self.recurrent[read.tensor]:
+            own = producer.indices[axis]
+            near = [i for i in over if (read.indices[axis] - as_poly(i)).constant is not None]
+            if not near or read.indices[axis] == as_poly(own):
+                continue
+            step = as_poly(own) - (read.indices[axis] - as_poly(near[0]))
+            table = {near[0]: step}
+            names = {i.name for i in over} | {own.name} | self.taken
+            for other in (i for i in over if i.name == own.name and i != near[0]):
+                table[other] = as_poly(Index(fresh(base_of(other.name), names), other.extent))
+                over = tuple(table[i].atom if i == other else i for i in over)  # type: ignore[misc]
+            inside = (at_least(step, 0), at_least(near[0].extent - 1, step))
+            over = tuple(own if i == near[0] else i for i in over)
+            condition = all_of(rename(condition, table), *inside)
+            value = rename(value, table) if condition == TRUE else guarded(rename(value, table))
+            moved = rename(read, table)
+            assert isinstance(moved, Read)
+            read = moved
+        return read, over, condition, value
 
     def _axis_name(self, extent: Poly, axis: int) -> str:
         """The size's letter in lower case names the index of its axis."""
@@ -238,6 +314,23 @@ def _rename_apart(body: Scalar, axes: tuple[Index, ...], own: tuple[Index, ...])
     """Move a contribution to the common indices; its bound indices step aside where they would be captured."""
     clear = freshen(body, {i.name for i in (*own, *axes)})
     return rename(clear, {a: as_poly(o) for a, o in zip(axes, own, strict=True)})
+
+
+def _pinned(rest: tuple[Index, ...], where: Condition, value: Scalar) -> tuple[tuple[Index, ...], Condition, Scalar]:
+    """A summed index that a factor ``[i == c]`` of the value gives a fixed value has that value."""
+    factors = value.args if isinstance(value, Mul) else (value,)
+    for factor in factors:
+        if not (isinstance(factor, Select) and factor.otherwise == NOUGHT and isinstance(factor.condition, Compare)):
+            continue
+        test = factor.condition
+        for index in (i for i in rest if indices_of(test.poly) == {i} and test.relation == "=="):
+            split = affine_in(test.poly, index)
+            at = None if split is None or split[0].constant not in (1, -1) else split[1] * -(split[0].constant or 1)
+            if at is not None and nonnegative(at) and nonnegative(index.extent - 1 - at):
+                table = {index: at}
+                left = tuple(i for i in rest if i != index)
+                return _pinned(left, rename(where, table), rename(value, table))
+    return rest, where, value
 
 
 def _distinct(indices: tuple[Index, ...]) -> tuple[Index, ...]:

@@ -139,12 +139,16 @@ def absorb(solved: Solved, extents: Extents) -> Solved:
             body = extended
             condition = all_of(*(c for c in conjuncts(condition) if c not in wanted))
     if solved.pivots:
-        body = changed(body, _guarded)
+        body = guarded(body)
     return Solved(solved.bound, condition, body, solved.pivots)
 
 
-def _guarded(node: Node) -> Node:
+def guarded(body: Scalar) -> Scalar:
     """Reads that were moved by an elimination may lie outside where its range conditions fail."""
+    return changed(body, _guarded)
+
+
+def _guarded(node: Node) -> Node:
     if isinstance(node, Read) and node.indices and node.extension is None:
         return Read(node.tensor, node.indices, Extension("guarded"))
     return map_children(node, _guarded)

@@ -12,6 +12,7 @@ from symgrad.declare.conditions import all_of, conjuncts, negation
 from symgrad.declare.integers import Entry, Index, Poly, Size, as_poly, atoms, depends_on_data, indices_of
 from symgrad.declare.program import Equation, Program
 from symgrad.declare.reads import places
+from symgrad.declare.recurrence import recurrent_axes
 from symgrad.declare.rewriting import map_children
 from symgrad.declare.scalars import (
     TRUE,
@@ -33,13 +34,15 @@ from symgrad.declare.scalars import (
     walk,
 )
 from symgrad.derive.extensions import explicit_extensions
-from symgrad.derive.terms import alpha_form, with_condition
+from symgrad.derive.recurrence import prepare, range_where
+from symgrad.derive.terms import alpha_form, rename, with_condition
 from symgrad.derive.trace import Trace
 from symgrad.naming import base_of, fresh
 
 
 def split(program: Program, trace: Trace) -> Program:
     """Rewrite every equation into statements; equal reductions are shared."""
+    program = prepare(program, trace)
     splitter = _Splitter(program, trace)
     for equation in program.equations:
         splitter.statement(explicit_extensions(program, equation))
@@ -54,6 +57,7 @@ class _Splitter:
         self.taken = {t.name for t in program.inputs} | {e.target for e in program.equations}
         self.taken |= {a.name for a in program.attributes}
         self.fixed = {t.name for t in program.inputs if t.constant} | {a.name for a in program.attributes}
+        self.recurrent = recurrent_axes(program.equations)
 
     def statement(self, equation: Equation) -> None:
         body = self._nested_extremum(self._top(equation.body, equation), equation)
@@ -151,6 +155,7 @@ class _Splitter:
         return map_children(node, lambda child: self._hoist(child, equation, behind))
 
     def _named(self, node: Reduce, equation: Equation, behind: tuple[Condition, ...]) -> Scalar:
+        node, behind, outside = self._narrowed(node, equation, behind)
         free = free_indices(node)
         guards = [c for c in behind if isinstance(c, Compare) and _over(c, free)]
         if guards and _has_guarded_reads(self.program, node, self.done):
@@ -166,10 +171,32 @@ class _Splitter:
             self.trace.record("name inner reductions", None, made)
             self.shared[key] = (name, tuple(order.index(i) for i in wanted))
         name, positions = self.shared[key]
-        indices = tuple(as_poly(order[p]) for p in positions)
+        indices = tuple(outside.get(order[p], as_poly(order[p])) for p in positions)
         if integer:
             return FromInteger(as_poly(Entry(name, indices)))
         return Read(name, indices)
+
+    def _narrowed(
+        self, node: Reduce, equation: Equation, behind: tuple[Condition, ...]
+    ) -> tuple[Reduce, tuple[Condition, ...], dict[Index, Poly]]:
+        """Inside a recurrence: only the steps at which the conditions hold, and what their indices are outside."""
+        outside: dict[Index, Poly] = {}
+        for axis in self.recurrent.get(equation.target, ()):
+            index = equation.indices[axis]
+            found = range_where(index, behind) if index in free_indices(node) else None
+            if found is not None:
+                own = Index(index.name, found[1])
+                table = {index: as_poly(own) + found[0]}
+                node = Reduce(
+                    node.kind,
+                    node.indices,
+                    rename(node.condition, table),
+                    rename(node.body, table),
+                    node.ties,
+                )
+                behind = tuple(rename(c, table) for c in behind)
+                outside[own] = as_poly(index) - found[0]
+        return node, behind, outside
 
 
 _IDENTITY: dict[str, Fraction | float] = {
@@ -257,7 +284,8 @@ def _has_guarded_reads(program: Program, node: Reduce, done: list[Equation]) -> 
 
 def _order_like(order: tuple[Index, ...], equation: Equation) -> tuple[Index, ...]:
     """Axes of an intermediate follow the left side, then first appearance."""
-    lead = [i for i in equation.indices if i in order]
+    names = [i.name for i in equation.indices]
+    lead = sorted((i for i in order if i.name in names), key=lambda i: names.index(i.name))
     return tuple(lead + [i for i in order if i not in lead])
 
 

@@ -236,9 +236,14 @@ class Printer(IntegerPrinter):
             case Run(array):
                 return [self.expr(array)]
             case For(index, body):
-                inner = self.lines(body)
-                return [f"for {index.name} in range({self.poly(index.extent)}):", *("    " + line for line in inner)]
+                return [f"for {index.name} in {self._steps(s)}:", *("    " + line for line in self.lines(body))]
         raise TypeError(s)
+
+    def _steps(self, s: For) -> str:
+        """What a loop runs over."""
+        stop = self.poly(s.index.extent if s.stop is None else s.stop)
+        steps = f"range({stop})" if s.start is None or not s.start.terms else f"range({self.poly(s.start)}, {stop})"
+        return f"reversed({steps})" if s.reverse else steps
 
 
 def _plain(args: tuple[Array, ...]) -> bool:

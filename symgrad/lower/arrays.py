@@ -239,11 +239,14 @@ class Update:
 
 @dataclass(frozen=True, slots=True)
 class For:
-    """A loop of ``index`` over its extent."""
+    """A loop of ``index`` over its extent, or over ``start .. stop - 1``, backwards if ``reverse``."""
 
     index: Index
     body: tuple[Statement, ...]
     comment: str = ""
+    start: Poly | None = None
+    stop: Poly | None = None
+    reverse: bool = False
 
 
 @dataclass(frozen=True, slots=True)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from contextlib import contextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING
 
 from symgrad.declare.integers import Atom, Entry, Index, Poly, atoms
@@ -12,6 +12,7 @@ from symgrad.declare.program import Program
 from symgrad.declare.reads import places
 from symgrad.declare.typical import typical, typical_sizes, volume
 from symgrad.lower.arrays import Array, Assign, For, Name, Statement
+from symgrad.lower.invariant import varies
 from symgrad.naming import fresh
 
 if TYPE_CHECKING:
@@ -40,6 +41,7 @@ class Builder:
     current: str = ""
     borders: dict[tuple[str, float], tuple[tuple[Poly, Poly], ...]] = field(default_factory=dict)
     validated: frozenset[tuple[str, Poly]] = frozenset()
+    changing: frozenset[str] = frozenset()
 
     def __post_init__(self) -> None:
         """Guess the sizes that nobody gave."""
@@ -63,9 +65,16 @@ class Builder:
         self.block.append(statement)
 
     def keep(self, array: Array, base: str, comment: str = "") -> Name:
-        """Give an array expression a name; the same expression gets the same one. Goes outside the current loop."""
+        """Give an array expression a name; the same expression gets the same one. Goes outside the current loop.
+
+        One that is another in every turn of the loop stays inside, and gets a name of its own each time.
+        """
         if array in self.known:
             return Name(self.known[array])
+        if self.loops and varies(array, self.loops, self.changing | assigned(self.block)):
+            name = self.name(base)
+            self.block.append(Assign(name, array, comment))
+            return Name(name)
         name = self.name(base)
         (self.block if self.outer is None else self.outer).append(Assign(name, array, comment))
         self.known[array] = name
@@ -89,6 +98,25 @@ class Builder:
         else:
             self.block.extend(body)
 
+    @contextmanager
+    def stepping(self, step: Index, start: Poly, stop: Poly, reverse: bool) -> Iterator[None]:
+        """Statements emitted inside run in a loop over the steps of a recurrence."""
+        saved = self.block, self.outer, self.loops, self.changing
+        self.outer = self.block if self.outer is None else self.outer
+        self.changing |= assigned(self.block) if self.loops else frozenset()
+        self.block, self.loops = [], self.loops | {step}
+        yield
+        body, (self.block, self.outer, self.loops, self.changing) = tuple(self.block), saved
+        if body:
+            self.block.append(For(step, body, "", start, stop, reverse))
+
+    @contextmanager
+    def recurring(self, names: frozenset[str]) -> Iterator[None]:
+        """Inside, these arrays are filled in step by step."""
+        saved, self.changing = self.changing, self.changing | names
+        yield
+        self.changing = saved
+
     def because(self, text: str) -> None:
         """Note why a form was chosen."""
         if text not in self.reasons:
@@ -107,6 +135,19 @@ class Builder:
     def small(self, index: Index) -> bool:
         """Whether a Python loop over this index is short."""
         return self.typical(index.extent) <= LOOP_LIMIT
+
+
+def comment(b: Builder, start: int, text: str) -> None:
+    """The formula stands above the first statement that belongs to it."""
+    for p in range(start, len(b.block)):
+        if not b.block[p].comment:
+            b.block[p] = replace(b.block[p], comment=text)
+            return
+
+
+def assigned(statements: Iterable[Statement]) -> frozenset[str]:
+    """Variables that statements assign."""
+    return frozenset(s.name for s in statements if isinstance(s, Assign))
 
 
 def loop_variables(poly: Poly, loops: frozenset[Index]) -> frozenset[Atom]:

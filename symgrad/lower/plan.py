@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from symgrad.declare.graph import needed
 from symgrad.declare.integers import Entry, Size, atoms
 from symgrad.declare.program import Equation, Program
 from symgrad.declare.scalars import Node, polynomials, tensors_of
@@ -35,7 +36,7 @@ def plan_module(program: Program, adjoint: Adjoint, general: bool = False) -> Mo
     whole = adjoint.program
     backward = tuple(e for e in whole.equations if e.target in adjoint.backward)
     forward = tuple(e for e in whole.equations if e.target not in adjoint.backward)
-    forward = _needed(forward, backward, program.outputs)
+    forward = needed(forward, {*program.outputs, *(t for e in backward for t in tensors_of(e.body))})
     taken = {t.name for t in whole.inputs} | {e.target for e in whole.equations}
     taken |= {a.name for a in program.attributes} | _symbols(whole)
     made = {e.target for e in backward}
@@ -43,8 +44,8 @@ def plan_module(program: Program, adjoint: Adjoint, general: bool = False) -> Mo
     read = sorted({t for e in backward for t in tensors_of(e.body)} - made - set(adjoint.cotangents))
     order = [t.name for t in program.inputs] + [e.target for e in forward]
     names = {a.name for a in program.attributes}
-    first = lower_equations(whole, forward, taken, general)
-    second = lower_equations(whole, backward, taken, general)
+    first = lower_equations(whole, forward, taken, general, frozenset({*program.outputs, *read}))
+    second = lower_equations(whole, backward, taken, general, frozenset(adjoint.gradients))
     return ModulePlan(
         program,
         adjoint,
@@ -53,19 +54,6 @@ def plan_module(program: Program, adjoint: Adjoint, general: bool = False) -> Mo
         tuple(t for t in order if t in read),
         tuple(a.name for a in program.attributes if a.name in read or a.name in names & _sizes_used(backward)),
     )
-
-
-def _needed(
-    forward: tuple[Equation, ...], backward: tuple[Equation, ...], outputs: tuple[str, ...]
-) -> tuple[Equation, ...]:
-    """Forward equations that an output or the backward pass reads."""
-    wanted = set(outputs) | {t for e in backward for t in tensors_of(e.body)}
-    kept: list[Equation] = []
-    for equation in reversed(forward):
-        if equation.target in wanted:
-            kept.append(equation)
-            wanted |= set(tensors_of(equation.body))
-    return tuple(reversed(kept))
 
 
 def _symbols(program: Program) -> set[str]:

@@ -9,6 +9,7 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import overload
 
+from symgrad.declare.graph import groups, is_recurrent, needed
 from symgrad.declare.integers import Index
 from symgrad.declare.program import Equation
 from symgrad.declare.rewriting import changed, map_children
@@ -40,6 +41,7 @@ class _Simplifier:
         self.linear = set(adjoint.cotangents) | {e.target for e in self.backward}
         taken = {t.name for t in program.inputs} | {e.target for e in program.equations}
         taken |= {a.name for a in program.attributes}
+        self.recurrent = [e.target for g in groups(self.backward) if is_recurrent(g) for e in g]
         self.done: list[Equation] = []
         self.cores = Cores(taken, self.done, trace)
 
@@ -47,8 +49,9 @@ class _Simplifier:
         for equation in self.backward:
             self._one(equation)
         gradients = set(self.adjoint.gradients)
-        equations = _live([*self.forward, *self.done], gradients | set(self.adjoint.program.outputs), self.forward)
-        equations = self.cores.fold(equations)
+        everything = [*self.forward, *self.done]
+        wanted = needed(everything, gradients | set(self.adjoint.program.outputs) | {e.target for e in self.forward})
+        equations = self.cores.fold(list(wanted))
         made = tuple(e.target for e in equations if e not in self.forward)
         kept = (*self.forward, *(e for e in equations if e.target in made))
         program = replace(self.adjoint.program, equations=kept)
@@ -88,7 +91,7 @@ class _Simplifier:
     def _computed_anyway(self) -> set[str]:
         """What the gradients found so far need."""
         by_name = {e.target: e for e in self.done}
-        pending = [n for n in self.adjoint.gradients if n in by_name]
+        pending = [n for n in (*self.adjoint.gradients, *self.recurrent) if n in by_name]
         found: set[str] = set()
         while pending:
             name = pending.pop()
@@ -125,14 +128,3 @@ def _unstop(node: Node) -> Node:
     if isinstance(node, Stopped):
         return _unstop(node.value)
     return map_children(node, _unstop)
-
-
-def _live(equations: list[Equation], wanted: set[str], keep: list[Equation]) -> list[Equation]:
-    """Equations that the wanted names need, in order."""
-    needed = set(wanted)
-    kept: list[Equation] = []
-    for equation in reversed(equations):
-        if equation.target in needed or equation in keep:
-            kept.append(equation)
-            needed |= set(tensors_of(equation.body))
-    return kept[::-1]

@@ -3,40 +3,84 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import dataclass
 from fractions import Fraction
 from typing import overload
 
 from symgrad.declare.algebra import multiply, power
-from symgrad.declare.integers import Index
+from symgrad.declare.integers import Index, Poly, as_poly
 from symgrad.declare.program import Equation
+from symgrad.declare.recurrence import recurrent_axes
 from symgrad.declare.rewriting import map_children
 from symgrad.declare.scalars import Condition, Mul, Node, Number, Power, Read, Reduce, Scalar, Stopped, walk
+from symgrad.declare.segments import Segment, segments
+from symgrad.derive.terms import rename
 from symgrad.simplify.patterns import Binding, instance, matches
 
 
-def usable(equations: Sequence[Equation]) -> tuple[Equation, ...]:
-    """Definitions worth recognising: pointwise, and more than a copy."""
+@dataclass(frozen=True, slots=True)
+class Definition:
+    """``target[at] = body`` for all values of ``indices``."""
+
+    target: str
+    indices: tuple[Index, ...]
+    at: tuple[Poly, ...]
+    body: Scalar
+
+    @staticmethod
+    def of(equation: Equation) -> Definition:
+        """What an equation defines."""
+        return Definition(equation.target, equation.indices, tuple(map(as_poly, equation.indices)), equation.body)
+
+    def read(self, binding: Binding) -> Scalar:
+        """The element that is defined where the indices have these values."""
+        return rename(Read(self.target, self.at), binding)
+
+
+def usable(equations: Sequence[Equation]) -> tuple[Definition, ...]:
+    """Definitions worth recognising: pointwise, and more than a copy.
+
+    Inside a recurrence an equation defines each range of steps by itself.
+    """
+    recurrent = recurrent_axes(equations)
     return tuple(
-        e
+        d
         for e in equations
         if not e.integer
-        and not isinstance(e.body, Read | Number | Stopped)
-        and not any(isinstance(p, Reduce) for p in walk(e.body))
+        for d in _ranges(e, recurrent.get(e.target, ()))
+        if not isinstance(d.body, Read | Number | Stopped) and not any(isinstance(p, Reduce) for p in walk(d.body))
     )
 
 
+def _ranges(equation: Equation, axes: tuple[int, ...]) -> list[Definition]:
+    whole = Definition.of(equation)
+    found = [whole]
+    for axis in axes:
+        index = equation.indices[axis]
+        found += [_range(whole, index, s) for s in segments(index, equation.body) if s.body != equation.body]
+    return found
+
+
+def _range(whole: Definition, index: Index, segment: Segment) -> Definition:
+    here = Index(index.name, segment.stop - segment.first)
+    table = {index: as_poly(here) + segment.first}
+    indices = tuple(here if i == index else i for i in whole.indices)
+    at = tuple(as_poly(here) + segment.first if p.atom == index else p for p in whole.at)
+    return Definition(whole.target, indices, at, rename(segment.body, table))
+
+
 @overload
-def recognise(node: Scalar, definitions: Sequence[Equation]) -> Scalar: ...
+def recognise(node: Scalar, definitions: Sequence[Definition]) -> Scalar: ...
 @overload
-def recognise(node: Condition, definitions: Sequence[Equation]) -> Condition: ...
-def recognise(node: Node, definitions: Sequence[Equation]) -> Node:
+def recognise(node: Condition, definitions: Sequence[Definition]) -> Condition: ...
+def recognise(node: Node, definitions: Sequence[Definition]) -> Node:
     """Replace instances of definitions, whole subexpressions first, then parts of products."""
     node = map_children(node, lambda child: recognise(child, definitions))
     for definition in definitions:
         free = frozenset(definition.indices)
         binding = instance(definition.body, node, free)
         if binding is not None and set(binding) >= free:
-            return Read(definition.target, tuple(binding[i] for i in definition.indices))
+            return definition.read(binding)
     if isinstance(node, Mul):
         for definition in definitions:
             if isinstance(definition.body, Mul):
@@ -46,7 +90,7 @@ def recognise(node: Node, definitions: Sequence[Equation]) -> Node:
     return node
 
 
-def _part_of_product(node: Mul, definition: Equation) -> Scalar | None:
+def _part_of_product(node: Mul, definition: Definition) -> Scalar | None:
     """``a b c`` with ``y = a b`` is ``y c``."""
     body = definition.body
     assert isinstance(body, Mul)
@@ -58,7 +102,7 @@ def _part_of_product(node: Mul, definition: Equation) -> Scalar | None:
     if rest is None or set(binding) < set(definition.indices):
         return None
     scale = Number(Fraction(node.coefficient) / Fraction(body.coefficient))
-    return multiply(scale, Read(definition.target, tuple(binding[i] for i in definition.indices)), *rest)
+    return multiply(scale, definition.read(binding), *rest)
 
 
 def _expanded(factors: Sequence[Scalar]) -> list[Scalar]:

@@ -1,0 +1,315 @@
+"""Recurrences: equations that need themselves, and the order of steps along an index in which they can be computed.
+
+Every read inside a group is at a fixed distance along one index of each equation, or provably earlier; all of them
+point the same way. What is read at the same step is ordered inside the step, if need be along a further index.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+
+from symgrad.declare.bounds import nonnegative
+from symgrad.declare.conditions import conjuncts, negation
+from symgrad.declare.graph import components, groups, is_recurrent
+from symgrad.declare.integers import Entry, Index, Poly, as_poly, atoms, show
+from symgrad.declare.program import Equation
+from symgrad.declare.scalars import (
+    All,
+    AnyOf,
+    Compare,
+    Condition,
+    Node,
+    Read,
+    Reduce,
+    Select,
+    children,
+    own_polynomials,
+)
+from symgrad.declare.segments import segments
+from symgrad.errors import DeclarationError
+
+
+@dataclass(frozen=True, slots=True)
+class GroupRead:
+    """A read of one member of a group in the equation of another (or its own), and the conditions around it."""
+
+    reader: str
+    tensor: str
+    indices: tuple[Poly, ...]
+    behind: tuple[Condition, ...]
+
+    def __str__(self) -> str:
+        """The read as written."""
+        return f"{self.tensor}[{', '.join(map(show, self.indices))}]"
+
+
+@dataclass(frozen=True, slots=True)
+class Scan:
+    """Equations computed together, step by step.
+
+    Attributes:
+        members: the equations.
+        axes: for each of them the position of the recurrent index on its left side.
+        shifts: at step ``s`` a member is computed at index ``s + shift``.
+        reverse: whether the steps run from the last to the first.
+        body: what happens in one step, in order.
+    """
+
+    members: tuple[Equation, ...]
+    axes: tuple[int, ...]
+    shifts: tuple[int, ...]
+    reverse: bool
+    body: tuple[Equation | Scan, ...]
+
+    def index(self, target: str) -> Index:
+        """The recurrent index of a member."""
+        place = [e.target for e in self.members].index(target)
+        return self.members[place].indices[self.axes[place]]
+
+    def axis(self, target: str) -> int:
+        """The position of the recurrent index of a member."""
+        return self.axes[[e.target for e in self.members].index(target)]
+
+    def shift(self, target: str) -> int:
+        """How far the index of a member is ahead of the step."""
+        return self.shifts[[e.target for e in self.members].index(target)]
+
+
+Item = Equation | Scan
+
+
+class NoOrderError(Exception):
+    """A group of equations that no order of steps computes; the text says why."""
+
+
+def schedule(equations: Sequence[Equation]) -> tuple[Item, ...]:
+    """The equations in an order in which they can be computed, those that need each other as scans.
+
+    Raises:
+        NoOrderError: a group cannot be computed step by step.
+    """
+    return tuple(scan_of(g) if is_recurrent(g) else g[0] for g in groups(equations))
+
+
+def check(name: str, equations: Sequence[Equation]) -> None:
+    """Judge every recurrence of a declaration.
+
+    Raises:
+        DeclarationError: one cannot be computed step by step; the message names equation, index and read.
+    """
+    try:
+        schedule(equations)
+    except NoOrderError as error:
+        raise DeclarationError(f"{name}: {error}") from None
+
+
+def scans(items: Sequence[Item]) -> Iterator[Scan]:
+    """Every scan, inner ones as well."""
+    for item in items:
+        if isinstance(item, Scan):
+            yield item
+            yield from scans(item.body)
+
+
+def recurrent_axes(equations: Sequence[Equation]) -> dict[str, tuple[int, ...]]:
+    """For every left side inside a recurrence the positions of its recurrent indices, outermost first."""
+    found: dict[str, tuple[int, ...]] = {}
+    for scan in scans(schedule(equations)):
+        for member, axis in zip(scan.members, scan.axes, strict=True):
+            found[member.target] = (*found.get(member.target, ()), axis)
+    return found
+
+
+# --- one group ---------------------------------------------------------------------------------------------------
+
+
+def scan_of(group: Sequence[Equation], dropped: frozenset[GroupRead] = frozenset()) -> Scan:
+    """The order of steps of a group of equations that need each other.
+
+    ``dropped`` are reads that an outer scan has put in order already.
+
+    Raises:
+        NoOrderError: there is none.
+    """
+    reads = [r for r in group_reads(group) if r not in dropped]
+    for axes in _axes(group, reads):
+        for shifts in _shifts(group, axes, reads):
+            for reverse in (False, True):
+                sense = -1 if reverse else 1
+                steps = {r: _distance(r, group, axes, shifts) for r in reads}
+                if any(d is None or d * sense > 0 for d in steps.values()):
+                    continue
+                late = frozenset(r for r, d in steps.items() if d)
+                try:
+                    body = _within_step(group, reads, dropped | late)
+                except NoOrderError:
+                    continue
+                if late:
+                    return Scan(tuple(group), axes, shifts, reverse, body)
+    raise NoOrderError(_complaint(group, reads))
+
+
+def _within_step(group: Sequence[Equation], reads: Sequence[GroupRead], late: frozenset[GroupRead]) -> tuple[Item, ...]:
+    """The members in an order in which each comes after what it reads at the same step."""
+    now = [r for r in reads if r not in late]
+    needs: Mapping[str, list[str]] = {e.target: [r.tensor for r in now if r.reader == e.target] for e in group}
+    if any(set(g) == set(needs) for g in components(needs)) and len(now) == len(reads):
+        raise NoOrderError("nothing is read at another step")
+    by_name = {e.target: e for e in group}
+    items: list[Item] = []
+    for names in components(needs):
+        again = len(names) > 1 or names[0] in needs[names[0]]
+        members = tuple(by_name[n] for n in names)
+        items.append(scan_of(members, late) if again else members[0])
+    return tuple(items)
+
+
+def group_reads(group: Sequence[Equation]) -> tuple[GroupRead, ...]:
+    """Every read of one member by another, or by itself."""
+    names = {e.target for e in group}
+    return tuple(
+        dict.fromkeys(
+            GroupRead(e.target, t, i, behind) for e in group for t, i, behind in _reads(e.body, ()) if t in names
+        )
+    )
+
+
+def _reads(node: Node, behind: tuple[Condition, ...]) -> Iterator[tuple[str, tuple[Poly, ...], tuple[Condition, ...]]]:
+    """Every read, of integers and of extended tensors too, with the conditions that it stands behind."""
+    match node:
+        case Select(condition, then, otherwise):
+            yield from _reads(condition, behind)
+            yield from _reads(then, (*behind, *conjuncts(condition)))
+            yield from _reads(otherwise, (*behind, *conjuncts(negation(condition))))
+            return
+        case All(args) | AnyOf(args):
+            for p, arg in enumerate(args):
+                others = [*args[:p], *args[p + 1 :]]
+                known = others if isinstance(node, All) else [negation(o) for o in others]
+                yield from _reads(arg, (*behind, *(c for o in known for c in conjuncts(o))))
+            return
+        case Reduce(_, _, condition, body, _):
+            yield from _reads(condition, behind)
+            yield from _reads(body, (*behind, *conjuncts(condition)))
+            return
+        case Read(tensor, indices, _):
+            yield tensor, indices, behind
+    for poly in own_polynomials(node):
+        for atom in atoms(poly):
+            if isinstance(atom, Entry):
+                yield atom.tensor, atom.indices, behind
+    for child in children(node):
+        yield from _reads(child, behind)
+
+
+def _axes(group: Sequence[Equation], reads: Sequence[GroupRead]) -> Iterator[tuple[int, ...]]:
+    """One axis of each member such that every read is at a known distance along it."""
+    names = [e.target for e in group]
+
+    def extend(chosen: tuple[int, ...]) -> Iterator[tuple[int, ...]]:
+        if len(chosen) == len(group):
+            yield chosen
+            return
+        for axis in range(len(group[len(chosen)].indices)):
+            trial = (*chosen, axis)
+            known = [r for r in reads if names.index(r.reader) < len(trial) and names.index(r.tensor) < len(trial)]
+            newest = [r for r in known if len(chosen) in (names.index(r.reader), names.index(r.tensor))]
+            if all(_distance(r, group, trial, (0,) * len(trial)) is not None for r in newest):
+                yield from extend(trial)
+
+    yield from extend(())
+
+
+def _distance(read: GroupRead, group: Sequence[Equation], axes: Sequence[int], shifts: Sequence[int]) -> int | None:
+    """How many steps later the read is than its reader; at least so many earlier or later where it varies."""
+    names = [e.target for e in group]
+    reader, producer = names.index(read.reader), names.index(read.tensor)
+    own = group[reader].indices[axes[reader]]
+    gap = read.indices[axes[producer]] - as_poly(own)
+    if gap.constant is not None:
+        return gap.constant + shifts[reader] - shifts[producer]
+    if shifts[reader] != shifts[producer]:
+        return None
+    facts = [c.poly for c in read.behind if isinstance(c, Compare) and c.relation == ">="]
+    if nonnegative(-gap - 1, facts):
+        return -1
+    return 1 if nonnegative(gap - 1, facts) else None
+
+
+def _shifts(group: Sequence[Equation], axes: tuple[int, ...], reads: Sequence[GroupRead]) -> Iterator[tuple[int, ...]]:
+    """Shifts to try: steps that begin together where the recurrence begins, none, the least that put reads in order."""
+    names = {e.target for e in group}
+    main = [_main(e, e.indices[axis], names) for e, axis in zip(group, axes, strict=True)]
+    first = main[0]
+    gaps = [None if m is None or first is None else (m[0] - first[0]).constant for m in main]
+    alike = first is not None and all(m is not None and m[1] - m[0] == first[1] - first[0] for m in main)
+    if alike and None not in gaps:
+        yield _centred([g for g in gaps if g is not None])
+    none = (0,) * len(group)
+    yield none
+    for sense in (1, -1):
+        found = _relaxed(group, axes, reads, sense)
+        if found is not None and found != none:
+            yield found
+
+
+def _relaxed(
+    group: Sequence[Equation], axes: tuple[int, ...], reads: Sequence[GroupRead], sense: int
+) -> tuple[int, ...] | None:
+    """Shifts after which no read is of a later step (of an earlier one for sense -1), as shortest paths."""
+    names = [e.target for e in group]
+    shifts = [0] * len(group)
+    none = (0,) * len(group)
+    gaps = [(names.index(r.reader), names.index(r.tensor), _distance(r, group, axes, none)) for r in reads]
+    for _ in range(len(group) + 1):
+        before = list(shifts)
+        for reader, producer, gap in gaps:
+            wanted = shifts[reader] + (gap or 0)
+            if (wanted - shifts[producer]) * sense > 0:
+                shifts[producer] = wanted
+        if shifts == before:
+            return _centred(shifts)
+    return None
+
+
+def _centred(shifts: Sequence[int]) -> tuple[int, ...]:
+    """Shifts against that of most members, among equals against the largest."""
+    usual = max(set(shifts), key=lambda s: (shifts.count(s), s))
+    return tuple(s - usual for s in shifts)
+
+
+def _main(equation: Equation, index: Index, names: set[str]) -> tuple[Poly, Poly] | None:
+    """The range in which an equation reads its group."""
+    reading = [s for s in segments(index, equation.body) if any(t in names for t, _, _ in _reads(s.body, ()))]
+    return (reading[0].first, reading[-1].stop) if reading else None
+
+
+def _complaint(group: Sequence[Equation], reads: Sequence[GroupRead]) -> str:
+    """Why no order of steps computes a group."""
+    first = group[0].target
+    cycle = " -> ".join([*(e.target for e in group), first])
+    by_name = {e.target: e for e in group}
+    lines = []
+    for read in reads:
+        left = by_name[read.reader]
+        lines.append(f"{left.target}[{', '.join(i.name for i in left.indices)}] reads {read}")
+    return (
+        f"{cycle} is a cycle, and no index puts its elements in order: {'; '.join(lines)}. In a recurrence every "
+        f"equation has one index along which it reads the others at fixed distances, all of them earlier (such as "
+        f"{first}[t - 1, ..]) or all of them later"
+    )
+
+
+__all__ = [
+    "GroupRead",
+    "Item",
+    "NoOrderError",
+    "Scan",
+    "check",
+    "group_reads",
+    "recurrent_axes",
+    "scan_of",
+    "scans",
+    "schedule",
+]

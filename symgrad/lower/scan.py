@@ -1,0 +1,330 @@
+"""Recurrences as loops over steps; what is known before the loop is computed for all steps at once.
+
+Each equation is cut into ranges of steps. A range that reads nothing of the recurrence, and the terms of a sum that do
+not, are computed in bulk before the loop; the rest runs in one loop for each run of steps that do the same.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass, replace
+from itertools import pairwise
+from typing import TypeAlias
+
+from symgrad.declare.algebra import add
+from symgrad.declare.bounds import nonnegative
+from symgrad.declare.formula import text
+from symgrad.declare.integers import ZERO, Index, Poly, Size, as_poly, extreme, show
+from symgrad.declare.program import Equation
+from symgrad.declare.recurrence import Scan, group_reads, scans
+from symgrad.declare.rewriting import changed, map_children
+from symgrad.declare.scalars import NOUGHT, Add, Apply, Node, Read, Reduce, Scalar, tensors_of, walk
+from symgrad.declare.segments import Segment, segments
+from symgrad.declare.substitution import substitute
+from symgrad.derive.terms import rename
+from symgrad.errors import LoweringError
+from symgrad.lower.arrays import FULL, Assign, At, Fresh, Item, Name, Slice, Statement
+from symgrad.lower.axes import subscript
+from symgrad.lower.builder import Builder, comment
+from symgrad.lower.inplace import into, settled
+
+Lower: TypeAlias = Callable[[Builder, Equation], None]
+
+
+@dataclass(frozen=True, slots=True)
+class Task:
+    """An equation at fixed positions of some axes.
+
+    Attributes:
+        target: its left side.
+        equation: over the indices that are left; loop variables stand in its body.
+        items: how the left side is subscripted for what the equation gives.
+        shown: the body as a reader of the module knows it.
+        at: the position on each axis of the left side.
+        adds: whether the value is added to what is there.
+    """
+
+    target: str
+    equation: Equation
+    items: tuple[Item, ...]
+    shown: Scalar
+    at: tuple[Poly, ...]
+    adds: bool = False
+
+    def __str__(self) -> str:
+        """The formula."""
+        left = f"{self.target}[{', '.join(map(show, self.at))}]" if self.at else self.target
+        return f"{left} {'+=' if self.adds else '='} {text(self.shown)}"
+
+    def of(self, body: Scalar, shown: Scalar) -> Task:
+        """The task with another body."""
+        return replace(self, equation=replace(self.equation, body=body), shown=shown)
+
+    def along(self, index: Index, item: Item, value: Poly, keep: Index | None = None) -> Task:
+        """The task where an index has a value, at an item of its axis; ``keep`` is the index in the value."""
+        free = [p for p, i in enumerate(self.items) if not isinstance(i, At)]
+        place = free[self.equation.indices.index(index)]
+        indices: tuple[Index, ...] = ()
+        for i in self.equation.indices:
+            indices += (i,) if i != index else () if keep is None else (keep,)
+        table = {index: value}
+        return replace(
+            self,
+            equation=replace(self.equation, indices=indices, body=rename(self.equation.body, table)),
+            items=(*self.items[:place], item, *self.items[place + 1 :]),
+            shown=rename(self.shown, table),
+            at=tuple(substitute(p, {index: value}) for p in self.at),
+        )
+
+
+@dataclass(frozen=True, slots=True)
+class Part:
+    """What is done for one equation in the steps ``first .. stop - 1``."""
+
+    task: Task
+    index: Index
+    first: Poly
+    stop: Poly
+    shift: int
+
+
+class ScanLowering:
+    """Lowers the recurrences of one function.
+
+    Args:
+        b: the function.
+        lower: lowers an equation that stands by itself.
+        kept: names that are read elsewhere in the function, or given back by it.
+    """
+
+    def __init__(self, b: Builder, lower: Lower, kept: frozenset[str]) -> None:
+        self.b, self.lower, self.kept = b, lower, kept
+        self.stored: frozenset[str] = frozenset()
+        self.zeros: set[str] = set()
+
+    def scan(self, scan: Scan) -> None:
+        """Emit the statements of a recurrence."""
+        self.stored = self._stored(scan)
+        local = {e.target for e in scan.members} - self.stored
+        aliases = {} if self.b.general else _aliases(scan, local | self.kept)
+        self.stored |= set(aliases)
+        local -= set(aliases)
+        members = [_without_axis(e, local, scan) for e in scan.members]
+        changed_ = {e.target: e for e in members}
+        self.b.program = replace(
+            self.b.program,
+            equations=tuple(
+                replace(e, indices=_left(e, scan)) if e.target in local else e for e in self.b.program.equations
+            ),
+        )
+        with self.b.recurring(self.stored):
+            start = len(self.b.block)
+            tasks = [
+                Task(e.target, changed_[e.target], (FULL,) * len(e.indices), e.body, tuple(map(as_poly, e.indices)))
+                for e in scan.members
+            ]
+            self._loops(scan, self._before(scan, tasks, aliases))
+            self.b.block[start:] = [self._without_zeros(s) for s in self.b.block[start:]]
+
+    def _stored(self, scan: Scan) -> frozenset[str]:
+        """Left sides that are arrays over all steps: read at another step, or after the loop, or computed before it."""
+        names = {e.target for e in scan.members}
+        found = {t for t in names if t in self.kept}
+        found |= {e.target for inner in scans(scan.body) for e in inner.members}
+        found |= {e.target for e in scan.members if e.integer or (not self.b.general and _bulk_terms(e, names))}
+        for r in group_reads(scan.members):
+            gap = r.indices[scan.axis(r.tensor)] - as_poly(scan.index(r.reader))
+            if gap.constant is None or gap.constant + scan.shift(r.reader) - scan.shift(r.tensor) != 0:
+                found.add(r.tensor)
+        return frozenset(found)
+
+    def _without_zeros(self, statement: Statement) -> Statement:
+        """An array that is filled in whole need not hold zeros."""
+        match statement:
+            case Assign(name, Fresh("zeros") as array) if name in self.stored and name not in self.zeros:
+                return replace(statement, array=replace(array, kind="empty"))
+        return statement
+
+    # --- before the loop -------------------------------------------------------------------------------------------
+
+    def _before(self, scan: Scan, tasks: Iterable[Task], aliases: dict[str, tuple[str, Segment]]) -> list[Part]:
+        """Make the arrays and fill in what depends on nothing in the recurrence; what is left to the loop."""
+        names = {e.target for e in scan.members}
+        parts: list[Part] = []
+        ordered = sorted(tasks, key=lambda t: t.target in aliases)
+        for task in ordered:
+            home = aliases.get(task.target)
+            drop = {whole for whole, _ in aliases.values()} if not home else set()
+            bulk = () if self.b.general else _bulk_terms(task.equation, names)
+            if task.target in self.stored:
+                self._allocate(scan, task, home, bool(bulk))
+            if bulk:
+                self._emit(task.of(add(*bulk), add(*bulk)))
+                rest, shown = (
+                    add(*(a for a in _terms(body) if a not in bulk)) for body in (task.equation.body, task.shown)
+                )
+                task = replace(task.of(rest, shown), adds=True)
+            copied = [s for n, (whole, s) in aliases.items() if whole == task.target]
+            parts += self._cut(scan, task, names, [s.body for s in copied] if drop else [])
+        return parts
+
+    def _allocate(self, scan: Scan, task: Task, home: tuple[str, Segment] | None, filled: bool) -> None:
+        """The array of a left side, or its place among the states."""
+        shape = tuple(
+            i.extent if _surely(i.extent) else extreme("max", [i.extent, ZERO]) for i in task.equation.indices
+        )
+        kind = "int" if task.equation.integer else "float"
+        if home is None:
+            if not filled:
+                self.b.emit(Assign(task.target, Fresh("zeros", shape, dtype=kind)))
+            return
+        whole, segment = home
+        stop = None if segment.stop == scan.index(whole).extent else segment.stop
+        items: list[Item] = [FULL] * len(shape)
+        items[scan.axis(whole)] = Slice(segment.first if segment.first.terms else None, stop)
+        self.b.emit(Assign(task.target, subscript(Name(whole), items)))
+
+    def _cut(self, scan: Scan, task: Task, names: set[str], copied: list[Scalar]) -> list[Part]:
+        """The ranges of steps of one equation; those outside the recurrence are computed at once."""
+        index, shift = scan.index(task.target), scan.shift(task.target)
+        parts: list[Part] = []
+        ranges = zip(segments(index, task.equation.body), segments(index, task.shown), strict=True)
+        for segment, shown in ranges:
+            first, stop = segment.first, segment.stop
+            body = settled(segment.body, index, first, stop, self.b.program.extents)
+            if segment.body in copied:
+                continue
+            if body == NOUGHT and task.target in self.stored:
+                self.zeros.add(task.target)
+                continue
+            here = task.of(body, shown.body)
+            if task.target not in self.stored or set(tensors_of(body)) & names:
+                parts.append(Part(here, index, first - shift, stop - shift, shift))
+            elif segment.single and _surely(first) and _surely(index.extent - stop):
+                self._emit(here.along(index, At(first), first))
+            else:
+                # Where the general form computes positions, they must exist even if the extent is 0.
+                end = (
+                    stop if not self.b.general or _surely(index.extent - stop) else extreme("min", [stop, index.extent])
+                )
+                own = Index(index.name, end - first)
+                item = Slice(first if first.terms else None, None if stop == index.extent else stop)
+                self._emit(here.along(index, item, as_poly(own) + first, own))
+        return parts
+
+    # --- the loop --------------------------------------------------------------------------------------------------
+
+    def _loops(self, scan: Scan, parts: list[Part]) -> None:
+        """One loop for each run of steps in which the same ranges are computed."""
+        cuts = _cuts(parts)
+        pieces = list(pairwise(cuts))
+        for first, stop in reversed(pieces) if scan.reverse else pieces:
+            active = [p for p in parts if nonnegative(first - p.first) and nonnegative(p.stop - stop)]
+            name = min(active, key=lambda p: p.shift).index.name if active else ""
+            if not active:
+                continue
+            step = Index(name, stop)
+            with self.b.stepping(step, first, stop, scan.reverse):
+                self._step(scan, {p.task.target: p for p in active}, step)
+
+    def _step(self, scan: Scan, active: dict[str, Part], step: Index) -> None:
+        """One step: the equations in order, inner recurrences as loops of their own."""
+        tasks = {}
+        for target, part in active.items():
+            at = as_poly(step) + part.shift
+            tasks[target] = part.task.along(part.index, At(at), at)
+        for item in scan.body:
+            if isinstance(item, Scan):
+                inner = [tasks[e.target] for e in item.members if e.target in tasks]
+                parts = [p for t in inner for p in self._cut(item, t, {e.target for e in item.members}, [])]
+                self._loops(item, parts)
+            elif item.target in tasks:
+                self._emit(tasks[item.target])
+
+    def _emit(self, task: Task) -> None:
+        """Statements that compute a task, into its place if it has one."""
+        start = len(self.b.block)
+        whole = all(i == FULL for i in task.items) and task.target not in self._made()
+        if task.target not in self.stored or whole:
+            self.lower(self.b, task.equation)
+        else:
+            name = self.b.name(f"{task.target}_step")
+            self.lower(self.b, replace(task.equation, target=name))
+            written, zeros = into(self.b.block[start:], name, task.target, task.items, "+" if task.adds else "=")
+            self.b.block[start:] = written
+            self.zeros |= {task.target} if zeros else set()
+        comment(self.b, start, str(task))
+
+    def _made(self) -> set[str]:
+        return {s.name for s in self.b.block if isinstance(s, Assign)}
+
+
+# --- what a recurrence consists of ---------------------------------------------------------------------------------
+
+
+def _terms(body: Scalar) -> tuple[Scalar, ...]:
+    return body.args if isinstance(body, Add) else (body,)
+
+
+def _bulk_terms(equation: Equation, names: set[str]) -> tuple[Scalar, ...]:
+    """The terms of a sum that need nothing of the recurrence, if they are more than a read or two."""
+    free = tuple(a for a in _terms(equation.body) if not set(tensors_of(a)) & names)
+    heavy = len(free) > 1 or any(isinstance(p, Reduce | Apply) for a in free for p in walk(a))
+    return free if heavy and len(free) < len(_terms(equation.body)) else ()
+
+
+def _left(equation: Equation, scan: Scan) -> tuple[Index, ...]:
+    """The indices of a left side that has no array over the steps."""
+    axis = scan.axis(equation.target)
+    return equation.indices[:axis] + equation.indices[axis + 1 :]
+
+
+def _without_axis(equation: Equation, local: set[str], scan: Scan) -> Equation:
+    """Reads of what is there for one step only, without the index of the step."""
+
+    def change(node: Node) -> Node:
+        if isinstance(node, Read) and node.tensor in local:
+            axis = scan.axis(node.tensor)
+            return Read(node.tensor, node.indices[:axis] + node.indices[axis + 1 :], node.extension)
+        return map_children(node, change)
+
+    return replace(equation, body=changed(equation.body, change))
+
+
+def _aliases(scan: Scan, wanted: set[str]) -> dict[str, tuple[str, Segment]]:
+    """Left sides that another one holds a copy of, element by element in the same step: they live inside it."""
+    found: dict[str, tuple[str, Segment]] = {}
+    for equation in scan.members:
+        index, axis = scan.index(equation.target), scan.axis(equation.target)
+        for segment in segments(index, equation.body):
+            if not isinstance(segment.body, Read) or segment.body.tensor in found:
+                continue
+            inner = segment.body.tensor
+            if inner not in wanted or inner not in {e.target for e in scan.members} or equation.target in found:
+                continue
+            same = tuple(map(as_poly, equation.indices))
+            shifted = tuple(p - segment.first if a == axis else p for a, p in enumerate(same))
+            at_once = (
+                scan.shift(equation.target) - segment.first.constant == scan.shift(inner)
+                if segment.first.constant is not None
+                else False
+            )
+            whole = scan.index(inner).extent == segment.stop - segment.first
+            if segment.body.indices == shifted and whole and at_once and scan.axis(inner) == axis:
+                found[inner] = (equation.target, segment)
+    return found
+
+
+def _cuts(parts: list[Part]) -> list[Poly]:
+    """The steps at which a range begins or ends, in order."""
+    ends = list(dict.fromkeys(e for p in parts for e in (p.first, p.stop)))
+    for a in ends:
+        for c in ends:
+            if not (nonnegative(a - c) or nonnegative(c - a)):
+                raise LoweringError(f"{parts[0].task.target}: it is not known whether step {a} or step {c} comes first")
+    return sorted(ends, key=lambda e: sum(e != other and nonnegative(e - other) for other in ends))
+
+
+def _surely(poly: Poly) -> bool:
+    """Whether the value is not negative even where sizes are 0."""
+    return all(c > 0 and all(isinstance(a, Size) for a in m) for m, c in poly.terms)
