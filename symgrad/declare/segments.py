@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
-from itertools import pairwise
 
 from symgrad.declare.algebra import indicator
 from symgrad.declare.bounds import nonnegative
@@ -14,7 +14,7 @@ from symgrad.declare.scalars import FALSE, NOUGHT, TRUE, UNIT, Compare, Conditio
 
 @dataclass(frozen=True, slots=True)
 class Segment:
-    """``first <= index < stop``, and the expression there."""
+    """``first <= index < stop``, and the expression there; empty where ``stop`` is not beyond ``first``."""
 
     first: Poly
     stop: Poly
@@ -26,18 +26,23 @@ class Segment:
         return (self.stop - self.first).constant == 1
 
 
-def segments(index: Index, body: Scalar) -> tuple[Segment, ...]:
-    """The expression along the index, in order; a condition whose place is not known stays as it is."""
+def segments(index: Index, body: Scalar, beside: Sequence[Poly] = ()) -> tuple[Segment, ...]:
+    """The expression along the index, in order; a condition whose place is not known stays as it is.
+
+    ``beside`` are other values of the index whose order with the ends of the segments has to be known.
+    """
     tests = [p for p in walk(body) if isinstance(p, Compare) and thresholds(p, index)]
     cuts: list[Poly] = []
     for test in dict.fromkeys(tests):
         wanted = [v for v in thresholds(test, index) if not _settled(v, index.extent)]
-        if all(_comparable(v, [*cuts, *wanted]) for v in wanted):
+        if all(_comparable(v, [*cuts, *wanted, *beside]) for v in wanted):
             cuts += [v for v in wanted if v not in cuts]
-    cuts.sort(key=lambda v: sum(v != other and nonnegative(v - other) for other in cuts))
-    ends = [ZERO, *(_within(v, index.extent) for v in cuts), index.extent]
+    cuts = sorted(cuts, key=lambda v: sum(v != other and nonnegative(v - other) for other in cuts))
+    firsts = [ZERO, *(at_or_after(v, ZERO) for v in cuts)]
+    stops = [*(at_or_before(v, index.extent) for v in cuts), index.extent]
     return tuple(
-        Segment(first, stop, decided(body, index, cuts[:k], cuts[k:])) for k, (first, stop) in enumerate(pairwise(ends))
+        Segment(first, stop, decided(body, index, cuts[:k], cuts[k:]))
+        for k, (first, stop) in enumerate(zip(firsts, stops, strict=True))
     )
 
 
@@ -100,10 +105,14 @@ def _comparable(value: Poly, others: list[Poly]) -> bool:
     return all(nonnegative(value - other) or nonnegative(other - value) for other in others)
 
 
-def _within(value: Poly, extent: Poly) -> Poly:
-    """The value, cut off where it may leave ``0 .. extent``."""
-    value = value if nonnegative(value) else extreme("max", [value, ZERO])
-    return value if nonnegative(extent - value) else extreme("min", [value, extent])
+def at_or_after(value: Poly, least: Poly) -> Poly:
+    """The value, or the least one where it may lie before that."""
+    return value if nonnegative(value - least) else extreme("max", [value, least])
+
+
+def at_or_before(value: Poly, most: Poly) -> Poly:
+    """The value, or the most where it may lie beyond that."""
+    return value if nonnegative(most - value) else extreme("min", [value, most])
 
 
 def interval(condition: Condition, index: Index) -> tuple[Poly, Poly] | None:
@@ -112,4 +121,5 @@ def interval(condition: Condition, index: Index) -> tuple[Poly, Poly] | None:
     where = [s for s in found if s.body == UNIT]
     if len(where) != 1 or any(isinstance(p, Compare) for s in found for p in walk(s.body)):
         return None
-    return where[0].first, where[0].stop - where[0].first
+    first, extent = where[0].first, where[0].stop - where[0].first
+    return (first, extent) if nonnegative(extent) else None

@@ -59,7 +59,7 @@ class _Reverse:
         self.taken = {t.name for t in program.inputs} | {e.target for e in program.equations}
         self.taken |= {a.name for a in program.attributes}
         self.recurrent = recurrent_axes(program.equations)
-        self.together: frozenset[str] = frozenset()
+        self.current, self.together = program.equations[0], frozenset[str]()
         self.winners: list[Equation] = []
         self.extra: list[Equation] = []
         self.active = self._active()
@@ -161,7 +161,7 @@ class _Reverse:
     def _through(self, equation: Equation, cotangent: str) -> None:
         """Distribute the cotangent of a left side over the reads of its right side."""
         g = Read(cotangent, tuple(map(as_poly, equation.indices)))
-        self.together = self._group_of(equation)
+        self.current, self.together = equation, self._group_of(equation)
         match equation.body:
             case Reduce("sum"):
                 pass
@@ -219,23 +219,32 @@ class _Reverse:
             return read, over, condition, value
         for axis in self.recurrent[read.tensor]:
             own = producer.indices[axis]
-            near = [i for i in over if (read.indices[axis] - as_poly(i)).constant is not None]
-            if not near or read.indices[axis] == as_poly(own):
+            reader = self._step_of(read.indices[axis], over)
+            if reader is None or read.indices[axis] == as_poly(own):
                 continue
-            step = as_poly(own) - (read.indices[axis] - as_poly(near[0]))
-            table = {near[0]: step}
+            step = as_poly(own) - (read.indices[axis] - as_poly(reader))
+            table = {reader: step}
             names = {i.name for i in over} | {own.name} | self.taken
-            for other in (i for i in over if i.name == own.name and i != near[0]):
+            for other in (i for i in over if i.name == own.name and i != reader):
                 table[other] = as_poly(Index(fresh(base_of(other.name), names), other.extent))
                 over = tuple(table[i].atom if i == other else i for i in over)  # type: ignore[misc]
-            inside = (at_least(step, 0), at_least(near[0].extent - 1, step))
-            over = tuple(own if i == near[0] else i for i in over)
+            inside = (at_least(step, 0), at_least(reader.extent - 1, step))
+            over = tuple(own if i == reader else i for i in over)
             condition = all_of(rename(condition, table), *inside)
             value = rename(value, table) if condition == TRUE else guarded(rename(value, table))
             moved = rename(read, table)
             assert isinstance(moved, Read)
             read = moved
         return read, over, condition, value
+
+    def _step_of(self, position: Poly, over: tuple[Index, ...]) -> Index | None:
+        """The index to solve a position for: that of the reading step, else one that stands there alone."""
+        steps = [self.current.indices[a] for a in self.recurrent[self.current.target]]
+        for index in [*(i for i in steps if i in over), *(i for i in over if position == as_poly(i))]:
+            split = affine_in(position, index)
+            if split is not None and split[0].constant == 1:
+                return index
+        return None
 
     def _axis_name(self, extent: Poly, axis: int) -> str:
         """The size's letter in lower case names the index of its axis."""

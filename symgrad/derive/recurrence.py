@@ -23,6 +23,7 @@ from symgrad.declare.scalars import (
     Add,
     Apply,
     Condition,
+    Extension,
     Mul,
     Node,
     Number,
@@ -98,7 +99,7 @@ class _Group:
             if not isinstance(node, Read) or node.tensor not in extents or node.extension in PLAIN:
                 return node
             assert node.extension is not None
-            shape, value = extents[node.tensor], Number(node.extension.value)
+            shape, value = extents[node.tensor], _exact(node.extension.value)
             along = axes[node.tensor]
             pairs = [(node.indices[a], shape[a]) for a in along]
             inside = all_of(*(c for p, n in pairs for c in (at_least(p, 0), at_least(n - 1, p))))
@@ -173,7 +174,12 @@ class _Group:
         new = Equation(self._name(f"pre_{equation.target}"), own, rename(argument, table))
         self.trace.record(NAME, None, new)
         made.append(new)
-        return Read(new.target, tuple(outside.get(i, as_poly(i)) for i in indices))
+        place = tuple(outside.get(i, as_poly(i)) for i in indices)
+        return Read(new.target, place, Extension("guarded") if outside else None)
+
+
+def _exact(value: float) -> Number:
+    return Number(Fraction(value) if value.is_integer() else value)
 
 
 def range_where(index: Index, behind: Sequence[Condition]) -> tuple[Poly, Poly] | None:

@@ -20,6 +20,7 @@ from symgrad.declare.scalars import (
     Apply,
     Compare,
     Condition,
+    Extension,
     FromInteger,
     Mul,
     Named,
@@ -173,8 +174,8 @@ class _Splitter:
         name, positions = self.shared[key]
         indices = tuple(outside.get(order[p], as_poly(order[p])) for p in positions)
         if integer:
-            return FromInteger(as_poly(Entry(name, indices)))
-        return Read(name, indices)
+            return FromInteger(as_poly(Entry(name, indices, bool(outside))))
+        return Read(name, indices, Extension("guarded") if outside else None)
 
     def _narrowed(
         self, node: Reduce, equation: Equation, behind: tuple[Condition, ...]

@@ -15,6 +15,7 @@ from symgrad.lower.arrays import (
     Array,
     Assign,
     At,
+    Cast,
     Fresh,
     Helper,
     Item,
@@ -52,9 +53,10 @@ def into(
 
 
 def _bare(array: Array) -> Array:
-    """What is written into an array need be neither copied nor broadcast first."""
-    while isinstance(array, Helper) and array.function in ("copy", "np.broadcast_to", "scalar"):
-        array = array.args[0]
+    """What is written into an array need be neither copied nor broadcast nor converted first."""
+    match array:
+        case Helper("copy" | "np.broadcast_to" | "scalar", (inner, *_)) | Cast(inner, "float"):
+            return _bare(inner)
     return array
 
 

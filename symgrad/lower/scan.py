@@ -18,8 +18,8 @@ from symgrad.declare.integers import ZERO, Index, Poly, Size, as_poly, extreme, 
 from symgrad.declare.program import Equation
 from symgrad.declare.recurrence import Scan, group_reads, scans
 from symgrad.declare.rewriting import changed, map_children
-from symgrad.declare.scalars import NOUGHT, Add, Apply, Node, Read, Reduce, Scalar, tensors_of, walk
-from symgrad.declare.segments import Segment, segments
+from symgrad.declare.scalars import NOUGHT, Add, Apply, Compare, Node, Read, Reduce, Scalar, free_indices, reads_of, tensors_of, walk
+from symgrad.declare.segments import Segment, at_or_after, at_or_before, segments
 from symgrad.declare.substitution import substitute
 from symgrad.derive.terms import rename
 from symgrad.errors import LoweringError
@@ -87,6 +87,12 @@ class Part:
     stop: Poly
     shift: int
 
+    @property
+    def ends(self) -> tuple[tuple[Poly, Poly], ...]:
+        """The first step and the one after the last; each as it is, and inside the range of the index."""
+        last = self.index.extent - self.shift
+        return (self.first, at_or_before(self.first, last)), (self.stop, at_or_after(self.stop, as_poly(-self.shift)))
+
 
 class ScanLowering:
     """Lowers the recurrences of one function.
@@ -101,9 +107,11 @@ class ScanLowering:
         self.b, self.lower, self.kept = b, lower, kept
         self.stored: frozenset[str] = frozenset()
         self.zeros: set[str] = set()
+        self.cuts: list[Poly] = []
 
     def scan(self, scan: Scan) -> None:
         """Emit the statements of a recurrence."""
+        self.cuts = []
         self.stored = self._stored(scan)
         local = {e.target for e in scan.members} - self.stored
         aliases = {} if self.b.general else _aliases(scan, local | self.kept)
@@ -188,8 +196,10 @@ class ScanLowering:
         """The ranges of steps of one equation; those outside the recurrence are computed at once."""
         index, shift = scan.index(task.target), scan.shift(task.target)
         parts: list[Part] = []
-        ranges = zip(segments(index, task.equation.body), segments(index, task.shown), strict=True)
-        for segment, shown in ranges:
+        beside = [c + shift for c in self.cuts]
+        found, texts = (segments(index, body, beside) for body in (task.equation.body, task.shown))
+        self.cuts += [s.first - shift for s in found if s.first.terms and s.first - shift not in self.cuts]
+        for segment, shown in zip(found, texts, strict=True):
             first, stop = segment.first, segment.stop
             body = settled(segment.body, index, first, stop, self.b.program.extents)
             if segment.body in copied:
@@ -200,14 +210,16 @@ class ScanLowering:
             here = task.of(body, shown.body)
             if task.target not in self.stored or set(tensors_of(body)) & names:
                 parts.append(Part(here, index, first - shift, stop - shift, shift))
+                if _looks_ahead(body, index):
+                    self.zeros |= self.stored
             elif segment.single and _surely(first) and _surely(index.extent - stop):
                 self._emit(here.along(index, At(first), first))
             else:
-                # Where the general form computes positions, they must exist even if the extent is 0.
-                end = (
-                    stop if not self.b.general or _surely(index.extent - stop) else extreme("min", [stop, index.extent])
-                )
-                own = Index(index.name, end - first)
+                if self.b.general:
+                    # Positions are computed, so they must exist even if the extent is 0.
+                    first = first if _surely(first) else extreme("max", [first, ZERO])
+                    stop = stop if _surely(index.extent - stop) else extreme("min", [stop, index.extent])
+                own = Index(index.name, stop - first)
                 item = Slice(first if first.terms else None, None if stop == index.extent else stop)
                 self._emit(here.along(index, item, as_poly(own) + first, own))
         return parts
@@ -216,14 +228,16 @@ class ScanLowering:
 
     def _loops(self, scan: Scan, parts: list[Part]) -> None:
         """One loop for each run of steps in which the same ranges are computed."""
-        cuts = _cuts(parts)
-        pieces = list(pairwise(cuts))
-        for first, stop in reversed(pieces) if scan.reverse else pieces:
-            active = [p for p in parts if nonnegative(first - p.first) and nonnegative(p.stop - stop)]
-            name = min(active, key=lambda p: p.shift).index.name if active else ""
+        pieces = list(pairwise(_cuts(parts)))
+        for (first, low), (stop, high) in reversed(pieces) if scan.reverse else pieces:
+            active = [p for p in parts if nonnegative(low - p.ends[0][1]) and nonnegative(p.ends[1][1] - high)]
             if not active:
                 continue
-            step = Index(name, stop)
+            usual = min(active, key=lambda p: (abs(p.shift), p.shift))
+            if not _surely(first + usual.shift):
+                first = extreme("max", [first, as_poly(-usual.shift)])
+            stop = at_or_before(stop, usual.index.extent - usual.shift)
+            step = Index(usual.index.name, stop)
             with self.b.stepping(step, first, stop, scan.reverse):
                 self._step(scan, {p.task.target: p for p in active}, step)
 
@@ -315,14 +329,24 @@ def _aliases(scan: Scan, wanted: set[str]) -> dict[str, tuple[str, Segment]]:
     return found
 
 
-def _cuts(parts: list[Part]) -> list[Poly]:
-    """The steps at which a range begins or ends, in order."""
-    ends = list(dict.fromkeys(e for p in parts for e in (p.first, p.stop)))
+def _cuts(parts: list[Part]) -> list[tuple[Poly, Poly]]:
+    """The steps at which a range begins or ends, in order; each as it is, and inside the range of its index."""
+    ends: dict[Poly, Poly] = {}
+    for part in parts:
+        for value, inside in part.ends:
+            ends.setdefault(inside, value)
     for a in ends:
         for c in ends:
             if not (nonnegative(a - c) or nonnegative(c - a)):
                 raise LoweringError(f"{parts[0].task.target}: it is not known whether step {a} or step {c} comes first")
-    return sorted(ends, key=lambda e: sum(e != other and nonnegative(e - other) for other in ends))
+    found = sorted(ends, key=lambda e: sum(e != other and nonnegative(e - other) for other in ends))
+    return [(ends[e], e) for e in found]
+
+
+def _looks_ahead(body: Scalar, index: Index) -> bool:
+    """Whether elements may be read that no step has computed yet, because a condition or a 0 beside them hides them."""
+    tests = any(isinstance(p, Compare) and index in free_indices(p) for p in walk(body))
+    return tests or any(r.extension is not None for r in reads_of(body))
 
 
 def _surely(poly: Poly) -> bool:

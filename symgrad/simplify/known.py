@@ -2,30 +2,35 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, replace
 from fractions import Fraction
-from typing import overload
+from typing import TypeAlias, overload
 
-from symgrad.declare.algebra import multiply, power
+from symgrad.declare.algebra import multiply, power, select
+from symgrad.declare.conditions import all_of, conjuncts, negation
 from symgrad.declare.integers import Index, Poly, as_poly
 from symgrad.declare.program import Equation
 from symgrad.declare.recurrence import recurrent_axes
 from symgrad.declare.rewriting import map_children
-from symgrad.declare.scalars import Condition, Mul, Node, Number, Power, Read, Reduce, Scalar, Stopped, walk
+from symgrad.declare.scalars import TRUE, Condition, Mul, Node, Number, Power, Read, Reduce, Scalar, Select, Stopped, tensors_of, walk
 from symgrad.declare.segments import Segment, segments
 from symgrad.derive.terms import rename
 from symgrad.simplify.patterns import Binding, instance, matches
 
 
+Known: TypeAlias = tuple[Condition, ...]
+
+
 @dataclass(frozen=True, slots=True)
 class Definition:
-    """``target[at] = body`` for all values of ``indices``."""
+    """``target[at] = body`` for all values of ``indices`` for which ``where`` holds."""
 
     target: str
     indices: tuple[Index, ...]
     at: tuple[Poly, ...]
     body: Scalar
+    where: Condition = TRUE
 
     @staticmethod
     def of(equation: Equation) -> Definition:
@@ -35,6 +40,10 @@ class Definition:
     def read(self, binding: Binding) -> Scalar:
         """The element that is defined where the indices have these values."""
         return rename(Read(self.target, self.at), binding)
+
+    def holds(self, binding: Binding, behind: Known) -> bool:
+        """Whether it holds where the indices have these values, behind conditions."""
+        return all(c in behind for c in conjuncts(rename(self.where, binding)))
 
 
 def usable(equations: Sequence[Equation]) -> tuple[Definition, ...]:
@@ -54,11 +63,21 @@ def usable(equations: Sequence[Equation]) -> tuple[Definition, ...]:
 
 def _ranges(equation: Equation, axes: tuple[int, ...]) -> list[Definition]:
     whole = Definition.of(equation)
-    found = [whole]
+    found = [whole, *_arms(whole)] if axes else [whole]
     for axis in axes:
         index = equation.indices[axis]
         found += [_range(whole, index, s) for s in segments(index, equation.body) if s.body != equation.body]
     return found
+
+
+def _arms(whole: Definition) -> Iterator[Definition]:
+    """What a choice between index ranges defines, arm by arm."""
+    if isinstance(whole.body, Select) and not tensors_of(whole.body.condition):
+        then, otherwise = whole.body.then, whole.body.otherwise
+        for body, condition in ((then, whole.body.condition), (otherwise, negation(whole.body.condition))):
+            made = replace(whole, body=body, where=all_of(whole.where, condition))
+            yield made
+            yield from _arms(made)
 
 
 def _range(whole: Definition, index: Index, segment: Segment) -> Definition:
@@ -70,27 +89,41 @@ def _range(whole: Definition, index: Index, segment: Segment) -> Definition:
 
 
 @overload
-def recognise(node: Scalar, definitions: Sequence[Definition]) -> Scalar: ...
+def recognise(node: Scalar, definitions: Sequence[Definition], behind: Known = ()) -> Scalar: ...
 @overload
-def recognise(node: Condition, definitions: Sequence[Definition]) -> Condition: ...
-def recognise(node: Node, definitions: Sequence[Definition]) -> Node:
-    """Replace instances of definitions, whole subexpressions first, then parts of products."""
-    node = map_children(node, lambda child: recognise(child, definitions))
+def recognise(node: Condition, definitions: Sequence[Definition], behind: Known = ()) -> Condition: ...
+def recognise(node: Node, definitions: Sequence[Definition], behind: Known = ()) -> Node:
+    """Replace instances of definitions, whole subexpressions first, then parts of products.
+
+    ``behind`` are conditions that hold wherever the value is used.
+    """
+    match node:
+        case Select(condition, then, otherwise):
+            node = select(
+                recognise(condition, definitions, behind),
+                recognise(then, definitions, (*behind, *conjuncts(condition))),
+                recognise(otherwise, definitions, (*behind, *conjuncts(negation(condition)))),
+            )
+        case Reduce(condition=condition):
+            inner = (*behind, *conjuncts(condition))
+            node = map_children(node, lambda child: recognise(child, definitions, inner))
+        case _:
+            node = map_children(node, lambda child: recognise(child, definitions, behind))
     for definition in definitions:
         free = frozenset(definition.indices)
         binding = instance(definition.body, node, free)
-        if binding is not None and set(binding) >= free:
+        if binding is not None and set(binding) >= free and definition.holds(binding, behind):
             return definition.read(binding)
     if isinstance(node, Mul):
         for definition in definitions:
             if isinstance(definition.body, Mul):
-                found = _part_of_product(node, definition)
+                found = _part_of_product(node, definition, behind)
                 if found is not None:
-                    return recognise(found, definitions)
+                    return recognise(found, definitions, behind)
     return node
 
 
-def _part_of_product(node: Mul, definition: Definition) -> Scalar | None:
+def _part_of_product(node: Mul, definition: Definition, behind: Known) -> Scalar | None:
     """``a b c`` with ``y = a b`` is ``y c``."""
     body = definition.body
     assert isinstance(body, Mul)
@@ -99,7 +132,7 @@ def _part_of_product(node: Mul, definition: Definition) -> Scalar | None:
         return None
     binding: Binding = {}
     rest = _take(wanted, available, frozenset(definition.indices), binding)
-    if rest is None or set(binding) < set(definition.indices):
+    if rest is None or set(binding) < set(definition.indices) or not definition.holds(binding, behind):
         return None
     scale = Number(Fraction(node.coefficient) / Fraction(body.coefficient))
     return multiply(scale, definition.read(binding), *rest)
