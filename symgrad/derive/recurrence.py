@@ -105,7 +105,8 @@ class _Group:
             inside = all_of(*(c for p, n in pairs for c in (at_least(p, 0), at_least(n - 1, p))))
             rest = [(p, n) for a, (p, n) in enumerate(zip(node.indices, shape, strict=True)) if a not in along]
             plain = all(nonnegative(p) and nonnegative(n - 1 - p) for p, n in rest)
-            return select(inside, Read(node.tensor, node.indices, None if plain else node.extension), value)
+            kept = Extension("guarded") if plain else node.extension
+            return select(inside, Read(node.tensor, node.indices, kept), value)
 
         return replace(equation, body=changed(equation.body, change))
 

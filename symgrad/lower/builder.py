@@ -12,13 +12,22 @@ from symgrad.declare.program import Program
 from symgrad.declare.reads import places
 from symgrad.declare.typical import typical, typical_sizes, volume
 from symgrad.lower.arrays import Array, Assign, For, Name, Statement
-from symgrad.lower.invariant import varies
+from symgrad.lower.invariant import invariants_out, varies
 from symgrad.naming import fresh
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
 LOOP_LIMIT = 16
+
+
+@dataclass(frozen=True, slots=True)
+class Level:
+    """A block of statements, the variables of the loop it is the body of, and whether that is a recurrence."""
+
+    block: list[Statement]
+    loops: frozenset[Index]
+    stepwise: bool
 
 
 @dataclass
@@ -32,8 +41,9 @@ class Builder:
     program: Program
     taken: set[str]
     block: list[Statement] = field(default_factory=list)
-    outer: list[Statement] | None = None
-    loops: frozenset[Index] = frozenset()
+    levels: list[Level] = field(default_factory=list)
+    turning: frozenset[Index] = frozenset()
+    stepwise: bool = False
     known: dict[Array, str] = field(default_factory=dict)
     reasons: list[str] = field(default_factory=list)
     sizes: dict[str, int] = field(default_factory=dict)
@@ -65,34 +75,56 @@ class Builder:
         self.block.append(statement)
 
     def keep(self, array: Array, base: str, comment: str = "") -> Name:
-        """Give an array expression a name; the same expression gets the same one. Goes outside the current loop.
+        """Give an array expression a name; the same expression gets the same one.
 
-        One that is another in every turn of the loop stays inside, and gets a name of its own each time.
+        It goes outside every loop in whose turns it stays the same.
         """
         if array in self.known:
             return Name(self.known[array])
-        if self.loops and varies(array, self.loops, self.changing | assigned(self.block)):
-            name = self.name(base)
-            self.block.append(Assign(name, array, comment))
-            return Name(name)
+        block = self._home(array)
+        again = next((s for s in block if isinstance(s, Assign) and s.array == array), None) if self.loops else None
+        if again is not None:
+            return Name(again.name)
         name = self.name(base)
-        (self.block if self.outer is None else self.outer).append(Assign(name, array, comment))
-        self.known[array] = name
+        block.append(Assign(name, array, comment))
+        if block is self.levels[0].block if self.levels else True:
+            self.known[array] = name
         return Name(name)
+
+    def _home(self, array: Array) -> list[Statement]:
+        """The block of the innermost loop that an expression changes in."""
+        levels = [*self.levels, Level(self.block, self.turning, self.stepwise)]
+        for level in reversed(levels[1:]):
+            changing = self.changing if level.stepwise else frozenset()
+            if varies(array, level.loops, changing | assigned(level.block)):
+                return level.block
+        return levels[0].block
+
+    @contextmanager
+    def _inside(self, loops: frozenset[Index], stepwise: bool) -> Iterator[list[Statement]]:
+        """Statements emitted inside go to a block of their own, the body of a loop."""
+        saved = self.block, self.turning, self.stepwise
+        self.levels.append(Level(*saved))
+        inner: list[Statement] = []
+        self.block, self.turning, self.stepwise = inner, loops, stepwise
+        yield inner
+        self.levels.pop()
+        self.block, self.turning, self.stepwise = saved
+
+    @property
+    def loops(self) -> frozenset[Index]:
+        """The variables of the loops around."""
+        return self.turning.union(*(level.loops for level in self.levels))
 
     @contextmanager
     def looping(self, indices: Iterable[Index], comment: str = "") -> Iterator[None]:
         """Statements emitted inside run in Python loops over these indices."""
         order = tuple(indices)
-        saved_block, saved_outer, saved_loops = self.block, self.outer, self.loops
-        inner: list[Statement] = []
-        self.outer = saved_block if saved_outer is None else saved_outer
-        self.block, self.loops = inner, saved_loops | frozenset(order)
-        yield
+        with self._inside(frozenset(order), False) as inner:
+            yield
         body: tuple[Statement, ...] = tuple(inner)
         for index in reversed(order):
             body = (For(index, body),)
-        self.block, self.outer, self.loops = saved_block, saved_outer, saved_loops
         if body and isinstance(body[0], For):
             self.block.append(For(body[0].index, body[0].body, comment))
         else:
@@ -101,14 +133,12 @@ class Builder:
     @contextmanager
     def stepping(self, step: Index, start: Poly, stop: Poly, reverse: bool) -> Iterator[None]:
         """Statements emitted inside run in a loop over the steps of a recurrence."""
-        saved = self.block, self.outer, self.loops, self.changing
-        self.outer = self.block if self.outer is None else self.outer
-        self.changing |= assigned(self.block) if self.loops else frozenset()
-        self.block, self.loops = [], self.loops | {step}
-        yield
-        body, (self.block, self.outer, self.loops, self.changing) = tuple(self.block), saved
-        if body:
-            self.block.append(For(step, body, "", start, stop, reverse))
+        with self._inside(frozenset({step}), True) as inner:
+            yield
+        if inner:
+            changing = self.changing | assigned(inner)
+            body = invariants_out(inner, frozenset({step}), changing, self.keep)
+            self.block.append(For(step, tuple(body), "", start, stop, reverse))
 
     @contextmanager
     def recurring(self, names: frozenset[str]) -> Iterator[None]:

@@ -87,16 +87,26 @@ def _assigned(statements: list[Statement], target: str) -> list[Statement]:
     return statements
 
 
-def settled(body: Scalar, index: Index, first: Poly, stop: Poly, extents: Callable[[str], tuple[Poly, ...]]) -> Scalar:
+def settled(
+    body: Scalar,
+    index: Index,
+    first: Poly,
+    stop: Poly,
+    extents: Callable[[str], tuple[Poly, ...]],
+    group: set[str],
+) -> Scalar:
     """A body whose index runs over ``first .. stop - 1``: reads behind conditions that hold there are plain.
 
     A position that depends on the index alone and may still be outside is cut off: nobody looks at the element.
+    Reads of the ``group`` stand behind conditions on the index even where they have a border along another.
     """
     here = as_poly(Index(f"{index.name}_here", stop - first)) + first
 
     def change(node: Node) -> Node:
         node = map_children(node, change)
-        if not isinstance(node, Read) or node.extension != Extension("guarded"):
+        if not isinstance(node, Read) or node.extension is None:
+            return node
+        if node.extension != Extension("guarded") and node.tensor not in group:
             return node
         shape = extents(node.tensor)
         positions = tuple(_cut_off(p, e, index, here) for p, e in zip(node.indices, shape, strict=True))

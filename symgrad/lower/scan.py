@@ -106,6 +106,7 @@ class ScanLowering:
     def __init__(self, b: Builder, lower: Lower, kept: frozenset[str]) -> None:
         self.b, self.lower, self.kept = b, lower, kept
         self.stored: frozenset[str] = frozenset()
+        self.made: set[str] = set()
         self.zeros: set[str] = set()
         self.cuts: list[Poly] = []
 
@@ -149,7 +150,7 @@ class ScanLowering:
     def _without_zeros(self, statement: Statement) -> Statement:
         """An array that is filled in whole need not hold zeros."""
         match statement:
-            case Assign(name, Fresh("zeros") as array) if name in self.stored and name not in self.zeros:
+            case Assign(name, Fresh("zeros") as array) if name in self.made - self.zeros:
                 return replace(statement, array=replace(array, kind="empty"))
         return statement
 
@@ -185,6 +186,7 @@ class ScanLowering:
         if home is None:
             if not filled:
                 self.b.emit(Assign(task.target, Fresh("zeros", shape, dtype=kind)))
+                self.made.add(task.target)
             return
         whole, segment = home
         stop = None if segment.stop == scan.index(whole).extent else segment.stop
@@ -201,7 +203,7 @@ class ScanLowering:
         self.cuts += [s.first - shift for s in found if s.first.terms and s.first - shift not in self.cuts]
         for segment, shown in zip(found, texts, strict=True):
             first, stop = segment.first, segment.stop
-            body = settled(segment.body, index, first, stop, self.b.program.extents)
+            body = settled(segment.body, index, first, stop, self.b.program.extents, names)
             if segment.body in copied:
                 continue
             if body == NOUGHT and task.target in self.stored:
@@ -219,9 +221,11 @@ class ScanLowering:
                     # Positions are computed, so they must exist even if the extent is 0.
                     first = first if _surely(first) else extreme("max", [first, ZERO])
                     stop = stop if _surely(index.extent - stop) else extreme("min", [stop, index.extent])
+                one = here.along(index, At(first), first) if segment.single else here
                 own = Index(index.name, stop - first)
                 item = Slice(first if first.terms else None, None if stop == index.extent else stop)
-                self._emit(here.along(index, item, as_poly(own) + first, own))
+                whole = here.along(index, item, as_poly(own) + first, own)
+                self._emit(replace(whole, shown=one.shown, at=one.at) if segment.single else whole)
         return parts
 
     # --- the loop --------------------------------------------------------------------------------------------------
@@ -234,18 +238,21 @@ class ScanLowering:
             if not active:
                 continue
             usual = min(active, key=lambda p: (abs(p.shift), p.shift))
-            if not _surely(first + usual.shift):
-                first = extreme("max", [first, as_poly(-usual.shift)])
-            stop = at_or_before(stop, usual.index.extent - usual.shift)
+            last = usual.index.extent - usual.shift
+            first = first if _surely(first + usual.shift) else extreme("max", [first, as_poly(-usual.shift)])
+            stop = stop if _surely(last - stop) else extreme("min", [stop, last])
             step = Index(usual.index.name, stop)
+            if (stop - first).constant == 1:
+                self._step(scan, {p.task.target: p for p in active}, first)
+                continue
             with self.b.stepping(step, first, stop, scan.reverse):
-                self._step(scan, {p.task.target: p for p in active}, step)
+                self._step(scan, {p.task.target: p for p in active}, as_poly(step))
 
-    def _step(self, scan: Scan, active: dict[str, Part], step: Index) -> None:
+    def _step(self, scan: Scan, active: dict[str, Part], step: Poly) -> None:
         """One step: the equations in order, inner recurrences as loops of their own."""
         tasks = {}
         for target, part in active.items():
-            at = as_poly(step) + part.shift
+            at = step + part.shift
             tasks[target] = part.task.along(part.index, At(at), at)
         for item in scan.body:
             if isinstance(item, Scan):
