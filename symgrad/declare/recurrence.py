@@ -7,7 +7,7 @@ point the same way. What is read at the same step is ordered inside the step, if
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from symgrad.declare.bounds import nonnegative
 from symgrad.declare.conditions import conjuncts, negation
@@ -90,6 +90,26 @@ def schedule(equations: Sequence[Equation]) -> tuple[Item, ...]:
         NoOrderError: a group cannot be computed step by step.
     """
     return tuple(scan_of(g) if is_recurrent(g) else g[0] for g in groups(equations))
+
+
+def together(scan: Scan, companions: Sequence[tuple[Equation, Equation]]) -> Scan:
+    """The scan with further equations in it, each done in the step of a member that it stands beside."""
+    for made, beside in companions:
+        if beside in scan.members:
+            place = scan.members.index(beside)
+            members = (*scan.members, made)
+            axes, shifts = (*scan.axes, scan.axes[place]), (*scan.shifts, scan.shifts[place])
+            scan = replace(scan, members=members, axes=axes, shifts=shifts, body=_after(scan.body, beside, made))
+    return scan
+
+
+def _after(body: tuple[Item, ...], beside: Equation, made: Equation) -> tuple[Item, ...]:
+    found: list[Item] = []
+    for item in body:
+        if isinstance(item, Scan):
+            item = together(item, [(made, beside)])
+        found += [item, made] if item == beside else [item]
+    return tuple(found)
 
 
 def check(name: str, equations: Sequence[Equation]) -> None:

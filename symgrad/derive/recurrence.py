@@ -37,7 +37,7 @@ from symgrad.declare.scalars import (
     walk,
 )
 from symgrad.declare.segments import interval
-from symgrad.derive.terms import rename
+from symgrad.derive.terms import alpha_form, rename
 from symgrad.derive.trace import Trace
 from symgrad.naming import fresh
 
@@ -216,10 +216,12 @@ def lift(node: Select) -> Scalar:
         return product
     first = node.then.args if isinstance(node.then, Add) else (node.then,)
     second = node.otherwise.args if isinstance(node.otherwise, Add) else (node.otherwise,)
-    common = [a for a in first if a in second]
+    same = {alpha_form(a): a for a in second}
+    common = [a for a in first if alpha_form(a) in same]
     if not common:
         return node
-    rest = [add(*(a for a in args if a not in common)) for args in (first, second)]
+    known = {alpha_form(a) for a in common}
+    rest = [add(*(a for a in args if alpha_form(a) not in known)) for args in (first, second)]
     return add(*common, _lifted_choice(condition, rest[0], rest[1]))
 
 

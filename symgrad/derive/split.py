@@ -15,6 +15,7 @@ from symgrad.declare.reads import places
 from symgrad.declare.recurrence import recurrent_axes
 from symgrad.declare.rewriting import map_children
 from symgrad.declare.scalars import (
+    NOUGHT,
     TRUE,
     Add,
     Apply,
@@ -32,6 +33,7 @@ from symgrad.declare.scalars import (
     Scalar,
     Select,
     free_indices,
+    tensors_of,
     walk,
 )
 from symgrad.derive.extensions import explicit_extensions
@@ -111,6 +113,8 @@ class _Splitter:
 
     def _top_term(self, term: Scalar, equation: Equation) -> Scalar:
         match term:
+            case Select(condition, then, Reduce("sum") as node) if then == NOUGHT and equation.target in self.recurrent:
+                return self._inside(with_condition(node, negation(condition)), equation, ())
             case Reduce("sum"):
                 return self._inside(term, equation, ())
             case Mul(coefficient, factors):
@@ -182,7 +186,8 @@ class _Splitter:
     ) -> tuple[Reduce, tuple[Condition, ...], dict[Index, Poly]]:
         """Inside a recurrence: only the steps at which the conditions hold, and what their indices are outside."""
         outside: dict[Index, Poly] = {}
-        for axis in self.recurrent.get(equation.target, ()):
+        needed = set(tensors_of(node)) & set(self.recurrent) or _has_guarded_reads(self.program, node, self.done)
+        for axis in self.recurrent.get(equation.target, ()) if needed else ():
             index = equation.indices[axis]
             found = range_where(index, behind) if index in free_indices(node) else None
             if found is not None:

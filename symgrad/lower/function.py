@@ -10,7 +10,7 @@ from symgrad.declare.formula import equation_text
 from symgrad.declare.graph import groups, is_recurrent
 from symgrad.declare.integers import as_poly
 from symgrad.declare.program import Equation, Program
-from symgrad.declare.recurrence import Scan, schedule
+from symgrad.declare.recurrence import Scan, schedule, together
 from symgrad.declare.scalars import NOUGHT, TRUE, UNIT, Compare, Mul, Read, Reduce, Scalar, free_indices, tensors_of
 from symgrad.derive.invert import absorb, solve
 from symgrad.derive.terms import Term, terms_of
@@ -79,6 +79,8 @@ def lower_equations(
     recurrent = any(is_recurrent(g) for g in groups(equations))
     for item in schedule(equations) if recurrent else equations:
         if isinstance(item, Scan):
+            beside = {p: e for e in equations if (p := _winner_of(e, winners)) is not None}
+            item = together(item, [(e, beside[e.target]) for e in equations if e.target in beside])
             members = {e.target for e in item.members}
             elsewhere = {t for e in equations if e.target not in members for t in tensors_of(e.body)}
             ScanLowering(b, lower, results | elsewhere).scan(item)

@@ -232,15 +232,16 @@ class ScanLowering:
 
     def _loops(self, scan: Scan, parts: list[Part]) -> None:
         """One loop for each run of steps in which the same ranges are computed."""
-        pieces = list(pairwise(_cuts(parts)))
+        cuts = _cuts(parts)
+        pieces = list(pairwise(cuts))
         for (first, low), (stop, high) in reversed(pieces) if scan.reverse else pieces:
             active = [p for p in parts if nonnegative(low - p.ends[0][1]) and nonnegative(p.ends[1][1] - high)]
             if not active:
                 continue
             usual = min(active, key=lambda p: (abs(p.shift), p.shift))
-            last = usual.index.extent - usual.shift
+            beyond = [usual.index.extent - usual.shift, *(end for end, inside in cuts if nonnegative(inside - high))]
             first = first if _surely(first + usual.shift) else extreme("max", [first, as_poly(-usual.shift)])
-            stop = stop if _surely(last - stop) else extreme("min", [stop, last])
+            stop = extreme("min", [stop, *(end for end in beyond if not _surely(end - stop))])
             step = Index(usual.index.name, stop)
             if (stop - first).constant == 1:
                 self._step(scan, {p.task.target: p for p in active}, first)
@@ -256,9 +257,11 @@ class ScanLowering:
             tasks[target] = part.task.along(part.index, At(at), at)
         for item in scan.body:
             if isinstance(item, Scan):
+                outer, self.cuts = self.cuts, []
                 inner = [tasks[e.target] for e in item.members if e.target in tasks]
                 parts = [p for t in inner for p in self._cut(item, t, {e.target for e in item.members}, [])]
                 self._loops(item, parts)
+                self.cuts = outer
             elif item.target in tasks:
                 self._emit(tasks[item.target])
 

@@ -8,7 +8,7 @@ from fractions import Fraction
 from typing import TypeAlias, overload
 
 from symgrad.declare.algebra import multiply, power, select
-from symgrad.declare.conditions import all_of, conjuncts, negation
+from symgrad.declare.conditions import all_of, at_least, conjuncts, negation
 from symgrad.declare.integers import Index, Poly, as_poly
 from symgrad.declare.program import Equation
 from symgrad.declare.recurrence import recurrent_axes
@@ -62,12 +62,14 @@ def usable(equations: Sequence[Equation]) -> tuple[Definition, ...]:
 
 
 def _ranges(equation: Equation, axes: tuple[int, ...]) -> list[Definition]:
-    whole = Definition.of(equation)
-    found = [whole, *_arms(whole)] if axes else [whole]
+    """The whole definition; inside a recurrence also its arms, and each range of steps counted from its first."""
+    found = [Definition.of(equation)]
+    if not axes:
+        return found
     for axis in axes:
         index = equation.indices[axis]
-        found += [_range(whole, index, s) for s in segments(index, equation.body) if s.body != equation.body]
-    return found
+        found += [_range(d, index, s) for d in found for s in segments(index, d.body) if s.body != d.body]
+    return [*found, *_arms(found[0])]
 
 
 def _arms(whole: Definition) -> Iterator[Definition]:
@@ -81,11 +83,12 @@ def _arms(whole: Definition) -> Iterator[Definition]:
 
 
 def _range(whole: Definition, index: Index, segment: Segment) -> Definition:
-    here = Index(index.name, segment.stop - segment.first)
-    table = {index: as_poly(here) + segment.first}
-    indices = tuple(here if i == index else i for i in whole.indices)
-    at = tuple(as_poly(here) + segment.first if p.atom == index else p for p in whole.at)
-    return Definition(whole.target, indices, at, rename(segment.body, table))
+    """The definition by an index that counts from the first step of a range."""
+    step = as_poly(index) + segment.first
+    moved = rename(Read(whole.target, whole.at), {index: step})
+    assert isinstance(moved, Read)
+    where = all_of(rename(whole.where, {index: step}), at_least(segment.stop - 1, step))
+    return Definition(whole.target, whole.indices, moved.indices, rename(segment.body, {index: step}), where)
 
 
 @overload
