@@ -9,10 +9,10 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 
-from symgrad.declare.bounds import nonnegative
+from symgrad.declare.bounds import lower_end, nonnegative, upper_end
 from symgrad.declare.conditions import conjuncts, negation
 from symgrad.declare.graph import components, groups, is_recurrent
-from symgrad.declare.integers import Entry, Index, Poly, as_poly, atoms, show
+from symgrad.declare.integers import ZERO, Entry, Index, Poly, as_poly, atoms, indices_of, show
 from symgrad.declare.program import Equation
 from symgrad.declare.scalars import (
     All,
@@ -58,7 +58,7 @@ class Scan:
 
     members: tuple[Equation, ...]
     axes: tuple[int, ...]
-    shifts: tuple[int, ...]
+    shifts: tuple[Poly, ...]
     reverse: bool
     body: tuple[Equation | Scan, ...]
 
@@ -71,7 +71,7 @@ class Scan:
         """The position of the recurrent index of a member."""
         return self.axes[[e.target for e in self.members].index(target)]
 
-    def shift(self, target: str) -> int:
+    def shift(self, target: str) -> Poly:
         """How far the index of a member is ahead of the step."""
         return self.shifts[[e.target for e in self.members].index(target)]
 
@@ -156,11 +156,10 @@ def scan_of(group: Sequence[Equation], dropped: frozenset[GroupRead] = frozenset
     for axes in _axes(group, reads):
         for shifts in _shifts(group, axes, reads):
             for reverse in (False, True):
-                sense = -1 if reverse else 1
-                steps = {r: _distance(r, group, axes, shifts) for r in reads}
-                if any(d is None or d * sense > 0 for d in steps.values()):
+                earlier = {r: _is_earlier(r, group, axes, shifts, -1 if reverse else 1) for r in reads}
+                if None in earlier.values():
                     continue
-                late = frozenset(r for r, d in steps.items() if d)
+                late = frozenset(r for r, found in earlier.items() if found)
                 try:
                     body = _within_step(group, reads, dropped | late)
                 except NoOrderError:
@@ -231,42 +230,53 @@ def _axes(group: Sequence[Equation], reads: Sequence[GroupRead]) -> Iterator[tup
         if len(chosen) == len(group):
             yield chosen
             return
+        none = (ZERO,) * len(group)
         for axis in range(len(group[len(chosen)].indices)):
             trial = (*chosen, axis)
             known = [r for r in reads if names.index(r.reader) < len(trial) and names.index(r.tensor) < len(trial)]
             newest = [r for r in known if len(chosen) in (names.index(r.reader), names.index(r.tensor))]
-            if all(_distance(r, group, trial, (0,) * len(trial)) is not None for r in newest):
+            if all(_is_along(r, group, trial, none) for r in newest):
                 yield from extend(trial)
 
     yield from extend(())
 
 
-def _distance(read: GroupRead, group: Sequence[Equation], axes: Sequence[int], shifts: Sequence[int]) -> int | None:
-    """How many steps later the read is than its reader; at least so many earlier or later where it varies."""
+def _is_along(read: GroupRead, group: Sequence[Equation], axes: Sequence[int], none: Sequence[Poly]) -> bool:
+    """Whether a read is at a distance that does not depend on the step, or is known to be earlier or later."""
+    place = [e.target for e in group].index(read.reader)
+    own = group[place].indices[axes[place]]
+    fixed = own not in indices_of(_gap(read, group, axes, none))
+    return fixed or any(_is_earlier(read, group, axes, none, sense) is not None for sense in (1, -1))
+
+
+def _is_earlier(
+    read: GroupRead, group: Sequence[Equation], axes: Sequence[int], shifts: Sequence[Poly], sense: int
+) -> bool | None:
+    """Whether a read is of an earlier step (later for sense -1); False if of the same, None if not known."""
+    gap = _gap(read, group, axes, shifts) * -sense
+    if gap.constant is not None:
+        return None if gap.constant < 0 else gap.constant > 0
+    facts = [c.poly for c in read.behind if isinstance(c, Compare) and c.relation == ">="]
+    if nonnegative(gap - 1, facts):
+        return True
+    return False if nonnegative(gap, facts) else None
+
+
+def _gap(read: GroupRead, group: Sequence[Equation], axes: Sequence[int], shifts: Sequence[Poly]) -> Poly:
     names = [e.target for e in group]
     reader, producer = names.index(read.reader), names.index(read.tensor)
     own = group[reader].indices[axes[reader]]
-    gap = read.indices[axes[producer]] - as_poly(own)
-    if gap.constant is not None:
-        return gap.constant + shifts[reader] - shifts[producer]
-    if shifts[reader] != shifts[producer]:
-        return None
-    facts = [c.poly for c in read.behind if isinstance(c, Compare) and c.relation == ">="]
-    if nonnegative(-gap - 1, facts):
-        return -1
-    return 1 if nonnegative(gap - 1, facts) else None
+    return read.indices[axes[producer]] - as_poly(own) + shifts[reader] - shifts[producer]
 
 
-def _shifts(group: Sequence[Equation], axes: tuple[int, ...], reads: Sequence[GroupRead]) -> Iterator[tuple[int, ...]]:
+def _shifts(group: Sequence[Equation], axes: tuple[int, ...], reads: Sequence[GroupRead]) -> Iterator[tuple[Poly, ...]]:
     """Shifts to try: steps that begin together where the recurrence begins, none, the least that put reads in order."""
     names = {e.target for e in group}
     main = [_main(e, e.indices[axis], names) for e, axis in zip(group, axes, strict=True)]
     first = main[0]
-    gaps = [None if m is None or first is None else (m[0] - first[0]).constant for m in main]
-    alike = first is not None and all(m is not None and m[1] - m[0] == first[1] - first[0] for m in main)
-    if alike and None not in gaps:
-        yield _centred([g for g in gaps if g is not None])
-    none = (0,) * len(group)
+    if first is not None and all(m is not None and m[1] - m[0] == first[1] - first[0] for m in main):
+        yield _centred([m[0] for m in main if m is not None])
+    none = (ZERO,) * len(group)
     yield none
     for sense in (1, -1):
         found = _relaxed(group, axes, reads, sense)
@@ -276,26 +286,36 @@ def _shifts(group: Sequence[Equation], axes: tuple[int, ...], reads: Sequence[Gr
 
 def _relaxed(
     group: Sequence[Equation], axes: tuple[int, ...], reads: Sequence[GroupRead], sense: int
-) -> tuple[int, ...] | None:
+) -> tuple[Poly, ...] | None:
     """Shifts after which no read is of a later step (of an earlier one for sense -1), as shortest paths."""
     names = [e.target for e in group]
-    shifts = [0] * len(group)
-    none = (0,) * len(group)
-    gaps = [(names.index(r.reader), names.index(r.tensor), _distance(r, group, axes, none)) for r in reads]
+    none = (ZERO,) * len(group)
+    shifts = list(none)
+    edges: list[tuple[int, int, Poly]] = []
+    for read in reads:
+        gap = _gap(read, group, axes, none)
+        end = upper_end(gap) if sense > 0 else lower_end(gap)
+        if end is None:
+            return None
+        edges.append((names.index(read.reader), names.index(read.tensor), end))
     for _ in range(len(group) + 1):
         before = list(shifts)
-        for reader, producer, gap in gaps:
-            wanted = shifts[reader] + (gap or 0)
-            if (wanted - shifts[producer]) * sense > 0:
+        for reader, producer, end in edges:
+            wanted = shifts[reader] + end
+            if not nonnegative((shifts[producer] - wanted) * sense):
                 shifts[producer] = wanted
         if shifts == before:
             return _centred(shifts)
     return None
 
 
-def _centred(shifts: Sequence[int]) -> tuple[int, ...]:
+def _centred(shifts: Sequence[Poly]) -> tuple[Poly, ...]:
     """Shifts against that of most members, among equals against the largest."""
-    usual = max(set(shifts), key=lambda s: (shifts.count(s), s))
+    usual = shifts[0]
+    for other in dict.fromkeys(shifts):
+        more = shifts.count(other) - shifts.count(usual)
+        if more > 0 or (more == 0 and nonnegative(other - usual)):
+            usual = other
     return tuple(s - usual for s in shifts)
 
 

@@ -6,43 +6,43 @@ all steps at once.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from dataclasses import dataclass, replace
-from fractions import Fraction
 
-from symgrad.declare.algebra import add, apply, multiply, select
+from symgrad.declare.algebra import apply, select
 from symgrad.declare.bounds import nonnegative
-from symgrad.declare.conditions import all_of, at_least, compare, conjuncts, negation
+from symgrad.declare.conditions import all_of, at_least, conjuncts, negation
 from symgrad.declare.graph import groups, is_recurrent
-from symgrad.declare.integers import ZERO, Index, Poly, as_poly, indices_of
+from symgrad.declare.integers import ZERO, Index, Poly, as_poly
 from symgrad.declare.program import Equation, Program
 from symgrad.declare.recurrence import recurrent_axes
 from symgrad.declare.rewriting import changed, map_children
 from symgrad.declare.scalars import (
     PLAIN,
+    TRUE,
     Add,
     Apply,
     Condition,
     Extension,
-    Mul,
     Node,
-    Number,
     Power,
     Read,
     Reduce,
     Scalar,
     Select,
     free_indices,
+    reads_of,
     tensors_of,
     walk,
 )
-from symgrad.declare.segments import interval
-from symgrad.derive.terms import alpha_form, rename
+from symgrad.derive.lift import lifted
+from symgrad.derive.states import Border, FirstValue, exact, range_where
+from symgrad.derive.terms import rename
 from symgrad.derive.trace import Trace
 from symgrad.naming import fresh
 
 LIFT = "f(a) if c else f(b) = f(a if c else b)"
 STATES = "the first value of a state stands before the others"
+OUTSIDE = "a read outside is a constant"
 NAME = "name the argument that a step adds to"
 
 
@@ -68,10 +68,13 @@ class _Group:
     trace: Trace
 
     def prepared(self) -> tuple[Equation, ...]:
-        self.equations = tuple(self._step("zeros outside written out", e, self._inside(e)) for e in self.equations)
-        self.equations = tuple(self._step(LIFT, e, replace(e, body=_lifted(e.body))) for e in self.equations)
+        for target in [e.target for e in self.equations]:
+            self._with_border(target)
+        self.equations = tuple(self._step(OUTSIDE, e, self._inside(e)) for e in self.equations)
+        self.equations = tuple(self._step(LIFT, e, replace(e, body=lifted(e.body))) for e in self.equations)
         for target in [e.target for e in self.equations]:
             self._with_first_value(target)
+        self.equations = tuple(made for e in self.equations for made in self._arms(e))
         return tuple(made for e in self.equations for made in self._named(e))
 
     @property
@@ -99,7 +102,7 @@ class _Group:
             if not isinstance(node, Read) or node.tensor not in extents or node.extension in PLAIN:
                 return node
             assert node.extension is not None
-            shape, value = extents[node.tensor], _exact(node.extension.value)
+            shape, value = extents[node.tensor], exact(node.extension.value)
             along = axes[node.tensor]
             pairs = [(node.indices[a], shape[a]) for a in along]
             inside = all_of(*(c for p, n in pairs for c in (at_least(p, 0), at_least(n - 1, p))))
@@ -112,16 +115,53 @@ class _Group:
 
     # --- states with their first value -----------------------------------------------------------------------------
 
+    def _with_border(self, target: str) -> None:
+        """A state that is read as a constant before its first step stands beside that constant."""
+        equation = self._equation(target)
+        found = Border.of(equation, self.equations)
+        if found is not None:
+            self._beside(found, target)
+
     def _with_first_value(self, target: str) -> None:
         """A state that is read one step back, with another value before the first, stands beside that value."""
-        equation = next(e for e in self.equations if e.target == target)
-        found = _FirstValue.of(equation, self.equations)
-        if found is None:
-            return
+        found = FirstValue.of(self._equation(target), self.equations)
+        if found is not None:
+            self._beside(found, target)
+
+    def _equation(self, target: str) -> Equation:
+        return next(e for e in self.equations if e.target == target)
+
+    def _beside(self, found: Border | FirstValue, target: str) -> None:
         states = found.states(self._name(f"{target}_states"))
         self.trace.record(STATES, None, states)
         others = [self._step(STATES, e, replace(e, body=found.reading(e.body, states.target))) for e in self.equations]
         self.equations = (*others, states)
+
+    # --- arms ------------------------------------------------------------------------------------------------------
+
+    def _arms(self, equation: Equation) -> tuple[Equation, ...]:
+        """The arm of a choice that goes on from the state gets a name, over the steps at which it is taken."""
+        made: list[Equation] = []
+
+        def visit(node: Scalar, behind: tuple[Condition, ...]) -> Scalar:
+            if isinstance(node, Select):
+                return select(
+                    node.condition,
+                    visit(node.then, (*behind, *conjuncts(node.condition))),
+                    visit(node.otherwise, (*behind, *conjuncts(negation(node.condition)))),
+                )
+            if not behind or not self._is_work(node, equation):
+                return node
+            return self._name_part(f"new_{equation.target}", node, equation, behind, made) or node
+
+        after = self._step(NAME, equation, replace(equation, body=visit(equation.body, ())))
+        return (*made, after)
+
+    def _is_work(self, node: Scalar, equation: Equation) -> bool:
+        """Whether a part goes on from the state by more than a sum of multiples, or along several indices."""
+        several = len(recurrent_axes(self.equations).get(equation.target, ())) > 1
+        bent = [p for p in walk(node) if isinstance(p, Apply | Power) and set(tensors_of(p)) & self.names]
+        return not isinstance(node, Read) and bool(bent or (several and set(tensors_of(node)) & self.names))
 
     # --- arguments -------------------------------------------------------------------------------------------------
 
@@ -152,205 +192,37 @@ class _Group:
         return (*made, after)
 
     def _is_mixed(self, node: Add) -> bool:
-        """Whether a sum has sums over the state and more than a single read beside them."""
+        """Whether the state comes in by several reads, or by a sum that stands beside more than a single read."""
         state = [a for a in node.args if set(tensors_of(a)) & self.names]
         free = [a for a in node.args if a not in state]
+        reads = {r for a in state for r in reads_of(a) if r.tensor in self.names}
         reduced = any(isinstance(p, Reduce) for a in state for p in walk(a))
-        return reduced and (len(free) > 1 or any(isinstance(p, Reduce) for a in free for p in walk(a)))
+        more = len(free) > 1 or any(isinstance(p, Reduce) for a in free for p in walk(a))
+        return len(reads) > 1 or (reduced and more)
 
     def _name_argument(
         self, argument: Scalar, equation: Equation, behind: tuple[Condition, ...], made: list[Equation]
     ) -> Scalar:
-        used = free_indices(argument)
+        return self._name_part(f"pre_{equation.target}", argument, equation, behind, made) or argument
+
+    def _name_part(
+        self, name: str, part: Scalar, equation: Equation, behind: tuple[Condition, ...], made: list[Equation]
+    ) -> Scalar | None:
+        """A read of a part under a name, over the steps at which the conditions hold; None if that is no range."""
+        used = free_indices(part)
         indices = (*(i for i in equation.indices if i in used), *sorted(used - set(equation.indices), key=str))
-        table: dict[Index, Poly] = {}
-        outside: dict[Index, Poly] = {}
+        inner: dict[Index, Index] = {}
+        first: dict[Index, Poly] = {}
         for axis in recurrent_axes(self.equations).get(equation.target, ()):
-            found = range_where(equation.indices[axis], behind)
-            if found is not None:
-                index = equation.indices[axis]
-                table[index] = as_poly(Index(index.name, found[1])) + found[0]
-                outside[index] = as_poly(index) - found[0]
-        own = tuple(Index(i.name, range_where(i, behind)[1]) if i in table else i for i in indices)  # type: ignore[index]
-        new = Equation(self._name(f"pre_{equation.target}"), own, rename(argument, table))
+            index = equation.indices[axis]
+            found = range_where(index, behind)
+            if found is not None and index in used:
+                first[index], inner[index] = found[0], Index(index.name, found[1])
+        table = {i: as_poly(inner[i]) + first[i] for i in inner}
+        if any(rename(c, table) != TRUE for c in behind):
+            return None
+        new = Equation(self._name(name), tuple(inner.get(i, i) for i in indices), rename(part, table))
         self.trace.record(NAME, None, new)
         made.append(new)
-        place = tuple(outside.get(i, as_poly(i)) for i in indices)
-        return Read(new.target, place, Extension("guarded") if outside else None)
-
-
-def _exact(value: float) -> Number:
-    return Number(Fraction(value) if value.is_integer() else value)
-
-
-def range_where(index: Index, behind: Sequence[Condition]) -> tuple[Poly, Poly] | None:
-    """First value and extent of the range of an index in which the conditions on it alone hold; None if everywhere."""
-    where = all_of(*(c for c in behind if free_indices(c) == {index} and not tensors_of(c)))
-    found = interval(where, index)
-    return None if found is None or found == (ZERO, index.extent) else found
-
-
-# --- lifting -------------------------------------------------------------------------------------------------------
-
-
-def _lifted(node: Scalar) -> Scalar:
-    """Choices between values of one function, or between sums with common terms, inside it."""
-
-    def change(part: Node) -> Node:
-        part = map_children(part, change)
-        return lift(part) if isinstance(part, Select) else part
-
-    return changed(node, change)
-
-
-def lift(node: Select) -> Scalar:
-    """``f(a) if c else f(b)`` as ``f(a if c else b)``, and common terms outside."""
-    condition = node.condition
-    if tensors_of(condition):
-        return node
-    match node.then, node.otherwise:
-        case Apply(f, (a,)), Apply(g, (b,)) if f == g:
-            return apply(f, _lifted_choice(condition, a, b))
-    product = _common_factors(condition, node.then, node.otherwise)
-    if product is not None:
-        return product
-    first = node.then.args if isinstance(node.then, Add) else (node.then,)
-    second = node.otherwise.args if isinstance(node.otherwise, Add) else (node.otherwise,)
-    same = {alpha_form(a): a for a in second}
-    common = [a for a in first if alpha_form(a) in same]
-    if not common:
-        return node
-    known = {alpha_form(a) for a in common}
-    rest = [add(*(a for a in args if alpha_form(a) not in known)) for args in (first, second)]
-    return add(*common, _lifted_choice(condition, rest[0], rest[1]))
-
-
-def _common_factors(condition: Condition, then: Scalar, otherwise: Scalar) -> Scalar | None:
-    """``a b if c else a d`` as ``a (b if c else d)``."""
-    if not (isinstance(then, Mul) or isinstance(otherwise, Mul)):
-        return None
-    (p, first), (q, second) = (
-        (a.coefficient, a.args) if isinstance(a, Mul) else (Fraction(1), (a,)) for a in (then, otherwise)
-    )
-    common = [a for a in first if a in second]
-    if not common:
-        return None
-    rest = (multiply(Number(c), *(a for a in args if a not in common)) for c, args in ((p, first), (q, second)))
-    return multiply(*common, _lifted_choice(condition, *rest))
-
-
-def _lifted_choice(condition: Condition, then: Scalar, otherwise: Scalar) -> Scalar:
-    made = select(condition, then, otherwise)
-    return lift(made) if isinstance(made, Select) else made
-
-
-# --- first values --------------------------------------------------------------------------------------------------
-
-
-@dataclass(frozen=True)
-class _FirstValue:
-    """A state ``h`` that is read as ``(first if t == 0 else h[t - 1, ..])``, or the same from the other end.
-
-    Attributes:
-        equation: of the state.
-        axis: its recurrent one.
-        value: the first value, over the other indices of the state.
-        back: -1 where the state is read one step earlier, 1 where it is read one step later.
-    """
-
-    equation: Equation
-    axis: int
-    value: Scalar
-    back: int
-
-    @staticmethod
-    def of(equation: Equation, group: Sequence[Equation]) -> _FirstValue | None:
-        """The first value of a state; None if its reads do not agree on one."""
-        axes = recurrent_axes(group)
-        if equation.target not in axes:
-            return None
-        names = {e.target for e in group}
-        found: set[tuple[Scalar, int]] = set()
-        lagging = 0
-        for reader in (e for e in group if e.target in axes):
-            own = reader.indices[axes[reader.target][0]]
-            for part in walk(reader.body):
-                match part:
-                    case Select():
-                        first = _first_value(part, own, equation, axes[equation.target][0], names)
-                        if first is not None:
-                            found.add(first)
-                            lagging -= 1
-                    case Read(tensor, indices) if tensor == equation.target:
-                        lagging += indices[axes[tensor][0]] != as_poly(own)
-        if len(found) != 1 or lagging or len(axes[equation.target]) > 1:
-            return None
-        value, back = found.pop()
-        return _FirstValue(equation, axes[equation.target][0], value, back)
-
-    @property
-    def _offset(self) -> int:
-        return 1 if self.back < 0 else 0
-
-    @property
-    def _index(self) -> Index:
-        return self.equation.indices[self.axis]
-
-    def _position(self, indices: tuple[Poly, ...]) -> tuple[Poly, ...]:
-        """Where an element of the state stands among the states."""
-        return tuple(p + self._offset if a == self.axis else p for a, p in enumerate(indices))
-
-    def states(self, name: str) -> Equation:
-        """The first value and all states."""
-        index = self._index
-        longer = Index(index.name, index.extent + 1)
-        indices = tuple(longer if i == index else i for i in self.equation.indices)
-        first = compare("==", as_poly(longer) - (ZERO if self.back < 0 else index.extent))
-        before = tuple(as_poly(i) - (self._offset if i == longer else 0) for i in indices)
-        return Equation(name, indices, select(first, self.value, Read(self.equation.target, before)))
-
-    def reading(self, body: Scalar, name: str) -> Scalar:
-        """A body that reads the states by their new name."""
-
-        def change(node: Node) -> Node:
-            match node:
-                case Select(_, then, otherwise):
-                    for arm, other in ((then, otherwise), (otherwise, then)):
-                        if (
-                            isinstance(arm, Read)
-                            and arm.tensor == self.equation.target
-                            and _reads_none(other, arm.tensor)
-                        ):
-                            return Read(name, self._position(arm.indices))
-            return map_children(node, change)
-
-        return changed(body, change)
-
-
-def _reads_none(node: Scalar, tensor: str) -> bool:
-    return tensor not in tensors_of(node)
-
-
-def _first_value(node: Select, own: Index, state: Equation, axis: int, names: set[str]) -> tuple[Scalar, int] | None:
-    """The value in place of a state before its first element, and the direction in which the state is read."""
-    read, value, when = node.otherwise, node.then, node.condition
-    if isinstance(node.then, Read) and node.then.tensor == state.target:
-        read, value, when = node.then, node.otherwise, negation(node.condition)
-    if not isinstance(read, Read) or read.tensor != state.target or set(tensors_of(value)) & names:
-        return None
-    step = (read.indices[axis] - as_poly(own)).constant
-    if step not in (1, -1) or own.extent != state.indices[axis].extent:
-        return None
-    at = ZERO if step < 0 else own.extent - 1
-    if interval(when, own) != (at, as_poly(1)) or free_indices(when) != {own}:
-        return None
-    table: dict[Index, Poly] = {own: at}
-    for place, (poly, index) in enumerate(zip(read.indices, state.indices, strict=True)):
-        if place == axis:
-            continue
-        if not isinstance(poly.atom, Index) or poly.atom.extent != index.extent or poly.atom in table:
-            return None
-        table[poly.atom] = as_poly(index)
-    if not free_indices(value) <= set(table) or any(own in indices_of(p) for p in read.indices[:axis]):
-        return None
-    return rename(value, table), step
+        place = tuple(as_poly(i) - first.get(i, ZERO) for i in indices)
+        return Read(new.target, place, Extension("guarded") if first else None)

@@ -37,7 +37,8 @@ from symgrad.declare.scalars import (
     walk,
 )
 from symgrad.derive.extensions import explicit_extensions
-from symgrad.derive.recurrence import prepare, range_where
+from symgrad.derive.recurrence import prepare
+from symgrad.derive.states import range_where
 from symgrad.derive.terms import alpha_form, rename, with_condition
 from symgrad.derive.trace import Trace
 from symgrad.naming import base_of, fresh

@@ -35,6 +35,7 @@ from symgrad.lower.arrays import (
     Subscript,
     Transpose,
     Update,
+    When,
     Whole,
     Windows,
 )
@@ -243,6 +244,8 @@ class Printer(IntegerPrinter):
                 return [f"{self.expr(target)} {op if op == '=' else op + '='} {self.expr(array)}"]
             case Run(array):
                 return [self.expr(array)]
+            case When(condition, body):
+                return [f"if {self.expr(condition)}:", *("    " + line for line in self.lines(body))]
             case For(index, body):
                 return [f"for {index.name} in {self._steps(s)}:", *("    " + line for line in self.lines(body))]
         raise TypeError(s)

@@ -250,6 +250,15 @@ class For:
 
 
 @dataclass(frozen=True, slots=True)
+class When:
+    """Statements that run where a condition on sizes and loop variables holds."""
+
+    condition: Array
+    body: tuple[Statement, ...]
+    comment: str = ""
+
+
+@dataclass(frozen=True, slots=True)
 class Run:
     """An expression evaluated for its effect."""
 
@@ -257,7 +266,7 @@ class Run:
     comment: str = ""
 
 
-Statement = Assign | Update | For | Run
+Statement = Assign | Update | For | When | Run
 
 
 @dataclass(frozen=True, slots=True)

@@ -42,8 +42,8 @@ def padded(
     widths = [border(walk, extent) for walk, extent in zip(walks, extents, strict=True)]
     if not any(w.terms for pair in widths for w in pair):
         return source, extents, walks
-    if len(b.program.extents(base)) == len(widths):
-        widths = list(b.borders.get((base, fill), widths))
+    usual = b.borders.get((base, fill), ())
+    widths = list(usual) if len(usual) == len(widths) else widths
     kept = b.keep(Pad(source, tuple(widths), fill), f"{base}_padded")
     extents = tuple(e + w[0] + w[1] for e, w in zip(extents, widths, strict=True))
     walks = [Along(k.start + w[0], k.steps, k.flipped) for k, w in zip(walks, widths, strict=True)]

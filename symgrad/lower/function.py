@@ -29,6 +29,7 @@ from symgrad.lower.arrays import (
     Transpose,
     Update,
     Value,
+    When,
     Windows,
     map_parts,
 )
@@ -207,7 +208,7 @@ def _renamed(statement: Statement, old: Name, new: Name) -> Statement:
         return new if array == old else map_parts(array, change)
 
     match statement:
-        case For(body=body):
+        case For(body=body) | When(body=body):
             return replace(statement, body=tuple(_renamed(s, old, new) for s in body))
         case Assign(name, array, comment):
             return Assign(new.text if name == old.text else name, change(array), comment)

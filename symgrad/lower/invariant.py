@@ -22,6 +22,7 @@ from symgrad.lower.arrays import (
     Run,
     Statement,
     Update,
+    When,
     map_parts,
     names_in,
     parts,
@@ -63,6 +64,10 @@ def invariants_out(
             case For(index, body):
                 own = frozenset(s.name for s in body if isinstance(s, Assign))
                 inner = invariants_out(body, loops | {index}, changing | own, keep)
+                found.append(replace(statement, body=tuple(inner)))
+            case When(_, body):
+                own = frozenset(s.name for s in body if isinstance(s, Assign))
+                inner = invariants_out(body, loops, changing | own, keep)
                 found.append(replace(statement, body=tuple(inner)))
             case Assign() | Update() | Run():
                 found.append(replace(statement, array=change(statement.array)))

@@ -13,19 +13,36 @@ from typing import TypeAlias
 
 from symgrad.declare.algebra import add
 from symgrad.declare.bounds import nonnegative
+from symgrad.declare.conditions import at_least
 from symgrad.declare.formula import text
 from symgrad.declare.integers import ZERO, Index, Poly, Size, as_poly, extreme, show
 from symgrad.declare.program import Equation
 from symgrad.declare.recurrence import Scan, group_reads, scans
 from symgrad.declare.rewriting import changed, map_children
-from symgrad.declare.scalars import NOUGHT, Add, Apply, Compare, Node, Read, Reduce, Scalar, free_indices, reads_of, tensors_of, walk
-from symgrad.declare.segments import Segment, at_or_after, at_or_before, segments
+from symgrad.declare.scalars import (
+    NOUGHT,
+    TRUE,
+    Add,
+    Apply,
+    Compare,
+    Condition,
+    Node,
+    Read,
+    Reduce,
+    Scalar,
+    free_indices,
+    reads_of,
+    tensors_of,
+    walk,
+)
+from symgrad.declare.segments import at_or_after, at_or_before, segments
 from symgrad.declare.substitution import substitute
 from symgrad.derive.terms import rename
-from symgrad.errors import LoweringError
-from symgrad.lower.arrays import FULL, Assign, At, Fresh, Item, Name, Slice, Statement
+from symgrad.lower.arrays import FULL, Assign, At, Fresh, Item, Map, Name, Slice, Statement, When
 from symgrad.lower.axes import subscript
 from symgrad.lower.builder import Builder, comment
+from symgrad.lower.elementwise import condition_value
+from symgrad.lower.homes import KEPT, Home, fill_of, homes_of, without_copies
 from symgrad.lower.inplace import into, settled
 
 Lower: TypeAlias = Callable[[Builder, Equation], None]
@@ -42,6 +59,7 @@ class Task:
         shown: the body as a reader of the module knows it.
         at: the position on each axis of the left side.
         adds: whether the value is added to what is there.
+        when: conditions on loop variables under which it is computed.
     """
 
     target: str
@@ -50,6 +68,7 @@ class Task:
     shown: Scalar
     at: tuple[Poly, ...]
     adds: bool = False
+    when: tuple[Condition, ...] = ()
 
     def __str__(self) -> str:
         """The formula."""
@@ -85,13 +104,13 @@ class Part:
     index: Index
     first: Poly
     stop: Poly
-    shift: int
+    shift: Poly
 
     @property
     def ends(self) -> tuple[tuple[Poly, Poly], ...]:
         """The first step and the one after the last; each as it is, and inside the range of the index."""
         last = self.index.extent - self.shift
-        return (self.first, at_or_before(self.first, last)), (self.stop, at_or_after(self.stop, as_poly(-self.shift)))
+        return (self.first, at_or_before(self.first, last)), (self.stop, at_or_after(self.stop, -self.shift))
 
 
 class ScanLowering:
@@ -115,9 +134,9 @@ class ScanLowering:
         self.cuts = []
         self.stored = self._stored(scan)
         local = {e.target for e in scan.members} - self.stored
-        aliases = {} if self.b.general else _aliases(scan, local | self.kept)
-        self.stored |= set(aliases)
-        local -= set(aliases)
+        homes = {} if self.b.general else homes_of(scan, local | self.stored)
+        self.stored |= set(homes)
+        local -= set(homes)
         members = [_without_axis(e, local, scan) for e in scan.members]
         changed_ = {e.target: e for e in members}
         self.b.program = replace(
@@ -132,7 +151,7 @@ class ScanLowering:
                 Task(e.target, changed_[e.target], (FULL,) * len(e.indices), e.body, tuple(map(as_poly, e.indices)))
                 for e in scan.members
             ]
-            self._loops(scan, self._before(scan, tasks, aliases))
+            self._loops(scan, self._before(scan, tasks, homes))
             self.b.block[start:] = [self._without_zeros(s) for s in self.b.block[start:]]
 
     def _stored(self, scan: Scan) -> frozenset[str]:
@@ -143,7 +162,7 @@ class ScanLowering:
         found |= {e.target for e in scan.members if e.integer or (not self.b.general and _bulk_terms(e, names))}
         for r in group_reads(scan.members):
             gap = r.indices[scan.axis(r.tensor)] - as_poly(scan.index(r.reader))
-            if gap.constant is None or gap.constant + scan.shift(r.reader) - scan.shift(r.tensor) != 0:
+            if (gap + scan.shift(r.reader) - scan.shift(r.tensor)).terms:
                 found.add(r.tensor)
         return frozenset(found)
 
@@ -156,65 +175,74 @@ class ScanLowering:
 
     # --- before the loop -------------------------------------------------------------------------------------------
 
-    def _before(self, scan: Scan, tasks: Iterable[Task], aliases: dict[str, tuple[str, Segment]]) -> list[Part]:
+    def _before(self, scan: Scan, tasks: Iterable[Task], homes: dict[str, Home]) -> list[Part]:
         """Make the arrays and fill in what depends on nothing in the recurrence; what is left to the loop."""
         names = {e.target for e in scan.members}
         parts: list[Part] = []
-        ordered = sorted(tasks, key=lambda t: t.target in aliases)
-        for task in ordered:
-            home = aliases.get(task.target)
-            drop = {whole for whole, _ in aliases.values()} if not home else set()
+        for task in sorted(tasks, key=lambda t: t.target in homes):
+            copies = {h.copy for h in homes.values() if h.whole == task.target}
+            if copies:
+                body, shown = (without_copies(b, copies) for b in (task.equation.body, task.shown))
+                task = task.of(body, shown)
+            fill = fill_of(task.equation.body) if copies else None
             bulk = () if self.b.general else _bulk_terms(task.equation, names)
-            if task.target in self.stored:
-                self._allocate(scan, task, home, bool(bulk))
+            if task.target in homes:
+                self._settle(scan, task, homes[task.target])
+            elif task.target in self.stored and not bulk:
+                self._allocate(task, fill or 0.0)
+            if fill is not None:
+                self.zeros.add(task.target)
+                continue
             if bulk:
                 self._emit(task.of(add(*bulk), add(*bulk)))
                 rest, shown = (
                     add(*(a for a in _terms(body) if a not in bulk)) for body in (task.equation.body, task.shown)
                 )
                 task = replace(task.of(rest, shown), adds=True)
-            copied = [s for n, (whole, s) in aliases.items() if whole == task.target]
-            parts += self._cut(scan, task, names, [s.body for s in copied] if drop else [])
+            parts += self._cut(scan, task, names)
         return parts
 
-    def _allocate(self, scan: Scan, task: Task, home: tuple[str, Segment] | None, filled: bool) -> None:
-        """The array of a left side, or its place among the states."""
-        shape = tuple(
-            i.extent if _surely(i.extent) else extreme("max", [i.extent, ZERO]) for i in task.equation.indices
-        )
+    def _allocate(self, task: Task, fill: float) -> None:
+        """The array of a left side."""
+        extents = (i.extent for i in task.equation.indices)
+        shape = tuple(e if _surely(e) else extreme("max", [e, ZERO]) for e in extents)
         kind = "int" if task.equation.integer else "float"
-        if home is None:
-            if not filled:
-                self.b.emit(Assign(task.target, Fresh("zeros", shape, dtype=kind)))
-                self.made.add(task.target)
-            return
-        whole, segment = home
-        stop = None if segment.stop == scan.index(whole).extent else segment.stop
-        items: list[Item] = [FULL] * len(shape)
-        items[scan.axis(whole)] = Slice(segment.first if segment.first.terms else None, stop)
-        self.b.emit(Assign(task.target, subscript(Name(whole), items)))
+        array = Fresh("full", shape, fill, kind) if fill else Fresh("zeros", shape, dtype=kind)
+        self.b.emit(Assign(task.target, array))
+        self.made.add(task.target)
 
-    def _cut(self, scan: Scan, task: Task, names: set[str], copied: list[Scalar]) -> list[Part]:
+    def _settle(self, scan: Scan, task: Task, home: Home) -> None:
+        """The place of a left side inside another."""
+        whole = self.b.program.extents(home.whole)
+        items: list[Item] = [FULL] * len(whole)
+        for axis, segment in home.ranges:
+            stop = None if segment.stop == whole[axis] else segment.stop
+            items[axis] = Slice(segment.first if segment.first.terms else None, stop)
+        self.b.emit(Assign(task.target, subscript(Name(home.whole), items)))
+
+    def _cut(self, scan: Scan, task: Task, names: set[str]) -> list[Part]:
         """The ranges of steps of one equation; those outside the recurrence are computed at once."""
         index, shift = scan.index(task.target), scan.shift(task.target)
         parts: list[Part] = []
         beside = [c + shift for c in self.cuts]
         found, texts = (segments(index, body, beside) for body in (task.equation.body, task.shown))
         self.cuts += [s.first - shift for s in found if s.first.terms and s.first - shift not in self.cuts]
-        for segment, shown in zip(found, texts, strict=True):
-            first, stop = segment.first, segment.stop
-            body = settled(segment.body, index, first, stop, self.b.program.extents, names)
-            if segment.body in copied:
+        for place, (segment, shown) in enumerate(zip(found, texts, strict=True)):
+            stop = segment.stop
+            passed = [s.first for s in found[1:place] if not _surely(segment.first - s.first)]
+            first = extreme("max", [segment.first, *passed])
+            body = settled(segment.body, index, segment.first, stop, self.b.program.extents, names)
+            if segment.body == KEPT:
                 continue
             if body == NOUGHT and task.target in self.stored:
                 self.zeros.add(task.target)
                 continue
             here = task.of(body, shown.body)
-            if task.target not in self.stored or set(tensors_of(body)) & names:
+            if task.target not in self.stored or set(tensors_of(body)) & {*names, KEPT.tensor}:
                 parts.append(Part(here, index, first - shift, stop - shift, shift))
                 if _looks_ahead(body, index):
                     self.zeros |= self.stored
-            elif segment.single and _surely(first) and _surely(index.extent - stop):
+            elif segment.single and not passed and _surely(first) and _surely(index.extent - stop):
                 self._emit(here.along(index, At(first), first))
             else:
                 if self.b.general:
@@ -233,37 +261,51 @@ class ScanLowering:
     def _loops(self, scan: Scan, parts: list[Part]) -> None:
         """One loop for each run of steps in which the same ranges are computed."""
         cuts = _cuts(parts)
+        if cuts is None:
+            self._loop(scan, parts)
+            return
         pieces = list(pairwise(cuts))
         for (first, low), (stop, high) in reversed(pieces) if scan.reverse else pieces:
             active = [p for p in parts if nonnegative(low - p.ends[0][1]) and nonnegative(p.ends[1][1] - high)]
             if not active:
                 continue
-            usual = min(active, key=lambda p: (abs(p.shift), p.shift))
+            usual = min(active, key=lambda p: len(p.shift.terms))
             beyond = [usual.index.extent - usual.shift, *(end for end, inside in cuts if nonnegative(inside - high))]
-            first = first if _surely(first + usual.shift) else extreme("max", [first, as_poly(-usual.shift)])
+            before = [-usual.shift, *(end for end, inside in cuts if nonnegative(low - inside))]
+            first = extreme("max", [first, *(end for end in before if not _surely(first - end))])
             stop = extreme("min", [stop, *(end for end in beyond if not _surely(end - stop))])
-            step = Index(usual.index.name, stop)
             if (stop - first).constant == 1:
-                self._step(scan, {p.task.target: p for p in active}, first)
+                self._step(scan, active, first)
                 continue
+            step = Index(usual.index.name, stop)
             with self.b.stepping(step, first, stop, scan.reverse):
-                self._step(scan, {p.task.target: p for p in active}, as_poly(step))
+                self._step(scan, active, as_poly(step))
 
-    def _step(self, scan: Scan, active: dict[str, Part], step: Poly) -> None:
+    def _loop(self, scan: Scan, parts: list[Part]) -> None:
+        """One loop over all steps: which range comes first is not known, so each asks whether it is its turn."""
+        first = extreme("min", [extreme("max", [p.first, -p.shift]) for p in parts])
+        stop = extreme("max", [extreme("min", [p.stop, p.index.extent - p.shift]) for p in parts])
+        step = Index(parts[0].index.name, stop)
+        turns = []
+        for part in parts:
+            ends = (at_least(as_poly(step), part.first), at_least(part.stop - 1, as_poly(step)))
+            turns.append(replace(part, task=replace(part.task, when=(*part.task.when, *ends))))
+        with self.b.stepping(step, first, stop, scan.reverse):
+            self._step(scan, turns, as_poly(step))
+
+    def _step(self, scan: Scan, active: list[Part], step: Poly) -> None:
         """One step: the equations in order, inner recurrences as loops of their own."""
-        tasks = {}
-        for target, part in active.items():
-            at = step + part.shift
-            tasks[target] = part.task.along(part.index, At(at), at)
+        tasks = [p.task.along(p.index, At(step + p.shift), step + p.shift) for p in active]
         for item in scan.body:
             if isinstance(item, Scan):
                 outer, self.cuts = self.cuts, []
-                inner = [tasks[e.target] for e in item.members if e.target in tasks]
-                parts = [p for t in inner for p in self._cut(item, t, {e.target for e in item.members}, [])]
-                self._loops(item, parts)
+                names = {e.target for e in item.members}
+                self._loops(item, [p for t in tasks if t.target in names for p in self._cut(item, t, names)])
                 self.cuts = outer
-            elif item.target in tasks:
-                self._emit(tasks[item.target])
+                continue
+            for task in tasks:
+                if task.target == item.target:
+                    self._emit(task)
 
     def _emit(self, task: Task) -> None:
         """Statements that compute a task, into its place if it has one."""
@@ -278,6 +320,10 @@ class ScanLowering:
             self.b.block[start:] = written
             self.zeros |= {task.target} if zeros else set()
         comment(self.b, start, str(task))
+        tests = [condition_value(self.b, c, ()).array for c in task.when if c != TRUE]
+        if tests:
+            turn = When(tests[0] if len(tests) == 1 else Map("and", tuple(tests)), tuple(self.b.block[start:]))
+            self.b.block[start:] = [turn]
 
     def _made(self) -> set[str]:
         return {s.name for s in self.b.block if isinstance(s, Assign)}
@@ -315,40 +361,17 @@ def _without_axis(equation: Equation, local: set[str], scan: Scan) -> Equation:
     return replace(equation, body=changed(equation.body, change))
 
 
-def _aliases(scan: Scan, wanted: set[str]) -> dict[str, tuple[str, Segment]]:
-    """Left sides that another one holds a copy of, element by element in the same step: they live inside it."""
-    found: dict[str, tuple[str, Segment]] = {}
-    for equation in scan.members:
-        index, axis = scan.index(equation.target), scan.axis(equation.target)
-        for segment in segments(index, equation.body):
-            if not isinstance(segment.body, Read) or segment.body.tensor in found:
-                continue
-            inner = segment.body.tensor
-            if inner not in wanted or inner not in {e.target for e in scan.members} or equation.target in found:
-                continue
-            same = tuple(map(as_poly, equation.indices))
-            shifted = tuple(p - segment.first if a == axis else p for a, p in enumerate(same))
-            at_once = (
-                scan.shift(equation.target) - segment.first.constant == scan.shift(inner)
-                if segment.first.constant is not None
-                else False
-            )
-            whole = scan.index(inner).extent == segment.stop - segment.first
-            if segment.body.indices == shifted and whole and at_once and scan.axis(inner) == axis:
-                found[inner] = (equation.target, segment)
-    return found
+def _cuts(parts: list[Part]) -> list[tuple[Poly, Poly]] | None:
+    """The steps at which a range begins or ends, in order; each as it is, and inside the range of its index.
 
-
-def _cuts(parts: list[Part]) -> list[tuple[Poly, Poly]]:
-    """The steps at which a range begins or ends, in order; each as it is, and inside the range of its index."""
+    None if it is not known which of two comes first.
+    """
     ends: dict[Poly, Poly] = {}
     for part in parts:
         for value, inside in part.ends:
             ends.setdefault(inside, value)
-    for a in ends:
-        for c in ends:
-            if not (nonnegative(a - c) or nonnegative(c - a)):
-                raise LoweringError(f"{parts[0].task.target}: it is not known whether step {a} or step {c} comes first")
+    if not all(nonnegative(a - c) or nonnegative(c - a) for a in ends for c in ends):
+        return None
     found = sorted(ends, key=lambda e: sum(e != other and nonnegative(e - other) for other in ends))
     return [(ends[e], e) for e in found]
 

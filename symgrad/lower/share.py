@@ -23,6 +23,7 @@ from symgrad.lower.arrays import (
     Subscript,
     Transpose,
     Update,
+    When,
     Whole,
     map_parts,
     names_in,
@@ -48,7 +49,7 @@ def share(statements: tuple[Statement, ...], taken: set[str]) -> tuple[Statement
             return tuple(block)
         chosen = max(again, key=lambda a: (_weight(a), str(a)))
         named = next((s for s in block if isinstance(s, Assign) and s.array == chosen), None)
-        first = next(p for p, s in enumerate(block) if not isinstance(s, For) and chosen in set(_every(s.array)))
+        first = next(p for p, s in enumerate(block) if not isinstance(s, For | When) and chosen in set(_every(s.array)))
         if named is not None and block.index(named) <= first:
             name = named.name
             block = [s if s is named else _replaced(s, chosen, Name(name)) for s in block]
@@ -78,7 +79,7 @@ def _weight(array: Array) -> int:
 
 
 def _replaced(statement: Statement, old: Array, new: Array) -> Statement:
-    if isinstance(statement, For):
+    if isinstance(statement, For | When):
         return statement
 
     def change(array: Array) -> Array:
@@ -125,7 +126,7 @@ def walk(statements: Iterable[Statement]) -> Iterable[Statement]:
     """Every statement, those inside loops as well."""
     for s in statements:
         yield s
-        if isinstance(s, For):
+        if isinstance(s, For | When):
             yield from walk(s.body)
 
 
@@ -157,7 +158,7 @@ def defines(statement: Statement) -> set[str]:
             return names_in(target) - _index_names(target)
         case Run(array):
             return {a.text for a in parts(array) if isinstance(a, Name)} | _run_target(array)
-        case For(_, body):
+        case For(_, body) | When(_, body):
             return {n for s in body for n in defines(s)}
     return set()
 
@@ -178,6 +179,8 @@ def uses(statement: Statement) -> set[str]:
             return names_in(array) | names_in(target)
         case For(_, body):
             return {n for s in body for n in uses(s)}
+        case When(condition, body):
+            return names_in(condition) | {n for s in body for n in uses(s)}
     return set()
 
 

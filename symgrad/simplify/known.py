@@ -13,11 +13,24 @@ from symgrad.declare.integers import Index, Poly, as_poly
 from symgrad.declare.program import Equation
 from symgrad.declare.recurrence import recurrent_axes
 from symgrad.declare.rewriting import map_children
-from symgrad.declare.scalars import TRUE, Condition, Mul, Node, Number, Power, Read, Reduce, Scalar, Select, Stopped, tensors_of, walk
+from symgrad.declare.scalars import (
+    TRUE,
+    Condition,
+    Mul,
+    Node,
+    Number,
+    Power,
+    Read,
+    Reduce,
+    Scalar,
+    Select,
+    Stopped,
+    tensors_of,
+    walk,
+)
 from symgrad.declare.segments import Segment, segments
 from symgrad.derive.terms import rename
 from symgrad.simplify.patterns import Binding, instance, matches
-
 
 Known: TypeAlias = tuple[Condition, ...]
 
