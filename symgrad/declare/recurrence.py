@@ -20,8 +20,10 @@ from symgrad.declare.scalars import (
     Compare,
     Condition,
     Node,
+    Number,
     Read,
     Reduce,
+    Scalar,
     Select,
     children,
     own_polynomials,
@@ -90,6 +92,17 @@ def schedule(equations: Sequence[Equation]) -> tuple[Item, ...]:
         NoOrderError: a group cannot be computed step by step.
     """
     return tuple(scan_of(g) if is_recurrent(g) else g[0] for g in groups(equations))
+
+
+def in_steps(equations: Sequence[Equation]) -> Iterator[Equation]:
+    """The equations in the order in which one step computes them."""
+    pending = list(schedule(equations))
+    while pending:
+        item = pending.pop(0)
+        if isinstance(item, Scan):
+            pending[:0] = item.body
+        else:
+            yield item
 
 
 def together(scan: Scan, companions: Sequence[tuple[Equation, Equation]]) -> Scan:
@@ -275,7 +288,7 @@ def _shifts(group: Sequence[Equation], axes: tuple[int, ...], reads: Sequence[Gr
     main = [_main(e, e.indices[axis], names) for e, axis in zip(group, axes, strict=True)]
     first = main[0]
     if first is not None and all(m is not None and m[1] - m[0] == first[1] - first[0] for m in main):
-        yield _centred([m[0] for m in main if m is not None])
+        yield _centred([m[0] for m in main if m is not None], group)
     none = (ZERO,) * len(group)
     yield none
     for sense in (1, -1):
@@ -305,18 +318,26 @@ def _relaxed(
             if not nonnegative((shifts[producer] - wanted) * sense):
                 shifts[producer] = wanted
         if shifts == before:
-            return _centred(shifts)
+            return _centred(shifts, group)
     return None
 
 
-def _centred(shifts: Sequence[Poly]) -> tuple[Poly, ...]:
-    """Shifts against that of most members, among equals against the largest."""
-    usual = shifts[0]
-    for other in dict.fromkeys(shifts):
-        more = shifts.count(other) - shifts.count(usual)
+def _centred(shifts: Sequence[Poly], group: Sequence[Equation]) -> tuple[Poly, ...]:
+    """Shifts against that of most members that compute something, among equals against the largest."""
+    votes = [s for s, e in zip(shifts, group, strict=True) if not _is_store(e.body)] or list(shifts)
+    usual = votes[0]
+    for other in dict.fromkeys(votes):
+        more = votes.count(other) - votes.count(usual)
         if more > 0 or (more == 0 and nonnegative(other - usual)):
             usual = other
     return tuple(s - usual for s in shifts)
+
+
+def _is_store(body: Scalar) -> bool:
+    """Whether an equation only chooses between elements and numbers."""
+    if isinstance(body, Select):
+        return _is_store(body.then) and _is_store(body.otherwise)
+    return isinstance(body, Read | Number)
 
 
 def _main(equation: Equation, index: Index, names: set[str]) -> tuple[Poly, Poly] | None:

@@ -10,11 +10,11 @@ from dataclasses import dataclass, replace
 
 from symgrad.declare.algebra import divide, indicator, multiply
 from symgrad.declare.bounds import nonnegative
-from symgrad.declare.conditions import all_of, at_least, compare, relation
+from symgrad.declare.conditions import all_of, at_least, compare, conjuncts, relation
 from symgrad.declare.graph import groups, is_recurrent
 from symgrad.declare.integers import Entry, Index, Poly, affine_in, as_poly, atoms, indices_of
 from symgrad.declare.program import Equation, Program, Tensor
-from symgrad.declare.recurrence import recurrent_axes
+from symgrad.declare.recurrence import in_steps, recurrent_axes
 from symgrad.declare.rewriting import map_children
 from symgrad.declare.scalars import (
     NOUGHT,
@@ -33,6 +33,7 @@ from symgrad.declare.scalars import (
 )
 from symgrad.derive.derivatives import derivative
 from symgrad.derive.invert import guarded
+from symgrad.derive.states import range_where
 from symgrad.derive.terms import Term, all_indices, freshen, rename, terms_of, total
 from symgrad.derive.trace import Trace
 from symgrad.naming import base_of, fresh
@@ -135,7 +136,7 @@ class _Reverse:
             waiting.remove(reached[0])
             self._through(reached[0], self.grad[reached[0].target])
         totals = [self._total(e.target, e.indices) for e in reversed(group) if e not in waiting]
-        return [t for t in totals if t is not None]
+        return list(in_steps([t for t in totals if t is not None]))
 
     def _zero(self, tensor: Tensor) -> Equation:
         indices = tuple(Index(self._axis_name(e, p), e) for p, e in enumerate(tensor.extents))
@@ -201,6 +202,8 @@ class _Reverse:
         axes = tuple(i for i in free if i is not None)
         rest = tuple(i for i in over if i not in axes)
         rest, where, value = _pinned(rest, all_of(*conditions), value)
+        if self.current.target in self.recurrent:
+            rest, where, value = _narrowed(rest, where, value)
         if not rest and where == TRUE:
             body: Scalar = value
         else:
@@ -339,6 +342,18 @@ def _pinned(rest: tuple[Index, ...], where: Condition, value: Scalar) -> tuple[t
                 table = {index: at}
                 left = tuple(i for i in rest if i != index)
                 return _pinned(left, rename(where, table), rename(value, table))
+    return rest, where, value
+
+
+def _narrowed(rest: tuple[Index, ...], where: Condition, value: Scalar) -> tuple[tuple[Index, ...], Condition, Scalar]:
+    """A summed index with a condition on itself alone runs over the range only in which that holds."""
+    for index in rest:
+        found = range_where(index, conjuncts(where))
+        if found is not None:
+            own = Index(index.name, found[1])
+            table = {index: as_poly(own) + found[0]}
+            rest = tuple(own if i == index else i for i in rest)
+            where, value = rename(where, table), rename(value, table)
     return rest, where, value
 
 

@@ -15,7 +15,7 @@ from symgrad.declare.algebra import add
 from symgrad.declare.bounds import nonnegative
 from symgrad.declare.conditions import at_least
 from symgrad.declare.formula import text
-from symgrad.declare.integers import ZERO, Index, Poly, Size, as_poly, extreme, show
+from symgrad.declare.integers import ZERO, Extreme, Index, Poly, Size, as_poly, extreme, show
 from symgrad.declare.program import Equation
 from symgrad.declare.recurrence import Scan, group_reads, scans
 from symgrad.declare.rewriting import changed, map_children
@@ -229,7 +229,7 @@ class ScanLowering:
         self.cuts += [s.first - shift for s in found if s.first.terms and s.first - shift not in self.cuts]
         for place, (segment, shown) in enumerate(zip(found, texts, strict=True)):
             stop = segment.stop
-            passed = [s.first for s in found[1:place] if not _surely(segment.first - s.first)]
+            passed = [s.first for s in found[1:place] if not all(_surely(segment.first - p) for p in _ends(s.first))]
             first = extreme("max", [segment.first, *passed])
             body = settled(segment.body, index, segment.first, stop, self.b.program.extents, names)
             if segment.body == KEPT:
@@ -380,6 +380,11 @@ def _looks_ahead(body: Scalar, index: Index) -> bool:
     """Whether elements may be read that no step has computed yet, because a condition or a 0 beside them hides them."""
     tests = any(isinstance(p, Compare) and index in free_indices(p) for p in walk(body))
     return tests or any(r.extension is not None for r in reads_of(body))
+
+
+def _ends(poly: Poly) -> tuple[Poly, ...]:
+    """What a value is at least, apart from 0."""
+    return tuple(a for a in poly.atom.args if a.terms) if isinstance(poly.atom, Extreme) else (poly,)
 
 
 def _surely(poly: Poly) -> bool:

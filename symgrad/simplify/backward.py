@@ -13,7 +13,7 @@ from symgrad.declare.graph import groups, is_recurrent, needed
 from symgrad.declare.integers import Index
 from symgrad.declare.program import Equation
 from symgrad.declare.rewriting import changed, map_children
-from symgrad.declare.scalars import Condition, Node, Read, Reduce, Scalar, Stopped, tensors_of, walk
+from symgrad.declare.scalars import Condition, Node, Read, Reduce, Scalar, Stopped, free_indices, tensors_of, walk
 from symgrad.declare.typical import typical_sizes
 from symgrad.derive.adjoint import Adjoint
 from symgrad.derive.terms import rename
@@ -102,7 +102,8 @@ class _Simplifier:
 
     def _inline(self, body: Scalar) -> Scalar:
         """Write out the pointwise cotangents that the body reads."""
-        by_name = {e.target: e for e in self.done if _is_pointwise(e.body) and not e.integer}
+        alone = (e for e in self.done if e.target not in self.recurrent or _is_spread(e))
+        by_name = {e.target: e for e in alone if _is_pointwise(e.body) and not e.integer}
 
         def change(node: Node) -> Node:
             node = map_children(node, change)
@@ -113,6 +114,11 @@ class _Simplifier:
             return node
 
         return changed(body, change)
+
+
+def _is_spread(equation: Equation) -> bool:
+    """Whether an equation only repeats an element along further indices."""
+    return isinstance(equation.body, Read) and free_indices(equation.body) < set(equation.indices)
 
 
 def _is_pointwise(body: Scalar) -> bool:

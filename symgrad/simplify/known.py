@@ -16,6 +16,7 @@ from symgrad.declare.rewriting import map_children
 from symgrad.declare.scalars import (
     TRUE,
     Condition,
+    Extension,
     Mul,
     Node,
     Number,
@@ -52,7 +53,8 @@ class Definition:
 
     def read(self, binding: Binding) -> Scalar:
         """The element that is defined where the indices have these values."""
-        return rename(Read(self.target, self.at), binding)
+        kept = None if self.where == TRUE else Extension("guarded")
+        return rename(Read(self.target, self.at, kept), binding)
 
     def holds(self, binding: Binding, behind: Known) -> bool:
         """Whether it holds where the indices have these values, behind conditions."""
@@ -65,24 +67,41 @@ def usable(equations: Sequence[Equation]) -> tuple[Definition, ...]:
     Inside a recurrence an equation defines each range of steps by itself.
     """
     recurrent = recurrent_axes(equations)
+    indices = (e.indices[a] for e in equations for a in recurrent.get(e.target, ()))
+    extents = tuple(dict.fromkeys(i.extent for i in indices))
     return tuple(
         d
         for e in equations
         if not e.integer
-        for d in _ranges(e, recurrent.get(e.target, ()))
+        for d in _ranges(e, recurrent.get(e.target, ()), extents)
         if not isinstance(d.body, Read | Number | Stopped) and not any(isinstance(p, Reduce) for p in walk(d.body))
     )
 
 
-def _ranges(equation: Equation, axes: tuple[int, ...]) -> list[Definition]:
-    """The whole definition; inside a recurrence also its arms, and each range of steps counted from its first."""
+def _ranges(equation: Equation, axes: tuple[int, ...], extents: Sequence[Poly]) -> list[Definition]:
+    """The whole definition; inside a recurrence also its arms, and each range of steps counted from its first.
+
+    ``extents`` are those of other indices of recurrences: where one of them runs, a definition may hold as well.
+    """
     found = [Definition.of(equation)]
     if not axes:
         return found
     for axis in axes:
         index = equation.indices[axis]
         found += [_range(d, index, s) for d in found for s in segments(index, d.body) if s.body != d.body]
+        found += [_over(d, index, extent) for d in found for extent in extents if extent != index.extent]
     return [*found, *_arms(found[0])]
+
+
+def _over(whole: Definition, index: Index, extent: Poly) -> Definition:
+    """The definition by an index with another extent."""
+    other = Index(index.name, extent)
+    table = {index: as_poly(other)}
+    moved = rename(Read(whole.target, whole.at), table)
+    assert isinstance(moved, Read)
+    where = all_of(rename(whole.where, table), at_least(index.extent - 1, as_poly(other)))
+    indices = tuple(other if i == index else i for i in whole.indices)
+    return Definition(whole.target, indices, moved.indices, rename(whole.body, table), where)
 
 
 def _arms(whole: Definition) -> Iterator[Definition]:
