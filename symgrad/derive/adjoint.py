@@ -29,6 +29,7 @@ from symgrad.declare.scalars import (
     Scalar,
     Select,
     Stopped,
+    free_indices,
     reads_of,
 )
 from symgrad.derive.derivatives import derivative
@@ -61,6 +62,7 @@ class _Reverse:
         self.taken |= {a.name for a in program.attributes}
         self.recurrent = recurrent_axes(program.equations)
         self.current, self.together = program.equations[0], frozenset[str]()
+        self.steps: list[Equation] = []
         self.winners: list[Equation] = []
         self.extra: list[Equation] = []
         self.active = self._active()
@@ -136,7 +138,9 @@ class _Reverse:
             waiting.remove(reached[0])
             self._through(reached[0], self.grad[reached[0].target])
         totals = [self._total(e.target, e.indices) for e in reversed(group) if e not in waiting]
-        return list(in_steps([t for t in totals if t is not None]))
+        found = [*self.steps, *(t for t in totals if t is not None)]
+        self.steps = []
+        return list(in_steps(found))
 
     def _zero(self, tensor: Tensor) -> Equation:
         indices = tuple(Index(self._axis_name(e, p), e) for p, e in enumerate(tensor.extents))
@@ -184,7 +188,10 @@ class _Reverse:
 
     def _contribute(self, read: Read, over: tuple[Index, ...], condition: Condition, value: Scalar) -> None:
         """Swap input and output: the read's axes become free, everything else is summed under its conditions."""
-        read, over, condition, value = self._solved_for_step(read, over, condition, value)
+        solved = self._solved_for_step(read, over, condition, value)
+        if solved[2] != TRUE:
+            solved = self._solved_for_step(read, over, condition, self._part(read, over, condition, value))
+        read, over, condition, value = solved
         extents = self.program.extents(read.tensor)
         free: list[Index | None] = [None] * len(extents)
         for axis, (poly, extent) in enumerate(zip(read.indices, extents, strict=True)):
@@ -209,6 +216,18 @@ class _Reverse:
         else:
             body = Reduce("sum", rest, where, value)
         self.parts.setdefault(read.tensor, []).append((axes, body))
+
+    def _part(self, read: Read, over: tuple[Index, ...], condition: Condition, value: Scalar) -> Scalar:
+        """What a step gives to another, under a name where steps run along several indices.
+
+        It is computed where it is known, for every step alike, and not once more for each border that it may meet.
+        """
+        several = read.tensor in self.together and len(self.recurrent[read.tensor]) > 1
+        if not several or condition != TRUE or isinstance(value, Read) or free_indices(value) != set(over):
+            return value
+        name = self._fresh(f"{self.grad[read.tensor]}_part")
+        self.steps.append(Equation(name, over, value))
+        return Read(name, tuple(map(as_poly, over)))
 
     def _solved_for_step(
         self, read: Read, over: tuple[Index, ...], condition: Condition, value: Scalar

@@ -43,7 +43,7 @@ from symgrad.naming import fresh
 LIFT = "f(a) if c else f(b) = f(a if c else b)"
 STATES = "the first value of a state stands before the others"
 OUTSIDE = "a read outside is a constant"
-NAME = "name the argument that a step adds to"
+NAME = "name what a step goes on from"
 
 
 def prepare(program: Program, trace: Trace) -> Program:

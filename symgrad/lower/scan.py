@@ -7,110 +7,47 @@ not, are computed in bulk before the loop; the rest runs in one loop for each ru
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from itertools import pairwise
 from typing import TypeAlias
 
 from symgrad.declare.algebra import add
 from symgrad.declare.bounds import nonnegative
 from symgrad.declare.conditions import at_least
-from symgrad.declare.formula import text
-from symgrad.declare.integers import ZERO, Extreme, Index, Poly, Size, as_poly, extreme, show
+from symgrad.declare.integers import ZERO, Index, Poly, as_poly, extreme
 from symgrad.declare.program import Equation
-from symgrad.declare.recurrence import Scan, group_reads, scans
-from symgrad.declare.rewriting import changed, map_children
+from symgrad.declare.recurrence import Scan
 from symgrad.declare.scalars import (
     NOUGHT,
     TRUE,
-    Add,
-    Apply,
-    Compare,
-    Condition,
-    Node,
-    Read,
-    Reduce,
-    Scalar,
-    free_indices,
-    reads_of,
     tensors_of,
-    walk,
 )
-from symgrad.declare.segments import at_or_after, at_or_before, segments
-from symgrad.declare.substitution import substitute
-from symgrad.derive.terms import rename
+from symgrad.declare.segments import segments
 from symgrad.lower.arrays import FULL, Assign, At, Fresh, Item, Map, Name, Slice, Statement, When
 from symgrad.lower.axes import subscript
 from symgrad.lower.builder import Builder, comment
 from symgrad.lower.elementwise import condition_value
 from symgrad.lower.homes import KEPT, Home, fill_of, homes_of, without_copies
 from symgrad.lower.inplace import into, settled
+from symgrad.lower.scan_parts import (
+    Part,
+    Task,
+    bulk_terms,
+    cuts_of,
+    left_over,
+    looks_ahead,
+    lower_bounds,
+    stored_in,
+    surely,
+    terms_in,
+    without_axis,
+)
 
 Lower: TypeAlias = Callable[[Builder, Equation], None]
 
 
-@dataclass(frozen=True, slots=True)
-class Task:
-    """An equation at fixed positions of some axes.
-
-    Attributes:
-        target: its left side.
-        equation: over the indices that are left; loop variables stand in its body.
-        items: how the left side is subscripted for what the equation gives.
-        shown: the body as a reader of the module knows it.
-        at: the position on each axis of the left side.
-        adds: whether the value is added to what is there.
-        when: conditions on loop variables under which it is computed.
-    """
-
-    target: str
-    equation: Equation
-    items: tuple[Item, ...]
-    shown: Scalar
-    at: tuple[Poly, ...]
-    adds: bool = False
-    when: tuple[Condition, ...] = ()
-
-    def __str__(self) -> str:
-        """The formula."""
-        left = f"{self.target}[{', '.join(map(show, self.at))}]" if self.at else self.target
-        return f"{left} {'+=' if self.adds else '='} {text(self.shown)}"
-
-    def of(self, body: Scalar, shown: Scalar) -> Task:
-        """The task with another body."""
-        return replace(self, equation=replace(self.equation, body=body), shown=shown)
-
-    def along(self, index: Index, item: Item, value: Poly, keep: Index | None = None) -> Task:
-        """The task where an index has a value, at an item of its axis; ``keep`` is the index in the value."""
-        free = [p for p, i in enumerate(self.items) if not isinstance(i, At)]
-        place = free[self.equation.indices.index(index)]
-        indices: tuple[Index, ...] = ()
-        for i in self.equation.indices:
-            indices += (i,) if i != index else () if keep is None else (keep,)
-        table = {index: value}
-        return replace(
-            self,
-            equation=replace(self.equation, indices=indices, body=rename(self.equation.body, table)),
-            items=(*self.items[:place], item, *self.items[place + 1 :]),
-            shown=rename(self.shown, table),
-            at=tuple(substitute(p, {index: value}) for p in self.at),
-        )
-
-
-@dataclass(frozen=True, slots=True)
-class Part:
-    """What is done for one equation in the steps ``first .. stop - 1``."""
-
-    task: Task
-    index: Index
-    first: Poly
-    stop: Poly
-    shift: Poly
-
-    @property
-    def ends(self) -> tuple[tuple[Poly, Poly], ...]:
-        """The first step and the one after the last; each as it is, and inside the range of the index."""
-        last = self.index.extent - self.shift
-        return (self.first, at_or_before(self.first, last)), (self.stop, at_or_after(self.stop, -self.shift))
+class _OrderUnknownError(Exception):
+    """It is not known which of two ranges comes first, so what one step leaves for another needs an array."""
 
 
 class ScanLowering:
@@ -131,40 +68,30 @@ class ScanLowering:
 
     def scan(self, scan: Scan) -> None:
         """Emit the statements of a recurrence."""
-        self.cuts = []
-        self.stored = self._stored(scan)
+        before = len(self.b.block), self.b.program, set(self.zeros)
+        try:
+            self._scan(scan, stored_in(scan, self.kept, self.b.general))
+        except _OrderUnknownError:
+            del self.b.block[before[0] :]
+            self.b.program, self.zeros = before[1], before[2]
+            self._scan(scan, frozenset(e.target for e in scan.members))
+
+    def _scan(self, scan: Scan, stored: frozenset[str]) -> None:
+        """Emit the statements of a recurrence; ``stored`` left sides are arrays over all steps."""
+        homes = {} if self.b.general else homes_of(scan, {e.target for e in scan.members})
+        self.cuts, self.stored = [], stored | frozenset(homes)
         local = {e.target for e in scan.members} - self.stored
-        homes = {} if self.b.general else homes_of(scan, local | self.stored)
-        self.stored |= set(homes)
-        local -= set(homes)
-        members = [_without_axis(e, local, scan) for e in scan.members]
-        changed_ = {e.target: e for e in members}
-        self.b.program = replace(
-            self.b.program,
-            equations=tuple(
-                replace(e, indices=_left(e, scan)) if e.target in local else e for e in self.b.program.equations
-            ),
-        )
+        members = {e.target: without_axis(e, local, scan) for e in scan.members}
+        shorter = (replace(e, indices=left_over(e, scan)) if e.target in local else e for e in self.b.program.equations)
+        self.b.program = replace(self.b.program, equations=tuple(shorter))
         with self.b.recurring(self.stored):
             start = len(self.b.block)
             tasks = [
-                Task(e.target, changed_[e.target], (FULL,) * len(e.indices), e.body, tuple(map(as_poly, e.indices)))
+                Task(e.target, members[e.target], (FULL,) * len(e.indices), e.body, tuple(map(as_poly, e.indices)))
                 for e in scan.members
             ]
             self._loops(scan, self._before(scan, tasks, homes))
             self.b.block[start:] = [self._without_zeros(s) for s in self.b.block[start:]]
-
-    def _stored(self, scan: Scan) -> frozenset[str]:
-        """Left sides that are arrays over all steps: read at another step, or after the loop, or computed before it."""
-        names = {e.target for e in scan.members}
-        found = {t for t in names if t in self.kept}
-        found |= {e.target for inner in scans(scan.body) for e in inner.members}
-        found |= {e.target for e in scan.members if e.integer or (not self.b.general and _bulk_terms(e, names))}
-        for r in group_reads(scan.members):
-            gap = r.indices[scan.axis(r.tensor)] - as_poly(scan.index(r.reader))
-            if (gap + scan.shift(r.reader) - scan.shift(r.tensor)).terms:
-                found.add(r.tensor)
-        return frozenset(found)
 
     def _without_zeros(self, statement: Statement) -> Statement:
         """An array that is filled in whole need not hold zeros."""
@@ -185,7 +112,7 @@ class ScanLowering:
                 body, shown = (without_copies(b, copies) for b in (task.equation.body, task.shown))
                 task = task.of(body, shown)
             fill = fill_of(task.equation.body) if copies else None
-            bulk = () if self.b.general else _bulk_terms(task.equation, names)
+            bulk = () if self.b.general else bulk_terms(task.equation, names)
             if task.target in homes:
                 self._settle(scan, task, homes[task.target])
             elif task.target in self.stored and not bulk:
@@ -196,7 +123,7 @@ class ScanLowering:
             if bulk:
                 self._emit(task.of(add(*bulk), add(*bulk)))
                 rest, shown = (
-                    add(*(a for a in _terms(body) if a not in bulk)) for body in (task.equation.body, task.shown)
+                    add(*(a for a in terms_in(body) if a not in bulk)) for body in (task.equation.body, task.shown)
                 )
                 task = replace(task.of(rest, shown), adds=True)
             parts += self._cut(scan, task, names)
@@ -205,7 +132,7 @@ class ScanLowering:
     def _allocate(self, task: Task, fill: float) -> None:
         """The array of a left side."""
         extents = (i.extent for i in task.equation.indices)
-        shape = tuple(e if _surely(e) else extreme("max", [e, ZERO]) for e in extents)
+        shape = tuple(e if surely(e) else extreme("max", [e, ZERO]) for e in extents)
         kind = "int" if task.equation.integer else "float"
         array = Fresh("full", shape, fill, kind) if fill else Fresh("zeros", shape, dtype=kind)
         self.b.emit(Assign(task.target, array))
@@ -228,10 +155,8 @@ class ScanLowering:
         found, texts = (segments(index, body, beside) for body in (task.equation.body, task.shown))
         self.cuts += [s.first - shift for s in found if s.first.terms and s.first - shift not in self.cuts]
         for place, (segment, shown) in enumerate(zip(found, texts, strict=True)):
-            stop = segment.stop
-            passed = [s.first for s in found[1:place] if not all(_surely(segment.first - p) for p in _ends(s.first))]
-            first = extreme("max", [segment.first, *passed])
-            body = settled(segment.body, index, segment.first, stop, self.b.program.extents, names)
+            first, stop = segment.first, segment.stop
+            body = settled(segment.body, index, first, stop, self.b.program.extents, names)
             if segment.body == KEPT:
                 continue
             if body == NOUGHT and task.target in self.stored:
@@ -240,15 +165,18 @@ class ScanLowering:
             here = task.of(body, shown.body)
             if task.target not in self.stored or set(tensors_of(body)) & {*names, KEPT.tensor}:
                 parts.append(Part(here, index, first - shift, stop - shift, shift))
-                if _looks_ahead(body, index):
+                if looks_ahead(body, index):
                     self.zeros |= self.stored
-            elif segment.single and not passed and _surely(first) and _surely(index.extent - stop):
+                continue
+            passed = [s.first for s in found[1:place] if not all(surely(first - p) for p in lower_bounds(s.first))]
+            first = extreme("max", [first, *passed])
+            if segment.single and not passed and surely(first) and surely(index.extent - stop):
                 self._emit(here.along(index, At(first), first))
             else:
                 if self.b.general:
                     # Positions are computed, so they must exist even if the extent is 0.
-                    first = first if _surely(first) else extreme("max", [first, ZERO])
-                    stop = stop if _surely(index.extent - stop) else extreme("min", [stop, index.extent])
+                    first = first if surely(first) else extreme("max", [first, ZERO])
+                    stop = stop if surely(index.extent - stop) else extreme("min", [stop, index.extent])
                 one = here.along(index, At(first), first) if segment.single else here
                 own = Index(index.name, stop - first)
                 item = Slice(first if first.terms else None, None if stop == index.extent else stop)
@@ -260,7 +188,7 @@ class ScanLowering:
 
     def _loops(self, scan: Scan, parts: list[Part]) -> None:
         """One loop for each run of steps in which the same ranges are computed."""
-        cuts = _cuts(parts)
+        cuts = cuts_of(parts)
         if cuts is None:
             self._loop(scan, parts)
             return
@@ -272,8 +200,8 @@ class ScanLowering:
             usual = min(active, key=lambda p: len(p.shift.terms))
             beyond = [usual.index.extent - usual.shift, *(end for end, inside in cuts if nonnegative(inside - high))]
             before = [-usual.shift, *(end for end, inside in cuts if nonnegative(low - inside))]
-            first = extreme("max", [first, *(end for end in before if not _surely(first - end))])
-            stop = extreme("min", [stop, *(end for end in beyond if not _surely(end - stop))])
+            first = extreme("max", [first, *(end for end in before if not surely(first - end))])
+            stop = extreme("min", [stop, *(end for end in beyond if not surely(end - stop))])
             if (stop - first).constant == 1:
                 self._step(scan, active, first)
                 continue
@@ -283,6 +211,8 @@ class ScanLowering:
 
     def _loop(self, scan: Scan, parts: list[Part]) -> None:
         """One loop over all steps: which range comes first is not known, so each asks whether it is its turn."""
+        if any(p.task.target not in self.stored for p in parts):
+            raise _OrderUnknownError
         first = extreme("min", [extreme("max", [p.first, -p.shift]) for p in parts])
         stop = extreme("max", [extreme("min", [p.stop, p.index.extent - p.shift]) for p in parts])
         step = Index(parts[0].index.name, stop)
@@ -327,66 +257,3 @@ class ScanLowering:
 
     def _made(self) -> set[str]:
         return {s.name for s in self.b.block if isinstance(s, Assign)}
-
-
-# --- what a recurrence consists of ---------------------------------------------------------------------------------
-
-
-def _terms(body: Scalar) -> tuple[Scalar, ...]:
-    return body.args if isinstance(body, Add) else (body,)
-
-
-def _bulk_terms(equation: Equation, names: set[str]) -> tuple[Scalar, ...]:
-    """The terms of a sum that need nothing of the recurrence, if they are more than a read or two."""
-    free = tuple(a for a in _terms(equation.body) if not set(tensors_of(a)) & names)
-    heavy = len(free) > 1 or any(isinstance(p, Reduce | Apply) for a in free for p in walk(a))
-    return free if heavy and len(free) < len(_terms(equation.body)) else ()
-
-
-def _left(equation: Equation, scan: Scan) -> tuple[Index, ...]:
-    """The indices of a left side that has no array over the steps."""
-    axis = scan.axis(equation.target)
-    return equation.indices[:axis] + equation.indices[axis + 1 :]
-
-
-def _without_axis(equation: Equation, local: set[str], scan: Scan) -> Equation:
-    """Reads of what is there for one step only, without the index of the step."""
-
-    def change(node: Node) -> Node:
-        if isinstance(node, Read) and node.tensor in local:
-            axis = scan.axis(node.tensor)
-            return Read(node.tensor, node.indices[:axis] + node.indices[axis + 1 :], node.extension)
-        return map_children(node, change)
-
-    return replace(equation, body=changed(equation.body, change))
-
-
-def _cuts(parts: list[Part]) -> list[tuple[Poly, Poly]] | None:
-    """The steps at which a range begins or ends, in order; each as it is, and inside the range of its index.
-
-    None if it is not known which of two comes first.
-    """
-    ends: dict[Poly, Poly] = {}
-    for part in parts:
-        for value, inside in part.ends:
-            ends.setdefault(inside, value)
-    if not all(nonnegative(a - c) or nonnegative(c - a) for a in ends for c in ends):
-        return None
-    found = sorted(ends, key=lambda e: sum(e != other and nonnegative(e - other) for other in ends))
-    return [(ends[e], e) for e in found]
-
-
-def _looks_ahead(body: Scalar, index: Index) -> bool:
-    """Whether elements may be read that no step has computed yet, because a condition or a 0 beside them hides them."""
-    tests = any(isinstance(p, Compare) and index in free_indices(p) for p in walk(body))
-    return tests or any(r.extension is not None for r in reads_of(body))
-
-
-def _ends(poly: Poly) -> tuple[Poly, ...]:
-    """What a value is at least, apart from 0."""
-    return tuple(a for a in poly.atom.args if a.terms) if isinstance(poly.atom, Extreme) else (poly,)
-
-
-def _surely(poly: Poly) -> bool:
-    """Whether the value is not negative even where sizes are 0."""
-    return all(c > 0 and all(isinstance(a, Size) for a in m) for m, c in poly.terms)

@@ -186,13 +186,31 @@ def uses(statement: Statement) -> set[str]:
 
 def needed_by(statements: tuple[Statement, ...], results: tuple[str, ...]) -> list[tuple[str, ...]]:
     """For each statement the results that need it, in order."""
+    views = _views(statements)
     live: list[set[str]] = [{r} for r in results]
     needs: list[tuple[str, ...]] = []
     for statement in reversed(statements):
         users = []
+        made = {v for n in defines(statement) for v in views.get(n, {n})}
         for result, names in zip(results, live, strict=True):
-            if defines(statement) & names:
+            if made & names:
                 names |= uses(statement)
                 users.append(result)
         needs.append(tuple(users))
     return needs[::-1]
+
+
+def _views(statements: tuple[Statement, ...]) -> dict[str, set[str]]:
+    """Names of one array that is written to by more than one of them."""
+    found: dict[str, set[str]] = {}
+    for place, statement in enumerate(statements):
+        if not isinstance(statement, Assign):
+            continue
+        source = statement.array
+        while isinstance(source, Subscript | Transpose):
+            source = source.source
+        written = {n for s in walk(statements[place + 1 :]) for n in _mutated(s)}
+        if isinstance(source, Name) and statement.name in written:
+            joined = found.get(source.text, {source.text}) | {statement.name}
+            found |= dict.fromkeys(joined, joined)
+    return found

@@ -41,7 +41,7 @@ class _Simplifier:
         self.linear = set(adjoint.cotangents) | {e.target for e in self.backward}
         taken = {t.name for t in program.inputs} | {e.target for e in program.equations}
         taken |= {a.name for a in program.attributes}
-        self.recurrent = [e.target for g in groups(self.backward) if is_recurrent(g) for e in g]
+        self.recurrent = [e.target for g in groups(self.backward) if is_recurrent(g) for e in g if not _is_spread(e)]
         self.done: list[Equation] = []
         self.cores = Cores(taken, self.done, trace)
 

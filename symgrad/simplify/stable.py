@@ -8,17 +8,19 @@ from __future__ import annotations
 
 from dataclasses import replace
 
-from symgrad.declare.algebra import apply, multiply, negate
+from symgrad.declare.algebra import add, apply, multiply, negate, subtract
 from symgrad.declare.integers import Atom, Index, Poly, as_poly
 from symgrad.declare.program import Equation, Program
 from symgrad.declare.rewriting import changed, map_children
 from symgrad.declare.scalars import (
+    Add,
     Apply,
     Mul,
     Node,
     Read,
     Reduce,
     Scalar,
+    Select,
     Stopped,
     free_indices,
     reads_of,
@@ -34,6 +36,7 @@ from symgrad.simplify.pointwise import rewrite
 def stabilise(program: Program, trace: Trace) -> Program:
     """Apply every rule to every equation of a split program."""
     program = _log_of_named(program, trace)
+    program = _log_of_sums(program, trace)
     program = _pointwise(program, trace)
     program = _shift(program, trace)
     return _pointwise(program, trace)
@@ -73,6 +76,51 @@ def _log_of_named(program: Program, trace: Trace) -> Program:
         trace.record("write out the definition inside a logarithm", equation, after)
         equations.append(after)
     return replace(program, equations=tuple(equations))
+
+
+LOG_OF_SUM = "log(exp(u) + exp(v)) = m + log(exp(u - m) + exp(v - m)), m = max(u, v)"
+
+
+def _log_of_sums(program: Program, trace: Trace) -> Program:
+    """The largest of several exponents is subtracted from each, under a name; it is constant for differentiation."""
+    taken = {t.name for t in program.inputs} | {e.target for e in program.equations}
+    taken |= {a.name for a in program.attributes}
+    equations: list[Equation] = []
+    for equation in program.equations:
+        found = [e for e in map(_exponents, walk(equation.body)) if e is not None]
+        after = equation
+        if found and not any(isinstance(p, Select | Reduce) for p in walk(equation.body)):
+            for exponents in dict.fromkeys(found):
+                name = fresh(f"max_{_subject(exponents[0])}", taken)
+                taken.add(name)
+                largest = apply("max", *exponents)
+                axes = tuple(i for i in equation.indices if i in free_indices(largest))
+                made = Equation(name, axes, largest)
+                trace.record(LOG_OF_SUM, None, made)
+                equations.append(made)
+                m = Stopped(Read(name, tuple(map(as_poly, axes))))
+                after = replace(after, body=_subtracted(after.body, exponents, m))
+            trace.record(LOG_OF_SUM, equation, after)
+        equations.append(after)
+    return replace(program, equations=tuple(equations))
+
+
+def _exponents(node: Node) -> tuple[Scalar, ...] | None:
+    """The u and v, if a node is the logarithm of exp(u) + exp(v)."""
+    match node:
+        case Apply("log", (Add(args),)):
+            found = [a.args[0] for a in args if isinstance(a, Apply) and a.function == "exp" and reads_of(a)]
+            return tuple(found) if len(found) == len(args) else None
+    return None
+
+
+def _subtracted(body: Scalar, exponents: tuple[Scalar, ...], m: Scalar) -> Scalar:
+    def change(node: Node) -> Node:
+        if _exponents(node) == exponents:
+            return add(m, apply("log", add(*(apply("exp", subtract(e, m)) for e in exponents))))
+        return map_children(node, change)
+
+    return changed(body, change)
 
 
 def _shift(program: Program, trace: Trace) -> Program:
