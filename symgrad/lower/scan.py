@@ -169,14 +169,17 @@ class ScanLowering:
                     self.zeros |= self.stored
                 continue
             passed = [s.first for s in found[1:place] if not all(surely(first - p) for p in lower_bounds(s.first))]
+            ahead = [s.first for s in found[place + 1 :] if not surely(s.first - stop)]
             first = extreme("max", [first, *passed])
-            if segment.single and not passed and surely(first) and surely(index.extent - stop):
+            sure = not passed and not ahead and surely(first) and surely(index.extent - stop)
+            if segment.single and sure:
                 self._emit(here.along(index, At(first), first))
             else:
                 if self.b.general:
                     # Positions are computed, so they must exist even if the extent is 0.
                     first = first if surely(first) else extreme("max", [first, ZERO])
                     stop = stop if surely(index.extent - stop) else extreme("min", [stop, index.extent])
+                stop = extreme("min", [stop, *ahead]) if segment.single else stop
                 one = here.along(index, At(first), first) if segment.single else here
                 own = Index(index.name, stop - first)
                 item = Slice(first if first.terms else None, None if stop == index.extent else stop)
