@@ -59,15 +59,22 @@ def decided(body: Scalar, index: Index, passed: list[Poly], ahead: list[Poly]) -
             found = [beyond(v) for v in thresholds(node, index)]
             if found and None not in found:
                 return Truth(_holds(node, index, [bool(f) for f in found]))
-        node = map_children(node, change)
-        match node:
-            case Reduce("sum", _, condition) if condition == FALSE:
-                return NOUGHT
-            case Reduce("sum", (), condition, inner) if condition == TRUE:
-                return inner
-        return node
+        return simplified_sum(map_children(node, change))
 
     return changed(body, change)
+
+
+def simplified_sum(node: Node) -> Node:
+    """A sum whose condition never holds is 0; one over no index whose condition holds is its body.
+
+    An extremum whose condition never holds has no value, so nobody looks at it.
+    """
+    match node:
+        case Reduce("sum" | "max" | "min", _, condition) if condition == FALSE:
+            return NOUGHT
+        case Reduce("sum", (), condition, inner) if condition == TRUE:
+            return inner
+    return node
 
 
 def thresholds(test: Compare, index: Index) -> tuple[Poly, ...]:

@@ -43,7 +43,10 @@ def padded(
     if not any(w.terms for pair in widths for w in pair):
         return source, extents, walks
     usual = b.borders.get((base, fill), ())
-    widths = list(usual) if len(usual) == len(widths) else widths
+    if len(usual) == len(widths) and all(
+        nonnegative(u - w) for two in zip(usual, widths, strict=True) for u, w in zip(*two, strict=True)
+    ):
+        widths = list(usual)
     kept = b.keep(Pad(source, tuple(widths), fill), f"{base}_padded")
     extents = tuple(e + w[0] + w[1] for e, w in zip(extents, widths, strict=True))
     walks = [Along(k.start + w[0], k.steps, k.flipped) for k, w in zip(walks, widths, strict=True)]

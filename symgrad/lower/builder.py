@@ -107,9 +107,11 @@ class Builder:
         self.levels.append(Level(*saved))
         inner: list[Statement] = []
         self.block, self.turning, self.stepwise = inner, loops, stepwise
-        yield inner
-        self.levels.pop()
-        self.block, self.turning, self.stepwise = saved
+        try:
+            yield inner
+        finally:
+            self.levels.pop()
+            self.block, self.turning, self.stepwise = saved
 
     @property
     def loops(self) -> frozenset[Index]:
@@ -144,8 +146,10 @@ class Builder:
     def recurring(self, names: frozenset[str]) -> Iterator[None]:
         """Inside, these arrays are filled in step by step."""
         saved, self.changing = self.changing, self.changing | names
-        yield
-        self.changing = saved
+        try:
+            yield
+        finally:
+            self.changing = saved
 
     def because(self, text: str) -> None:
         """Note why a form was chosen."""

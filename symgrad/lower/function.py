@@ -74,9 +74,6 @@ def lower_equations(
     winners = {e.body: e.target for e in equations if _is_winner(e)}
     positions = frozenset(p for e in equations if (p := _winner_of(e, winners)) is not None)
 
-    def lower(b: Builder, equation: Equation) -> None:
-        lower_equation(b, equation, _winner_of(equation, winners))
-
     recurrent = any(is_recurrent(g) for g in groups(equations))
     for item in schedule(equations) if recurrent else equations:
         if isinstance(item, Scan):
@@ -84,10 +81,10 @@ def lower_equations(
             item = together(item, [(e, beside[e.target]) for e in equations if e.target in beside])
             members = {e.target for e in item.members}
             elsewhere = {t for e in equations if e.target not in members for t in tensors_of(e.body)}
-            ScanLowering(b, lower, results | elsewhere).scan(item)
+            ScanLowering(b, lower_equation, results | elsewhere).scan(item)
         elif item.target not in positions:
             start = len(b.block)
-            lower(b, item)
+            lower_equation(b, item, _winner_of(item, winners))
             comment(b, start, equation_text(item))
     return Lowered(tuple(b.block), tuple(b.reasons))
 

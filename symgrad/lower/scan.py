@@ -13,7 +13,7 @@ from typing import TypeAlias
 
 from symgrad.declare.algebra import add
 from symgrad.declare.bounds import nonnegative
-from symgrad.declare.conditions import at_least
+from symgrad.declare.conditions import at_least, negation
 from symgrad.declare.integers import ZERO, Index, Poly, as_poly, extreme
 from symgrad.declare.program import Equation
 from symgrad.declare.recurrence import Scan
@@ -32,11 +32,14 @@ from symgrad.lower.inplace import into, settled
 from symgrad.lower.scan_parts import (
     Part,
     Task,
+    assuming,
     bulk_terms,
     cuts_of,
+    from_nought,
     left_over,
     looks_ahead,
     lower_bounds,
+    open_test,
     stored_in,
     surely,
     terms_in,
@@ -191,6 +194,7 @@ class ScanLowering:
 
     def _loops(self, scan: Scan, parts: list[Part]) -> None:
         """One loop for each run of steps in which the same ranges are computed."""
+        parts = from_nought(parts)
         cuts = cuts_of(parts)
         if cuts is None:
             self._loop(scan, parts)
@@ -241,7 +245,17 @@ class ScanLowering:
                     self._emit(task)
 
     def _emit(self, task: Task) -> None:
-        """Statements that compute a task, into its place if it has one."""
+        """Statements that compute a task, into its place if it has one.
+
+        A condition on the step that is not decided is asked in the loop: what stands behind it may not exist.
+        """
+        test = open_test(task.equation.body, self.b.loops)
+        if test is not None:
+            for condition in (test, negation(test)):
+                body, shown = (assuming(b, condition) for b in (task.equation.body, task.shown))
+                if not (task.adds and body == NOUGHT):
+                    self._emit(replace(task.of(body, shown), when=(*task.when, condition)))
+            return
         start = len(self.b.block)
         whole = all(i == FULL for i in task.items) and task.target not in self._made()
         if task.target not in self.stored or whole:

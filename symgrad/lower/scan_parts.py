@@ -5,8 +5,9 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 
 from symgrad.declare.bounds import nonnegative
+from symgrad.declare.conditions import negation
 from symgrad.declare.formula import text
-from symgrad.declare.integers import Extreme, Index, Poly, Size, as_poly, show
+from symgrad.declare.integers import ZERO, Extreme, Index, Poly, Size, as_poly, show
 from symgrad.declare.program import Equation
 from symgrad.declare.recurrence import Scan, group_reads, scans
 from symgrad.declare.rewriting import changed, map_children
@@ -19,12 +20,13 @@ from symgrad.declare.scalars import (
     Read,
     Reduce,
     Scalar,
+    Truth,
     free_indices,
     reads_of,
     tensors_of,
     walk,
 )
-from symgrad.declare.segments import at_or_after, at_or_before
+from symgrad.declare.segments import at_or_after, at_or_before, simplified_sum
 from symgrad.declare.substitution import substitute
 from symgrad.derive.terms import rename
 from symgrad.lower.arrays import At, Item
@@ -95,6 +97,26 @@ class Part:
         return (self.first, at_or_before(self.first, last)), (self.stop, at_or_after(self.stop, -self.shift))
 
 
+def open_test(body: Scalar, loops: frozenset[Index]) -> Compare | None:
+    """A condition on sizes and loop variables alone, if a body has one."""
+    for part in walk(body):
+        if isinstance(part, Compare) and free_indices(part) and free_indices(part) <= loops and not tensors_of(part):
+            return part
+    return None
+
+
+def assuming(body: Scalar, condition: Condition) -> Scalar:
+    """The body where a condition holds."""
+    opposite = negation(condition)
+
+    def change(node: Node) -> Node:
+        if node in (condition, opposite):
+            return Truth(node == condition)
+        return simplified_sum(map_children(node, change))
+
+    return changed(body, change)
+
+
 def stored_in(scan: Scan, kept: frozenset[str], general: bool) -> frozenset[str]:
     """Left sides that are arrays over all steps: read at another step, or after the loop, or computed before it."""
     names = {e.target for e in scan.members}
@@ -136,6 +158,14 @@ def without_axis(equation: Equation, local: set[str], scan: Scan) -> Equation:
         return map_children(node, change)
 
     return replace(equation, body=changed(equation.body, change))
+
+
+def from_nought(parts: list[Part]) -> list[Part]:
+    """The parts with their steps counted such that none is negative."""
+    least = ZERO
+    for part in parts:
+        least = part.first if nonnegative(least - part.first) else least
+    return [replace(p, first=p.first - least, stop=p.stop - least, shift=p.shift + least) for p in parts]
 
 
 def cuts_of(parts: list[Part]) -> list[tuple[Poly, Poly]] | None:

@@ -209,7 +209,7 @@ def _unscale(body: Scalar, shifted: dict[str, Equation], free: tuple[Index, ...]
             equation = shifted[node.tensor]
             table: dict[Atom, Poly] = dict(zip(equation.indices, node.indices, strict=True))
             here = _indices_of_shift(equation, free)
-            m = Read(name, tuple(substitute(p, table) for p in here))
+            m = Read(name, tuple(substitute(p, table) for p in here), node.extension)
             return multiply(apply("exp", Stopped(m)), node)
         return map_children(node, change)
 
