@@ -44,10 +44,10 @@ def forward(x, *, weight=0.9):
     y = np.empty((N, T), dtype=dtype)
     # y[n, 0] = x[n, 0]
     y[:, :1] = x[:, :1]
-    sub_weight = 1 - weight
+    one_minus_weight = 1 - weight
     for t in range(1, T):
         # y[n, t] = weight * y[n, t - 1] + x[n, t] * (1 - weight)
-        y[:, t] = weight * y[:, t - 1] + sub_weight * x[:, t]
+        y[:, t] = weight * y[:, t - 1] + one_minus_weight * x[:, t]
     return y, Residuals(N, T, weight)
 
 

@@ -20,27 +20,30 @@ Derived:
     grad_h_total[n, t, m] = grad_h[n, t, m] + grad_h_states[n, t + 1, m]
     grad_new[n, t, m] = grad_h_total[n, t, m] * (1 - update[n, t, m])
     grad_pre_new[n, t, m] = grad_new[n, t, m] * (1 - new[n, t, m]^2)
-    grad_reset[n, t, m] = grad_pre_new[n, t, m] * (s[2, m] + sum_pre_new[n, t, m])
-    grad_pre_reset[n, t, m] = -grad_reset[n, t, m] * reset[n, t, m] * (1 - reset[n, t, m])
-    grad_update[n, t, m] = grad_h_total[n, t, m] * (h_states[n, t, m] - new[n, t, m])
-    grad_pre_update[n, t, m] = -grad_update[n, t, m] * update[n, t, m] * (1 - update[n, t, m])
     grad_sum_pre_new[n, t, m] = grad_pre_new[n, t, m] * reset[n, t, m]
+    grad_reset[n, t, m] = grad_pre_new[n, t, m] * (s[2, m] + sum_pre_new[n, t, m])
+    grad_pre_reset[n, t, m] = grad_reset[n, t, m] * reset[n, t, m] * (1 - reset[n, t, m])
+    grad_sum_pre_reset_2[n, t, m] = grad_pre_reset[n, t, m]
+    grad_update[n, t, m] = grad_h_total[n, t, m] * (h_states[n, t, m] - new[n, t, m])
+    grad_pre_update[n, t, m] = grad_update[n, t, m] * update[n, t, m] * (1 - update[n, t, m])
+    grad_sum_pre_update_2[n, t, m] = grad_pre_update[n, t, m]
     grad_h_states[n, t, m] = [T >= t + 1] * (grad_h_total[n, t, m] * update[n, t, m]) + sum_{m_2 : T >=
-        t + 1} grad_sum_pre_new[n, t, m_2] * r[2, m_2, m] - sum_{m_2 : T >= t + 1} grad_pre_reset[n, t,
-        m_2] * r[0, m_2, m] - sum_{m_2 : T >= t + 1} grad_pre_update[n, t, m_2] * r[1, m_2, m]
-    grad_x[n, t, c_3] = sum_{m} grad_pre_new[n, t, m] * w[2, m, c_3] - sum_{m} grad_pre_reset[n, t, m] *
-        w[0, m, c_3] - sum_{m} grad_pre_update[n, t, m] * w[1, m, c_3]
+        t + 1} grad_sum_pre_new[n, t, m_2] * r[2, m_2, m] + sum_{m_2 : T >= t + 1}
+        grad_sum_pre_reset_2[n, t, m_2] * r[0, m_2, m] + sum_{m_2 : T >= t + 1} grad_sum_pre_update_2[n,
+        t, m_2] * r[1, m_2, m]
+    grad_x[n, t, c_3] = sum_{m} grad_pre_new[n, t, m] * w[2, m, c_3] + sum_{m} grad_pre_reset[n, t, m] *
+        w[0, m, c_3] + sum_{m} grad_pre_update[n, t, m] * w[1, m, c_3]
     grad_h0[n, m] = grad_h_states[n, 0, m]
-    grad_w[t0_t, m, c_3] = sum_{n, t : t0_t == 2} grad_pre_new[n, t, m] * x[n, t, c_3] - sum_{n, t :
-        t0_t == 1} grad_pre_update[n, t, m] * x[n, t, c_3] - sum_{n, t : t0_t == 0} grad_pre_reset[n, t,
-        m] * x[n, t, c_3]
-    grad_r[t0_t, m, i_3] = sum_{n, t : t0_t == 2} grad_sum_pre_new[n, t, m] * h_states[n, t, i_3] -
-        sum_{n, t : t0_t == 1} grad_pre_update[n, t, m] * h_states[n, t, i_3] - sum_{n, t : t0_t == 0}
-        grad_pre_reset[n, t, m] * h_states[n, t, i_3]
-    grad_b[t0_t, m] = sum_{n, t : t0_t == 2} grad_pre_new[n, t, m] - sum_{n, t : t0_t == 1}
-        grad_pre_update[n, t, m] - sum_{n, t : t0_t == 0} grad_pre_reset[n, t, m]
-    grad_s[t0_t, m] = sum_{n, t : t0_t == 2} grad_pre_new[n, t, m] * reset[n, t, m] - sum_{n, t : t0_t
-        == 1} grad_pre_update[n, t, m] - sum_{n, t : t0_t == 0} grad_pre_reset[n, t, m]
+    grad_w[t0_t, m, c_3] = sum_{n, t : t0_t == 1} grad_pre_update[n, t, m] * x[n, t, c_3] + sum_{n, t :
+        t0_t == 2} grad_pre_new[n, t, m] * x[n, t, c_3] + sum_{n, t : t0_t == 0} grad_pre_reset[n, t, m]
+        * x[n, t, c_3]
+    grad_r[t0_t, m, i_3] = sum_{n, t : t0_t == 1} grad_sum_pre_update_2[n, t, m] * h_states[n, t, i_3] +
+        sum_{n, t : t0_t == 2} grad_sum_pre_new[n, t, m] * h_states[n, t, i_3] + sum_{n, t : t0_t == 0}
+        grad_sum_pre_reset_2[n, t, m] * h_states[n, t, i_3]
+    grad_b[t0_t, m] = sum_{n, t : t0_t == 1} grad_pre_update[n, t, m] + sum_{n, t : t0_t == 2}
+        grad_pre_new[n, t, m] + sum_{n, t : t0_t == 0} grad_pre_reset[n, t, m]
+    grad_s[t0_t, m] = sum_{n, t : t0_t == 1} grad_pre_update[n, t, m] + sum_{n, t : t0_t == 2}
+        grad_pre_new[n, t, m] * reset[n, t, m] + sum_{n, t : t0_t == 0} grad_pre_reset[n, t, m]
 """
 
 from typing import NamedTuple
@@ -93,11 +96,11 @@ def forward(x, h0, w, r, b, s):
     _expect("b", b, "(3, M)", (3, M))
     _expect("s", s, "(3, M)", (3, M))
 
-    # pre_reset[n, t, m] = -b[0, m] - s[0, m] - sum_{c} w[0, m, c] * x[n, t, c]
-    pre_reset = -b[0] - s[0] - (x.reshape(N * T, C) @ w[0].T).reshape(N, T, M)
+    # sum_pre_reset[n, t, m] = sum_{c} w[0, m, c] * x[n, t, c]
+    sum_pre_reset = (x.reshape(N * T, C) @ w[0].T).reshape(N, T, M)
+    # sum_pre_update[n, t, m] = sum_{c_2} w[1, m, c_2] * x[n, t, c_2]
+    sum_pre_update = (x.reshape(N * T, C) @ w[1].T).reshape(N, T, M)
     reset = np.empty((N, T, M), dtype=dtype)
-    # pre_update[n, t, m] = -b[1, m] - s[1, m] - sum_{c_2} w[1, m, c_2] * x[n, t, c_2]
-    pre_update = -b[1] - s[1] - (x.reshape(N * T, C) @ w[1].T).reshape(N, T, M)
     update = np.empty((N, T, M), dtype=dtype)
     sum_pre_new = np.empty((N, T, M), dtype=dtype)
     # pre_new[n, t, m] = b[2, m] + sum_{c_3} w[2, m, c_3] * x[n, t, c_3]
@@ -107,15 +110,21 @@ def forward(x, h0, w, r, b, s):
     # h_states[n, 0, m] = h0[n, m]
     h_states[:, 0] = h0
     h = h_states[:, 1:]
+    neg_b_minus_s = -b[0] - s[0]
+    neg_b_minus_s_2 = -b[1] - s[1]
     for t in range(T):
-        # pre_reset[n, t, m] += -sum_{i} h_states[n, t, i] * r[0, m, i]
-        pre_reset[:, t] += -(h_states[:, t] @ r[0].T)
-        # reset[n, t, m] = sigmoid(-pre_reset[n, t, m])
-        reset[:, t] = _sigmoid(-pre_reset[:, t])
-        # pre_update[n, t, m] += -sum_{i_2} h_states[n, t, i_2] * r[1, m, i_2]
-        pre_update[:, t] += -(h_states[:, t] @ r[1].T)
-        # update[n, t, m] = sigmoid(-pre_update[n, t, m])
-        update[:, t] = _sigmoid(-pre_update[:, t])
+        # sum_pre_reset_2[n, t, m] = sum_{i} h_states[n, t, i] * r[0, m, i]
+        sum_pre_reset_2 = h_states[:, t] @ r[0].T
+        # pre_reset[n, t, m] = -(-b[0, m] - s[0, m] - sum_pre_reset[n, t, m] - sum_pre_reset_2[n, t, m])
+        pre_reset = -(-sum_pre_reset[:, t] - sum_pre_reset_2 + neg_b_minus_s)
+        # reset[n, t, m] = sigmoid(pre_reset[n, t, m])
+        reset[:, t] = _sigmoid(pre_reset)
+        # sum_pre_update_2[n, t, m] = sum_{i_2} h_states[n, t, i_2] * r[1, m, i_2]
+        sum_pre_update_2 = h_states[:, t] @ r[1].T
+        # pre_update[n, t, m] = -(-b[1, m] - s[1, m] - sum_pre_update[n, t, m] - sum_pre_update_2[n, t, m])
+        pre_update = -(-sum_pre_update[:, t] - sum_pre_update_2 + neg_b_minus_s_2)
+        # update[n, t, m] = sigmoid(pre_update[n, t, m])
+        update[:, t] = _sigmoid(pre_update)
         # sum_pre_new[n, t, m] = sum_{i_3} h_states[n, t, i_3] * r[2, m, i_3]
         sum_pre_new[:, t] = h_states[:, t] @ r[2].T
         # pre_new[n, t, m] += reset[n, t, m] * (s[2, m] + sum_pre_new[n, t, m])
@@ -142,10 +151,12 @@ def backward(residuals, grad_h, wrt=None):
 
     grad_x = grad_h0 = grad_w = grad_r = grad_b = grad_s = None
     grad_pre_new = np.empty((N, T, M), dtype=dtype)
-    grad_pre_reset = np.empty((N, T, M), dtype=dtype)
-    grad_pre_update = np.empty((N, T, M), dtype=dtype)
     grad_sum_pre_new = np.empty((N, T, M), dtype=dtype)
+    grad_sum_pre_reset_2 = np.empty((N, T, M), dtype=dtype)
+    grad_sum_pre_update_2 = np.empty((N, T, M), dtype=dtype)
     grad_h_states = np.zeros((N, T + 1, M), dtype=dtype)
+    grad_pre_reset = grad_sum_pre_reset_2
+    grad_pre_update = grad_sum_pre_update_2
     for t in reversed(range(T)):
         # grad_h_total[n, t, m] = grad_h[n, t, m] + grad_h_states[n, t + 1, m]
         grad_h_total = grad_h[:, t] + grad_h_states[:, t + 1]
@@ -153,66 +164,70 @@ def backward(residuals, grad_h, wrt=None):
         grad_new = grad_h_total * (1 - update[:, t])
         # grad_pre_new[n, t, m] = grad_new[n, t, m] * (1 - new[n, t, m]^2)
         grad_pre_new[:, t] = grad_new * (1 - np.square(new[:, t]))
-        # grad_reset[n, t, m] = grad_pre_new[n, t, m] * (s[2, m] + sum_pre_new[n, t, m])
-        grad_reset = grad_pre_new[:, t] * (sum_pre_new[:, t] + s[2])
-        # grad_pre_reset[n, t, m] = -grad_reset[n, t, m] * reset[n, t, m] * (1 - reset[n, t, m])
-        grad_pre_reset[:, t] = -(grad_reset * reset[:, t] * (1 - reset[:, t]))
-        # grad_update[n, t, m] = grad_h_total[n, t, m] * (h_states[n, t, m] - new[n, t, m])
-        grad_update = grad_h_total * (h_states[:, t] - new[:, t])
-        # grad_pre_update[n, t, m] = -grad_update[n, t, m] * update[n, t, m] * (1 - update[n, t, m])
-        grad_pre_update[:, t] = -(grad_update * update[:, t] * (1 - update[:, t]))
         # grad_sum_pre_new[n, t, m] = grad_pre_new[n, t, m] * reset[n, t, m]
         grad_sum_pre_new[:, t] = grad_pre_new[:, t] * reset[:, t]
-        # grad_h_states[n, t, m] = sum_{m_2} grad_sum_pre_new[n, t, m_2] * r[2, m_2, m] + grad_h_total[n, t, m]
-        #     * update[n, t, m] - sum_{m_2} grad_pre_reset[n, t, m_2] * r[0, m_2, m] - sum_{m_2}
-        #     grad_pre_update[n, t, m_2] * r[1, m_2, m]
+        # grad_reset[n, t, m] = grad_pre_new[n, t, m] * (s[2, m] + sum_pre_new[n, t, m])
+        grad_reset = grad_pre_new[:, t] * (sum_pre_new[:, t] + s[2])
+        # grad_pre_reset[n, t, m] = grad_reset[n, t, m] * reset[n, t, m] * (1 - reset[n, t, m])
+        grad_pre_reset[:, t] = grad_reset * reset[:, t] * (1 - reset[:, t])
+        # grad_update[n, t, m] = grad_h_total[n, t, m] * (h_states[n, t, m] - new[n, t, m])
+        grad_update = grad_h_total * (h_states[:, t] - new[:, t])
+        # grad_pre_update[n, t, m] = grad_update[n, t, m] * update[n, t, m] * (1 - update[n, t, m])
+        grad_pre_update[:, t] = grad_update * update[:, t] * (1 - update[:, t])
+        # grad_h_states[n, t, m] = sum_{m_2} grad_sum_pre_new[n, t, m_2] * r[2, m_2, m] + sum_{m_2}
+        #     grad_sum_pre_reset_2[n, t, m_2] * r[0, m_2, m] + sum_{m_2} grad_sum_pre_update_2[n, t, m_2] * r[1,
+        #     m_2, m] + grad_h_total[n, t, m] * update[n, t, m]
         grad_h_states[:, t] = (
             grad_sum_pre_new[:, t] @ r[2]
+            + grad_sum_pre_reset_2[:, t] @ r[0]
+            + grad_sum_pre_update_2[:, t] @ r[1]
             + grad_h_total * update[:, t]
-            - grad_pre_reset[:, t] @ r[0]
-            - grad_pre_update[:, t] @ r[1]
         )
     if "x" in wrt:
-        # grad_x[n, t, c_3] = sum_{m} grad_pre_new[n, t, m] * w[2, m, c_3] - sum_{m} grad_pre_reset[n, t, m] *
-        #     w[0, m, c_3] - sum_{m} grad_pre_update[n, t, m] * w[1, m, c_3]
+        # grad_x[n, t, c_3] = sum_{m} grad_pre_new[n, t, m] * w[2, m, c_3] + sum_{m} grad_pre_reset[n, t, m] *
+        #     w[0, m, c_3] + sum_{m} grad_pre_update[n, t, m] * w[1, m, c_3]
         grad_x = (
             (grad_pre_new.reshape(N * T, M) @ w[2]).reshape(N, T, C)
-            - (grad_pre_reset.reshape(N * T, M) @ w[0]).reshape(N, T, C)
-            - (grad_pre_update.reshape(N * T, M) @ w[1]).reshape(N, T, C)
+            + (grad_pre_reset.reshape(N * T, M) @ w[0]).reshape(N, T, C)
+            + (grad_pre_update.reshape(N * T, M) @ w[1]).reshape(N, T, C)
         )
     if "h0" in wrt:
         # grad_h0[n, m] = grad_h_states[n, 0, m]
         grad_h0 = grad_h_states[:, 0]
     if "w" in wrt:
-        # grad_w[t0_t, m, c_3] = sum_{n, t : t0_t == 2} grad_pre_new[n, t, m] * x[n, t, c_3] - sum_{n, t : t0_t
-        #     == 1} grad_pre_update[n, t, m] * x[n, t, c_3] - sum_{n, t : t0_t == 0} grad_pre_reset[n, t, m] *
+        # grad_w[t0_t, m, c_3] = sum_{n, t : t0_t == 1} grad_pre_update[n, t, m] * x[n, t, c_3] + sum_{n, t :
+        #     t0_t == 2} grad_pre_new[n, t, m] * x[n, t, c_3] + sum_{n, t : t0_t == 0} grad_pre_reset[n, t, m] *
         #     x[n, t, c_3]
         grad_w = np.zeros((3, M, C), dtype=dtype)
+        grad_w[1] += grad_pre_update.transpose(2, 0, 1).reshape(M, N * T) @ x.reshape(N * T, C)
         grad_w[2] += grad_pre_new.transpose(2, 0, 1).reshape(M, N * T) @ x.reshape(N * T, C)
-        grad_w[1] += -(grad_pre_update.transpose(2, 0, 1).reshape(M, N * T) @ x.reshape(N * T, C))
-        grad_w[0] += -(grad_pre_reset.transpose(2, 0, 1).reshape(M, N * T) @ x.reshape(N * T, C))
+        grad_w[0] += grad_pre_reset.transpose(2, 0, 1).reshape(M, N * T) @ x.reshape(N * T, C)
     if "r" in wrt:
-        # grad_r[t0_t, m, i_3] = sum_{n, t : t0_t == 2} grad_sum_pre_new[n, t, m] * h_states[n, t, i_3] -
-        #     sum_{n, t : t0_t == 1} grad_pre_update[n, t, m] * h_states[n, t, i_3] - sum_{n, t : t0_t == 0}
-        #     grad_pre_reset[n, t, m] * h_states[n, t, i_3]
+        # grad_r[t0_t, m, i_3] = sum_{n, t : t0_t == 1} grad_sum_pre_update_2[n, t, m] * h_states[n, t, i_3] +
+        #     sum_{n, t : t0_t == 2} grad_sum_pre_new[n, t, m] * h_states[n, t, i_3] + sum_{n, t : t0_t == 0}
+        #     grad_sum_pre_reset_2[n, t, m] * h_states[n, t, i_3]
         grad_r = np.zeros((3, M, M), dtype=dtype)
+        grad_r[1] += grad_sum_pre_update_2.transpose(2, 0, 1).reshape(M, N * T) @ h_states[:, :T].reshape(
+            N * T, M
+        )
         grad_r[2] += grad_sum_pre_new.transpose(2, 0, 1).reshape(M, N * T) @ h_states[:, :T].reshape(N * T, M)
-        grad_r[1] += -(grad_pre_update.transpose(2, 0, 1).reshape(M, N * T) @ h_states[:, :T].reshape(N * T, M))
-        grad_r[0] += -(grad_pre_reset.transpose(2, 0, 1).reshape(M, N * T) @ h_states[:, :T].reshape(N * T, M))
+        grad_r[0] += grad_sum_pre_reset_2.transpose(2, 0, 1).reshape(M, N * T) @ h_states[:, :T].reshape(
+            N * T, M
+        )
     if "b" in wrt:
-        # grad_b[t0_t, m] = sum_{n, t : t0_t == 2} grad_pre_new[n, t, m] - sum_{n, t : t0_t == 1}
-        #     grad_pre_update[n, t, m] - sum_{n, t : t0_t == 0} grad_pre_reset[n, t, m]
+        # grad_b[t0_t, m] = sum_{n, t : t0_t == 1} grad_pre_update[n, t, m] + sum_{n, t : t0_t == 2}
+        #     grad_pre_new[n, t, m] + sum_{n, t : t0_t == 0} grad_pre_reset[n, t, m]
         grad_b = np.zeros((3, M), dtype=dtype)
+        grad_b[1] += grad_pre_update.sum(axis=(0, 1))
         grad_b[2] += grad_pre_new.sum(axis=(0, 1))
-        grad_b[1] += -grad_pre_update.sum(axis=(0, 1))
-        grad_b[0] += -grad_pre_reset.sum(axis=(0, 1))
+        grad_b[0] += grad_pre_reset.sum(axis=(0, 1))
     if "s" in wrt:
-        # grad_s[t0_t, m] = sum_{n, t : t0_t == 2} grad_pre_new[n, t, m] * reset[n, t, m] - sum_{n, t : t0_t ==
-        #     1} grad_pre_update[n, t, m] - sum_{n, t : t0_t == 0} grad_pre_reset[n, t, m]
+        # grad_s[t0_t, m] = sum_{n, t : t0_t == 1} grad_pre_update[n, t, m] + sum_{n, t : t0_t == 2}
+        #     grad_pre_new[n, t, m] * reset[n, t, m] + sum_{n, t : t0_t == 0} grad_pre_reset[n, t, m]
         grad_s = np.zeros((3, M), dtype=dtype)
+        grad_s[1] += grad_pre_update.sum(axis=(0, 1))
         grad_s[2] += np.einsum("ntm,ntm->m", grad_pre_new, reset)
-        grad_s[1] += -grad_pre_update.sum(axis=(0, 1))
-        grad_s[0] += -grad_pre_reset.sum(axis=(0, 1))
+        grad_s[0] += grad_pre_reset.sum(axis=(0, 1))
     return Gradients(grad_x, grad_h0, grad_w, grad_r, grad_b, grad_s)
 
 

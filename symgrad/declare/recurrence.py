@@ -27,6 +27,7 @@ from symgrad.declare.scalars import (
     Select,
     children,
     own_polynomials,
+    walk,
 )
 from symgrad.declare.segments import segments
 from symgrad.errors import DeclarationError
@@ -131,10 +132,26 @@ def check(name: str, equations: Sequence[Equation]) -> None:
     Raises:
         DeclarationError: one cannot be computed step by step; the message names equation, index and read.
     """
+    for group in (g for g in groups(equations) if is_recurrent(g)):
+        names = {e.target for e in group}
+        for equation in group:
+            for part in walk(equation.body):
+                if isinstance(part, Read) and part.tensor in names and part.extension is not None:
+                    _check_border(name, equation, part)
     try:
         schedule(equations)
     except NoOrderError as error:
         raise DeclarationError(f"{name}: {error}") from None
+
+
+def _check_border(name: str, equation: Equation, read: Read) -> None:
+    mode = read.extension.mode if read.extension is not None else "constant"
+    if mode not in ("constant", "guarded"):
+        raise DeclarationError(
+            f"{name}, equation of {equation.target}: Padded({read.tensor}, mode='{mode}') reads {read.tensor} inside "
+            f"the recurrence that computes it, perhaps too early; write a constant outside, "
+            f"Padded({read.tensor}, value=0), or a Piecewise"
+        )
 
 
 def scans(items: Sequence[Item]) -> Iterator[Scan]:

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, replace
 
-from symgrad.declare.algebra import apply, select
+from symgrad.declare.algebra import apply, negate, select
 from symgrad.declare.bounds import nonnegative
 from symgrad.declare.conditions import all_of, at_least, conjuncts, negation
 from symgrad.declare.graph import groups, is_recurrent
@@ -23,6 +23,7 @@ from symgrad.declare.scalars import (
     Apply,
     Condition,
     Extension,
+    Mul,
     Node,
     Power,
     Read,
@@ -203,7 +204,11 @@ class _Group:
     def _name_argument(
         self, argument: Scalar, equation: Equation, behind: tuple[Condition, ...], made: list[Equation]
     ) -> Scalar:
-        return self._name_part(f"pre_{equation.target}", argument, equation, behind, made) or argument
+        name = f"pre_{equation.target}"
+        if isinstance(argument, Add) and all(isinstance(a, Mul) and a.coefficient < 0 for a in argument.args):
+            found = self._name_part(name, negate(argument), equation, behind, made)
+            return argument if found is None else negate(found)
+        return self._name_part(name, argument, equation, behind, made) or argument
 
     def _name_part(
         self, name: str, part: Scalar, equation: Equation, behind: tuple[Condition, ...], made: list[Equation]

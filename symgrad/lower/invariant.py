@@ -27,6 +27,7 @@ from symgrad.lower.arrays import (
     names_in,
     parts,
 )
+from symgrad.lower.share import describe
 
 Keep = Callable[[Array, str], Name]
 
@@ -97,8 +98,8 @@ def _name(array: Array) -> str:
     names = sorted(n for n in names_in(array) if "." not in n)
     what = "_".join(names[:2]) or "constant"
     match array:
-        case Map(function):
-            return f"{function.rsplit('.', 1)[-1]}_{what}"
+        case Map():
+            return describe(array)
         case Reshape():
             return f"{what}_matrix"
         case Pad():
