@@ -3,6 +3,8 @@
 A sequence x has T steps, h is the state after each; where there is a state before the first step, it is an input.
 """
 
+from typing import Any
+
 from sympy import And, Eq, Idx, IndexedBase, Or, Piecewise, Sum, Symbol, exp, log, oo, symbols, tanh
 
 from symgrad import Layer, LogSumExp, Padded
@@ -14,12 +16,12 @@ t, i, j, k = Idx("t", T), Idx("i", M), Idx("j", K), Idx("k", K)
 SEQUENCE = {N: 32, T: 128, C: 128, M: 128}
 
 
-def logistic(value):  # type: ignore[no-untyped-def]
+def logistic(value: Any) -> Any:
     """1 / (1 + exp(-value))."""
     return 1 / (1 + exp(-value))
 
 
-def before(state, index, start):  # type: ignore[no-untyped-def]
+def before(state: Any, index: Any, start: Any) -> Any:
     """The state one step earlier; before the first step, the one that is given."""
     return Piecewise((start[n, index], Eq(t, 0)), (state[n, t - 1, index], True))
 
@@ -38,7 +40,7 @@ rnn = Layer(
 )
 
 
-def gate(number, state, start):  # type: ignore[no-untyped-def]
+def gate(number: Any, state: Any, start: Any) -> Any:
     """The argument of one gate: input, state before and bias."""
     return Sum(w[number, m, c] * x[n, t, c], c) + Sum(r[number, m, i] * before(state, i, start), i) + b[number, m]
 
