@@ -12,19 +12,19 @@ Declaration:
     y[n] = r[n, P, Q]
 
 Derived:
-    grad_r_part_3[n, p, o] = grad_new_r[n, p, o] * exp(-max_exponent[n, p, o] - r[n, p, o] / gamma) /
-        (exp(-max_exponent[n, p, o] - r[n, p + 1, o] / gamma) + exp(-max_exponent[n, p, o] - r[n, p, o +
-        1] / gamma) + exp(-max_exponent[n, p, o] - r[n, p, o] / gamma))
-    grad_r_part_2[n, p, o] = grad_new_r[n, p, o] * exp(-max_exponent[n, p, o] - r[n, p, o + 1] / gamma)
-        / (exp(-max_exponent[n, p, o] - r[n, p + 1, o] / gamma) + exp(-max_exponent[n, p, o] - r[n, p, o
-        + 1] / gamma) + exp(-max_exponent[n, p, o] - r[n, p, o] / gamma))
+    grad_exp_exponent_3[n, p, o] = -gamma * grad_new_r[n, p, o] / (exp_exponent[n, p, o] +
+        exp_exponent_2[n, p, o] + exp_exponent_3[n, p, o])
+    grad_r_part[n, p, o] = -exp_exponent_3[n, p, o] * grad_exp_exponent_3[n, p, o] / gamma
+    grad_exp_exponent_2[n, p, o] = -gamma * grad_new_r[n, p, o] / (exp_exponent[n, p, o] +
+        exp_exponent_2[n, p, o] + exp_exponent_3[n, p, o])
+    grad_r_part_2[n, p, o] = -exp_exponent_2[n, p, o] * grad_exp_exponent_2[n, p, o] / gamma
     grad_new_r[n, p, o] = grad_r[n, p + 1, o + 1]
-    grad_r_part[n, p, o] = grad_new_r[n, p, o] * exp(-max_exponent[n, p, o] - r[n, p + 1, o] / gamma) /
-        (exp(-max_exponent[n, p, o] - r[n, p + 1, o] / gamma) + exp(-max_exponent[n, p, o] - r[n, p, o +
-        1] / gamma) + exp(-max_exponent[n, p, o] - r[n, p, o] / gamma))
-    grad_r[n, p, o] = [P >= p + 1, Q >= o + 1] * grad_r_part_3[n, p, o] + [P >= p + 1, o >= 1] *
-        grad_r_part_2[n, p, o - 1] + [Q >= o + 1, p >= 1] * grad_r_part[n, p - 1, o] + [o == Q, p == P]
-        * grad_y[n]
+    grad_exp_exponent[n, p, o] = -gamma * grad_new_r[n, p, o] / (exp_exponent[n, p, o] +
+        exp_exponent_2[n, p, o] + exp_exponent_3[n, p, o])
+    grad_r_part_3[n, p, o] = -exp_exponent[n, p, o] * grad_exp_exponent[n, p, o] / gamma
+    grad_r[n, p, o] = [P >= p + 1, Q >= o + 1] * grad_r_part[n, p, o] + [P >= p + 1, o >= 1] *
+        grad_r_part_2[n, p, o - 1] + [Q >= o + 1, p >= 1] * grad_r_part_3[n, p - 1, o] + [o == Q, p ==
+        P] * grad_y[n]
     grad_cost[n, p, o] = grad_new_r[n, p, o]
 """
 
@@ -36,8 +36,9 @@ import numpy as np
 class Residuals(NamedTuple):
     """What forward keeps for backward."""
 
-    max_exponent: np.ndarray
-    r: np.ndarray
+    exp_exponent: np.ndarray
+    exp_exponent_2: np.ndarray
+    exp_exponent_3: np.ndarray
     gamma: float
 
 
@@ -55,6 +56,9 @@ def forward(cost, *, gamma=1.0):
     N, P, Q = cost.shape
 
     max_exponent = np.empty((N, P, Q), dtype=dtype)
+    exp_exponent = np.empty((N, P, Q), dtype=dtype)
+    exp_exponent_2 = np.empty((N, P, Q), dtype=dtype)
+    exp_exponent_3 = np.empty((N, P, Q), dtype=dtype)
     r = np.empty((N, P + 1, Q + 1), dtype=dtype)
     # r[n, 0, o] = (0 if o == 0 else inf)
     r[:, 0] = np.where(np.arange(Q + 1) == 0, 0, np.inf)
@@ -67,31 +71,33 @@ def forward(cost, *, gamma=1.0):
             max_exponent[:, p, o] = np.maximum(
                 np.maximum(-(r[:, p + 1, o] / gamma), -(r[:, p, o + 1] / gamma)), -(r[:, p, o] / gamma)
             )
-            # new_r[n, p, o] = cost[n, p, o] - gamma * (log(exp(-max_exponent[n, p, o] - r[n, p + 1, o] / gamma)
-            #     + exp(-max_exponent[n, p, o] - r[n, p, o + 1] / gamma) + exp(-max_exponent[n, p, o] - r[n, p,
-            #     o] / gamma)) + max_exponent[n, p, o])
+            # exp_exponent[n, p, o] = exp(-max_exponent[n, p, o] - r[n, p + 1, o] / gamma)
+            exp_exponent[:, p, o] = np.exp(-max_exponent[:, p, o] - r[:, p + 1, o] / gamma)
+            # exp_exponent_2[n, p, o] = exp(-max_exponent[n, p, o] - r[n, p, o + 1] / gamma)
+            exp_exponent_2[:, p, o] = np.exp(-max_exponent[:, p, o] - r[:, p, o + 1] / gamma)
+            # exp_exponent_3[n, p, o] = exp(-max_exponent[n, p, o] - r[n, p, o] / gamma)
+            exp_exponent_3[:, p, o] = np.exp(-max_exponent[:, p, o] - r[:, p, o] / gamma)
+            # new_r[n, p, o] = cost[n, p, o] - gamma * (log(exp_exponent[n, p, o] + exp_exponent_2[n, p, o] +
+            #     exp_exponent_3[n, p, o]) + max_exponent[n, p, o])
             new_r[:, p, o] = cost[:, p, o] - gamma * (
                 max_exponent[:, p, o]
-                + np.log(
-                    np.exp(-max_exponent[:, p, o] - r[:, p + 1, o] / gamma)
-                    + np.exp(-max_exponent[:, p, o] - r[:, p, o + 1] / gamma)
-                    + np.exp(-max_exponent[:, p, o] - r[:, p, o] / gamma)
-                )
+                + np.log(exp_exponent[:, p, o] + exp_exponent_2[:, p, o] + exp_exponent_3[:, p, o])
             )
     # y[n] = r[n, P, Q]
     y = r[:, P, Q]
-    return y, Residuals(max_exponent, r, gamma)
+    return y, Residuals(exp_exponent, exp_exponent_2, exp_exponent_3, gamma)
 
 
 def backward(residuals, grad_y, wrt=None):
     """Pull grad_y back to cost; ``wrt`` names the inputs whose gradient is wanted (default: all)."""
-    max_exponent, r, gamma = residuals
-    N, P, Q = max_exponent.shape
-    grad_y = _cotangent("grad_y", grad_y, (N,), max_exponent.dtype)
+    exp_exponent, exp_exponent_2, exp_exponent_3, gamma = residuals
+    N, P, Q = exp_exponent.shape
+    grad_y = _cotangent("grad_y", grad_y, (N,), exp_exponent.dtype)
     dtype = grad_y.dtype
 
     grad_new_r = np.zeros((N, P, Q), dtype=dtype)
-    grad_r_part = np.zeros((N, P, Q), dtype=dtype)
+    grad_exp_exponent = np.zeros((N, P, Q), dtype=dtype)
+    grad_r_part_3 = np.zeros((N, P, Q), dtype=dtype)
     # grad_r[n, p, o] = [o == Q, p == P] * grad_y[n]
     grad_r = np.zeros((N, P + 1, Q + 1), dtype=dtype)
     grad_r[:, P, Q] += grad_y
@@ -99,110 +105,81 @@ def backward(residuals, grad_y, wrt=None):
         for o in reversed(range(Q)):
             # grad_new_r[n, p - 1, o] = grad_r[n, p, o + 1]
             grad_new_r[:, p - 1, o] = grad_r[:, p, o + 1]
-            # grad_r_part[n, p - 1, o] = grad_new_r[n, p - 1, o] * exp(-max_exponent[n, p - 1, o] - r[n, p, o] /
-            #     gamma) / (exp(-max_exponent[n, p - 1, o] - r[n, p - 1, o + 1] / gamma) + exp(-max_exponent[n,
-            #     p - 1, o] - r[n, p - 1, o] / gamma) + exp(-max_exponent[n, p - 1, o] - r[n, p, o] / gamma))
-            grad_r_part[:, p - 1, o] = (
-                grad_new_r[:, p - 1, o]
-                * np.exp(-max_exponent[:, p - 1, o] - r[:, p, o] / gamma)
-                / (
-                    np.exp(-max_exponent[:, p - 1, o] - r[:, p - 1, o + 1] / gamma)
-                    + np.exp(-max_exponent[:, p - 1, o] - r[:, p - 1, o] / gamma)
-                    + np.exp(-max_exponent[:, p - 1, o] - r[:, p, o] / gamma)
-                )
+            # grad_exp_exponent[n, p - 1, o] = -gamma * grad_new_r[n, p - 1, o] / (exp_exponent[n, p - 1, o] +
+            #     exp_exponent_2[n, p - 1, o] + exp_exponent_3[n, p - 1, o])
+            grad_exp_exponent[:, p - 1, o] = -(
+                gamma
+                * grad_new_r[:, p - 1, o]
+                / (exp_exponent[:, p - 1, o] + exp_exponent_2[:, p - 1, o] + exp_exponent_3[:, p - 1, o])
             )
-            # grad_r[n, p, o] += grad_r_part[n, p - 1, o]
-            grad_r[:, p, o] += grad_r_part[:, p - 1, o]
+            # grad_r_part_3[n, p - 1, o] = -exp_exponent[n, p - 1, o] * grad_exp_exponent[n, p - 1, o] / gamma
+            grad_r_part_3[:, p - 1, o] = -(exp_exponent[:, p - 1, o] * grad_exp_exponent[:, p - 1, o] / gamma)
+            # grad_r[n, p, o] += grad_r_part_3[n, p - 1, o]
+            grad_r[:, p, o] += grad_r_part_3[:, p - 1, o]
     for p in reversed(range(1, P)):
-        # grad_r_part_3[n, p, o] = grad_new_r[n, p, o] * exp(-max_exponent[n, p, o] - r[n, p, o] / gamma) /
-        #     (exp(-max_exponent[n, p, o] - r[n, p + 1, o] / gamma) + exp(-max_exponent[n, p, o] - r[n, p, o +
-        #     1] / gamma) + exp(-max_exponent[n, p, o] - r[n, p, o] / gamma))
-        grad_r_part_3 = (
-            grad_new_r[:, p]
-            * np.exp(-max_exponent[:, p] - r[:, p, :Q] / gamma)
-            / (
-                np.exp(-max_exponent[:, p] - r[:, p + 1, :Q] / gamma)
-                + np.exp(-max_exponent[:, p] - r[:, p, 1:] / gamma)
-                + np.exp(-max_exponent[:, p] - r[:, p, :Q] / gamma)
-            )
+        # grad_exp_exponent_3[n, p, o] = -gamma * grad_new_r[n, p, o] / (exp_exponent[n, p, o] +
+        #     exp_exponent_2[n, p, o] + exp_exponent_3[n, p, o])
+        grad_exp_exponent_3 = -(
+            gamma * grad_new_r[:, p] / (exp_exponent[:, p] + exp_exponent_2[:, p] + exp_exponent_3[:, p])
         )
-        # grad_r_part_2[n, p, o] = grad_new_r[n, p, o] * exp(-max_exponent[n, p, o] - r[n, p, o + 1] / gamma) /
-        #     (exp(-max_exponent[n, p, o] - r[n, p + 1, o] / gamma) + exp(-max_exponent[n, p, o] - r[n, p, o +
-        #     1] / gamma) + exp(-max_exponent[n, p, o] - r[n, p, o] / gamma))
-        grad_r_part_2 = (
-            grad_new_r[:, p]
-            * np.exp(-max_exponent[:, p] - r[:, p, 1:] / gamma)
-            / (
-                np.exp(-max_exponent[:, p] - r[:, p + 1, :Q] / gamma)
-                + np.exp(-max_exponent[:, p] - r[:, p, 1:] / gamma)
-                + np.exp(-max_exponent[:, p] - r[:, p, :Q] / gamma)
-            )
+        # grad_r_part[n, p, o] = -exp_exponent_3[n, p, o] * grad_exp_exponent_3[n, p, o] / gamma
+        grad_r_part = -(exp_exponent_3[:, p] * grad_exp_exponent_3 / gamma)
+        # grad_exp_exponent_2[n, p, o] = -gamma * grad_new_r[n, p, o] / (exp_exponent[n, p, o] +
+        #     exp_exponent_2[n, p, o] + exp_exponent_3[n, p, o])
+        grad_exp_exponent_2 = -(
+            gamma * grad_new_r[:, p] / (exp_exponent[:, p] + exp_exponent_2[:, p] + exp_exponent_3[:, p])
         )
+        # grad_r_part_2[n, p, o] = -exp_exponent_2[n, p, o] * grad_exp_exponent_2[n, p, o] / gamma
+        grad_r_part_2 = -(exp_exponent_2[:, p] * grad_exp_exponent_2 / gamma)
         # grad_r[n, p, max(Q, 1)] += grad_r_part_2[n, p, max(Q, 1) - 1]
         grad_r[:, p, max(Q, 1) :] += grad_r_part_2[:, max(Q, 1) - 1 :]
         for o in reversed(range(1, Q)):
             # grad_new_r[n, p - 1, o] = grad_r[n, p, o + 1]
             grad_new_r[:, p - 1, o] = grad_r[:, p, o + 1]
-            # grad_r_part[n, p - 1, o] = grad_new_r[n, p - 1, o] * exp(-max_exponent[n, p - 1, o] - r[n, p, o] /
-            #     gamma) / (exp(-max_exponent[n, p - 1, o] - r[n, p - 1, o + 1] / gamma) + exp(-max_exponent[n,
-            #     p - 1, o] - r[n, p - 1, o] / gamma) + exp(-max_exponent[n, p - 1, o] - r[n, p, o] / gamma))
-            grad_r_part[:, p - 1, o] = (
-                grad_new_r[:, p - 1, o]
-                * np.exp(-max_exponent[:, p - 1, o] - r[:, p, o] / gamma)
-                / (
-                    np.exp(-max_exponent[:, p - 1, o] - r[:, p - 1, o + 1] / gamma)
-                    + np.exp(-max_exponent[:, p - 1, o] - r[:, p - 1, o] / gamma)
-                    + np.exp(-max_exponent[:, p - 1, o] - r[:, p, o] / gamma)
-                )
+            # grad_exp_exponent[n, p - 1, o] = -gamma * grad_new_r[n, p - 1, o] / (exp_exponent[n, p - 1, o] +
+            #     exp_exponent_2[n, p - 1, o] + exp_exponent_3[n, p - 1, o])
+            grad_exp_exponent[:, p - 1, o] = -(
+                gamma
+                * grad_new_r[:, p - 1, o]
+                / (exp_exponent[:, p - 1, o] + exp_exponent_2[:, p - 1, o] + exp_exponent_3[:, p - 1, o])
             )
-            # grad_r[n, p, o] += grad_r_part[n, p - 1, o] + grad_r_part_2[n, p, o - 1] + grad_r_part_3[n, p, o]
-            grad_r[:, p, o] += grad_r_part[:, p - 1, o] + grad_r_part_2[:, o - 1] + grad_r_part_3[:, o]
+            # grad_r_part_3[n, p - 1, o] = -exp_exponent[n, p - 1, o] * grad_exp_exponent[n, p - 1, o] / gamma
+            grad_r_part_3[:, p - 1, o] = -(exp_exponent[:, p - 1, o] * grad_exp_exponent[:, p - 1, o] / gamma)
+            # grad_r[n, p, o] += grad_r_part[n, p, o] + grad_r_part_2[n, p, o - 1] + grad_r_part_3[n, p - 1, o]
+            grad_r[:, p, o] += grad_r_part[:, o] + grad_r_part_2[:, o - 1] + grad_r_part_3[:, p - 1, o]
         for o in reversed(range(min(Q, 1))):
             # grad_new_r[n, p - 1, o] = grad_r[n, p, o + 1]
             grad_new_r[:, p - 1, o] = grad_r[:, p, o + 1]
-            # grad_r_part[n, p - 1, o] = grad_new_r[n, p - 1, o] * exp(-max_exponent[n, p - 1, o] - r[n, p, o] /
-            #     gamma) / (exp(-max_exponent[n, p - 1, o] - r[n, p - 1, o + 1] / gamma) + exp(-max_exponent[n,
-            #     p - 1, o] - r[n, p - 1, o] / gamma) + exp(-max_exponent[n, p - 1, o] - r[n, p, o] / gamma))
-            grad_r_part[:, p - 1, o] = (
-                grad_new_r[:, p - 1, o]
-                * np.exp(-max_exponent[:, p - 1, o] - r[:, p, o] / gamma)
-                / (
-                    np.exp(-max_exponent[:, p - 1, o] - r[:, p - 1, o + 1] / gamma)
-                    + np.exp(-max_exponent[:, p - 1, o] - r[:, p - 1, o] / gamma)
-                    + np.exp(-max_exponent[:, p - 1, o] - r[:, p, o] / gamma)
-                )
+            # grad_exp_exponent[n, p - 1, o] = -gamma * grad_new_r[n, p - 1, o] / (exp_exponent[n, p - 1, o] +
+            #     exp_exponent_2[n, p - 1, o] + exp_exponent_3[n, p - 1, o])
+            grad_exp_exponent[:, p - 1, o] = -(
+                gamma
+                * grad_new_r[:, p - 1, o]
+                / (exp_exponent[:, p - 1, o] + exp_exponent_2[:, p - 1, o] + exp_exponent_3[:, p - 1, o])
             )
-            # grad_r[n, p, o] += grad_r_part[n, p - 1, o] + grad_r_part_3[n, p, o]
-            grad_r[:, p, o] += grad_r_part[:, p - 1, o] + grad_r_part_3[:, o]
+            # grad_r_part_3[n, p - 1, o] = -exp_exponent[n, p - 1, o] * grad_exp_exponent[n, p - 1, o] / gamma
+            grad_r_part_3[:, p - 1, o] = -(exp_exponent[:, p - 1, o] * grad_exp_exponent[:, p - 1, o] / gamma)
+            # grad_r[n, p, o] += grad_r_part[n, p, o] + grad_r_part_3[n, p - 1, o]
+            grad_r[:, p, o] += grad_r_part[:, o] + grad_r_part_3[:, p - 1, o]
     for p in reversed(range(min(P, 1))):
-        # grad_r_part_3[n, p, o] = grad_new_r[n, p, o] * exp(-max_exponent[n, p, o] - r[n, p, o] / gamma) /
-        #     (exp(-max_exponent[n, p, o] - r[n, p + 1, o] / gamma) + exp(-max_exponent[n, p, o] - r[n, p, o +
-        #     1] / gamma) + exp(-max_exponent[n, p, o] - r[n, p, o] / gamma))
-        grad_r_part_3 = (
-            grad_new_r[:, p]
-            * np.exp(-max_exponent[:, p] - r[:, p, :Q] / gamma)
-            / (
-                np.exp(-max_exponent[:, p] - r[:, p + 1, :Q] / gamma)
-                + np.exp(-max_exponent[:, p] - r[:, p, 1:] / gamma)
-                + np.exp(-max_exponent[:, p] - r[:, p, :Q] / gamma)
-            )
+        # grad_exp_exponent_3[n, p, o] = -gamma * grad_new_r[n, p, o] / (exp_exponent[n, p, o] +
+        #     exp_exponent_2[n, p, o] + exp_exponent_3[n, p, o])
+        grad_exp_exponent_3 = -(
+            gamma * grad_new_r[:, p] / (exp_exponent[:, p] + exp_exponent_2[:, p] + exp_exponent_3[:, p])
         )
-        # grad_r_part_2[n, p, o] = grad_new_r[n, p, o] * exp(-max_exponent[n, p, o] - r[n, p, o + 1] / gamma) /
-        #     (exp(-max_exponent[n, p, o] - r[n, p + 1, o] / gamma) + exp(-max_exponent[n, p, o] - r[n, p, o +
-        #     1] / gamma) + exp(-max_exponent[n, p, o] - r[n, p, o] / gamma))
-        grad_r_part_2 = (
-            grad_new_r[:, p]
-            * np.exp(-max_exponent[:, p] - r[:, p, 1:] / gamma)
-            / (
-                np.exp(-max_exponent[:, p] - r[:, p + 1, :Q] / gamma)
-                + np.exp(-max_exponent[:, p] - r[:, p, 1:] / gamma)
-                + np.exp(-max_exponent[:, p] - r[:, p, :Q] / gamma)
-            )
+        # grad_r_part[n, p, o] = -exp_exponent_3[n, p, o] * grad_exp_exponent_3[n, p, o] / gamma
+        grad_r_part = -(exp_exponent_3[:, p] * grad_exp_exponent_3 / gamma)
+        # grad_exp_exponent_2[n, p, o] = -gamma * grad_new_r[n, p, o] / (exp_exponent[n, p, o] +
+        #     exp_exponent_2[n, p, o] + exp_exponent_3[n, p, o])
+        grad_exp_exponent_2 = -(
+            gamma * grad_new_r[:, p] / (exp_exponent[:, p] + exp_exponent_2[:, p] + exp_exponent_3[:, p])
         )
-        # grad_r[n, p, 0] += grad_r_part_3[n, p, 0]
-        grad_r[:, p, : min(Q, 1)] += grad_r_part_3[:, : min(Q, 1)]
-        # grad_r[n, p, o + 1] += grad_r_part_2[n, p, o] + grad_r_part_3[n, p, o + 1]
-        grad_r[:, p, 1:Q] += grad_r_part_2[:, : Q - 1] + grad_r_part_3[:, 1:]
+        # grad_r_part_2[n, p, o] = -exp_exponent_2[n, p, o] * grad_exp_exponent_2[n, p, o] / gamma
+        grad_r_part_2 = -(exp_exponent_2[:, p] * grad_exp_exponent_2 / gamma)
+        # grad_r[n, p, 0] += grad_r_part[n, p, 0]
+        grad_r[:, p, : min(Q, 1)] += grad_r_part[:, : min(Q, 1)]
+        # grad_r[n, p, o + 1] += grad_r_part[n, p, o + 1] + grad_r_part_2[n, p, o]
+        grad_r[:, p, 1:Q] += grad_r_part[:, 1:] + grad_r_part_2[:, : Q - 1]
         # grad_r[n, p, max(Q, 1)] += grad_r_part_2[n, p, max(Q, 1) - 1]
         grad_r[:, p, max(Q, 1) :] += grad_r_part_2[:, max(Q, 1) - 1 :]
     # grad_cost[n, p, o] = grad_new_r[n, p, o]

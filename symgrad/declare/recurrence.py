@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
+from functools import cache
 
 from symgrad.declare.bounds import lower_end, nonnegative, upper_end
 from symgrad.declare.conditions import conjuncts, negation
@@ -174,7 +175,8 @@ def recurrent_axes(equations: Sequence[Equation]) -> dict[str, tuple[int, ...]]:
 # --- one group ---------------------------------------------------------------------------------------------------
 
 
-def scan_of(group: Sequence[Equation], dropped: frozenset[GroupRead] = frozenset()) -> Scan:
+@cache
+def scan_of(group: tuple[Equation, ...], dropped: frozenset[GroupRead] = frozenset()) -> Scan:
     """The order of steps of a group of equations that need each other.
 
     ``dropped`` are reads that an outer scan has put in order already.
@@ -301,7 +303,7 @@ def _gap(read: GroupRead, group: Sequence[Equation], axes: Sequence[int], shifts
 
 def _shifts(group: Sequence[Equation], axes: tuple[int, ...], reads: Sequence[GroupRead]) -> Iterator[tuple[Poly, ...]]:
     """Shifts to try: steps that begin together where the recurrence begins, none, the least that put reads in order."""
-    names = {e.target for e in group}
+    names = frozenset(e.target for e in group)
     main = [_main(e, e.indices[axis], names) for e, axis in zip(group, axes, strict=True)]
     first = main[0]
     if first is not None and all(m is not None and m[1] - m[0] == first[1] - first[0] for m in main):
@@ -357,7 +359,8 @@ def _is_store(body: Scalar) -> bool:
     return isinstance(body, Read | Number)
 
 
-def _main(equation: Equation, index: Index, names: set[str]) -> tuple[Poly, Poly] | None:
+@cache
+def _main(equation: Equation, index: Index, names: frozenset[str]) -> tuple[Poly, Poly] | None:
     """The range in which an equation reads its group."""
     reading = [s for s in segments(index, equation.body) if any(t in names for t, _, _ in _reads(s.body, ()))]
     return (reading[0].first, reading[-1].stop) if reading else None

@@ -99,7 +99,15 @@ def _log_of_sums(program: Program, trace: Trace) -> Program:
                 trace.record(LOG_OF_SUM, None, made)
                 equations.append(made)
                 m = Stopped(Read(name, tuple(map(as_poly, axes))))
-                after = replace(after, body=_subtracted(after.body, exponents, m))
+                parts: list[Scalar] = []
+                for exponent in exponents:
+                    part = fresh(f"exp_{_subject(exponent)}", taken)
+                    taken.add(part)
+                    shifted = Equation(part, axes, apply("exp", subtract(exponent, m)))
+                    trace.record(LOG_OF_SUM, None, shifted)
+                    equations.append(shifted)
+                    parts.append(Read(part, tuple(map(as_poly, axes))))
+                after = replace(after, body=_subtracted(after.body, exponents, add(m, apply("log", add(*parts)))))
             trace.record(LOG_OF_SUM, equation, after)
         equations.append(after)
     return replace(program, equations=tuple(equations))
@@ -114,11 +122,9 @@ def _exponents(node: Node) -> tuple[Scalar, ...] | None:
     return None
 
 
-def _subtracted(body: Scalar, exponents: tuple[Scalar, ...], m: Scalar) -> Scalar:
+def _subtracted(body: Scalar, exponents: tuple[Scalar, ...], shifted: Scalar) -> Scalar:
     def change(node: Node) -> Node:
-        if _exponents(node) == exponents:
-            return add(m, apply("log", add(*(apply("exp", subtract(e, m)) for e in exponents))))
-        return map_children(node, change)
+        return shifted if _exponents(node) == exponents else map_children(node, change)
 
     return changed(body, change)
 
