@@ -1,8 +1,8 @@
-"""One equation evaluated by itself: every tensor that it reads has a known value."""
+"""Equations evaluated by themselves: every other tensor that they read has a known value."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from typing import Any
 
@@ -21,45 +21,62 @@ from symgrad.declare.write import declaration
 def evaluate_alone(
     layer: Layer, program: Program, equation: Equation, arrays: Arrays, sizes: Mapping[str, int], attributes: Numbers
 ) -> npt.NDArray[Any]:
-    """Return the left side of an equation.
+    """Return the left side of an equation; see ``evaluate_together``."""
+    return evaluate_together(layer, program, [equation], arrays, sizes, attributes)[equation.target]
+
+
+def evaluate_together(
+    layer: Layer,
+    program: Program,
+    equations: Sequence[Equation],
+    arrays: Arrays,
+    sizes: Mapping[str, int],
+    attributes: Numbers,
+) -> dict[str, npt.NDArray[Any]]:
+    """Return the left sides of equations, which may need each other.
 
     Args:
-        layer: the declaration that the equation belongs to or was derived from.
-        program: names and kinds of the tensors it may read.
-        equation: what to evaluate.
-        arrays: a value for every tensor that it reads.
+        layer: the declaration that the equations belong to or were derived from.
+        program: names and kinds of the tensors they may read.
+        equations: what to evaluate.
+        arrays: a value for every other tensor that they read.
         sizes: dimension symbols by name.
         attributes: attributes by name.
 
     Raises:
-        CheckError: the equation cannot be evaluated there.
+        CheckError: an equation cannot be evaluated there.
     """
-    return Evaluator(_Alone(layer, program, equation, sizes))(arrays, attributes)[equation.target]
+    return Evaluator(_Alone(layer, program, equations, sizes))(arrays, attributes)
 
 
 class _Alone(Layer):
-    """One equation as a layer of its own: every tensor that it reads is an input of known shape.
+    """Equations as a layer of their own: every other tensor that they read is an input of known shape.
 
     An equation of the declaration is taken as the user wrote it: SymPy cannot hold every nested one written back.
     """
 
-    def __init__(self, layer: Layer, program: Program, equation: Equation, sizes: Mapping[str, int]) -> None:
-        self.name = f"{program.name}, {equation.target}"
+    def __init__(self, layer: Layer, program: Program, equations: Sequence[Equation], sizes: Mapping[str, int]) -> None:
+        targets = tuple(e.target for e in equations)
+        self.name = f"{program.name}, {', '.join(targets)}"
         self.attributes, self.ranges = {}, layer.ranges
-        if equation in layer.program.equations:
-            self.equations = tuple(e for e in layer.equations if _target(e) == equation.target)
-        else:
-            plain = replace(equation, body=_writable(equation.body))
-            written = declaration(replace(program, inputs=(), equations=(plain,), outputs=(equation.target,)))
-            self.equations = tuple(written["equations"])
+        self.equations = tuple(_written(layer, program, e) for e in equations)
         integers = {e.target for e in program.equations if e.integer} | {t.name for t in program.inputs if t.integer}
-        read = sorted({*tensors_of(equation.body)} - {equation.target, *(a.name for a in program.attributes)})
+        known = {*targets, *(a.name for a in program.attributes)}
+        read = sorted({t for e in equations for t in tensors_of(e.body)} - known)
         self.inputs = tuple(DeclaredTensor(name, (), name in integers, True) for name in read)
         self.sizes = dict(sizes)
 
     def solve_sizes(self, shapes: Any, attributes: Any = None) -> dict[str, int]:
         """Return the sizes, which are known."""
         return self.sizes
+
+
+def _written(layer: Layer, program: Program, equation: Equation) -> Any:
+    """Return an equation in SymPy."""
+    if equation in layer.program.equations:
+        return next(e for e in layer.equations if _target(e) == equation.target)
+    plain = replace(equation, body=_writable(equation.body))
+    return declaration(replace(program, inputs=(), equations=(plain,), outputs=(equation.target,)))["equations"][0]
 
 
 def _writable(node: Any) -> Any:

@@ -9,10 +9,11 @@ from typing import Any, Protocol
 import numpy as np
 import numpy.typing as npt
 
-from symgrad.check.alone import evaluate_alone
+from symgrad.check.alone import evaluate_together
 from symgrad.check.evaluator import evaluate
 from symgrad.check.tangent import linearise
 from symgrad.check.values import Case
+from symgrad.declare.graph import components
 from symgrad.declare.integers import Size, atoms
 from symgrad.declare.layer import Layer
 from symgrad.declare.program import Equation, Program
@@ -222,21 +223,41 @@ class Replay:
     # --- values ------------------------------------------------------------------------------------------------
 
     def _value(self, name: str) -> Array:
-        """Return the value of a name as it is defined now."""
+        """Return the value of a name as it is defined now; names that need each other are evaluated together."""
         if name not in self.values:
-            definition = self.state.get(name) or self.stages.derived.program.equation(name)
-            if definition is None:
-                raise CheckError(f"{name} is read before any step defines it")
-            self.values[name] = self._alone(definition)
+            needs: dict[str, list[str]] = {}
+            pending = [name]
+            while pending:
+                found = pending.pop()
+                if found not in needs:
+                    needs[found] = [n for n in self._reads(self._definition(found)) if n not in self.values]
+                    pending += needs[found]
+            for group in components(needs):
+                self.values |= self._together([self._definition(n) for n in group])
         return self.values[name]
+
+    def _definition(self, name: str) -> Equation:
+        definition = self.state.get(name) or self.stages.derived.program.equation(name)
+        if definition is None:
+            raise CheckError(f"{name} is read before any step defines it")
+        return definition
+
+    def _reads(self, equation: Equation) -> list[str]:
+        """Return the names of the tensors that an equation reads, itself left out."""
+        known = {a.name for a in self.stages.derived.program.attributes} | _sizes(equation)
+        return sorted({*tensors_of(equation.body)} - {equation.target} - known)
 
     def _alone(self, equation: Equation) -> Array:
         """Return the value of an equation where every other name has the value it has now."""
-        program, case = self.stages.derived.program, self.case
-        known = {a.name for a in program.attributes} | _sizes(equation)
-        needed = sorted({*tensors_of(equation.body)} - {equation.target} - known)
+        return self._together([equation])[equation.target]
+
+    def _together(self, equations: Sequence[Equation]) -> dict[str, Array]:
+        """Return the values of equations that may need each other, where every other name has the value it has now."""
+        targets = {e.target for e in equations}
+        needed = sorted({n for e in equations for n in self._reads(e)} - targets)
         arrays = {name: self._value(name) for name in needed}
-        return evaluate_alone(self.stages.layer, program, equation, arrays, self.sizes, case.attributes)
+        program, case = self.stages.derived.program, self.case
+        return evaluate_together(self.stages.layer, program, equations, arrays, self.sizes, case.attributes)
 
 
 def _sizes(equation: Equation) -> set[str]:

@@ -10,7 +10,7 @@ from typing import Any
 import sympy
 from sympy.tensor.indexed import Idx
 
-from symgrad.declare import arguments, reads, solve, survey
+from symgrad.declare import arguments, reads, recurrence, solve, survey
 from symgrad.declare.bounds import nonnegative
 from symgrad.declare.door import to_condition, to_scalar
 from symgrad.declare.door_integers import to_poly
@@ -138,7 +138,7 @@ class _Reader:
             self.known[t.name] = extents
             inputs.append(Tensor(t.name, extents, t.integer, t.constant))
         self._check_names()
-        equations = [self._equation(e) for e in survey.in_order(layer.name, layer.equations)]
+        equations = [self._equation(e) for e in survey.in_order(layer.equations)]
         typical = arguments.typical_sizes(layer.name, layer.typical, self.sizes)
         program = Program(
             layer.name, tuple(inputs), tuple(equations), layer.outputs, tuple(self.attributes), (), typical, layer.doc
@@ -146,6 +146,7 @@ class _Reader:
         requirements: list[Requirement] = list(self.scope.requirements)
         self.scope.where, self.scope.bound_now = layer.name, {}
         requirements += [r for r in map(self._required, layer.requires) if r.condition != TRUE]
+        recurrence.check(layer.name, equations)
         for equation in equations:
             requirements += reads.judge(program, equation)
         return Program(

@@ -10,6 +10,7 @@ import sympy
 from sympy.tensor.indexed import Idx, Indexed, IndexedBase
 
 from symgrad.declare import notation
+from symgrad.declare.graph import components
 from symgrad.errors import DeclarationError
 
 
@@ -196,35 +197,11 @@ def outputs(layer: str, equations: Sequence[Any], given: Sequence[Any] | None) -
     return tuple(names)
 
 
-def in_order(layer: str, equations: Sequence[Any]) -> list[Any]:
-    """Equations in an order in which each reads only earlier ones.
-
-    Raises:
-        DeclarationError: equations read each other in a cycle.
-    """
+def in_order(equations: Sequence[Any]) -> list[Any]:
+    """Equations in an order in which each reads only earlier ones, but for those that need each other."""
     by_name = {left(e)[0]: e for e in equations}
     needs = {n: sorted(_names_read(e.rhs) & set(by_name)) for n, e in by_name.items()}
-    ordered: list[str] = []
-    state: dict[str, int] = {}
-
-    def visit(name: str, path: list[str]) -> None:
-        if state.get(name) == 2:
-            return
-        if state.get(name) == 1:
-            cycle = " -> ".join([*path[path.index(name) :], name])
-            raise DeclarationError(
-                f"{layer}: {cycle} is a cycle: {name} needs itself. Recurrences are not supported yet; "
-                f"unroll the equation or break the cycle"
-            )
-        state[name] = 1
-        for other in needs[name]:
-            visit(other, [*path, name])
-        state[name] = 2
-        ordered.append(name)
-
-    for name in by_name:
-        visit(name, [])
-    return [by_name[n] for n in ordered]
+    return [by_name[n] for group in components(needs) for n in group]
 
 
 def _names_read(expr: Any) -> set[str]:

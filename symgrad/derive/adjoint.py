@@ -9,12 +9,33 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 
 from symgrad.declare.algebra import divide, indicator, multiply
-from symgrad.declare.conditions import all_of, compare, relation
-from symgrad.declare.integers import Entry, Index, Poly, as_poly, atoms
+from symgrad.declare.bounds import nonnegative
+from symgrad.declare.conditions import all_of, at_least, compare, conjuncts, relation
+from symgrad.declare.graph import groups, is_recurrent
+from symgrad.declare.integers import Entry, Index, Poly, affine_in, as_poly, atoms, indices_of
 from symgrad.declare.program import Equation, Program, Tensor
+from symgrad.declare.recurrence import in_steps, recurrent_axes
 from symgrad.declare.rewriting import map_children
-from symgrad.declare.scalars import FALSE, NOUGHT, TRUE, UNIT, Condition, Node, Read, Reduce, Scalar, Stopped, reads_of
+from symgrad.declare.scalars import (
+    FALSE,
+    NOUGHT,
+    TRUE,
+    UNIT,
+    Compare,
+    Condition,
+    Mul,
+    Node,
+    Read,
+    Reduce,
+    Scalar,
+    Select,
+    Stopped,
+    free_indices,
+    reads_of,
+)
 from symgrad.derive.derivatives import derivative
+from symgrad.derive.invert import guarded
+from symgrad.derive.states import range_where
 from symgrad.derive.terms import Term, all_indices, freshen, rename, terms_of, total
 from symgrad.derive.trace import Trace
 from symgrad.naming import base_of, fresh
@@ -41,6 +62,9 @@ class _Reverse:
         self.taken = {t.name for t in program.inputs} | {e.target for e in program.equations}
         self.taken |= {a.name for a in program.attributes}
         self.symbols = program.names()
+        self.recurrent = recurrent_axes(program.equations)
+        self.current, self.together = program.equations[0], frozenset[str]()
+        self.steps: list[Equation] = []
         self.winners: list[Equation] = []
         self.extra: list[Equation] = []
         self.active = self._active()
@@ -57,25 +81,37 @@ class _Reverse:
 
     def _active(self) -> tuple[str, ...]:
         """Tensors through which a gradient flows, inputs first."""
-        found = [t.name for t in self.program.inputs if not t.constant and not t.integer]
-        for e in self.program.equations:
-            if not e.integer and any(r.tensor in found for r in _live_reads(e.body)):
-                found.append(e.target)
-        return tuple(dict.fromkeys(found))
+        found = dict.fromkeys(t.name for t in self.program.inputs if not t.constant and not t.integer)
+        waiting = [e for e in self.program.equations if not e.integer]
+        while more := [e for e in waiting if any(r.tensor in found for r in _live_reads(e.body))]:
+            found |= dict.fromkeys(e.target for e in more)
+            waiting = [e for e in waiting if e not in more]
+        inputs = [t.name for t in self.program.inputs if t.name in found]
+        return (*inputs, *(e.target for e in self.program.equations if e.target in found))
+
+    def _group_of(self, equation: Equation) -> frozenset[str]:
+        """The equations that need this one and that it needs."""
+        if equation.target not in self.recurrent:
+            return frozenset()
+        found = next(g for g in groups(self.program.equations) if equation in g)
+        return frozenset(e.target for e in found)
 
     def run(self) -> Adjoint:
         program = self.program
         forward = list(program.equations)
         backward: list[Equation] = []
-        for equation in reversed(program.equations):
-            if equation.target not in self.active:
+        for group in reversed(groups(program.equations)):
+            active = [e for e in group if e.target in self.active]
+            if is_recurrent(group):
+                backward += self._through_recurrence(active)
                 continue
-            cotangent = self._total(equation.target, equation.indices)
-            if cotangent is None:
-                continue
-            if self.seed.get(equation.target) != cotangent.target:
-                backward.append(cotangent)
-            self._through(equation, self.grad[equation.target])
+            for equation in active:
+                cotangent = self._total(equation.target, equation.indices)
+                if cotangent is None:
+                    continue
+                if self.seed.get(equation.target) != cotangent.target:
+                    backward.append(cotangent)
+                self._through(equation, self.grad[equation.target])
         wanted = [t for t in program.inputs if not t.constant and not t.integer]
         for tensor in wanted:
             found = self._total(tensor.name, ())
@@ -93,6 +129,20 @@ class _Reverse:
         )
         extras = tuple(e.target for e in self.extra)
         return Adjoint(whole, tuple(cotangents), whole.outputs, extras + tuple(e.target for e in backward))
+
+    def _through_recurrence(self, group: list[Equation]) -> list[Equation]:
+        """Cotangents of equations that need each other: every read is distributed before any of them is summed up."""
+        waiting = list(reversed(group))
+        while True:
+            reached = [e for e in waiting if e.target in self.program.outputs or self.parts.get(e.target)]
+            if not reached:
+                break
+            waiting.remove(reached[0])
+            self._through(reached[0], self.grad[reached[0].target])
+        totals = [self._total(e.target, e.indices) for e in reversed(group) if e not in waiting]
+        found = [*self.steps, *(t for t in totals if t is not None)]
+        self.steps = []
+        return list(in_steps(found))
 
     def _zero(self, tensor: Tensor) -> Equation:
         indices = tuple(Index(self._axis_name(e, p), e) for p, e in enumerate(tensor.extents))
@@ -118,6 +168,7 @@ class _Reverse:
     def _through(self, equation: Equation, cotangent: str) -> None:
         """Distribute the cotangent of a left side over the reads of its right side."""
         g = Read(cotangent, tuple(map(as_poly, equation.indices)))
+        self.current, self.together = equation, self._group_of(equation)
         match equation.body:
             case Reduce("sum"):
                 pass
@@ -139,6 +190,10 @@ class _Reverse:
 
     def _contribute(self, read: Read, over: tuple[Index, ...], condition: Condition, value: Scalar) -> None:
         """Swap input and output: the read's axes become free, everything else is summed under its conditions."""
+        solved = self._solved_for_step(read, over, condition, value)
+        if solved[2] != TRUE:
+            solved = self._solved_for_step(read, over, condition, self._part(read, over, condition, value))
+        read, over, condition, value = solved
         extents = self.program.extents(read.tensor)
         free: list[Index | None] = [None] * len(extents)
         for axis, (poly, extent) in enumerate(zip(read.indices, extents, strict=True)):
@@ -155,7 +210,9 @@ class _Reverse:
                 conditions.append(compare("==", poly - as_poly(made)))
         axes = tuple(i for i in free if i is not None)
         rest = tuple(i for i in over if i not in axes)
-        where = all_of(*conditions)
+        rest, where, value = _pinned(rest, all_of(*conditions), value)
+        if self.current.target in self.recurrent:
+            rest, where, value = _narrowed(rest, where, value)
         if where == FALSE:
             return
         if not rest and where == TRUE:
@@ -163,6 +220,57 @@ class _Reverse:
         else:
             body = Reduce("sum", rest, where, value)
         self.parts.setdefault(read.tensor, []).append((axes, body))
+
+    def _part(self, read: Read, over: tuple[Index, ...], condition: Condition, value: Scalar) -> Scalar:
+        """What a step gives to another, under a name where steps run along several indices.
+
+        It is computed where it is known, for every step alike, and not once more for each border that it may meet.
+        """
+        several = read.tensor in self.together and len(self.recurrent[read.tensor]) > 1
+        if not several or condition != TRUE or isinstance(value, Read) or free_indices(value) != set(over):
+            return value
+        name = self._fresh(f"{self.grad[read.tensor]}_part")
+        self.steps.append(Equation(name, over, value))
+        return Read(name, tuple(map(as_poly, over)))
+
+    def _solved_for_step(
+        self, read: Read, over: tuple[Index, ...], condition: Condition, value: Scalar
+    ) -> tuple[Read, tuple[Index, ...], Condition, Scalar]:
+        """A read inside a recurrence, by the step that is read instead of the step that reads.
+
+        The scatter form would give the cotangent of a step to another one; a recurrence asks what its own step gets.
+        """
+        producer = self.program.equation(read.tensor)
+        if read.tensor not in self.together or producer is None:
+            return read, over, condition, value
+        for axis in self.recurrent[read.tensor]:
+            own = producer.indices[axis]
+            reader = self._step_of(read.indices[axis], over)
+            if reader is None or read.indices[axis] == as_poly(own):
+                continue
+            step = as_poly(own) - (read.indices[axis] - as_poly(reader))
+            table = {reader: step}
+            names = {i.name for i in over} | {own.name} | self.taken
+            for other in (i for i in over if i.name == own.name and i != reader):
+                table[other] = as_poly(Index(fresh(base_of(other.name), names), other.extent))
+                over = tuple(table[i].atom if i == other else i for i in over)  # type: ignore[misc]
+            inside = (at_least(step, 0), at_least(reader.extent - 1, step))
+            over = tuple(own if i == reader else i for i in over)
+            condition = all_of(rename(condition, table), *inside)
+            value = rename(value, table) if condition == TRUE else guarded(rename(value, table))
+            moved = rename(read, table)
+            assert isinstance(moved, Read)
+            read = moved
+        return read, over, condition, value
+
+    def _step_of(self, position: Poly, over: tuple[Index, ...]) -> Index | None:
+        """The index to solve a position for: that of the reading step, else one that stands there alone."""
+        steps = [self.current.indices[a] for a in self.recurrent[self.current.target]]
+        for index in [*(i for i in steps if i in over), *(i for i in over if position == as_poly(i))]:
+            split = affine_in(position, index)
+            if split is not None and split[0].constant == 1:
+                return index
+        return None
 
     def _axis_name(self, extent: Poly, axis: int) -> str:
         """The size's letter in lower case names the index of its axis."""
@@ -241,6 +349,35 @@ def _rename_apart(body: Scalar, axes: tuple[Index, ...], own: tuple[Index, ...])
     """Move a contribution to the common indices; its bound indices step aside where they would be captured."""
     clear = freshen(body, {i.name for i in (*own, *axes)})
     return rename(clear, {a: as_poly(o) for a, o in zip(axes, own, strict=True)})
+
+
+def _pinned(rest: tuple[Index, ...], where: Condition, value: Scalar) -> tuple[tuple[Index, ...], Condition, Scalar]:
+    """A summed index that a factor ``[i == c]`` of the value gives a fixed value has that value."""
+    factors = value.args if isinstance(value, Mul) else (value,)
+    for factor in factors:
+        if not (isinstance(factor, Select) and factor.otherwise == NOUGHT and isinstance(factor.condition, Compare)):
+            continue
+        test = factor.condition
+        for index in (i for i in rest if indices_of(test.poly) == {i} and test.relation == "=="):
+            split = affine_in(test.poly, index)
+            at = None if split is None or split[0].constant not in (1, -1) else split[1] * -(split[0].constant or 1)
+            if at is not None and nonnegative(at) and nonnegative(index.extent - 1 - at):
+                table = {index: at}
+                left = tuple(i for i in rest if i != index)
+                return _pinned(left, rename(where, table), rename(value, table))
+    return rest, where, value
+
+
+def _narrowed(rest: tuple[Index, ...], where: Condition, value: Scalar) -> tuple[tuple[Index, ...], Condition, Scalar]:
+    """A summed index with a condition on itself alone runs over the range only in which that holds."""
+    for index in rest:
+        found = range_where(index, conjuncts(where))
+        if found is not None:
+            own = Index(index.name, found[1])
+            table = {index: as_poly(own) + found[0]}
+            rest = tuple(own if i == index else i for i in rest)
+            where, value = rename(where, table), rename(value, table)
+    return rest, where, value
 
 
 def _distinct(indices: tuple[Index, ...]) -> tuple[Index, ...]:

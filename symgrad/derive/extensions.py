@@ -9,6 +9,7 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 
 from symgrad.declare.bounds import lower_end, nonnegative, relaxed_upper, upper_end
+from symgrad.declare.graph import groups, is_recurrent
 from symgrad.declare.integers import ZERO, Entry, Index, Poly, RealFloor, affine_in, as_poly, atoms, extreme, indices_of
 from symgrad.declare.program import Equation, Program
 from symgrad.declare.repeats import Repeat, folded, repeat_of
@@ -37,9 +38,11 @@ def explicit_extensions(program: Program, trace: Trace) -> Program:
     """Write reflect, replicate and wrap as reads of elements that exist, through an extended copy where that helps."""
     program = replace(program, equations=tuple(_as_index_maps(program, e) for e in program.equations))
     frames: dict[str, list[Frame]] = {}
+    # A recurrence has no moment at which a copy of it could be made.
+    stepped = {e.target for g in groups(program.equations) if is_recurrent(g) for e in g}
     for equation in program.equations:
         for node in walk(equation.body):
-            if isinstance(node, Read) and (frame := _frame(program, node)) is not None:
+            if isinstance(node, Read) and node.tensor not in stepped and (frame := _frame(program, node)) is not None:
                 _join(frames.setdefault(node.tensor, []), frame)
     taken = program.names()
     copies: dict[str, list[tuple[str, Frame]]] = {}

@@ -155,7 +155,7 @@ def absorb(solved: Solved, extents: Extents) -> Solved:
             body = extended
             condition = all_of(*(c for c in conjuncts(condition) if c not in wanted))
     if solved.pivots:
-        body, condition = changed(body, _guarded), changed(condition, _guarded)
+        body, condition = guarded(body), changed(condition, _guarded)
     return Solved(solved.bound, condition, body, solved.pivots)
 
 
@@ -181,8 +181,13 @@ def is_total(node: Node) -> bool:
     return all(map(is_total, children(node)))
 
 
-def _guarded(node: Node) -> Node:
+def guarded(body: Scalar) -> Scalar:
+    """The body with every read marked as standing behind a condition."""
     """Reads that were moved by an elimination may lie outside where its range conditions fail."""
+    return changed(body, _guarded)
+
+
+def _guarded(node: Node) -> Node:
     if isinstance(node, Read) and node.indices and node.extension is None:
         node = Read(node.tensor, node.indices, Extension("guarded"))
     if own_polynomials(node):

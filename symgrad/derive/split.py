@@ -12,13 +12,16 @@ from symgrad.declare.conditions import all_of, conjuncts, negation
 from symgrad.declare.integers import Entry, Index, Poly, Size, as_poly, atoms, depends_on_data, indices_of
 from symgrad.declare.program import Equation, Program
 from symgrad.declare.reads import places
+from symgrad.declare.recurrence import recurrent_axes
 from symgrad.declare.rewriting import map_children
 from symgrad.declare.scalars import (
+    NOUGHT,
     TRUE,
     Add,
     Apply,
     Compare,
     Condition,
+    Extension,
     FromInteger,
     Mul,
     Named,
@@ -31,17 +34,20 @@ from symgrad.declare.scalars import (
     Select,
     free_indices,
     reads_of,
+    tensors_of,
     walk,
 )
 from symgrad.derive.extensions import explicit_extensions
-from symgrad.derive.terms import alpha_form, with_condition
+from symgrad.derive.recurrence import prepare
+from symgrad.derive.states import range_where
+from symgrad.derive.terms import alpha_form, rename, with_condition
 from symgrad.derive.trace import Trace
 from symgrad.naming import base_of, fresh
 
 
 def split(program: Program, trace: Trace) -> Program:
     """Rewrite every equation into statements; equal reductions are shared."""
-    program = explicit_extensions(program, trace)
+    program = explicit_extensions(prepare(program, trace), trace)
     splitter = _Splitter(program, trace)
     for equation in program.equations:
         splitter.statement(equation)
@@ -55,6 +61,7 @@ class _Splitter:
         self.shared: dict[str, tuple[str, tuple[int, ...]]] = {}
         self.taken = program.names()
         self.fixed = {t.name for t in program.inputs if t.constant} | {a.name for a in program.attributes}
+        self.recurrent = recurrent_axes(program.equations)
 
     def statement(self, equation: Equation) -> None:
         body = self._nested_extremum(self._top(equation.body, equation), equation)
@@ -107,6 +114,8 @@ class _Splitter:
 
     def _top_term(self, term: Scalar, equation: Equation) -> Scalar:
         match term:
+            case Select(condition, then, Reduce("sum") as node) if then == NOUGHT and equation.target in self.recurrent:
+                return self._inside(with_condition(node, negation(condition)), equation, ())
             case Reduce("sum"):
                 return self._inside(term, equation, ())
             case Mul(coefficient, factors):
@@ -152,6 +161,7 @@ class _Splitter:
         return map_children(node, lambda child: self._hoist(child, equation, behind))
 
     def _named(self, node: Reduce, equation: Equation, behind: tuple[Condition, ...]) -> Scalar:
+        node, behind, outside = self._narrowed(node, equation, behind)
         free = free_indices(node)
         guards = [c for c in behind if isinstance(c, Compare) and _over(c, free)]
         if guards and _has_guarded_reads(self.program, node, self.done):
@@ -167,10 +177,33 @@ class _Splitter:
             self.trace.record("name inner reductions", None, made)
             self.shared[key] = (name, tuple(order.index(i) for i in wanted))
         name, positions = self.shared[key]
-        indices = tuple(as_poly(order[p]) for p in positions)
+        indices = tuple(outside.get(order[p], as_poly(order[p])) for p in positions)
         if integer:
-            return FromInteger(as_poly(Entry(name, indices)))
-        return Read(name, indices)
+            return FromInteger(as_poly(Entry(name, indices, bool(outside))))
+        return Read(name, indices, Extension("guarded") if outside else None)
+
+    def _narrowed(
+        self, node: Reduce, equation: Equation, behind: tuple[Condition, ...]
+    ) -> tuple[Reduce, tuple[Condition, ...], dict[Index, Poly]]:
+        """Inside a recurrence: only the steps at which the conditions hold, and what their indices are outside."""
+        outside: dict[Index, Poly] = {}
+        needed = set(tensors_of(node)) & set(self.recurrent) or _has_guarded_reads(self.program, node, self.done)
+        for axis in self.recurrent.get(equation.target, ()) if needed else ():
+            index = equation.indices[axis]
+            found = range_where(index, behind) if index in free_indices(node) else None
+            if found is not None:
+                own = Index(index.name, found[1])
+                table = {index: as_poly(own) + found[0]}
+                node = Reduce(
+                    node.kind,
+                    node.indices,
+                    rename(node.condition, table),
+                    rename(node.body, table),
+                    node.ties,
+                )
+                behind = tuple(rename(c, table) for c in behind)
+                outside[own] = as_poly(index) - found[0]
+        return node, behind, outside
 
 
 _IDENTITY: dict[str, Fraction | float] = {
@@ -268,7 +301,8 @@ def _stored_order(node: Reduce, order: tuple[Index, ...]) -> tuple[Index, ...] |
 
 def _order_like(order: tuple[Index, ...], equation: Equation) -> tuple[Index, ...]:
     """Axes of an intermediate follow the left side, then first appearance."""
-    lead = [i for i in equation.indices if i in order]
+    names = [i.name for i in equation.indices]
+    lead = sorted((i for i in order if i.name in names), key=lambda i: names.index(i.name))
     return tuple(lead + [i for i in order if i not in lead])
 
 

@@ -7,6 +7,7 @@ from collections.abc import Mapping
 from fractions import Fraction
 
 from symgrad.declare.integers import Atom, Index, Poly
+from symgrad.declare.substitution import substitute
 from symgrad.emit.integer_text import AND, CALL, COMPARE, OR, POWER, PRODUCT, SUM, UNARY, IntegerPrinter
 from symgrad.lower.arrays import (
     Arange,
@@ -36,6 +37,7 @@ from symgrad.lower.arrays import (
     Subscript,
     Transpose,
     Update,
+    When,
     Whole,
     Windows,
 )
@@ -96,7 +98,7 @@ class Printer(IntegerPrinter):
             case Reshape(Reshape(source, _), shape):
                 return self._render(Reshape(source, shape))
             case Reshape(source, shape):
-                return f"{self.expr(source, CALL)}.reshape({self.shape(shape, bare=True)})", CALL
+                return f"{self.expr(source, CALL)}.reshape({self._reshaped(shape)})", CALL
             case Windows(source, sizes, axes):
                 self.helpers.add("_windows")
                 where = ", ".join(map(str, axes)) + ("," if len(axes) == 1 else "")
@@ -133,6 +135,13 @@ class Printer(IntegerPrinter):
             case Helper():
                 return self._helper(array), CALL
         raise TypeError(array)
+
+    def _reshaped(self, shape: tuple[Poly, ...]) -> str:
+        """A shape; an extent that a subtraction makes long, or less than 0 where an axis is empty, NumPy finds out."""
+        differences = [p for p in shape if any(c < 0 for _, c in (substitute(p, self.locals)).terms)]
+        if len(differences) != 1:
+            return self.shape(shape, bare=True)
+        return ", ".join("-1" if p in differences else self.poly(p) for p in shape)
 
     def _cast(self, source: Array, kind: str) -> tuple[str, int]:
         if kind == "int":
@@ -262,10 +271,17 @@ class Printer(IntegerPrinter):
                     f"    {stop} = min({start} + {rows}, {length})",
                     *("    " + line for line in inner),
                 ]
+            case When(condition, body):
+                return [f"if {self.expr(condition)}:", *("    " + line for line in self.lines(body))]
             case For(index, body):
-                inner = self.lines(body)
-                return [f"for {index.name} in range({self.poly(index.extent)}):", *("    " + line for line in inner)]
+                return [f"for {index.name} in {self._steps(s)}:", *("    " + line for line in self.lines(body))]
         raise TypeError(s)
+
+    def _steps(self, s: For) -> str:
+        """What a loop runs over."""
+        stop = self.poly(s.index.extent if s.stop is None else s.stop)
+        steps = f"range({stop})" if s.start is None or not s.start.terms else f"range({self.poly(s.start)}, {stop})"
+        return f"reversed({steps})" if s.reverse else steps
 
 
 def _plain(args: tuple[Array, ...]) -> bool:

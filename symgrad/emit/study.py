@@ -17,6 +17,7 @@ from symgrad.emit.study_model import Block, DerivationStep, Formula, Section, Se
 from symgrad.emit.study_names import notation_of
 from symgrad.emit.study_page import Page, say
 from symgrad.emit.study_reads import chain_section
+from symgrad.emit.study_recurrence import recurrences
 from symgrad.emit.study_render import Html, Latex, Markdown, Renderer, Text, boxed
 from symgrad.emit.study_results import gradients_section, residuals_section
 from symgrad.emit.study_rewrites import parts, rewrites
@@ -142,7 +143,8 @@ def _everything(*programs: Program) -> tuple[Equation, ...]:
 
 
 def _differentiated(page: Page, stable: Program) -> Section:
-    return Section(say("differentiated"), tuple(page.equation(e, numbered=True) for e in stable.equations))
+    equations = tuple(page.equation(e, numbered=True) for e in stable.equations)
+    return Section(say("differentiated"), (*equations, *recurrences(page, stable.equations)))
 
 
 def _dropped(page: Page, chained: Adjoint, derived: Adjoint) -> Sequence[Block]:

@@ -140,7 +140,7 @@ def _solved(equation: Equation, cotangents: frozenset[str], extents: Extents, ot
         eliminations += _eliminations(term, solved)
         absorbed = absorb(solved, extents)
         body = _plainly(absorbed.body)
-        beyond = [r for r in reads_of(body) if r not in reads_of(solved.body)]
+        beyond = [r for r in reads_of(body) if r not in reads_of(_plainly(solved.body))]
         if beyond and _stays_inside(term, solved, len(beyond)):
             extended += beyond
             done.append(Term(term.scale, solved.bound, absorbed.condition, body))

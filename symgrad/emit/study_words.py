@@ -63,6 +63,11 @@ ENGLISH: dict[str, str] = {
     "rule of the chain": "Every place where an equation reads an element adds the cotangent of the left side times the "
     "slope of the right side. Equations are gone through from the last to the first, so that a cotangent is complete "
     "before it is passed on.",
+    "recurrence": "Equations {numbers} need each other; each step along {index} reads only steps {before} it.",
+    "recurrence adjoint": "The cotangents of {tensors} need each other too: each step reads only steps {after} it, so "
+    "they are found in the opposite order.",
+    "before": "before",
+    "after": "after",
     "constants": "No gradient is taken with respect to {tensors}.",
     "auxiliary": "Needed on the way:",
     "winner": "The position of the value that is taken, the first one in row-major order where several are equal:",
@@ -163,6 +168,12 @@ RULES: dict[str, RuleWords] = {
     "(exp(u) - exp(-u))/(exp(u) + exp(-u)) = tanh(u)": RuleWords(
         "Hyperbolic tangent", r"\frac{e^{u} - e^{-u}}{e^{u} + e^{-u}} = \tanh(u)", STABLE
     ),
+    "log(exp(u) + exp(v)) = m + log(exp(u - m) + exp(v - m)), m = max(u, v)": RuleWords(
+        "Logarithm of a sum of exponentials",
+        r"\log(e^{u} + e^{v}) = m + \log(e^{u - m} + e^{v - m}), \qquad m = \max(u, v)",
+        "No exponential overflows, and the largest is 1. The result does not depend on m, so m counts as constant in "
+        "the chain rule.",
+    ),
     "write out the definition inside a logarithm": RuleWords(
         "Definitions inside logarithms are written out", "", "So that logarithms meet the exponentials inside."
     ),
@@ -177,6 +188,30 @@ RULES: dict[str, RuleWords] = {
         r"\frac{e^{a}}{e^{m}} = e^{a - m}",
         "What read the sum reads the redefined one.",
         "exp(a) / exp(m) = exp(a - m)",
+    ),
+    "f(a) if c else f(b) = f(a if c else b)": RuleWords(
+        "What the cases have in common is written once",
+        r"\begin{cases} f(a) & c \\ f(b) & \text{otherwise} \end{cases}"
+        r" = f\!\left(\begin{cases} a & c \\ b & \text{otherwise} \end{cases}\right)",
+        "The same holds for the terms of a sum and the factors of a product.",
+    ),
+    "the first value of a state stands before the others": RuleWords(
+        "States stand beside the value before the first",
+        "",
+        "The state before the first step is one more element of the tensor of states, so that every step reads the "
+        "state before it without a condition.",
+    ),
+    "a read outside is a constant": RuleWords(
+        "Reads outside are written out",
+        "",
+        "Where a state is read outside its steps, the constant stands in its place.",
+    ),
+    "name what a step goes on from": RuleWords(
+        "What a step goes on from gets a name",
+        "",
+        "The part of a step in which the state meets everything else becomes an equation of its own, over the steps at "
+        "which it is needed: what does not depend on the state can be computed for all steps at once, and the chain "
+        "rule passes through it once.",
     ),
     "name a value that is used again": RuleWords(
         "Values that are used again get names", "", "They are computed once, and backward can read them."

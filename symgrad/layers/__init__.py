@@ -38,6 +38,9 @@ _DECLARED = {
         average_pool3d average_pool3d_exclude_padding global_average_pool2d
         max_pool1d max_pool1d_split max_pool2d max_pool2d_split max_pool3d max_pool3d_split
     """,
+    "recurrent": """
+        crf_log_partition exponential_moving_average gru linear_recurrence lstm rnn soft_dtw state_space_scan
+    """,
     "structure": "dropout flatten",
 }
 _SUBMODULE = {name: submodule for submodule, names in _DECLARED.items() for name in names.split()}

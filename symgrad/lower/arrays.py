@@ -256,9 +256,21 @@ class Update:
 
 @dataclass(frozen=True, slots=True)
 class For:
-    """A loop of ``index`` over its extent."""
+    """A loop of ``index`` over its extent, or over ``start .. stop - 1``, backwards if ``reverse``."""
 
     index: Index
+    body: tuple[Statement, ...]
+    comment: str = ""
+    start: Poly | None = None
+    stop: Poly | None = None
+    reverse: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class When:
+    """Statements that run where a condition on sizes and loop variables holds."""
+
+    condition: Array
     body: tuple[Statement, ...]
     comment: str = ""
 
@@ -284,7 +296,7 @@ class Run:
     comment: str = ""
 
 
-Statement = Assign | Update | For | Chunks | Run
+Statement = Assign | Update | For | When | Chunks | Run
 
 
 @dataclass(frozen=True, slots=True)

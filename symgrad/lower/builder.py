@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from contextlib import contextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING
 
 from symgrad.declare.integers import Atom, Entry, Index, Poly, atoms
@@ -12,13 +12,23 @@ from symgrad.declare.program import Program
 from symgrad.declare.reads import places
 from symgrad.declare.scalars import Reduce
 from symgrad.declare.typical import typical, typical_sizes, volume
-from symgrad.lower.arrays import Array, Assign, For, Name, Statement, names_in, polynomials_in
+from symgrad.lower.arrays import Array, Assign, For, Name, Statement
+from symgrad.lower.invariant import invariants_out, varies
 from symgrad.naming import fresh
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
 LOOP_LIMIT = 16
+
+
+@dataclass(frozen=True, slots=True)
+class Level:
+    """A block of statements, the variables of the loop it is the body of, and whether that is a recurrence."""
+
+    block: list[Statement]
+    loops: frozenset[Index]
+    stepwise: bool
 
 
 @dataclass
@@ -32,9 +42,9 @@ class Builder:
     program: Program
     taken: set[str]
     block: list[Statement] = field(default_factory=list)
-    outer: list[Statement] | None = None
-    inner: list[list[Statement]] = field(default_factory=list)
-    loops: frozenset[Index] = frozenset()
+    levels: list[Level] = field(default_factory=list)
+    turning: frozenset[Index] = frozenset()
+    stepwise: bool = False
     known: dict[Array, str] = field(default_factory=dict)
     reasons: list[str] = field(default_factory=list)
     sizes: dict[str, int] = field(default_factory=dict)
@@ -44,6 +54,7 @@ class Builder:
     current: str = ""
     borders: dict[tuple[str, float], tuple[tuple[Poly, Poly], ...]] = field(default_factory=dict)
     validated: frozenset[tuple[str, Poly]] = frozenset()
+    changing: frozenset[str] = frozenset()
 
     def __post_init__(self) -> None:
         """Guess the sizes that nobody gave."""
@@ -81,42 +92,79 @@ class Builder:
     def keep(self, array: Array, base: str, comment: str = "") -> Name:
         """Give an array expression a name; the same expression gets the same one.
 
-        What no loop variable touches goes outside the loops; the rest is known until its loop ends.
+        It goes outside every loop in whose turns it stays the same.
         """
         if array in self.known:
             return Name(self.known[array])
+        block = self._home(array)
+        again = next((s for s in block if isinstance(s, Assign) and s.array == array), None) if self.loops else None
+        if again is not None:
+            return Name(again.name)
         name = self.name(base)
-        block = self.block if self.outer is None or self._belongs_inside(array) else self.outer
         block.append(Assign(name, array, comment))
-        self.known[array] = name
+        if block is self.levels[0].block if self.levels else True:
+            self.known[array] = name
         return Name(name)
 
-    def _belongs_inside(self, array: Array) -> bool:
-        """Whether the value depends on a loop variable, or on a name that a loop assigns."""
-        if any(a in self.loops for poly in polynomials_in(array) for a in atoms(poly)):
-            return True
-        return bool(names_in(array) & {s.name for block in self.inner for s in block if isinstance(s, Assign)})
+    def _home(self, array: Array) -> list[Statement]:
+        """The block of the innermost loop that an expression changes in."""
+        levels = [*self.levels, Level(self.block, self.turning, self.stepwise)]
+        for level in reversed(levels[1:]):
+            changing = self.changing if level.stepwise else frozenset()
+            if varies(array, level.loops, changing | assigned(level.block)):
+                return level.block
+        return levels[0].block
+
+    @contextmanager
+    def _inside(self, loops: frozenset[Index], stepwise: bool) -> Iterator[list[Statement]]:
+        """Statements emitted inside go to a block of their own, the body of a loop."""
+        saved = self.block, self.turning, self.stepwise
+        self.levels.append(Level(*saved))
+        inner: list[Statement] = []
+        self.block, self.turning, self.stepwise = inner, loops, stepwise
+        try:
+            yield inner
+        finally:
+            self.levels.pop()
+            self.block, self.turning, self.stepwise = saved
+
+    @property
+    def loops(self) -> frozenset[Index]:
+        """The variables of the loops around."""
+        return self.turning.union(*(level.loops for level in self.levels))
 
     @contextmanager
     def looping(self, indices: Iterable[Index], comment: str = "") -> Iterator[None]:
         """Statements emitted inside run in Python loops over these indices."""
         order = tuple(indices)
-        saved_block, saved_outer, saved_loops = self.block, self.outer, self.loops
-        inner: list[Statement] = []
-        self.inner.append(inner)
-        self.outer = saved_block if saved_outer is None else saved_outer
-        self.block, self.loops = inner, saved_loops | frozenset(order)
-        yield
+        with self._inside(frozenset(order), False) as inner:
+            yield
         body: tuple[Statement, ...] = tuple(inner)
         for index in reversed(order):
             body = (For(index, body),)
-        gone = {s.name for s in self.inner.pop() if isinstance(s, Assign)}
-        self.known = {array: name for array, name in self.known.items() if name not in gone}
-        self.block, self.outer, self.loops = saved_block, saved_outer, saved_loops
         if body and isinstance(body[0], For):
             self.block.append(For(body[0].index, body[0].body, comment))
         else:
             self.block.extend(body)
+
+    @contextmanager
+    def stepping(self, step: Index, start: Poly, stop: Poly, reverse: bool) -> Iterator[None]:
+        """Statements emitted inside run in a loop over the steps of a recurrence."""
+        with self._inside(frozenset({step}), True) as inner:
+            yield
+        if inner:
+            changing = self.changing | assigned(inner)
+            body = invariants_out(inner, frozenset({step}), changing, self.keep)
+            self.block.append(For(step, tuple(body), "", start, stop, reverse))
+
+    @contextmanager
+    def recurring(self, names: frozenset[str]) -> Iterator[None]:
+        """Inside, these arrays are filled in step by step."""
+        saved, self.changing = self.changing, self.changing | names
+        try:
+            yield
+        finally:
+            self.changing = saved
 
     def because(self, text: str) -> None:
         """Note why a form was chosen."""
@@ -136,6 +184,19 @@ class Builder:
     def small(self, index: Index) -> bool:
         """Whether a Python loop over this index is short."""
         return self.typical(index.extent) <= LOOP_LIMIT
+
+
+def comment(b: Builder, start: int, text: str) -> None:
+    """The formula stands above the first statement that belongs to it."""
+    for p in range(start, len(b.block)):
+        if not b.block[p].comment:
+            b.block[p] = replace(b.block[p], comment=text)
+            return
+
+
+def assigned(statements: Iterable[Statement]) -> frozenset[str]:
+    """Variables that statements assign."""
+    return frozenset(s.name for s in statements if isinstance(s, Assign))
 
 
 def loop_variables(poly: Poly, loops: frozenset[Index]) -> frozenset[Atom]:

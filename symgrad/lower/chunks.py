@@ -70,7 +70,7 @@ def in_chunks(b: Builder, equation: Equation, winner: str | None, space: Axes, l
     winner_part = b.name(f"{winner}_part") if winner else None
     names = ", ".join(i.name for i in space)
     b.because(f"{equation.target}: chunks along {cut.name}, because no operand has all of {names}")
-    inner = replace(b, block=[], outer=None, known=dict(b.known), chunked=True, reasons=b.reasons)
+    inner = replace(b, block=[], levels=[], known=dict(b.known), chunked=True, reasons=b.reasons)
     lower(inner, part, winner_part)
     axis = equation.indices.index(cut)
     items: list[Item] = [*[FULL] * axis, Slice(as_poly(Size(start, 0)), as_poly(Size(stop, 0)))]

@@ -8,10 +8,12 @@ from symgrad.declare.algebra import add, multiply
 from symgrad.declare.bounds import tighten
 from symgrad.declare.conditions import conjuncts
 from symgrad.declare.formula import equation_text
+from symgrad.declare.graph import groups, is_recurrent
 from symgrad.declare.integers import as_poly
 from symgrad.declare.program import Equation, Program
+from symgrad.declare.recurrence import Scan, schedule, together
 from symgrad.declare.rewriting import cancelled, changed, map_polynomials
-from symgrad.declare.scalars import NOUGHT, TRUE, UNIT, Compare, Read, Reduce, Scalar, free_indices
+from symgrad.declare.scalars import NOUGHT, TRUE, UNIT, Compare, Read, Reduce, Scalar, free_indices, tensors_of
 from symgrad.derive.invert import absorb, solve
 from symgrad.derive.terms import Term, terms_of
 from symgrad.lower.arrays import (
@@ -30,17 +32,19 @@ from symgrad.lower.arrays import (
     Transpose,
     Update,
     Value,
+    When,
     Windows,
     map_parts,
 )
 from symgrad.lower.axes import Axes
 from symgrad.lower.borders import survey_borders, widen
-from symgrad.lower.builder import Builder
+from symgrad.lower.builder import Builder, comment
 from symgrad.lower.chunks import in_chunks, joint_space
 from symgrad.lower.extrema import full, reduction
 from symgrad.lower.masks import rows_set
 from symgrad.lower.placement import Scatter, as_scatter, factors_of, makes_matrices, prefers_solved, solved_form
 from symgrad.lower.prepare import eliminate, split_digits
+from symgrad.lower.scan import ScanLowering
 from symgrad.lower.scatter import scatter
 from symgrad.lower.sums import term_value
 from symgrad.lower.values import add_values, as_float
@@ -55,23 +59,39 @@ class Lowered:
 
 
 def lower_equations(
-    program: Program, equations: tuple[Equation, ...], taken: set[str], general: bool = False
+    program: Program,
+    equations: tuple[Equation, ...],
+    taken: set[str],
+    general: bool = False,
+    results: frozenset[str] = frozenset(),
 ) -> Lowered:
-    """Statements that compute the equations in order; ``general`` leaves every optimisation out."""
+    """Statements that compute the equations in order.
+
+    Args:
+        program: what the equations read.
+        equations: those of one function.
+        taken: names that no variable may have.
+        general: leave every optimisation out.
+        results: what the function gives back or keeps.
+    """
     b = Builder(program, set(taken), general=general)
     equations = tuple(replace(e, body=changed(e.body, cancelled)) for e in equations)
     b.borders = survey_borders(program, [e.body for e in equations])
     winners = {e.body: e.target for e in equations if _is_winner(e)}
-    skip: set[str] = set()
-    for equation in equations:
-        if equation.target in skip:
-            continue
-        winner = _winner_of(equation, winners)
-        if winner is not None:
-            skip.add(winner)
-        start = len(b.block)
-        lower_equation(b, equation, winner)
-        _comment(b, start, equation_text(equation))
+    positions = frozenset(p for e in equations if (p := _winner_of(e, winners)) is not None)
+
+    recurrent = any(is_recurrent(g) for g in groups(equations))
+    for item in schedule(equations) if recurrent else equations:
+        if isinstance(item, Scan):
+            beside = {p: e for e in equations if (p := _winner_of(e, winners)) is not None}
+            item = together(item, [(e, beside[e.target]) for e in equations if e.target in beside])
+            members = {e.target for e in item.members}
+            elsewhere = {t for e in equations if e.target not in members for t in tensors_of(e.body)}
+            ScanLowering(b, lower_equation, results | elsewhere).scan(item)
+        elif item.target not in positions:
+            start = len(b.block)
+            lower_equation(b, item, _winner_of(item, winners))
+            comment(b, start, equation_text(item))
     return Lowered(tuple(b.block), tuple(b.reasons))
 
 
@@ -85,14 +105,6 @@ def _winner_of(equation: Equation, winners: dict[Scalar, str]) -> str | None:
     if not isinstance(node, Reduce) or node.kind not in ("max", "min"):
         return None
     return winners.get(Reduce(f"arg{node.kind}", node.indices, node.condition, node.body))
-
-
-def _comment(b: Builder, start: int, text: str) -> None:
-    """The formula stands above the first statement that belongs to it."""
-    for p in range(start, len(b.block)):
-        if not b.block[p].comment:
-            b.block[p] = replace(b.block[p], comment=text)
-            return
 
 
 def lower_equation(b: Builder, equation: Equation, winner: str | None = None) -> None:
@@ -193,10 +205,8 @@ def _renamed(statement: Statement, old: Name, new: Name) -> Statement:
         return new if array == old else map_parts(array, change)
 
     match statement:
-        case For(index, body, comment):
-            return For(index, tuple(_renamed(s, old, new) for s in body), comment)
-        case Chunks():
-            return replace(statement, body=tuple(_renamed(s, old, new) for s in statement.body))
+        case For(body=body) | When(body=body) | Chunks(body=body):
+            return replace(statement, body=tuple(_renamed(s, old, new) for s in body))
         case Assign(name, array, comment):
             return Assign(new.text if name == old.text else name, change(array), comment)
         case Update(left, op, array, comment):

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from symgrad.declare.graph import needed
 from symgrad.declare.integers import Size, atoms
 from symgrad.declare.program import Equation, Program
 from symgrad.declare.scalars import Node, polynomials, tensors_of
@@ -38,15 +39,16 @@ def plan_module(program: Program, adjoint: Adjoint, general: bool = False, resid
     whole = adjoint.program
     backward = tuple(e for e in whole.equations if e.target in adjoint.backward)
     forward = tuple(e for e in whole.equations if e.target not in adjoint.backward)
-    forward = _needed(forward, backward, program.outputs)
+    forward = needed(forward, {*program.outputs, *(t for e in backward for t in tensors_of(e.body))})
     taken = whole.names()
     made = {e.target for e in backward}
     kept = choose(program, forward, backward, made | set(adjoint.cotangents), residuals)
     evaluated = (*kept.again, *backward)
     read = {t for e in evaluated for t in tensors_of(e.body)}
     names = {a.name for a in program.attributes}
-    first = lower_equations(whole, forward, taken, general)
-    second = lower_equations(whole, evaluated, taken, general)
+    results = frozenset({*program.outputs, *kept.names})
+    first = lower_equations(whole, forward, taken, general, results)
+    second = lower_equations(whole, evaluated, taken, general, frozenset(adjoint.gradients))
     return ModulePlan(
         program,
         adjoint,
@@ -56,19 +58,6 @@ def plan_module(program: Program, adjoint: Adjoint, general: bool = False, resid
         tuple(a.name for a in program.attributes if a.name in read or a.name in names & _sizes_used(evaluated)),
         tuple(e.target for e in kept.again),
     )
-
-
-def _needed(
-    forward: tuple[Equation, ...], backward: tuple[Equation, ...], outputs: tuple[str, ...]
-) -> tuple[Equation, ...]:
-    """Forward equations that an output or the backward pass reads."""
-    wanted = set(outputs) | {t for e in backward for t in tensors_of(e.body)}
-    kept: list[Equation] = []
-    for equation in reversed(forward):
-        if equation.target in wanted:
-            kept.append(equation)
-            wanted |= set(tensors_of(equation.body))
-    return tuple(reversed(kept))
 
 
 def _sizes_used(equations: tuple[Equation, ...]) -> set[str]:

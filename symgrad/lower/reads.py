@@ -5,7 +5,7 @@ from __future__ import annotations
 from symgrad.declare.bounds import nonnegative, tighten
 from symgrad.declare.integers import ZERO, Atom, Entry, Index, Poly, RealFloor, atoms, indices_of
 from symgrad.declare.scalars import Extension, Scalar
-from symgrad.lower.arrays import FLIP, FULL, Arange, Array, By, Cast, Const, Item, Map, Name, Value, Whole
+from symgrad.lower.arrays import FLIP, FULL, Arange, Array, At, By, Cast, Const, Item, Map, Name, Value, Whole
 from symgrad.lower.axes import Axes, align, aligned_axes, place_in, subscript
 from symgrad.lower.builder import Builder
 from symgrad.lower.repeats import padded_copy
@@ -16,7 +16,7 @@ from symgrad.lower.walks import Along, along, inside
 
 def read(
     b: Builder,
-    source: Name,
+    source: Array,
     extents: tuple[Poly, ...],
     indices: tuple[Poly, ...],
     extension: Extension | None,
@@ -36,11 +36,31 @@ def read(
         seen |= used
     shared = [i for w, p in zip(walks, indices, strict=True) if w is None for i in indices_of(p)]
     walks = [None if w and {i for i, _ in w.steps} & set(shared) else w for w in walks]
+    if isinstance(source, Name) and source.text in b.changing and extension is not None:
+        source, extents, indices, walks = _at_step(source, extents, indices, walks)
+        if isinstance(source, Name):
+            # A border around all steps, in every step, would be too much.
+            walks = [w if w is None or inside(w, e) else None for w, e in zip(walks, extents, strict=True)]
     if b.general and any(w is None or w.steps for w in walks):
         walks = [None for _ in walks]
     if any(w is None for w in walks):
         return _gather(b, source, extents, indices, walks, extension, order)
     return view(b, source, extents, [w for w in walks if w], extension, order, base)
+
+
+def _at_step(
+    source: Array, extents: tuple[Poly, ...], indices: tuple[Poly, ...], walks: list[Along | None]
+) -> tuple[Array, tuple[Poly, ...], tuple[Poly, ...], list[Along | None]]:
+    """One step of an array that a recurrence fills in: what is read outside its border is not the whole array."""
+    fixed = [w is not None and not w.steps for w in walks]
+    items: list[Item] = [At(w.start) if f and w is not None else FULL for f, w in zip(fixed, walks, strict=True)]
+    left = [p for p, f in enumerate(fixed) if not f]
+    return (
+        subscript(source, items),
+        tuple(extents[p] for p in left),
+        tuple(indices[p] for p in left),
+        [walks[p] for p in left],
+    )
 
 
 def _gather(

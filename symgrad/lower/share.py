@@ -24,12 +24,16 @@ from symgrad.lower.arrays import (
     Subscript,
     Transpose,
     Update,
+    When,
     Whole,
     map_parts,
     names_in,
     parts,
 )
 from symgrad.naming import fresh
+
+BLOCKS = (For, When, Chunks)
+"""Statements that hold others."""
 
 _VERBS = {"add": "plus", "sub": "minus", "mul": "times", "div": "over", "square": "squared"}
 
@@ -49,9 +53,7 @@ def share(statements: tuple[Statement, ...], taken: set[str]) -> tuple[Statement
             return tuple(block)
         chosen = max(again, key=lambda a: (_weight(a), str(a)))
         named = next((s for s in block if isinstance(s, Assign) and s.array == chosen), None)
-        first = next(
-            p for p, s in enumerate(block) if not isinstance(s, For | Chunks) and chosen in set(_every(s.array))
-        )
+        first = next(p for p, s in enumerate(block) if not isinstance(s, BLOCKS) and chosen in set(_every(s.array)))
         if named is not None and block.index(named) <= first:
             name = named.name
             block = [s if s is named else _replaced(s, chosen, Name(name)) for s in block]
@@ -81,7 +83,7 @@ def _weight(array: Array) -> int:
 
 
 def _replaced(statement: Statement, old: Array, new: Array) -> Statement:
-    if isinstance(statement, For | Chunks):
+    if isinstance(statement, BLOCKS):
         return statement
 
     def change(array: Array) -> Array:
@@ -128,7 +130,7 @@ def walk(statements: Iterable[Statement]) -> Iterable[Statement]:
     """Every statement, those inside loops as well."""
     for s in statements:
         yield s
-        if isinstance(s, For | Chunks):
+        if isinstance(s, BLOCKS):
             yield from walk(s.body)
 
 
@@ -160,7 +162,7 @@ def defines(statement: Statement) -> set[str]:
             return names_in(target) - _index_names(target)
         case Run(array):
             return _run_target(array)
-        case For(body=body) | Chunks(body=body):
+        case For(body=body) | When(body=body) | Chunks(body=body):
             return {n for s in body for n in defines(s)}
     return set()
 
@@ -182,18 +184,38 @@ def uses(statement: Statement) -> set[str]:
             return names_in(array) | names_in(target)
         case For(body=body) | Chunks(body=body):
             return {n for s in body for n in uses(s)}
+        case When(condition, body):
+            return names_in(condition) | {n for s in body for n in uses(s)}
     return set()
 
 
 def needed_by(statements: tuple[Statement, ...], results: tuple[str, ...]) -> list[tuple[str, ...]]:
     """For each statement the results that need it, in order."""
+    views = _views(statements)
     live: list[set[str]] = [{r} for r in results]
     needs: list[tuple[str, ...]] = []
     for statement in reversed(statements):
         users = []
+        made = {v for n in defines(statement) for v in views.get(n, {n})}
         for result, names in zip(results, live, strict=True):
-            if defines(statement) & names:
+            if made & names:
                 names |= uses(statement)
                 users.append(result)
         needs.append(tuple(users))
     return needs[::-1]
+
+
+def _views(statements: tuple[Statement, ...]) -> dict[str, set[str]]:
+    """Names of one array that is written to by more than one of them."""
+    found: dict[str, set[str]] = {}
+    for place, statement in enumerate(statements):
+        if not isinstance(statement, Assign):
+            continue
+        source = statement.array
+        while isinstance(source, Subscript | Transpose):
+            source = source.source
+        written = {n for s in walk(statements[place + 1 :]) for n in _mutated(s)}
+        if isinstance(source, Name) and statement.name in written:
+            joined = found.get(source.text, {source.text}) | {statement.name}
+            found |= dict.fromkeys(joined, joined)
+    return found

@@ -11,10 +11,11 @@ from collections.abc import Mapping
 from dataclasses import replace
 from itertools import combinations
 
+from symgrad.declare.graph import groups, is_recurrent, needed
 from symgrad.declare.integers import Index
 from symgrad.declare.program import Equation
 from symgrad.declare.rewriting import changed, map_children, without_stops
-from symgrad.declare.scalars import Node, Read, Reduce, Scalar, tensors_of, walk
+from symgrad.declare.scalars import Node, Read, Reduce, Scalar, free_indices, tensors_of, walk
 from symgrad.declare.typical import typical_sizes
 from symgrad.derive.adjoint import Adjoint
 from symgrad.derive.terms import rename
@@ -50,6 +51,7 @@ class _Simplifier:
         for e in self.backward:
             for tensor in tensors_of(e.body):
                 self.readers[tensor].add(e.target)
+        self.recurrent = [e.target for g in groups(self.backward) if is_recurrent(g) for e in g if not _is_spread(e)]
         self.done: list[Equation] = []
         self.cores = Cores(self.forward, program.names(), self.done, trace)
 
@@ -57,8 +59,9 @@ class _Simplifier:
         for equation in self.backward:
             self._one(equation)
         gradients = set(self.adjoint.gradients)
-        equations = _live([*self.forward, *self.done], gradients | set(self.adjoint.program.outputs), self.forward)
-        equations = self.cores.fold(equations)
+        everything = [*self.forward, *self.done]
+        wanted = needed(everything, gradients | set(self.adjoint.program.outputs) | {e.target for e in self.forward})
+        equations = self.cores.fold(list(wanted))
         made = tuple(e.target for e in equations if e not in self.forward)
         kept = (*self.forward, *(e for e in equations if e.target in made))
         program = replace(self.adjoint.program, equations=kept)
@@ -99,7 +102,7 @@ class _Simplifier:
     def _computed_anyway(self) -> set[str]:
         """What the gradients found so far need."""
         by_name = {e.target: e for e in self.done}
-        pending = [n for n in self.adjoint.gradients if n in by_name]
+        pending = [n for n in (*self.adjoint.gradients, *self.recurrent) if n in by_name]
         found: set[str] = set()
         while pending:
             name = pending.pop()
@@ -110,7 +113,8 @@ class _Simplifier:
 
     def _inlinings(self, body: Scalar) -> list[tuple[tuple[str, ...], Scalar]]:
         """The body with pointwise cotangents written out: each choice of few, else all that it reads."""
-        pointwise = {e.target: e for e in self.done if _is_pointwise(e.body) and not e.integer}
+        alone = (e for e in self.done if e.target not in self.recurrent or _is_spread(e))
+        pointwise = {e.target: e for e in alone if _is_pointwise(e.body) and not e.integer}
         reached = [t for t in tensors_of(body) if t in pointwise]
         choices = [tuple(reached)]
         for name in reached:
@@ -134,16 +138,10 @@ def _inline(body: Scalar, definitions: Mapping[str, Equation]) -> Scalar:
     return changed(body, change)
 
 
+def _is_spread(equation: Equation) -> bool:
+    """Whether an equation only repeats an element along further indices."""
+    return isinstance(equation.body, Read) and free_indices(equation.body) < set(equation.indices)
+
+
 def _is_pointwise(body: Scalar) -> bool:
     return not any(isinstance(p, Reduce) for p in walk(body))
-
-
-def _live(equations: list[Equation], wanted: set[str], keep: list[Equation]) -> list[Equation]:
-    """Equations that the wanted names need, in order."""
-    needed = set(wanted)
-    kept: list[Equation] = []
-    for equation in reversed(equations):
-        if equation.target in needed or equation in keep:
-            kept.append(equation)
-            needed |= set(tensors_of(equation.body))
-    return kept[::-1]

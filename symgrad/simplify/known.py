@@ -2,51 +2,163 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, replace
 from fractions import Fraction
-from typing import overload
+from typing import TypeAlias, overload
 
-from symgrad.declare.algebra import multiply, power
-from symgrad.declare.integers import Index
+from symgrad.declare.algebra import multiply, power, select
+from symgrad.declare.conditions import all_of, at_least, conjuncts, negation
+from symgrad.declare.integers import Index, Poly, as_poly
 from symgrad.declare.program import Equation
+from symgrad.declare.recurrence import recurrent_axes
 from symgrad.declare.rewriting import map_children
-from symgrad.declare.scalars import Condition, Mul, Node, Number, Power, Read, Reduce, Scalar, Stopped, walk
+from symgrad.declare.scalars import (
+    TRUE,
+    Condition,
+    Extension,
+    Mul,
+    Node,
+    Number,
+    Power,
+    Read,
+    Reduce,
+    Scalar,
+    Select,
+    Stopped,
+    tensors_of,
+    walk,
+)
+from symgrad.declare.segments import Segment, segments
+from symgrad.derive.terms import rename
 from symgrad.simplify.patterns import Binding, instance, matches
 
+Known: TypeAlias = tuple[Condition, ...]
 
-def usable(equations: Sequence[Equation]) -> tuple[Equation, ...]:
-    """Definitions worth recognising: pointwise, and more than a copy."""
+
+@dataclass(frozen=True, slots=True)
+class Definition:
+    """``target[at] = body`` for all values of ``indices`` for which ``where`` holds."""
+
+    target: str
+    indices: tuple[Index, ...]
+    at: tuple[Poly, ...]
+    body: Scalar
+    where: Condition = TRUE
+
+    @staticmethod
+    def of(equation: Equation) -> Definition:
+        """What an equation defines."""
+        return Definition(equation.target, equation.indices, tuple(map(as_poly, equation.indices)), equation.body)
+
+    def read(self, binding: Binding) -> Scalar:
+        """The element that is defined where the indices have these values."""
+        kept = None if self.where == TRUE else Extension("guarded")
+        return rename(Read(self.target, self.at, kept), binding)
+
+    def holds(self, binding: Binding, behind: Known) -> bool:
+        """Whether it holds where the indices have these values, behind conditions."""
+        return all(c in behind for c in conjuncts(rename(self.where, binding)))
+
+
+def usable(equations: Sequence[Equation]) -> tuple[Definition, ...]:
+    """Definitions worth recognising: pointwise, and more than a copy.
+
+    Inside a recurrence an equation defines each range of steps by itself.
+    """
+    recurrent = recurrent_axes(equations)
+    indices = (e.indices[a] for e in equations for a in recurrent.get(e.target, ()))
+    extents = tuple(dict.fromkeys(i.extent for i in indices))
     return tuple(
-        e
+        d
         for e in equations
         if not e.integer
-        and not isinstance(e.body, Read | Number | Stopped)
-        and not any(isinstance(p, Reduce) for p in walk(e.body))
+        for d in _ranges(e, recurrent.get(e.target, ()), extents)
+        if not isinstance(d.body, Read | Number | Stopped) and not any(isinstance(p, Reduce) for p in walk(d.body))
     )
 
 
+def _ranges(equation: Equation, axes: tuple[int, ...], extents: Sequence[Poly]) -> list[Definition]:
+    """The whole definition; inside a recurrence also its arms, and each range of steps counted from its first.
+
+    ``extents`` are those of other indices of recurrences: where one of them runs, a definition may hold as well.
+    """
+    found = [Definition.of(equation)]
+    if not axes:
+        return found
+    for axis in axes:
+        index = equation.indices[axis]
+        found += [_range(d, index, s) for d in found for s in segments(index, d.body) if s.body != d.body]
+        found += [_over(d, index, extent) for d in found for extent in extents if extent != index.extent]
+    return [*found, *_arms(found[0])]
+
+
+def _over(whole: Definition, index: Index, extent: Poly) -> Definition:
+    """The definition by an index with another extent."""
+    other = Index(index.name, extent)
+    table = {index: as_poly(other)}
+    moved = rename(Read(whole.target, whole.at), table)
+    assert isinstance(moved, Read)
+    where = all_of(rename(whole.where, table), at_least(index.extent - 1, as_poly(other)))
+    indices = tuple(other if i == index else i for i in whole.indices)
+    return Definition(whole.target, indices, moved.indices, rename(whole.body, table), where)
+
+
+def _arms(whole: Definition) -> Iterator[Definition]:
+    """What a choice between index ranges defines, arm by arm."""
+    if isinstance(whole.body, Select) and not tensors_of(whole.body.condition):
+        then, otherwise = whole.body.then, whole.body.otherwise
+        for body, condition in ((then, whole.body.condition), (otherwise, negation(whole.body.condition))):
+            made = replace(whole, body=body, where=all_of(whole.where, condition))
+            yield made
+            yield from _arms(made)
+
+
+def _range(whole: Definition, index: Index, segment: Segment) -> Definition:
+    """The definition by an index that counts from the first step of a range."""
+    step = as_poly(index) + segment.first
+    moved = rename(Read(whole.target, whole.at), {index: step})
+    assert isinstance(moved, Read)
+    where = all_of(rename(whole.where, {index: step}), at_least(segment.stop - 1, step))
+    return Definition(whole.target, whole.indices, moved.indices, rename(segment.body, {index: step}), where)
+
+
 @overload
-def recognise(node: Scalar, definitions: Sequence[Equation]) -> Scalar: ...
+def recognise(node: Scalar, definitions: Sequence[Definition], behind: Known = ()) -> Scalar: ...
 @overload
-def recognise(node: Condition, definitions: Sequence[Equation]) -> Condition: ...
-def recognise(node: Node, definitions: Sequence[Equation]) -> Node:
-    """Replace instances of definitions, whole subexpressions first, then parts of products."""
-    node = map_children(node, lambda child: recognise(child, definitions))
+def recognise(node: Condition, definitions: Sequence[Definition], behind: Known = ()) -> Condition: ...
+def recognise(node: Node, definitions: Sequence[Definition], behind: Known = ()) -> Node:
+    """Replace instances of definitions, whole subexpressions first, then parts of products.
+
+    ``behind`` are conditions that hold wherever the value is used.
+    """
+    match node:
+        case Select(condition, then, otherwise):
+            node = select(
+                recognise(condition, definitions, behind),
+                recognise(then, definitions, (*behind, *conjuncts(condition))),
+                recognise(otherwise, definitions, (*behind, *conjuncts(negation(condition)))),
+            )
+        case Reduce(condition=condition):
+            inner = (*behind, *conjuncts(condition))
+            node = map_children(node, lambda child: recognise(child, definitions, inner))
+        case _:
+            node = map_children(node, lambda child: recognise(child, definitions, behind))
     for definition in definitions:
         free = frozenset(definition.indices)
         binding = instance(definition.body, node, free)
-        if binding is not None and set(binding) >= free:
-            return Read(definition.target, tuple(binding[i] for i in definition.indices))
+        if binding is not None and set(binding) >= free and definition.holds(binding, behind):
+            return definition.read(binding)
     if isinstance(node, Mul):
         for definition in definitions:
             if isinstance(definition.body, Mul):
-                found = _part_of_product(node, definition)
+                found = _part_of_product(node, definition, behind)
                 if found is not None:
-                    return recognise(found, definitions)
+                    return recognise(found, definitions, behind)
     return node
 
 
-def _part_of_product(node: Mul, definition: Equation) -> Scalar | None:
+def _part_of_product(node: Mul, definition: Definition, behind: Known) -> Scalar | None:
     """``a b c`` with ``y = a b`` is ``y c``."""
     body = definition.body
     assert isinstance(body, Mul)
@@ -55,10 +167,10 @@ def _part_of_product(node: Mul, definition: Equation) -> Scalar | None:
         return None
     binding: Binding = {}
     rest = _take(wanted, available, frozenset(definition.indices), binding)
-    if rest is None or set(binding) < set(definition.indices):
+    if rest is None or set(binding) < set(definition.indices) or not definition.holds(binding, behind):
         return None
     scale = Number(Fraction(node.coefficient) / Fraction(body.coefficient))
-    return multiply(scale, Read(definition.target, tuple(binding[i] for i in definition.indices)), *rest)
+    return multiply(scale, definition.read(binding), *rest)
 
 
 def _expanded(factors: Sequence[Scalar]) -> list[Scalar]:

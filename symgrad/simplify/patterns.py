@@ -7,10 +7,12 @@ from typing import TypeAlias
 from symgrad.declare.bounds import nonnegative
 from symgrad.declare.integers import Atom, Index, Poly, as_poly, atoms, indices_of
 from symgrad.declare.scalars import (
+    PLAIN,
     UNIT,
     Condition,
     Node,
     Power,
+    Read,
     Reduce,
     Scalar,
     children,
@@ -53,8 +55,9 @@ def _conditions_last(nodes: tuple[Node, ...]) -> list[Node]:
 
 def _label(node: Node) -> tuple[object, ...]:
     """What must be equal besides children and integer expressions."""
-    names = ("value", "name", "tensor", "extension", "coefficient", "function", "kind", "ties", "relation")
-    return tuple(getattr(node, n) for n in names if hasattr(node, n) and not isinstance(getattr(node, n), Node))
+    names = ("value", "name", "tensor", "coefficient", "function", "kind", "ties", "relation")
+    border = node.extension if isinstance(node, Read) and node.extension not in PLAIN else None
+    return (border, *(getattr(node, n) for n in names if hasattr(node, n) and not isinstance(getattr(node, n), Node)))
 
 
 def _match_poly(pattern: Poly, poly: Poly, free: frozenset[Index], binding: Binding) -> bool:

@@ -8,7 +8,18 @@ from typing import TypeAlias, overload
 
 from symgrad.declare.algebra import add, apply, multiply, negate, number, power
 from symgrad.declare.rewriting import map_children
-from symgrad.declare.scalars import UNIT, Add, Apply, Condition, Mul, Node, Number, Power, Scalar, reads_of
+from symgrad.declare.scalars import (
+    UNIT,
+    Add,
+    Apply,
+    Condition,
+    Mul,
+    Node,
+    Number,
+    Power,
+    Scalar,
+    reads_of,
+)
 
 Rule: TypeAlias = Callable[[Scalar], Scalar | None]
 

@@ -8,18 +8,20 @@ from __future__ import annotations
 
 from dataclasses import replace
 
-from symgrad.declare.algebra import apply, multiply, negate
+from symgrad.declare.algebra import add, apply, multiply, negate, subtract
 from symgrad.declare.conditions import all_of, conjuncts
 from symgrad.declare.integers import Atom, Index, Poly, as_poly
 from symgrad.declare.program import Equation, Program
 from symgrad.declare.rewriting import changed, map_children
 from symgrad.declare.scalars import (
+    Add,
     Apply,
     Mul,
     Node,
     Read,
     Reduce,
     Scalar,
+    Select,
     Stopped,
     free_indices,
     reads_of,
@@ -35,6 +37,7 @@ from symgrad.simplify.pointwise import rewrite
 def stabilise(program: Program, trace: Trace) -> Program:
     """Apply every rule to every equation of a split program."""
     program = _log_of_named(program, trace)
+    program = _log_of_sums(program, trace)
     program = _pointwise(program, trace)
     program = _shift(program, trace)
     return _pointwise(program, trace)
@@ -74,6 +77,57 @@ def _log_of_named(program: Program, trace: Trace) -> Program:
         trace.record("write out the definition inside a logarithm", equation, after)
         equations.append(after)
     return replace(program, equations=tuple(equations))
+
+
+LOG_OF_SUM = "log(exp(u) + exp(v)) = m + log(exp(u - m) + exp(v - m)), m = max(u, v)"
+
+
+def _log_of_sums(program: Program, trace: Trace) -> Program:
+    """The largest of several exponents is subtracted from each, under a name; it is constant for differentiation."""
+    taken = {t.name for t in program.inputs} | {e.target for e in program.equations}
+    taken |= {a.name for a in program.attributes}
+    equations: list[Equation] = []
+    for equation in program.equations:
+        found = [e for e in map(_exponents, walk(equation.body)) if e is not None]
+        after = equation
+        if found and not any(isinstance(p, Select | Reduce) for p in walk(equation.body)):
+            for exponents in dict.fromkeys(found):
+                name = fresh(f"max_{_subject(exponents[0])}", taken)
+                taken.add(name)
+                largest = apply("max", *exponents)
+                axes = tuple(i for i in equation.indices if i in free_indices(largest))
+                made = Equation(name, axes, largest)
+                trace.record(LOG_OF_SUM, None, made)
+                equations.append(made)
+                m = Stopped(Read(name, tuple(map(as_poly, axes))))
+                parts: list[Scalar] = []
+                for exponent in exponents:
+                    part = fresh(f"exp_{_subject(exponent)}", taken)
+                    taken.add(part)
+                    shifted = Equation(part, axes, apply("exp", subtract(exponent, m)))
+                    trace.record(LOG_OF_SUM, None, shifted)
+                    equations.append(shifted)
+                    parts.append(Read(part, tuple(map(as_poly, axes))))
+                after = replace(after, body=_subtracted(after.body, exponents, add(m, apply("log", add(*parts)))))
+            trace.record(LOG_OF_SUM, equation, after)
+        equations.append(after)
+    return replace(program, equations=tuple(equations))
+
+
+def _exponents(node: Node) -> tuple[Scalar, ...] | None:
+    """The u and v, if a node is the logarithm of exp(u) + exp(v)."""
+    match node:
+        case Apply("log", (Add(args),)):
+            found = [a.args[0] for a in args if isinstance(a, Apply) and a.function == "exp" and reads_of(a)]
+            return tuple(found) if len(found) == len(args) else None
+    return None
+
+
+def _subtracted(body: Scalar, exponents: tuple[Scalar, ...], shifted: Scalar) -> Scalar:
+    def change(node: Node) -> Node:
+        return shifted if _exponents(node) == exponents else map_children(node, change)
+
+    return changed(body, change)
 
 
 def _shift(program: Program, trace: Trace) -> Program:
@@ -179,7 +233,7 @@ def _unscale(body: Scalar, shifted: dict[str, Equation], free: tuple[Index, ...]
             equation = shifted[node.tensor]
             table: dict[Atom, Poly] = dict(zip(equation.indices, node.indices, strict=True))
             here = _indices_of_shift(equation, name, free)
-            m = Read(name, tuple(substitute(p, table) for p in here))
+            m = Read(name, tuple(substitute(p, table) for p in here), node.extension)
             return multiply(apply("exp", Stopped(m)), node)
         return map_children(node, change)
 

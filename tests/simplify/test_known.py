@@ -11,7 +11,7 @@ from symgrad.declare.integers import Index, Size, as_poly
 from symgrad.declare.program import Equation
 from symgrad.declare.scalars import Number, Read, Reduce, Scalar, Stopped, reads_of
 from symgrad.derive.terms import rename
-from symgrad.simplify.known import recognise, usable
+from symgrad.simplify.known import Definition, recognise, usable
 from symgrad.simplify.patterns import instance
 
 from ..data_evaluator import World, scalar
@@ -37,8 +37,8 @@ DEFINITIONS: dict[str, Scalar] = {
 }
 
 
-def defined(body: Scalar) -> list[Equation]:
-    return [Equation("y", (I, J), body)]
+def defined(body: Scalar) -> list[Definition]:
+    return [Definition.of(Equation("y", (I, J), body))]
 
 
 @pytest.mark.parametrize("name", DEFINITIONS)
@@ -69,7 +69,9 @@ def test_the_same_tensor_elsewhere_is_not() -> None:
 
 def test_a_definition_holds_over_its_own_range_only() -> None:
     """x[i + 1] may be read where y[i + 1] does not exist."""
-    definition = [Equation("y", (Index("i", n - 1),), apply("exp", read("x", as_poly(Index("i", n - 1)))))]
+    definition = [
+        Definition.of(Equation("y", (Index("i", n - 1),), apply("exp", read("x", as_poly(Index("i", n - 1))))))
+    ]
     last = apply("exp", read("x", n - 1))
     assert recognise(last, definition) == last
     inside = apply("exp", read("x", as_poly(Index("p", n - 1))))
@@ -78,7 +80,7 @@ def test_a_definition_holds_over_its_own_range_only() -> None:
 
 def test_a_definition_that_lacks_an_index_of_its_left_side_is_not_used() -> None:
     """y[i, j] = exp(x[i]) could be read at any j: none of them is named."""
-    definition = [Equation("y", (I, J), apply("exp", read("x", i)))]
+    definition = [Definition.of(Equation("y", (I, J), apply("exp", read("x", i))))]
     node = apply("exp", read("x", i))
     assert recognise(node, definition) == node
 

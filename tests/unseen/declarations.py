@@ -1,7 +1,7 @@
 """All unseen layers, by kind; importing them registers them."""
 
-from . import attention, contractions, extrema, gathers, layouts, pointwise, reads, stencils, sums
+from . import attention, contractions, extrema, gathers, layouts, pointwise, reads, recurrences, stencils, sums
 from .registry import CASES, LOGITS
 
 __all__ = ["CASES", "LOGITS"]
-KINDS = (attention, contractions, extrema, gathers, layouts, pointwise, reads, stencils, sums)
+KINDS = (attention, contractions, extrema, gathers, layouts, pointwise, reads, recurrences, stencils, sums)

@@ -1,0 +1,107 @@
+"""What changes from one turn of a loop to the next, and what can be computed once before the loop."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import fields, replace
+from typing import Any
+
+from symgrad.declare.integers import Index, Poly, indices_of
+from symgrad.lower.arrays import (
+    Array,
+    Assign,
+    Cast,
+    Collapse,
+    Einsum,
+    For,
+    Map,
+    MatMul,
+    Name,
+    Pad,
+    Reshape,
+    Run,
+    Statement,
+    Update,
+    When,
+    map_parts,
+    names_in,
+    parts,
+)
+from symgrad.lower.share import describe
+
+Keep = Callable[[Array, str], Name]
+
+
+def varies(array: Array, loops: frozenset[Index], changing: frozenset[str]) -> bool:
+    """Whether an expression depends on a loop variable or on an array that the loop changes."""
+    return bool(names_in(array) & changing) or any(indices_of(p) & loops for p in _polynomials(array))
+
+
+def _polynomials(part: Any) -> Iterator[Poly]:
+    """Every integer expression in an array expression."""
+    if isinstance(part, Poly):
+        yield part
+    elif isinstance(part, tuple):
+        for inner in part:
+            yield from _polynomials(inner)
+    elif hasattr(part, "__dataclass_fields__") and not isinstance(part, Index):
+        for f in fields(part):
+            yield from _polynomials(getattr(part, f.name))
+
+
+def invariants_out(
+    statements: Sequence[Statement], loops: frozenset[Index], changing: frozenset[str], keep: Keep
+) -> list[Statement]:
+    """The body of a loop with what is the same in every turn computed once, by ``keep``."""
+
+    def change(array: Array) -> Array:
+        if _is_work(array) and not varies(array, loops, changing):
+            return keep(array, _name(array))
+        return map_parts(array, change)
+
+    found: list[Statement] = []
+    for statement in statements:
+        match statement:
+            case For(index, body):
+                own = frozenset(s.name for s in body if isinstance(s, Assign))
+                inner = invariants_out(body, loops | {index}, changing | own, keep)
+                found.append(replace(statement, body=tuple(inner)))
+            case When(_, body):
+                own = frozenset(s.name for s in body if isinstance(s, Assign))
+                inner = invariants_out(body, loops, changing | own, keep)
+                found.append(replace(statement, body=tuple(inner)))
+            case Assign() | Update() | Run():
+                found.append(replace(statement, array=change(statement.array)))
+    return found
+
+
+def _is_work(array: Array) -> bool:
+    """Whether computing the expression takes more than a view of an array."""
+    match array:
+        case Map() | MatMul() | Einsum() | Collapse() | Pad() | Cast():
+            return any(not isinstance(p, Name) or "." not in p.text for p in _leaves(array))
+        case Reshape(source):
+            return not isinstance(source, Name | Reshape)
+    return False
+
+
+def _leaves(array: Array) -> Iterator[Array]:
+    inner = list(parts(array))
+    if not inner:
+        yield array
+    for part in inner:
+        yield from _leaves(part)
+
+
+def _name(array: Array) -> str:
+    """A name that says what the expression is made of."""
+    names = sorted(n for n in names_in(array) if "." not in n)
+    what = "_".join(names[:2]) or "constant"
+    match array:
+        case Map():
+            return describe(array)
+        case Reshape():
+            return f"{what}_matrix"
+        case Pad():
+            return f"{what}_padded"
+    return f"{what}_once"

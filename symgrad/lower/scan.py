@@ -1,0 +1,276 @@
+"""Recurrences as loops over steps; what is known before the loop is computed for all steps at once.
+
+Each equation is cut into ranges of steps. A range that reads nothing of the recurrence, and the terms of a sum that do
+not, are computed in bulk before the loop; the rest runs in one loop for each run of steps that do the same.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable
+from dataclasses import replace
+from itertools import pairwise
+from typing import TypeAlias
+
+from symgrad.declare.algebra import add
+from symgrad.declare.bounds import nonnegative
+from symgrad.declare.conditions import at_least, negation
+from symgrad.declare.integers import ZERO, Index, Poly, as_poly, extreme
+from symgrad.declare.program import Equation
+from symgrad.declare.recurrence import Scan
+from symgrad.declare.scalars import (
+    NOUGHT,
+    TRUE,
+    tensors_of,
+)
+from symgrad.declare.segments import segments
+from symgrad.lower.arrays import FULL, Assign, At, Fresh, Item, Map, Name, Slice, Statement, When
+from symgrad.lower.axes import subscript
+from symgrad.lower.builder import Builder, comment
+from symgrad.lower.elementwise import condition_value
+from symgrad.lower.homes import KEPT, Home, fill_of, homes_of, without_copies
+from symgrad.lower.inplace import into, settled
+from symgrad.lower.scan_parts import (
+    Part,
+    Task,
+    assuming,
+    bulk_terms,
+    cuts_of,
+    from_nought,
+    left_over,
+    looks_ahead,
+    lower_bounds,
+    open_test,
+    stored_in,
+    surely,
+    terms_in,
+    without_axis,
+)
+
+Lower: TypeAlias = Callable[[Builder, Equation], None]
+
+
+class _OrderUnknownError(Exception):
+    """It is not known which of two ranges comes first, so what one step leaves for another needs an array."""
+
+
+class ScanLowering:
+    """Lowers the recurrences of one function.
+
+    Args:
+        b: the function.
+        lower: lowers an equation that stands by itself.
+        kept: names that are read elsewhere in the function, or given back by it.
+    """
+
+    def __init__(self, b: Builder, lower: Lower, kept: frozenset[str]) -> None:
+        self.b, self.lower, self.kept = b, lower, kept
+        self.stored: frozenset[str] = frozenset()
+        self.made: set[str] = set()
+        self.zeros: set[str] = set()
+        self.cuts: list[Poly] = []
+
+    def scan(self, scan: Scan) -> None:
+        """Emit the statements of a recurrence."""
+        before = len(self.b.block), self.b.program, set(self.zeros)
+        try:
+            self._scan(scan, stored_in(scan, self.kept, self.b.general))
+        except _OrderUnknownError:
+            del self.b.block[before[0] :]
+            self.b.program, self.zeros = before[1], before[2]
+            self._scan(scan, frozenset(e.target for e in scan.members))
+
+    def _scan(self, scan: Scan, stored: frozenset[str]) -> None:
+        """Emit the statements of a recurrence; ``stored`` left sides are arrays over all steps."""
+        homes = {} if self.b.general else homes_of(scan, {e.target for e in scan.members})
+        self.cuts, self.stored = [], stored | frozenset(homes)
+        local = {e.target for e in scan.members} - self.stored
+        members = {e.target: without_axis(e, local, scan) for e in scan.members}
+        shorter = (replace(e, indices=left_over(e, scan)) if e.target in local else e for e in self.b.program.equations)
+        self.b.program = replace(self.b.program, equations=tuple(shorter))
+        with self.b.recurring(self.stored):
+            start = len(self.b.block)
+            tasks = [
+                Task(e.target, members[e.target], (FULL,) * len(e.indices), e.body, tuple(map(as_poly, e.indices)))
+                for e in scan.members
+            ]
+            self._loops(scan, self._before(scan, tasks, homes))
+            self.b.block[start:] = [self._without_zeros(s) for s in self.b.block[start:]]
+
+    def _without_zeros(self, statement: Statement) -> Statement:
+        """An array that is filled in whole need not hold zeros."""
+        match statement:
+            case Assign(name, Fresh("zeros") as array) if name in self.made - self.zeros:
+                return replace(statement, array=replace(array, kind="empty"))
+        return statement
+
+    # --- before the loop -------------------------------------------------------------------------------------------
+
+    def _before(self, scan: Scan, tasks: Iterable[Task], homes: dict[str, Home]) -> list[Part]:
+        """Make the arrays and fill in what depends on nothing in the recurrence; what is left to the loop."""
+        names = {e.target for e in scan.members}
+        parts: list[Part] = []
+        for task in sorted(tasks, key=lambda t: t.target in homes):
+            copies = {h.copy for h in homes.values() if h.whole == task.target}
+            if copies:
+                body, shown = (without_copies(b, copies) for b in (task.equation.body, task.shown))
+                task = task.of(body, shown)
+            fill = fill_of(task.equation.body) if copies else None
+            bulk = () if self.b.general else bulk_terms(task.equation, names)
+            if task.target in homes:
+                self._settle(scan, task, homes[task.target])
+            elif task.target in self.stored and not bulk:
+                self._allocate(task, fill or 0.0)
+            if fill is not None:
+                self.zeros.add(task.target)
+                continue
+            if bulk:
+                self._emit(task.of(add(*bulk), add(*bulk)))
+                rest, shown = (
+                    add(*(a for a in terms_in(body) if a not in bulk)) for body in (task.equation.body, task.shown)
+                )
+                task = replace(task.of(rest, shown), adds=True)
+            parts += self._cut(scan, task, names)
+        return parts
+
+    def _allocate(self, task: Task, fill: float) -> None:
+        """The array of a left side."""
+        extents = (i.extent for i in task.equation.indices)
+        shape = tuple(e if surely(e) else extreme("max", [e, ZERO]) for e in extents)
+        kind = "int" if task.equation.integer else "float"
+        array = Fresh("full", shape, fill, kind) if fill else Fresh("zeros", shape, dtype=kind)
+        self.b.emit(Assign(task.target, array))
+        self.made.add(task.target)
+
+    def _settle(self, scan: Scan, task: Task, home: Home) -> None:
+        """The place of a left side inside another."""
+        whole = self.b.program.extents(home.whole)
+        items: list[Item] = [FULL] * len(whole)
+        for axis, segment in home.ranges:
+            stop = None if segment.stop == whole[axis] else segment.stop
+            items[axis] = Slice(segment.first if segment.first.terms else None, stop)
+        self.b.emit(Assign(task.target, subscript(Name(home.whole), items)))
+
+    def _cut(self, scan: Scan, task: Task, names: set[str]) -> list[Part]:
+        """The ranges of steps of one equation; those outside the recurrence are computed at once."""
+        index, shift = scan.index(task.target), scan.shift(task.target)
+        parts: list[Part] = []
+        beside = [c + shift for c in self.cuts]
+        found, texts = (segments(index, body, beside) for body in (task.equation.body, task.shown))
+        self.cuts += [s.first - shift for s in found if s.first.terms and s.first - shift not in self.cuts]
+        for place, (segment, shown) in enumerate(zip(found, texts, strict=True)):
+            first, stop = segment.first, segment.stop
+            body = settled(segment.body, index, first, stop, self.b.program.extents, names)
+            if segment.body == KEPT:
+                continue
+            if body == NOUGHT and task.target in self.stored:
+                self.zeros.add(task.target)
+                continue
+            here = task.of(body, shown.body)
+            if task.target not in self.stored or set(tensors_of(body)) & {*names, KEPT.tensor}:
+                parts.append(Part(here, index, first - shift, stop - shift, shift))
+                if looks_ahead(body, index):
+                    self.zeros |= self.stored
+                continue
+            passed = [s.first for s in found[1:place] if not all(surely(first - p) for p in lower_bounds(s.first))]
+            ahead = [s.first for s in found[place + 1 :] if not surely(s.first - stop)]
+            first = extreme("max", [first, *passed])
+            sure = not passed and not ahead and surely(first) and surely(index.extent - stop)
+            if segment.single and sure:
+                self._emit(here.along(index, At(first), first))
+            else:
+                if self.b.general:
+                    # Positions are computed, so they must exist even if the extent is 0.
+                    first = first if surely(first) else extreme("max", [first, ZERO])
+                    stop = stop if surely(index.extent - stop) else extreme("min", [stop, index.extent])
+                stop = extreme("min", [stop, *ahead]) if segment.single else stop
+                one = here.along(index, At(first), first) if segment.single else here
+                own = Index(index.name, stop - first)
+                item = Slice(first if first.terms else None, None if stop == index.extent else stop)
+                whole = here.along(index, item, as_poly(own) + first, own)
+                self._emit(replace(whole, shown=one.shown, at=one.at) if segment.single else whole)
+        return parts
+
+    # --- the loop --------------------------------------------------------------------------------------------------
+
+    def _loops(self, scan: Scan, parts: list[Part]) -> None:
+        """One loop for each run of steps in which the same ranges are computed."""
+        parts = from_nought(parts)
+        cuts = cuts_of(parts)
+        if cuts is None:
+            self._loop(scan, parts)
+            return
+        pieces = list(pairwise(cuts))
+        for (first, low), (stop, high) in reversed(pieces) if scan.reverse else pieces:
+            active = [p for p in parts if nonnegative(low - p.ends[0][1]) and nonnegative(p.ends[1][1] - high)]
+            if not active:
+                continue
+            usual = min(active, key=lambda p: len(p.shift.terms))
+            beyond = [usual.index.extent - usual.shift, *(end for end, inside in cuts if nonnegative(inside - high))]
+            before = [-usual.shift, *(end for end, inside in cuts if nonnegative(low - inside))]
+            first = extreme("max", [first, *(end for end in before if not surely(first - end))])
+            stop = extreme("min", [stop, *(end for end in beyond if not surely(end - stop))])
+            if (stop - first).constant == 1:
+                self._step(scan, active, first)
+                continue
+            step = Index(usual.index.name, stop)
+            with self.b.stepping(step, first, stop, scan.reverse):
+                self._step(scan, active, as_poly(step))
+
+    def _loop(self, scan: Scan, parts: list[Part]) -> None:
+        """One loop over all steps: which range comes first is not known, so each asks whether it is its turn."""
+        if any(p.task.target not in self.stored for p in parts):
+            raise _OrderUnknownError
+        first = extreme("min", [extreme("max", [p.first, -p.shift]) for p in parts])
+        stop = extreme("max", [extreme("min", [p.stop, p.index.extent - p.shift]) for p in parts])
+        step = Index(parts[0].index.name, stop)
+        turns = []
+        for part in parts:
+            ends = (at_least(as_poly(step), part.first), at_least(part.stop - 1, as_poly(step)))
+            turns.append(replace(part, task=replace(part.task, when=(*part.task.when, *ends))))
+        with self.b.stepping(step, first, stop, scan.reverse):
+            self._step(scan, turns, as_poly(step))
+
+    def _step(self, scan: Scan, active: list[Part], step: Poly) -> None:
+        """One step: the equations in order, inner recurrences as loops of their own."""
+        tasks = [p.task.along(p.index, At(step + p.shift), step + p.shift) for p in active]
+        for item in scan.body:
+            if isinstance(item, Scan):
+                outer, self.cuts = self.cuts, []
+                names = {e.target for e in item.members}
+                self._loops(item, [p for t in tasks if t.target in names for p in self._cut(item, t, names)])
+                self.cuts = outer
+                continue
+            for task in tasks:
+                if task.target == item.target:
+                    self._emit(task)
+
+    def _emit(self, task: Task) -> None:
+        """Statements that compute a task, into its place if it has one.
+
+        A condition on the step that is not decided is asked in the loop: what stands behind it may not exist.
+        """
+        test = open_test(task.equation.body, self.b.loops)
+        if test is not None:
+            for condition in (test, negation(test)):
+                body, shown = (assuming(b, condition) for b in (task.equation.body, task.shown))
+                if not (task.adds and body == NOUGHT):
+                    self._emit(replace(task.of(body, shown), when=(*task.when, condition)))
+            return
+        start = len(self.b.block)
+        whole = all(i == FULL for i in task.items) and task.target not in self._made()
+        if task.target not in self.stored or whole:
+            self.lower(self.b, task.equation)
+        else:
+            name = self.b.name(f"{task.target}_step")
+            self.lower(self.b, replace(task.equation, target=name))
+            written, zeros = into(self.b.block[start:], name, task.target, task.items, "+" if task.adds else "=")
+            self.b.block[start:] = written
+            self.zeros |= {task.target} if zeros else set()
+        comment(self.b, start, str(task))
+        tests = [condition_value(self.b, c, ()).array for c in task.when if c != TRUE]
+        if tests:
+            turn = When(tests[0] if len(tests) == 1 else Map("and", tuple(tests)), tuple(self.b.block[start:]))
+            self.b.block[start:] = [turn]
+
+    def _made(self) -> set[str]:
+        return {s.name for s in self.b.block if isinstance(s, Assign)}

@@ -1,0 +1,292 @@
+"""Recurrences: filters, decoders, alignments, triangular systems, automata."""
+
+from __future__ import annotations
+
+import numpy as np
+from sympy import And, Eq, Idx, Min, Or, Piecewise, Sum, Symbol, sin, symbols, tanh
+
+from symgrad import Layer, LogSumExp, Padded, ReduceMax
+
+from .registry import Case, case, case_of_logits, normals, tensors
+
+B, D, K, M, N, P, Q, S, T, W = symbols("B D K M N P Q S T W", integer=True, positive=True)
+a, e, h, p, q, r, s, w, x, y, z = tensors("a e h p q r s w x y z")
+b, d, i, j, k, t = Idx("b", B), Idx("d", D), Idx("i", D), Idx("j", D), Idx("k", K), Idx("t", T)
+
+
+@case
+def filter_with_feedback() -> Case:
+    tap, lag = Idx("tap", Q), Idx("lag", P)
+    feedback = Sum(a[lag] * Padded(y)[b, t - 1 - lag], lag)
+    layer = Layer(
+        "filter_with_feedback",
+        inputs=[x[B, T], a[P], w[Q]],
+        equations=[Eq(y[b, t], Sum(w[tap] * Padded(x)[b, t - tap], tap) - feedback)],
+    )
+
+    def reference(x, a, w):
+        y = np.zeros(x.shape)
+        for t in range(x.shape[1]):
+            y[:, t] = sum(w[k] * x[:, t - k] for k in range(len(w)) if k <= t)
+            y[:, t] -= sum(a[k] * y[:, t - 1 - k] for k in range(len(a)) if k < t)
+        return y
+
+    return Case(layer, normals(x=(2, 6), a=(3,), w=(2,)), reference)
+
+
+@case
+def two_states_that_drive_each_other() -> Case:
+    layer = Layer(
+        "two_states_that_drive_each_other",
+        inputs=[x[T, D], z[T, D]],
+        equations=[
+            Eq(p[t, i], sin(x[t, i]) * Padded(q)[t - 1, i] + x[t, i]),
+            Eq(q[t, i], tanh(z[t, i] + p[t, i] * Padded(q, value=1)[t - 2, i])),
+        ],
+        outputs=[p, q],
+    )
+
+    def reference(x, z):
+        p, q = np.zeros(x.shape), np.zeros(x.shape)
+        for t in range(len(x)):
+            p[t] = np.sin(x[t]) * (q[t - 1] if t else 0) + x[t]
+            q[t] = np.tanh(z[t] + p[t] * (q[t - 2] if t > 1 else 1))
+        return p, q
+
+    arrays = normals(x=(5, 2), z=(5, 2))
+    return Case(layer, arrays, reference, also=((normals(x=(1, 2), z=(1, 2)), {}),))
+
+
+@case
+def backwards_from_a_last_value() -> Case:
+    later = Piecewise((s[j], Eq(t, T - 1)), (h[b, t + 1, j], True))
+    layer = Layer(
+        "backwards_from_a_last_value",
+        inputs=[x[B, T, D], w[D, D], s[D]],
+        equations=[Eq(h[b, t, i], tanh(x[b, t, i] + Sum(w[i, j] * later, j)))],
+    )
+
+    def reference(x, w, s):
+        h, state = np.zeros(x.shape), np.broadcast_to(s, x[:, 0].shape)
+        for t in reversed(range(x.shape[1])):
+            state = h[:, t] = np.tanh(x[:, t] + state @ w.T)
+        return h
+
+    return Case(layer, normals(x=(2, 4, 3), w=(3, 3), s=(3,)), reference)
+
+
+@case
+def steps_of_two() -> Case:
+    body = tanh(x[t, i] * h[t - 1, i] + Sum(w[i, j] * h[t - 2, j], j))
+    layer = Layer(
+        "steps_of_two",
+        inputs=[x[T, D], w[D, D]],
+        equations=[Eq(h[t, i], Piecewise((x[t, i], t < 2), (body, True)))],
+    )
+
+    def reference(x, w):
+        h = x.copy()
+        for t in range(2, len(x)):
+            h[t] = np.tanh(x[t] * h[t - 1] + w @ h[t - 2])
+        return h
+
+    also = tuple((normals(x=(steps, 2), w=(2, 2)), {}) for steps in (1, 2, 3))
+    return Case(layer, normals(x=(6, 2), w=(2, 2)), reference, also=also)
+
+
+@case
+def states_up_to_a_length() -> Case:
+    length = tensors("length")[0]
+    new = tanh(x[b, t, i] + Sum(w[i, j] * Padded(h)[b, t - 1, j], j))
+    layer = Layer(
+        "states_up_to_a_length",
+        inputs=[x[B, T, D], w[D, D], length[B]],
+        integers=[length],
+        equations=[Eq(h[b, t, i], Piecewise((new, t < length[b]), (Padded(h)[b, t - 1, i], True)))],
+    )
+
+    def reference(x, w, length):
+        h, state = np.zeros(x.shape), np.zeros(x[:, 0].shape)
+        for t in range(x.shape[1]):
+            state = np.where((t < length)[:, None], np.tanh(x[:, t] + state @ w.T), state)
+            h[:, t] = state
+        return h
+
+    return Case(layer, normals(x=(3, 4, 2), w=(2, 2)) | {"length": np.array([4, 0, 2])}, reference)
+
+
+@case
+def best_path() -> Case:
+    before = Piecewise((0, Eq(t, 0)), (ReduceMax(s[b, t - 1, i] + w[i, j], i), True))
+    layer = Layer(
+        "best_path",
+        inputs=[e[B, T, D], w[D, D]],
+        equations=[Eq(s[b, t, j], e[b, t, j] + before), Eq(y[b], ReduceMax(s[b, T - 1, d], d))],
+    )
+
+    def reference(e, w):
+        s = e[:, 0]
+        for t in range(1, e.shape[1]):
+            s = e[:, t] + (s[:, :, None] + w).max(axis=1)
+        return s.max(axis=1)
+
+    return Case(layer, normals(e=(2, 5, 3), w=(3, 3)), reference)
+
+
+@case_of_logits("e")
+def all_paths() -> Case:
+    before = Piecewise((0, Eq(t, 0)), (LogSumExp(s[b, t - 1, i] + w[i, j], i), True))
+    layer = Layer(
+        "all_paths",
+        inputs=[e[B, T, D], w[D, D]],
+        equations=[Eq(s[b, t, j], e[b, t, j] + before), Eq(y[b], LogSumExp(s[b, T - 1, d], d))],
+    )
+
+    def reference(e, w):
+        s = e[:, 0]
+        for t in range(1, e.shape[1]):
+            s = e[:, t] + np.logaddexp.reduce(s[:, :, None] + w, axis=1)
+        return np.logaddexp.reduce(s, axis=1)
+
+    return Case(layer, normals(e=(2, 5, 3), w=(3, 3)), reference)
+
+
+@case
+def alignments_with_skips() -> Case:
+    """The forward recursion of connectionist temporal classification."""
+    place, back = Idx("place", S), Idx("back", 3)
+    skip = tensors("skip")[0]
+    low = -1000000
+    moves = LogSumExp(
+        Padded(s, value=low)[b, t - 1, place - back] + Piecewise((skip[b, place], Eq(back, 2)), (0, True)), back
+    )
+    start = Piecewise((0, place < 2), (low, True))
+    layer = Layer(
+        "alignments_with_skips",
+        inputs=[e[B, T, S], skip[B, S]],
+        constants=[skip],
+        equations=[
+            Eq(s[b, t, place], e[b, t, place] + Piecewise((start, Eq(t, 0)), (moves, True))),
+            Eq(y[b], s[b, T - 1, S - 1]),
+        ],
+    )
+
+    def reference(e, skip):
+        batch, steps, places = e.shape
+        s = np.full((batch, places), float(low))
+        s[:, :2] = 0
+        s = s + e[:, 0]
+        for t in range(1, steps):
+            before = np.concatenate([np.full((batch, 2), float(low)), s], axis=1)
+            moved = np.stack([before[:, 2:], before[:, 1:-1], before[:, :-2] + skip])
+            s = e[:, t] + np.logaddexp.reduce(moved, axis=0)
+        return s[:, -1]
+
+    skips = np.where(np.array([[0, 0, 1, 0, 1], [0, 0, 0, 0, 1]]), 0.0, low)
+    return Case(layer, normals(e=(2, 4, 5)) | {"skip": skips}, reference)
+
+
+@case
+def cheapest_alignment() -> Case:
+    row, column = Idx("row", N), Idx("column", M)
+    R = Padded(r, value=1000)
+    best = Min(R[b, row - 1, column], R[b, row, column - 1], R[b, row - 1, column - 1])
+    layer = Layer(
+        "cheapest_alignment",
+        inputs=[x[B, N, M]],
+        equations=[
+            Eq(
+                r[b, row, column],
+                x[b, row, column] + Piecewise((0, And(Eq(row, 0), Eq(column, 0))), (best, True)),
+            ),
+            Eq(y[b], r[b, N - 1, M - 1]),
+        ],
+    )
+
+    def reference(x):
+        r = np.full((x.shape[0], x.shape[1] + 1, x.shape[2] + 1), 1000.0)
+        r[:, 0, 0] = 0
+        for n in range(x.shape[1]):
+            for m in range(x.shape[2]):
+                r[:, n + 1, m + 1] = x[:, n, m] + np.minimum(np.minimum(r[:, n, m + 1], r[:, n + 1, m]), r[:, n, m])
+        return r[:, -1, -1]
+
+    return Case(layer, normals(x=(2, 3, 4)), reference)
+
+
+@case
+def waves_over_a_grid() -> Case:
+    row, column = Idx("row", N), Idx("column", M)
+    first = Or(Eq(row, 0), Eq(column, 0))
+    going = tanh(x[row, column] * h[row - 1, column] + a[column] * h[row, column - 1])
+    layer = Layer(
+        "waves_over_a_grid",
+        inputs=[x[N, M], a[M]],
+        equations=[Eq(h[row, column], Piecewise((x[row, column], first), (going, True)))],
+    )
+
+    def reference(x, a):
+        h = x.copy()
+        for n in range(1, x.shape[0]):
+            for m in range(1, x.shape[1]):
+                h[n, m] = np.tanh(x[n, m] * h[n - 1, m] + a[m] * h[n, m - 1])
+        return h
+
+    return Case(layer, normals(x=(4, 3), a=(3,)), reference, also=((normals(x=(1, 3), a=(3,)), {}),))
+
+
+@case
+def triangular_system() -> Case:
+    row, col = Idx("row", N), symbols("col", integer=True)
+    layer = Layer(
+        "triangular_system",
+        inputs=[w[N, N], x[N, K]],
+        equations=[Eq(y[row, k], x[row, k] - Sum(w[row, col] * y[col, k], (col, 0, row - 1)))],
+    )
+
+    def reference(w, x):
+        return np.linalg.solve(np.tril(w, -1) + np.eye(len(w)), x)
+
+    return Case(layer, normals(w=(4, 4), x=(4, 2)), reference)
+
+
+@case
+def automaton() -> Case:
+    cell, offset = Idx("cell", W), Idx("offset", 3)
+    going = tanh(Sum(w[offset] * Padded(h)[t - 1, cell + offset - 1], offset))
+    layer = Layer(
+        "automaton",
+        inputs=[x[W], w[3]],
+        equations=[Eq(h[t, cell], Piecewise((x[cell], Eq(t, 0)), (going, True)))],
+        attributes={T: 4},
+    )
+
+    def reference(x, w, T=4):
+        h = [x]
+        for _ in range(1, T):
+            padded = np.pad(h[-1], 1)
+            h.append(np.tanh(sum(w[k] * padded[k : k + len(x)] for k in range(3))))
+        return np.array(h)
+
+    return Case(layer, normals(x=(5,), w=(3,)), reference)
+
+
+@case
+def newton_steps() -> Case:
+    """The square root by Newton's method: the steps are no axis of the input."""
+    root = Symbol("root")
+    layer = Layer(
+        "newton_steps",
+        inputs=[x[D]],
+        equations=[Eq(h[t, i], Piecewise((1, Eq(t, 0)), ((h[t - 1, i] + (x[i] ** 2 + 1) / h[t - 1, i]) / 2, True)))]
+        + [Eq(root, Sum(h[T - 1, d], d))],
+        attributes={T: 6},
+    )
+
+    def reference(x, T=6):
+        h = np.ones(x.shape)
+        for _ in range(1, T):
+            h = (h + (x**2 + 1) / h) / 2
+        return np.asarray(h.sum())
+
+    return Case(layer, normals(x=(3,)), reference)
