@@ -9,10 +9,9 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 
 from symgrad.declare.algebra import divide, indicator, multiply
-from symgrad.declare.bounds import nonnegative
-from symgrad.declare.conditions import all_of, at_least, compare, conjuncts, relation
+from symgrad.declare.conditions import all_of, at_least, compare, relation
 from symgrad.declare.graph import groups, is_recurrent
-from symgrad.declare.integers import Entry, Index, Poly, affine_in, as_poly, atoms, indices_of
+from symgrad.declare.integers import Entry, Index, Poly, affine_in, as_poly, atoms
 from symgrad.declare.program import Equation, Program, Tensor
 from symgrad.declare.recurrence import in_steps, recurrent_axes
 from symgrad.declare.rewriting import map_children
@@ -21,21 +20,18 @@ from symgrad.declare.scalars import (
     NOUGHT,
     TRUE,
     UNIT,
-    Compare,
     Condition,
-    Mul,
     Node,
     Read,
     Reduce,
     Scalar,
-    Select,
     Stopped,
     free_indices,
     reads_of,
 )
 from symgrad.derive.derivatives import derivative
 from symgrad.derive.invert import guarded
-from symgrad.derive.states import range_where
+from symgrad.derive.ranges import narrowed, pinned
 from symgrad.derive.terms import Term, all_indices, freshen, rename, terms_of, total
 from symgrad.derive.trace import Trace
 from symgrad.naming import base_of, fresh
@@ -210,9 +206,9 @@ class _Reverse:
                 conditions.append(compare("==", poly - as_poly(made)))
         axes = tuple(i for i in free if i is not None)
         rest = tuple(i for i in over if i not in axes)
-        rest, where, value = _pinned(rest, all_of(*conditions), value)
+        rest, where, value = pinned(rest, all_of(*conditions), value)
         if self.current.target in self.recurrent:
-            rest, where, value = _narrowed(rest, where, value)
+            rest, where, value = narrowed(rest, where, value)
         if where == FALSE:
             return
         if not rest and where == TRUE:
@@ -349,35 +345,6 @@ def _rename_apart(body: Scalar, axes: tuple[Index, ...], own: tuple[Index, ...])
     """Move a contribution to the common indices; its bound indices step aside where they would be captured."""
     clear = freshen(body, {i.name for i in (*own, *axes)})
     return rename(clear, {a: as_poly(o) for a, o in zip(axes, own, strict=True)})
-
-
-def _pinned(rest: tuple[Index, ...], where: Condition, value: Scalar) -> tuple[tuple[Index, ...], Condition, Scalar]:
-    """A summed index that a factor ``[i == c]`` of the value gives a fixed value has that value."""
-    factors = value.args if isinstance(value, Mul) else (value,)
-    for factor in factors:
-        if not (isinstance(factor, Select) and factor.otherwise == NOUGHT and isinstance(factor.condition, Compare)):
-            continue
-        test = factor.condition
-        for index in (i for i in rest if indices_of(test.poly) == {i} and test.relation == "=="):
-            split = affine_in(test.poly, index)
-            at = None if split is None or split[0].constant not in (1, -1) else split[1] * -(split[0].constant or 1)
-            if at is not None and nonnegative(at) and nonnegative(index.extent - 1 - at):
-                table = {index: at}
-                left = tuple(i for i in rest if i != index)
-                return _pinned(left, rename(where, table), rename(value, table))
-    return rest, where, value
-
-
-def _narrowed(rest: tuple[Index, ...], where: Condition, value: Scalar) -> tuple[tuple[Index, ...], Condition, Scalar]:
-    """A summed index with a condition on itself alone runs over the range only in which that holds."""
-    for index in rest:
-        found = range_where(index, conjuncts(where))
-        if found is not None:
-            own = Index(index.name, found[1])
-            table = {index: as_poly(own) + found[0]}
-            rest = tuple(own if i == index else i for i in rest)
-            where, value = rename(where, table), rename(value, table)
-    return rest, where, value
 
 
 def _distinct(indices: tuple[Index, ...]) -> tuple[Index, ...]:

@@ -103,7 +103,7 @@ linear_recurrence = Layer(
     equations=[
         Eq(h[n, t, c], decay[n, t, c] * Piecewise((first[n, c], Eq(t, 0)), (h[n, t - 1, c], True)) + x[n, t, c])
     ],
-    typical=SEQUENCE,
+    typical={N: 32, T: 128, C: 128},
     doc="""
     Linear recurrence of first order: each step keeps a share of the state and adds an input.
 

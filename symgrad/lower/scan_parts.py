@@ -9,7 +9,7 @@ from symgrad.declare.conditions import negation
 from symgrad.declare.formula import text
 from symgrad.declare.integers import ZERO, Extreme, Index, Poly, Size, as_poly, show
 from symgrad.declare.program import Equation
-from symgrad.declare.recurrence import Scan, group_reads, scans
+from symgrad.declare.recurrence import Scan, scans
 from symgrad.declare.rewriting import changed, map_children
 from symgrad.declare.scalars import (
     Add,
@@ -27,6 +27,7 @@ from symgrad.declare.scalars import (
     walk,
 )
 from symgrad.declare.segments import at_or_after, at_or_before, simplified_sum
+from symgrad.declare.steps import group_reads
 from symgrad.declare.substitution import substitute
 from symgrad.derive.terms import rename
 from symgrad.lower.arrays import At, Item

@@ -1,0 +1,39 @@
+"""Summed indices that a condition gives one value, or a range of values."""
+
+from __future__ import annotations
+
+from symgrad.declare.bounds import nonnegative
+from symgrad.declare.conditions import conjuncts
+from symgrad.declare.integers import Index, affine_in, as_poly, indices_of
+from symgrad.declare.scalars import NOUGHT, Compare, Condition, Mul, Scalar, Select
+from symgrad.derive.states import range_where
+from symgrad.derive.terms import rename
+
+
+def pinned(rest: tuple[Index, ...], where: Condition, value: Scalar) -> tuple[tuple[Index, ...], Condition, Scalar]:
+    """A summed index that a factor ``[i == c]`` of the value gives a fixed value has that value."""
+    factors = value.args if isinstance(value, Mul) else (value,)
+    for factor in factors:
+        if not (isinstance(factor, Select) and factor.otherwise == NOUGHT and isinstance(factor.condition, Compare)):
+            continue
+        test = factor.condition
+        for index in (i for i in rest if indices_of(test.poly) == {i} and test.relation == "=="):
+            split = affine_in(test.poly, index)
+            at = None if split is None or split[0].constant not in (1, -1) else split[1] * -(split[0].constant or 1)
+            if at is not None and nonnegative(at) and nonnegative(index.extent - 1 - at):
+                table = {index: at}
+                left = tuple(i for i in rest if i != index)
+                return pinned(left, rename(where, table), rename(value, table))
+    return rest, where, value
+
+
+def narrowed(rest: tuple[Index, ...], where: Condition, value: Scalar) -> tuple[tuple[Index, ...], Condition, Scalar]:
+    """A summed index with a condition on itself alone runs over the range only in which that holds."""
+    for index in rest:
+        found = range_where(index, conjuncts(where))
+        if found is not None:
+            own = Index(index.name, found[1])
+            table = {index: as_poly(own) + found[0]}
+            rest = tuple(own if i == index else i for i in rest)
+            where, value = rename(where, table), rename(value, table)
+    return rest, where, value
