@@ -48,7 +48,9 @@ def padded(
     widths = [border(walk, extent) for walk, extent in zip(walks, extents, strict=True)]
     if not any(w.terms for pair in widths for w in pair):
         return source, extents, walks
-    widths = list(widen(b.borders, (base, fill), tuple(widths)))
+    # Inside a step of a recurrence the tensor has lost the axes of the steps; its border is another one.
+    if len(b.borders.get((base, fill), widths)) == len(widths):
+        widths = list(widen(b.borders, (base, fill), tuple(widths)))
     kept = b.keep(Pad(source, tuple(widths), fill), f"{base}_padded")
     extents = tuple(e + w[0] + w[1] for e, w in zip(extents, widths, strict=True))
     walks = [Along(k.start + w[0], k.steps, k.flipped) for k, w in zip(walks, widths, strict=True)]

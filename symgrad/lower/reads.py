@@ -24,7 +24,7 @@ def read(
     base: str,
 ) -> Value:
     """The elements of a tensor at index expressions, as an array over the indices in them."""
-    if not b.general and (bordered := padded_copy(source, extents, indices)) is not None:
+    if not (b.general or b.loops) and (bordered := padded_copy(source, extents, indices)) is not None:
         return bordered
     indices = tuple(tighten(p) for p in indices)
     walks = [along(p, b.loops) for p in indices]
