@@ -7,7 +7,7 @@ from symgrad.layers.activation import logistic
 from symgrad.layers.symbols import M, N, m, n, tensors
 
 logits, labels, target, log_probability = tensors("logits labels target log_probability")
-probability, log_softmax, score, class_weight, p = tensors("probability log_softmax score class_weight p")
+probability, log_softmax, score, class_weight = tensors("probability log_softmax score class_weight")
 loss, count = Symbol("loss"), Symbol("count")
 smoothing, gamma, alpha, margin, smooth = symbols("smoothing gamma alpha margin smooth", real=True, nonnegative=True)
 ignored = symbols("ignored", integer=True)
@@ -138,16 +138,17 @@ kl_divergence = Layer(
     """,
 )
 
+p = logistic(logits[n, m])
+
 focal = Layer(
     "focal",
     inputs=[logits[N, M], target[N, M]],
     equations=[
-        Eq(p[n, m], logistic(logits[n, m])),
         Eq(
             loss,
             -Sum(
-                alpha * target[n, m] * (1 - p[n, m]) ** gamma * log(p[n, m])
-                + (1 - alpha) * (1 - target[n, m]) * p[n, m] ** gamma * log(1 - p[n, m]),
+                alpha * target[n, m] * (1 - p) ** gamma * log(p)
+                + (1 - alpha) * (1 - target[n, m]) * p**gamma * log(1 - p),
                 n,
                 m,
             )
@@ -156,7 +157,6 @@ focal = Layer(
     ],
     attributes={gamma: 2.0, alpha: 0.25},
     constants=[target],
-    outputs=[loss],
     typical=BATCH,
     doc="""
     Focal loss: cross-entropy of sigmoids that counts well-classified outputs less, averaged.
