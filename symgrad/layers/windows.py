@@ -1,6 +1,6 @@
 """Pooling beyond maximum and average over equal windows: powers, adaptive and rounded-up windows, choices, undoing."""
 
-from sympy import Abs, Eq, Expr, Idx, KroneckerDelta, Min, Mod, Sum, ceiling, exp, floor, log, oo, symbols
+from sympy import Abs, Eq, Expr, Idx, IndexedBase, KroneckerDelta, Min, Mod, Sum, ceiling, exp, floor, log, oo, symbols
 
 from symgrad import Layer, Padded, ReduceMax
 from symgrad.layers.pooling import at, inside, windows
