@@ -92,8 +92,9 @@ _DECLARED = {
     "similarity": "clip_loss contrastive cosine_embedding info_nce margin_ranking normal_divergence triplet",
     "structure": "dropout flatten",
     "windows": """
-        adaptive_average_pool2d adaptive_max_pool2d average_pool2d_ceil global_max_pool2d log_sum_exp_pool2d lp_pool1d
-        lp_pool2d max_pool2d_ceil max_pool2d_zero_padding max_unpool2d spatial_pyramid_pool2d stochastic_pool2d
+        adaptive_average_pool2d adaptive_max_pool2d average_pool2d_ceil average_pool2d_zero_padding global_max_pool2d
+        log_sum_exp_pool2d lp_pool1d lp_pool2d max_pool2d_ceil max_pool2d_zero_padding max_unpool2d
+        spatial_pyramid_average_pool2d spatial_pyramid_pool2d stochastic_pool2d
     """,
 }
 _SUBMODULE = {name: submodule for submodule, names in _DECLARED.items() for name in names.split()}

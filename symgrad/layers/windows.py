@@ -1,6 +1,8 @@
 """Pooling beyond maximum and average over equal windows: powers, adaptive and rounded-up windows, choices, undoing."""
 
-from sympy import Abs, Eq, Expr, Idx, IndexedBase, KroneckerDelta, Min, Mod, Sum, ceiling, exp, floor, log, oo, symbols
+from collections.abc import Callable
+
+from sympy import Abs, Eq, Expr, Idx, KroneckerDelta, Min, Mod, Sum, ceiling, exp, floor, log, oo, symbols
 
 from symgrad import Layer, Padded, ReduceMax
 from symgrad.layers.pooling import at, inside, windows
@@ -145,26 +147,40 @@ adaptive_max_pool2d = Layer(
 )
 
 
-def level(output: IndexedBase, count: int) -> Eq:
-    """Return the equation of a level of the pyramid: ``count`` by ``count`` windows."""
-    a, b = Idx("i", count), Idx("j", count)
-    return Eq(output[n, c, a, b], ReduceMax(x[n, c, r, s], limits(a, H, count, r), limits(b, W, count, s)))
-
-
-spatial_pyramid_pool2d = Layer(
-    "spatial_pyramid_pool2d",
-    inputs=[x[N, C, H, W]],
-    equations=[level(whole, 1), level(halves, 2), level(quarters, 4)],
-    outputs=[whole, halves, quarters],
-    typical={N: 16, C: 64, H: 13, W: 13},
-    doc="""
-    Spatial pyramid pooling: maxima over 1, 4 and 16 windows, whatever the size of the image.
+def pyramid(name: str, adjective: str, level: Callable[[int], Expr]) -> Layer:
+    """Declare pooling over 1, 4 and 16 windows; ``level`` gives the value of window i, j of so many down and across."""
+    outputs = {whole: 1, halves: 2, quarters: 4}
+    return Layer(
+        name,
+        inputs=[x[N, C, H, W]],
+        equations=[Eq(out[n, c, Idx("i", count), Idx("j", count)], level(count)) for out, count in outputs.items()],
+        outputs=list(outputs),
+        typical={N: 16, C: 64, H: 13, W: 13},
+        doc=f"""
+    Spatial pyramid pooling: {adjective} over 1, 4 and 16 windows, whatever the size of the image.
 
     x (N, C, H, W) images; whole (N, C, 1, 1), halves (N, C, 2, 2), quarters (N, C, 4, 4). Window i of P reads the
     positions from floor(i H / P) to ceil((i + 1) H / P) - 1.
     Source: He, Zhang, Ren and Sun, Spatial pyramid pooling in deep convolutional networks, section 2.2.
     """,
-)
+    )
+
+
+def largest(count: int) -> Expr:
+    """Return the maximum of window i, j."""
+    a, b = Idx("i", count), Idx("j", count)
+    return ReduceMax(x[n, c, r, s], limits(a, H, count, r), limits(b, W, count, s))
+
+
+def averaged(count: int) -> Expr:
+    """Return the mean of window i, j."""
+    a, b = Idx("i", count), Idx("j", count)
+    size = (end(a, H, count) - begin(a, H, count)) * (end(b, W, count) - begin(b, W, count))
+    return Sum(x[n, c, r, s], limits(a, H, count, r), limits(b, W, count, s)) / size
+
+
+spatial_pyramid_pool2d = pyramid("spatial_pyramid_pool2d", "maxima", largest)
+spatial_pyramid_average_pool2d = pyramid("spatial_pyramid_average_pool2d", "means", averaged)
 
 # ---- rounding up, padding with zeros
 
@@ -242,6 +258,22 @@ max_pool2d_zero_padding = Layer(
     {ABOUT_OPTIONS}
     Extents out: ceil((H + 2 padding - K) / stride) + 1.
     Source: Intel DAAL, 2D maximum pooling layer.
+    """,
+)
+
+average_pool2d_zero_padding = Layer(
+    "average_pool2d_zero_padding",
+    inputs=[x[N, C, H, W]],
+    equations=[Eq(y[n, c, f, g], Sum(Padded(x)[n, c, at(f, u), at(g, v)], u, v) / K**2)],
+    attributes=OPTIONS,
+    typical=IMAGES,
+    doc=f"""
+    Average pooling that also reads what is left over at the far end, zeros counted wherever they are.
+
+    {SHAPES}
+    {ABOUT_OPTIONS}
+    Extents out: ceil((H + 2 padding - K) / stride) + 1. The divisor is always K^2.
+    Source: Intel DAAL, 2D average pooling layer.
     """,
 )
 

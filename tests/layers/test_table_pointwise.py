@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from .rows import Row, chosen, normal, every, uniform
+from .rows import Row, chosen, every, normal, uniform
 
 torch = pytest.importorskip("torch")
 f = torch.nn.functional

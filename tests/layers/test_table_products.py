@@ -1,4 +1,4 @@
-"""Norms, contractions and gates over channels against torch: one row a layer. Source: the functions that a row calls."""
+"""Norms, contractions and gates over channels against torch: a row a layer. Source: the functions it calls."""
 
 from __future__ import annotations
 

@@ -30,13 +30,13 @@ def log_mean_exp(x):
     return (torch.logsumexp(2 * x, (2, 3)) - log(42)) / 2
 
 
-def pyramid(x):
-    return tuple(f.adaptive_max_pool2d(x, n) for n in (1, 2, 4))
+def pyramid(pool):
+    return lambda x: tuple(pool(x, n) for n in (1, 2, 4))
 
 
-def zero_padded(x):
-    """DAAL's sizes: as many windows as begin, their ends beyond the far border filled with zeros too."""
-    return f.max_pool2d(f.pad(x, (1, 2, 1, 1)), 3, 2)
+def zero_padded(pool):
+    """Sizes rounded up: what the last window reads behind the image and its padding is zeros too."""
+    return lambda x: pool(f.pad(x, (1, 2, 1, 1)), 3, 2)
 
 
 def chosen_in_windows(x, choice):
@@ -115,14 +115,16 @@ ROWS = [
     Row("global_max_pool2d", IMAGES, lambda x: f.adaptive_max_pool2d(x, 1)[:, :, 0, 0]),
     Row("adaptive_average_pool2d", IMAGES, lambda x: f.adaptive_avg_pool2d(x, (3, 4)), {"P": 3, "Q": 4}),
     Row("adaptive_max_pool2d", IMAGES, lambda x: f.adaptive_max_pool2d(x, (3, 4)), {"P": 3, "Q": 4}),
-    Row("spatial_pyramid_pool2d", IMAGES, pyramid),
+    Row("spatial_pyramid_pool2d", IMAGES, pyramid(f.adaptive_max_pool2d)),
+    Row("spatial_pyramid_average_pool2d", IMAGES, pyramid(f.adaptive_avg_pool2d)),
     *(Row("max_pool2d_ceil", [normal(2, 3, 8, 6)],
           lambda x, o=o: f.max_pool2d(x, o["K"], o["stride"], o["padding"], ceil_mode=True), o)
       for o in (POOL, {"K": 2, "stride": 3, "padding": 0}, {"K": 3, "stride": 3, "padding": 1})),
     *(Row("average_pool2d_ceil", [normal(2, 3, 8, 6)],
           lambda x, o=o: f.avg_pool2d(x, o["K"], o["stride"], o["padding"], True, count_include_pad=False), o)
       for o in (POOL, {"K": 2, "stride": 3, "padding": 0}, {"K": 3, "stride": 3, "padding": 1})),
-    Row("max_pool2d_zero_padding", IMAGES, zero_padded, POOL),
+    Row("max_pool2d_zero_padding", IMAGES, zero_padded(f.max_pool2d), POOL),
+    Row("average_pool2d_zero_padding", IMAGES, zero_padded(f.avg_pool2d), POOL),
     Row("stochastic_pool2d", [*IMAGES, *CHOICES], chosen_in_windows),
     Row("max_unpool2d", [normal(1, 2, 2, 2), PLACES], unpooled, {"P": 5, "Q": 4}),
     Row("upsample_nearest2d", IMAGES, lambda x: f.interpolate(x, scale_factor=3), {"scale": 3}),
