@@ -17,16 +17,49 @@ if TYPE_CHECKING:
 # Which submodule declares which layers: known without importing any of them, and with them SymPy.
 _DECLARED = {
     "activation": """
-        absolute elu gelu gelu_tanh leaky_relu log_softmax relu relu2d sigmoid sigmoid2d silu softmax softplus
-        tanh tanh2d
+        absolute elu gelu gelu_tanh leaky_relu log_softmax relu relu2d sigmoid sigmoid2d silu softmax softplus tanh
+        tanh2d
     """,
     "affine": "dense",
+    "arrangement": """
+        channels_last concat cumulative_product cumulative_sum flip fold2d pad_reflect2d pad_replicate2d pad_wrap2d
+        pad_zero2d roll split transpose unflatten unfold2d weighted_sum
+    """,
+    "attention": """
+        additive_attention alibi_attention attention_pooling biased_attention causal_attention causal_linear_attention
+        dot_product_attention grouped_query_attention linear_attention masked_attention multi_head_attention
+        sliding_window_attention
+    """,
+    "classification": """
+        dice focal hinge kl_divergence masked_cross_entropy multiclass_hinge nll smoothed_cross_entropy
+        soft_cross_entropy squared_hinge weighted_cross_entropy
+    """,
+    "contraction": """
+        batch_matmul bilinear cp_contraction factorization_machine feature_modulation2d low_rank_dense
+        mixture_of_experts pairwise_distance radial_basis squeeze_excite2d switch_experts tucker_contraction
+    """,
     "convolution": """
-        conv1d conv2d conv3d depthwise_conv2d grouped_conv1d grouped_conv2d grouped_conv3d
-        transposed_conv1d transposed_conv2d true_conv1d true_conv2d
+        conv1d conv2d conv3d depthwise_conv2d grouped_conv1d grouped_conv2d grouped_conv3d transposed_conv1d
+        transposed_conv2d true_conv1d true_conv2d
+    """,
+    "gate": """
+        bilinear_glu geglu glu gumbel_softmax highway log_softmax_axis masked_softmax maxout prelu reglu softmax_axis
+        softmin swiglu temperature_softmax
+    """,
+    "locality": """
+        causal_conv1d deformable_conv2d depthwise_conv1d dynamic_conv2d locally_connected1d locally_connected2d
+        pointwise_conv2d separable_conv2d tiled_conv2d transposed_conv3d
+    """,
+    "lookup": """
+        embedding embedding_bag embedding_bag_mean graph_convolution segment_mean segment_sum take_along
+        vector_quantisation weighted_embedding_bag
     """,
     "loss": """
         cross_entropy log_likelihood mean_squared_error quadratic_cost sigmoid_cross_entropy softmax_cross_entropy
+    """,
+    "momentum": """
+        adadelta_step adagrad_step adamax_step adamw_step clip_by_norm lion_step momentum_step moving_average_step
+        nesterov_step rmsprop_step
     """,
     "normalisation": """
         batch_norm batch_norm2d batch_norm2d_eval batch_norm2d_running_step batch_norm_eval batch_norm_running_step
@@ -34,14 +67,38 @@ _DECLARED = {
     """,
     "optimiser": "adam_step sgd_step",
     "pooling": """
-        average_pool1d average_pool1d_exclude_padding average_pool2d average_pool2d_exclude_padding
-        average_pool3d average_pool3d_exclude_padding global_average_pool2d
-        max_pool1d max_pool1d_split max_pool2d max_pool2d_split max_pool3d max_pool3d_split
+        average_pool1d average_pool1d_exclude_padding average_pool2d average_pool2d_exclude_padding average_pool3d
+        average_pool3d_exclude_padding global_average_pool2d max_pool1d max_pool1d_split max_pool2d max_pool2d_split
+        max_pool3d max_pool3d_split
     """,
     "recurrent": """
         crf_log_partition exponential_moving_average gru linear_recurrence lstm rnn soft_dtw state_space_scan
     """,
+    "position": """
+        fourier_features learned_positions rotary_embedding rotary_embedding_halves sinusoidal_positions
+    """,
+    "regression": """
+        absolute_error gaussian_loss huber l1_penalty l2_penalty log_cosh poisson_loss quantile_loss smooth_l1
+    """,
+    "resampling": """
+        affine_grid2d channel_shuffle grid_sample2d grid_sample2d_border pixel_shuffle pixel_unshuffle
+        resize_bilinear2d_corners upsample_bilinear2d upsample_nearest2d
+    """,
+    "saturation": """
+        celu gaussian hard_shrink hard_sigmoid hard_swish hard_tanh log_sigmoid mish relu6 scaled_tanh selu sine
+        soft_shrink soft_sign squareplus swish tanh_shrink threshold
+    """,
+    "scaling": """
+        adaptive_instance_norm2d batch_norm_unbiased cosine_similarity group_norm instance_norm2d l2_normalise
+        local_contrast_norm2d local_response_norm2d rms_norm spectral_norm_dense weight_norm_dense
+    """,
+    "similarity": "clip_loss contrastive cosine_embedding info_nce margin_ranking normal_divergence triplet",
     "structure": "dropout flatten",
+    "windows": """
+        adaptive_average_pool2d adaptive_max_pool2d average_pool2d_ceil average_pool2d_zero_padding global_max_pool2d
+        log_sum_exp_pool2d lp_pool1d lp_pool2d max_pool2d_ceil max_pool2d_zero_padding max_unpool2d
+        spatial_pyramid_average_pool2d spatial_pyramid_pool2d stochastic_pool2d
+    """,
 }
 _SUBMODULE = {name: submodule for submodule, names in _DECLARED.items() for name in names.split()}
 

@@ -73,3 +73,41 @@ def agree(compiled: Callable[[str], Any]) -> Callable[..., None]:
         assert {np.asarray(a).dtype for a in (*_as_tuple(outputs), *gradients)} == {np.dtype(np.float32)}
 
     return compare
+
+
+LARGE = np.array([1e4, -1e4, 90.0, -90.0, 1.0, -0.5, 1e3, -20.0])
+
+
+@pytest.fixture
+def agree_in_single(compiled: Callable[[str], Any]) -> Callable[..., None]:
+    """``agree_in_single(row, rng)``: with numbers up to +-1e4, float32 is as near to torch's float64 as float32 can be.
+
+    A warning fails the test, here as everywhere.
+    """
+    torch = pytest.importorskip("torch")
+
+    def compare(row: Any, rng: np.random.Generator) -> None:
+        layer, module = symgrad.layers.get(row.name), compiled(row.name)
+        arrays = row.arrays(rng)
+        for place, tensor in enumerate(layer.inputs):
+            if tensor.name in row.large.split():
+                arrays[place] = rng.permutation(np.resize(LARGE, arrays[place].size)).reshape(arrays[place].shape)
+        singles = [a.astype(np.float32) if a.dtype == np.float64 else a for a in arrays]
+        wanted = [not (t.integer or t.constant) for t in layer.inputs]
+        leaves = [
+            torch.tensor(a.astype(np.float64) if a.dtype == np.float32 else a, requires_grad=w)
+            for a, w in zip(singles, wanted, strict=True)
+        ]
+        expected = _as_tuple(row.oracle(*leaves))
+        outputs, residuals = module.forward(*singles, **row.attributes)
+        for got, want in zip(_as_tuple(outputs), expected, strict=True):
+            assert np.asarray(got).dtype == np.float32
+            np.testing.assert_allclose(got, want.detach().numpy(), rtol=4e-6, atol=1e-6)
+        cotangents = [np.asarray(rng.normal(size=tuple(want.shape)), np.float32) for want in expected]
+        sources = [leaf for leaf in leaves if leaf.requires_grad]
+        by_torch = torch.autograd.grad(expected, sources, [torch.tensor(g.astype(np.float64)) for g in cotangents])
+        for got, want in zip(module.backward(residuals, *cotangents), by_torch, strict=True):
+            assert np.asarray(got).dtype == np.float32
+            np.testing.assert_allclose(got, want.numpy(), rtol=2e-5, atol=2e-6 * (1 + float(want.abs().max())))
+
+    return compare

@@ -1,0 +1,126 @@
+"""Positions and coordinates as features: rotations, waves, tables."""
+
+from sympy import Eq, Expr, Idx, Mod, Piecewise, Sum, cos, floor, pi, sin, symbols
+
+from symgrad import Layer
+from symgrad.layers.symbols import D, K, M, N, T, m, n, tensors, w, x, y
+
+base = symbols("base", real=True, positive=True)
+projected, table = tensors("projected table")
+
+t, d, i, k = Idx("t", T), Idx("d", D), Idx("i", 2 * D), Idx("k", 2 * K)
+
+
+def angle(pair: Expr) -> Expr:
+    """Return how far position t turns the pair of features number ``pair`` of D."""
+    return t * base ** (-pair / D)
+
+
+ABOUT_ROTATION = """Position t turns pair d of the features by the angle t base^(-d / D), so that the product of two
+    rotated vectors depends on their positions only by the distance. base: of the wave lengths."""
+
+rotary_embedding = Layer(
+    "rotary_embedding",
+    inputs=[x[N, T, 2 * D]],
+    equations=[
+        Eq(
+            y[n, t, i],
+            Piecewise(
+                (
+                    x[n, t, 2 * floor(i / 2)] * cos(angle(floor(i / 2)))
+                    - x[n, t, 2 * floor(i / 2) + 1] * sin(angle(floor(i / 2))),
+                    Eq(Mod(i, 2), 0),
+                ),
+                (
+                    x[n, t, 2 * floor(i / 2)] * sin(angle(floor(i / 2)))
+                    + x[n, t, 2 * floor(i / 2) + 1] * cos(angle(floor(i / 2))),
+                    True,
+                ),
+            ),
+        )
+    ],
+    attributes={base: 10000.0},
+    typical={N: 64, T: 256, D: 32},
+    doc=f"""
+    Rotary position embedding of pairs of neighbouring features.
+
+    x (N, T, 2 D), pair d at 2 d and 2 d + 1; y (N, T, 2 D).
+    {ABOUT_ROTATION}
+    Source: Su et al., RoFormer: enhanced transformer with rotary position embedding, equation 34.
+    """,
+)
+
+rotary_embedding_halves = Layer(
+    "rotary_embedding_halves",
+    inputs=[x[N, T, 2 * D]],
+    equations=[
+        Eq(
+            y[n, t, i],
+            Piecewise(
+                (x[n, t, i] * cos(angle(i)) - x[n, t, i + D] * sin(angle(i)), i < D),
+                (x[n, t, i] * cos(angle(i - D)) + x[n, t, i - D] * sin(angle(i - D)), True),
+            ),
+        )
+    ],
+    attributes={base: 10000.0},
+    typical={N: 64, T: 256, D: 32},
+    doc=f"""
+    Rotary position embedding of the two halves of the features.
+
+    x (N, T, 2 D), pair d at d and D + d; y (N, T, 2 D).
+    {ABOUT_ROTATION}
+    Source: Su et al., RoFormer: enhanced transformer with rotary position embedding, with the order of features of
+    Black et al., GPT-NeoX-20B.
+    """,
+)
+
+sinusoidal_positions = Layer(
+    "sinusoidal_positions",
+    inputs=[x[N, T, 2 * D]],
+    equations=[
+        Eq(
+            y[n, t, i],
+            x[n, t, i] + Piecewise((sin(angle(floor(i / 2))), Eq(Mod(i, 2), 0)), (cos(angle(floor(i / 2))), True)),
+        )
+    ],
+    attributes={base: 10000.0},
+    typical={N: 64, T: 256, D: 256},
+    doc="""
+    Waves added to the features of a sequence, so that every position differs.
+
+    x (N, T, 2 D); y (N, T, 2 D). Features 2 d and 2 d + 1 of position t grow by the sine and the cosine of
+    t base^(-d / D). base: of the wave lengths.
+    Source: Vaswani et al., Attention is all you need, section 3.5.
+    """,
+)
+
+learned_positions = Layer(
+    "learned_positions",
+    inputs=[x[N, T, D], table[M, D]],
+    equations=[Eq(y[n, t, d], x[n, t, d] + table[t, d])],
+    requires=[T <= M],
+    typical={N: 64, T: 256, M: 512, D: 256},
+    doc="""
+    A learnt vector for every position, added to the features of a sequence.
+
+    x (N, T, D), table (M, D) for M positions, at least T; y (N, T, D).
+    Source: Gehring et al., Convolutional sequence to sequence learning, section 3.1.
+    """,
+)
+
+fourier_features = Layer(
+    "fourier_features",
+    inputs=[x[N, M], w[K, M]],
+    equations=[
+        Eq(projected[n, Idx("j", K)], 2 * pi * Sum(w[Idx("j", K), m] * x[n, m], m)),
+        Eq(y[n, k], Piecewise((cos(projected[n, k]), k < K), (sin(projected[n, k - K]), True))),
+    ],
+    typical={N: 4096, M: 3, K: 128},
+    doc="""
+    Fourier features: the cosines, then the sines, of coordinates projected onto K frequencies.
+
+    x (N, M) coordinates, w (K, M) frequencies; y (N, 2 K).
+    Source: Tancik et al., Fourier features let networks learn high frequency functions in low dimensional domains,
+    equation 5 with all amplitudes 1.
+    """,
+)
