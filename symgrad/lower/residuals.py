@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
+from symgrad.declare.graph import groups, is_recurrent
 from symgrad.declare.program import Equation, Program
 from symgrad.declare.scalars import (
     Add,
@@ -66,9 +67,11 @@ def choose(
             read |= {t for t in needs if t in free}
             pending += [t for t in needs if t in by_name and t not in free]
     elif policy == "auto":
+        # The members of a recurrence are filled in together; its states cost nothing to keep.
+        stepped = {e.target for g in groups(tuple(forward)) if is_recurrent(g) for e in g}
         for equation in forward:
             target = equation.target
-            if target in read - free and _is_cheap(equation.body):
+            if target in read - free - stepped and _is_cheap(equation.body):
                 sources = {t for t in tensors_of(equation.body) if t in order}
                 if sources <= read - again:
                     again.add(target)
