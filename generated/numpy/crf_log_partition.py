@@ -12,10 +12,11 @@ Declaration:
     total[n] = log(sum_{e} exp(path[n, T - 1, e]))
 
 Derived:
+    grad_exp_path_2[n, e] = grad_total[n] / sum_exp_2[n]
     grad_sum_exp[n, t, j] = grad_path[n, t + 1, j] / sum_exp[n, t, j]
     grad_exp_path[n, t, f, j] = grad_sum_exp[n, t, j]
-    grad_path[n, t, j] = [t + 1 == T] * (exp_path_2[n, j] * grad_total[n] / sum_exp_2[n]) + sum_{j_2 : T
-        >= t + 2} exp_path[n, t, j, j_2] * grad_exp_path[n, t, j, j_2]
+    grad_path[n, t, j] = [t + 1 == T] * (exp_path_2[n, j] * grad_exp_path_2[n, j]) + sum_{j_2 : T >= t +
+        2} exp_path[n, t, j, j_2] * grad_exp_path[n, t, j, j_2]
     grad_score[n, t, j] = grad_path[n, t, j]
     grad_transition[f, j] = sum_{n, t} exp_path[n, t, f, j] * grad_sum_exp[n, t, j]
 """
@@ -26,12 +27,12 @@ import numpy as np
 
 
 class Residuals(NamedTuple):
-    """What forward keeps for backward."""
+    """What forward keeps for backward; inputs and outputs are not copied."""
 
-    exp_path: np.ndarray
-    sum_exp: np.ndarray
-    exp_path_2: np.ndarray
-    sum_exp_2: np.ndarray
+    exp_path: np.ndarray  # exp_path[N, T - 1, K, K], kept
+    sum_exp: np.ndarray  # sum_exp[N, T - 1, K], kept
+    exp_path_2: np.ndarray  # exp_path_2[N, K], kept
+    sum_exp_2: np.ndarray  # sum_exp_2[N], kept
     T: int
 
 
@@ -49,6 +50,7 @@ def forward(score, transition):
     dtype = _same_dtype(score=score, transition=transition)
     N, T, K = score.shape
     _expect("transition", transition, "(K, K)", (K, K))
+    _within_where("the index t - 1", np.arange(T) - 1, T, "axis 1 of path", np.arange(T) != 0)
 
     exp_path = np.empty((N, max(T - 1, 0), K, K), dtype=dtype)
     sum_exp = np.empty((N, max(T - 1, 0), K), dtype=dtype)
@@ -80,18 +82,19 @@ def backward(residuals, grad_total, wrt=None):
 
     ``wrt`` names the inputs whose gradient is wanted (default: all).
     """
-    exp_path, sum_exp, exp_path_2, sum_exp_2, T = residuals
+    exp_path, sum_exp, exp_path_2, sum_exp_2, T = _kept(residuals)
     N, K = exp_path.shape[0], exp_path.shape[2]
     grad_total = _cotangent("grad_total", grad_total, (N,), exp_path.dtype)
-    wrt = Gradients._fields if wrt is None else wrt
-    _check_wrt(wrt)
+    wrt = _wanted(wrt)
     dtype = grad_total.dtype
 
     grad_score = grad_transition = None
+    # grad_exp_path_2[n, e] = grad_total[n] / sum_exp_2[n]
+    grad_exp_path_2 = np.broadcast_to((grad_total / sum_exp_2)[:, None], (N, K)).copy()
     grad_sum_exp = np.empty((N, max(T - 1, 0), K), dtype=dtype)
-    # grad_path[n, t, j] = [t + 1 == T] * (exp_path_2[n, j] * grad_total[n] / sum_exp_2[n])
+    # grad_path[n, t, j] = [t + 1 == T] * (exp_path_2[n, j] * grad_exp_path_2[n, j])
     grad_path = np.zeros((N, T, K), dtype=dtype)
-    grad_path[:, T - 1] += (grad_total / sum_exp_2)[:, None] * exp_path_2
+    grad_path[:, T - 1] = exp_path_2 * grad_exp_path_2
     for t in reversed(range(T - 1)):
         # grad_sum_exp[n, t, j] = grad_path[n, t + 1, j] / sum_exp[n, t, j]
         grad_sum_exp[:, t] = grad_path[:, t + 1] / sum_exp[:, t]
@@ -141,6 +144,19 @@ def _expect(name, array, axes, shape):
         raise ValueError(f"crf_log_partition: {name} has shape {array.shape}, but {axes} = {shape}")
 
 
+def _within(name, array, extent, where):
+    """Check that integers used as an index stay inside the axis they index."""
+    if array.size and (array.min() < 0 or array.max() >= extent):
+        bad = array.min() if array.min() < 0 else array.max()
+        raise IndexError(f"crf_log_partition: {name} holds {bad}, but {where} has extent {extent}")
+
+
+def _within_where(name, array, extent, where, used):
+    """Check the integers that are used as an index: those behind a condition that holds."""
+    array, used = np.broadcast_arrays(array, used)
+    _within(name, array[used], extent, where)
+
+
 def _cotangent(name, array, shape, dtype):
     """Return a cotangent after checking it against its output."""
     array = np.asarray(array)
@@ -151,8 +167,21 @@ def _cotangent(name, array, shape, dtype):
     return array.astype(dtype, copy=False)
 
 
-def _check_wrt(wrt):
-    """Check the names of the gradients asked for."""
-    unknown = [name for name in wrt if name not in Gradients._fields]
-    if isinstance(wrt, str) or unknown:
+def _kept(residuals):
+    """Return what forward kept for backward after checking that it is that."""
+    if getattr(residuals, "_fields", None) != Residuals._fields:
+        raise TypeError(
+            "crf_log_partition: residuals must be what forward returned second, not a "
+            f"{type(residuals).__name__}"
+        )
+    return residuals
+
+
+def _wanted(wrt):
+    """Return the inputs whose gradients are asked for after checking their names; None asks for all."""
+    if wrt is None:
+        return Gradients._fields
+    names = tuple(wrt) if np.iterable(wrt) and not isinstance(wrt, str) else (None,)
+    if not all(name in Gradients._fields for name in names):
         raise ValueError(f"crf_log_partition: wrt must be a tuple of {Gradients._fields}, got {wrt!r}")
+    return names

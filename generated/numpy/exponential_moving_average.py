@@ -21,7 +21,7 @@ import numpy as np
 
 
 class Residuals(NamedTuple):
-    """What forward keeps for backward."""
+    """What forward keeps for backward; inputs and outputs are not copied."""
 
     N: int
     T: int
@@ -38,8 +38,9 @@ def forward(x, *, weight=0.9):
     """Compute y[N, T] from x[N, T]; the second result is for backward."""
     x = _floats("x", x, 2)
     dtype = x.dtype
-    weight = float(weight)
+    weight = _number("weight", weight)
     N, T = x.shape
+    _within_where("the index t - 1", np.arange(T) - 1, T, "axis 1 of y", np.arange(T) != 0)
 
     y = np.empty((N, T), dtype=dtype)
     # y[n, 0] = x[n, 0]
@@ -53,8 +54,10 @@ def forward(x, *, weight=0.9):
 
 def backward(residuals, grad_y, wrt=None):
     """Pull grad_y back to x; ``wrt`` names the inputs whose gradient is wanted (default: all)."""
-    N, T, weight = residuals
+    N, T, weight = _kept(residuals)
     grad_y = _cotangent("grad_y", grad_y, (N, T), np.asarray(grad_y).dtype)
+    if "x" not in _wanted(wrt):
+        return Gradients(None)
     dtype = grad_y.dtype
 
     grad_y_total = np.empty((N, T), dtype=dtype)
@@ -87,6 +90,27 @@ def _floats(name, array, rank):
     return array.astype(array.dtype.newbyteorder("="), copy=False)
 
 
+def _number(name, value):
+    """Return a real attribute after checking it."""
+    number = np.asarray(value)
+    if number.ndim or number.dtype.kind not in "iuf" or not np.isfinite(number):
+        raise TypeError(f"exponential_moving_average: {name} must be a finite number, got {value!r}")
+    return float(number)
+
+
+def _within(name, array, extent, where):
+    """Check that integers used as an index stay inside the axis they index."""
+    if array.size and (array.min() < 0 or array.max() >= extent):
+        bad = array.min() if array.min() < 0 else array.max()
+        raise IndexError(f"exponential_moving_average: {name} holds {bad}, but {where} has extent {extent}")
+
+
+def _within_where(name, array, extent, where, used):
+    """Check the integers that are used as an index: those behind a condition that holds."""
+    array, used = np.broadcast_arrays(array, used)
+    _within(name, array[used], extent, where)
+
+
 def _cotangent(name, array, shape, dtype):
     """Return a cotangent after checking it against its output."""
     array = np.asarray(array)
@@ -97,3 +121,23 @@ def _cotangent(name, array, shape, dtype):
     if array.dtype.kind != "f":
         raise TypeError(f"exponential_moving_average: {name} must hold floats, not {array.dtype}")
     return array.astype(dtype, copy=False)
+
+
+def _kept(residuals):
+    """Return what forward kept for backward after checking that it is that."""
+    if getattr(residuals, "_fields", None) != Residuals._fields:
+        raise TypeError(
+            "exponential_moving_average: residuals must be what forward returned second, not a "
+            f"{type(residuals).__name__}"
+        )
+    return residuals
+
+
+def _wanted(wrt):
+    """Return the inputs whose gradients are asked for after checking their names; None asks for all."""
+    if wrt is None:
+        return Gradients._fields
+    names = tuple(wrt) if np.iterable(wrt) and not isinstance(wrt, str) else (None,)
+    if not all(name in Gradients._fields for name in names):
+        raise ValueError(f"exponential_moving_average: wrt must be a tuple of {Gradients._fields}, got {wrt!r}")
+    return names

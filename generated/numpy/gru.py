@@ -31,12 +31,14 @@ Derived:
         t + 1} grad_sum_pre_new[n, t, m_2] * r[2, m_2, m] + sum_{m_2 : T >= t + 1}
         grad_sum_pre_reset_2[n, t, m_2] * r[0, m_2, m] + sum_{m_2 : T >= t + 1} grad_sum_pre_update_2[n,
         t, m_2] * r[1, m_2, m]
-    grad_x[n, t, c_3] = sum_{m} grad_pre_new[n, t, m] * w[2, m, c_3] + sum_{m} grad_pre_reset[n, t, m] *
-        w[0, m, c_3] + sum_{m} grad_pre_update[n, t, m] * w[1, m, c_3]
+    grad_sum_pre_update[n, t, m] = grad_pre_update[n, t, m]
+    grad_sum_pre_reset[n, t, m] = grad_pre_reset[n, t, m]
+    grad_x[n, t, c_3] = sum_{m} grad_pre_new[n, t, m] * w[2, m, c_3] + sum_{m} grad_sum_pre_reset[n, t,
+        m] * w[0, m, c_3] + sum_{m} grad_sum_pre_update[n, t, m] * w[1, m, c_3]
     grad_h0[n, m] = grad_h_states[n, 0, m]
-    grad_w[t0_t, m, c_3] = sum_{n, t : t0_t == 1} grad_pre_update[n, t, m] * x[n, t, c_3] + sum_{n, t :
-        t0_t == 2} grad_pre_new[n, t, m] * x[n, t, c_3] + sum_{n, t : t0_t == 0} grad_pre_reset[n, t, m]
-        * x[n, t, c_3]
+    grad_w[t0_t, m, c_3] = sum_{n, t : t0_t == 1} grad_sum_pre_update[n, t, m] * x[n, t, c_3] + sum_{n,
+        t : t0_t == 2} grad_pre_new[n, t, m] * x[n, t, c_3] + sum_{n, t : t0_t == 0}
+        grad_sum_pre_reset[n, t, m] * x[n, t, c_3]
     grad_r[t0_t, m, i_3] = sum_{n, t : t0_t == 1} grad_sum_pre_update_2[n, t, m] * h_states[n, t, i_3] +
         sum_{n, t : t0_t == 2} grad_sum_pre_new[n, t, m] * h_states[n, t, i_3] + sum_{n, t : t0_t == 0}
         grad_sum_pre_reset_2[n, t, m] * h_states[n, t, i_3]
@@ -52,17 +54,17 @@ import numpy as np
 
 
 class Residuals(NamedTuple):
-    """What forward keeps for backward."""
+    """What forward keeps for backward; inputs and outputs are not copied."""
 
-    x: np.ndarray
-    w: np.ndarray
-    r: np.ndarray
-    s: np.ndarray
-    reset: np.ndarray
-    update: np.ndarray
-    sum_pre_new: np.ndarray
-    new: np.ndarray
-    h_states: np.ndarray
+    x: np.ndarray  # x[N, T, C], an input
+    w: np.ndarray  # w[3, M, C], an input
+    r: np.ndarray  # r[3, M, M], an input
+    s: np.ndarray  # s[3, M], an input
+    reset: np.ndarray  # reset[N, T, M], kept
+    update: np.ndarray  # update[N, T, M], kept
+    sum_pre_new: np.ndarray  # sum_pre_new[N, T, M], kept
+    new: np.ndarray  # new[N, T, M], kept
+    h_states: np.ndarray  # h_states[N, T + 1, M], kept
 
 
 class Gradients(NamedTuple):
@@ -95,6 +97,7 @@ def forward(x, h0, w, r, b, s):
     _expect("r", r, "(3, M, M)", (3, M, M))
     _expect("b", b, "(3, M)", (3, M))
     _expect("s", s, "(3, M)", (3, M))
+    _within_where("the index t - 1", np.arange(T) - 1, T, "axis 1 of h", np.arange(T) != 0)
 
     # sum_pre_reset[n, t, m] = sum_{c} w[0, m, c] * x[n, t, c]
     sum_pre_reset = (x.reshape(N * T, C) @ w[0].T).reshape(N, T, M)
@@ -141,12 +144,11 @@ def backward(residuals, grad_h, wrt=None):
 
     ``wrt`` names the inputs whose gradient is wanted (default: all).
     """
-    x, w, r, s, reset, update, sum_pre_new, new, h_states = residuals
+    x, w, r, s, reset, update, sum_pre_new, new, h_states = _kept(residuals)
     N, T, C = x.shape
     M = w.shape[1]
     grad_h = _cotangent("grad_h", grad_h, (N, T, M), x.dtype)
-    wrt = Gradients._fields if wrt is None else wrt
-    _check_wrt(wrt)
+    wrt = _wanted(wrt)
     dtype = grad_h.dtype
 
     grad_x = grad_h0 = grad_w = grad_r = grad_b = grad_s = None
@@ -183,31 +185,36 @@ def backward(residuals, grad_h, wrt=None):
             + grad_sum_pre_update_2[:, t] @ r[1]
             + grad_h_total * update[:, t]
         )
+    if "x" in wrt or "w" in wrt:
+        # grad_sum_pre_update[n, t, m] = grad_pre_update[n, t, m]
+        grad_sum_pre_update = grad_pre_update
+        # grad_sum_pre_reset[n, t, m] = grad_pre_reset[n, t, m]
+        grad_sum_pre_reset = grad_pre_reset
     if "x" in wrt:
-        # grad_x[n, t, c_3] = sum_{m} grad_pre_new[n, t, m] * w[2, m, c_3] + sum_{m} grad_pre_reset[n, t, m] *
-        #     w[0, m, c_3] + sum_{m} grad_pre_update[n, t, m] * w[1, m, c_3]
+        # grad_x[n, t, c_3] = sum_{m} grad_pre_new[n, t, m] * w[2, m, c_3] + sum_{m} grad_sum_pre_reset[n, t, m]
+        #     * w[0, m, c_3] + sum_{m} grad_sum_pre_update[n, t, m] * w[1, m, c_3]
         grad_x = (
             (grad_pre_new.reshape(N * T, M) @ w[2]).reshape(N, T, C)
-            + (grad_pre_reset.reshape(N * T, M) @ w[0]).reshape(N, T, C)
-            + (grad_pre_update.reshape(N * T, M) @ w[1]).reshape(N, T, C)
+            + (grad_sum_pre_reset.reshape(N * T, M) @ w[0]).reshape(N, T, C)
+            + (grad_sum_pre_update.reshape(N * T, M) @ w[1]).reshape(N, T, C)
         )
     if "h0" in wrt:
         # grad_h0[n, m] = grad_h_states[n, 0, m]
         grad_h0 = grad_h_states[:, 0]
     if "w" in wrt:
-        # grad_w[t0_t, m, c_3] = sum_{n, t : t0_t == 1} grad_pre_update[n, t, m] * x[n, t, c_3] + sum_{n, t :
-        #     t0_t == 2} grad_pre_new[n, t, m] * x[n, t, c_3] + sum_{n, t : t0_t == 0} grad_pre_reset[n, t, m] *
-        #     x[n, t, c_3]
+        # grad_w[t0_t, m, c_3] = sum_{n, t : t0_t == 1} grad_sum_pre_update[n, t, m] * x[n, t, c_3] + sum_{n, t
+        #     : t0_t == 2} grad_pre_new[n, t, m] * x[n, t, c_3] + sum_{n, t : t0_t == 0} grad_sum_pre_reset[n,
+        #     t, m] * x[n, t, c_3]
         grad_w = np.zeros((3, M, C), dtype=dtype)
-        grad_w[1] += grad_pre_update.transpose(2, 0, 1).reshape(M, N * T) @ x.reshape(N * T, C)
+        grad_w[1] = grad_sum_pre_update.transpose(2, 0, 1).reshape(M, N * T) @ x.reshape(N * T, C)
         grad_w[2] += grad_pre_new.transpose(2, 0, 1).reshape(M, N * T) @ x.reshape(N * T, C)
-        grad_w[0] += grad_pre_reset.transpose(2, 0, 1).reshape(M, N * T) @ x.reshape(N * T, C)
+        grad_w[0] += grad_sum_pre_reset.transpose(2, 0, 1).reshape(M, N * T) @ x.reshape(N * T, C)
     if "r" in wrt:
         # grad_r[t0_t, m, i_3] = sum_{n, t : t0_t == 1} grad_sum_pre_update_2[n, t, m] * h_states[n, t, i_3] +
         #     sum_{n, t : t0_t == 2} grad_sum_pre_new[n, t, m] * h_states[n, t, i_3] + sum_{n, t : t0_t == 0}
         #     grad_sum_pre_reset_2[n, t, m] * h_states[n, t, i_3]
         grad_r = np.zeros((3, M, M), dtype=dtype)
-        grad_r[1] += grad_sum_pre_update_2.transpose(2, 0, 1).reshape(M, N * T) @ h_states[:, :T].reshape(
+        grad_r[1] = grad_sum_pre_update_2.transpose(2, 0, 1).reshape(M, N * T) @ h_states[:, :T].reshape(
             N * T, M
         )
         grad_r[2] += grad_sum_pre_new.transpose(2, 0, 1).reshape(M, N * T) @ h_states[:, :T].reshape(N * T, M)
@@ -218,14 +225,14 @@ def backward(residuals, grad_h, wrt=None):
         # grad_b[t0_t, m] = sum_{n, t : t0_t == 1} grad_pre_update[n, t, m] + sum_{n, t : t0_t == 2}
         #     grad_pre_new[n, t, m] + sum_{n, t : t0_t == 0} grad_pre_reset[n, t, m]
         grad_b = np.zeros((3, M), dtype=dtype)
-        grad_b[1] += grad_pre_update.sum(axis=(0, 1))
+        grad_b[1] = grad_pre_update.sum(axis=(0, 1))
         grad_b[2] += grad_pre_new.sum(axis=(0, 1))
         grad_b[0] += grad_pre_reset.sum(axis=(0, 1))
     if "s" in wrt:
         # grad_s[t0_t, m] = sum_{n, t : t0_t == 1} grad_pre_update[n, t, m] + sum_{n, t : t0_t == 2}
         #     grad_pre_new[n, t, m] * reset[n, t, m] + sum_{n, t : t0_t == 0} grad_pre_reset[n, t, m]
         grad_s = np.zeros((3, M), dtype=dtype)
-        grad_s[1] += grad_pre_update.sum(axis=(0, 1))
+        grad_s[1] = grad_pre_update.sum(axis=(0, 1))
         grad_s[2] += np.einsum("ntm,ntm->m", grad_pre_new, reset)
         grad_s[0] += grad_pre_reset.sum(axis=(0, 1))
     return Gradients(grad_x, grad_h0, grad_w, grad_r, grad_b, grad_s)
@@ -261,6 +268,19 @@ def _expect(name, array, axes, shape):
         raise ValueError(f"gru: {name} has shape {array.shape}, but {axes} = {shape}")
 
 
+def _within(name, array, extent, where):
+    """Check that integers used as an index stay inside the axis they index."""
+    if array.size and (array.min() < 0 or array.max() >= extent):
+        bad = array.min() if array.min() < 0 else array.max()
+        raise IndexError(f"gru: {name} holds {bad}, but {where} has extent {extent}")
+
+
+def _within_where(name, array, extent, where, used):
+    """Check the integers that are used as an index: those behind a condition that holds."""
+    array, used = np.broadcast_arrays(array, used)
+    _within(name, array[used], extent, where)
+
+
 def _cotangent(name, array, shape, dtype):
     """Return a cotangent after checking it against its output."""
     array = np.asarray(array)
@@ -271,11 +291,23 @@ def _cotangent(name, array, shape, dtype):
     return array.astype(dtype, copy=False)
 
 
-def _check_wrt(wrt):
-    """Check the names of the gradients asked for."""
-    unknown = [name for name in wrt if name not in Gradients._fields]
-    if isinstance(wrt, str) or unknown:
+def _kept(residuals):
+    """Return what forward kept for backward after checking that it is that."""
+    if getattr(residuals, "_fields", None) != Residuals._fields:
+        raise TypeError(
+            f"gru: residuals must be what forward returned second, not a {type(residuals).__name__}"
+        )
+    return residuals
+
+
+def _wanted(wrt):
+    """Return the inputs whose gradients are asked for after checking their names; None asks for all."""
+    if wrt is None:
+        return Gradients._fields
+    names = tuple(wrt) if np.iterable(wrt) and not isinstance(wrt, str) else (None,)
+    if not all(name in Gradients._fields for name in names):
         raise ValueError(f"gru: wrt must be a tuple of {Gradients._fields}, got {wrt!r}")
+    return names
 
 
 def _sigmoid(x):

@@ -42,18 +42,18 @@ import numpy as np
 
 
 class Residuals(NamedTuple):
-    """What forward keeps for backward."""
+    """What forward keeps for backward; inputs and outputs are not copied."""
 
-    x: np.ndarray
-    w: np.ndarray
-    r: np.ndarray
-    sigmoid_z: np.ndarray
-    sigmoid_z_2: np.ndarray
-    tanh_z: np.ndarray
-    sigmoid_z_3: np.ndarray
-    tanh_cell: np.ndarray
-    cell_states: np.ndarray
-    h_states: np.ndarray
+    x: np.ndarray  # x[N, T, C], an input
+    w: np.ndarray  # w[4, M, C], an input
+    r: np.ndarray  # r[4, M, M], an input
+    sigmoid_z: np.ndarray  # sigmoid_z[N, T, M], kept
+    sigmoid_z_2: np.ndarray  # sigmoid_z_2[N, T, M], kept
+    tanh_z: np.ndarray  # tanh_z[N, T, M], kept
+    sigmoid_z_3: np.ndarray  # sigmoid_z_3[N, T, M], kept
+    tanh_cell: np.ndarray  # tanh_cell[N, T, M], kept
+    cell_states: np.ndarray  # cell_states[N, T + 1, M], kept
+    h_states: np.ndarray  # h_states[N, T + 1, M], kept
 
 
 class Gradients(NamedTuple):
@@ -94,6 +94,8 @@ def forward(x, h0, c0, w, r, b):
     _expect("w", w, "(4, M, C)", (4, M, C))
     _expect("r", r, "(4, M, M)", (4, M, M))
     _expect("b", b, "(4, M)", (4, M))
+    _within_where("the index t - 1", np.arange(T) - 1, T, "axis 1 of h", np.arange(T) != 0)
+    _within_where("the index t - 1", np.arange(T) - 1, T, "axis 1 of cell", np.arange(T) != 0)
 
     # z[n, t, g, m] = b[g, m] + sum_{c} w[g, m, c] * x[n, t, c]
     z = b + (x.reshape(N * T, C) @ w.transpose(2, 0, 1).reshape(C, 4 * M)).reshape(N, T, 4, M)
@@ -138,17 +140,16 @@ def backward(residuals, grad_h, grad_cell, wrt=None):
 
     ``wrt`` names the inputs whose gradient is wanted (default: all).
     """
-    x, w, r, sigmoid_z, sigmoid_z_2, tanh_z, sigmoid_z_3, tanh_cell, cell_states, h_states = residuals
+    x, w, r, sigmoid_z, sigmoid_z_2, tanh_z, sigmoid_z_3, tanh_cell, cell_states, h_states = _kept(residuals)
     N, T, C = x.shape
     M = w.shape[1]
     grad_h = _cotangent("grad_h", grad_h, (N, T, M), x.dtype)
     grad_cell = _cotangent("grad_cell", grad_cell, (N, T, M), x.dtype)
-    wrt = Gradients._fields if wrt is None else wrt
-    _check_wrt(wrt)
+    wrt = _wanted(wrt)
     dtype = grad_h.dtype
 
     grad_x = grad_h0 = grad_c0 = grad_w = grad_r = grad_b = None
-    grad_z = np.zeros((N, T, 4, M), dtype=dtype)
+    grad_z = np.empty((N, T, 4, M), dtype=dtype)
     grad_h_states = np.zeros((N, T + 1, M), dtype=dtype)
     grad_cell_states = np.zeros((N, T + 1, M), dtype=dtype)
     for t in reversed(range(T)):
@@ -173,10 +174,12 @@ def backward(residuals, grad_h, grad_cell, wrt=None):
         #     m])) + [g == 2] * (grad_tanh_z[n, t, m] * (1 - tanh_z[n, t, m]^2)) + [g == 3] *
         #     (grad_sigmoid_z_3[n, t, m] * sigmoid_z_3[n, t, m] * (1 - sigmoid_z_3[n, t, m])) + [g == 0] *
         #     (grad_sigmoid_z_2[n, t, m] * sigmoid_z_2[n, t, m] * (1 - sigmoid_z_2[n, t, m]))
-        grad_z[:, t, 1] = grad_sigmoid_z * sigmoid_z[:, t] * (1 - sigmoid_z[:, t])
-        grad_z[:, t, 2] = grad_tanh_z * (1 - np.square(tanh_z[:, t]))
-        grad_z[:, t, 3] = grad_sigmoid_z_3 * sigmoid_z_3[:, t] * (1 - sigmoid_z_3[:, t])
-        grad_z[:, t, 0] = grad_sigmoid_z_2 * sigmoid_z_2[:, t] * (1 - sigmoid_z_2[:, t])
+        grad_z_step = np.zeros((N, 4, M), dtype=dtype)
+        grad_z_step[:, 1] = grad_sigmoid_z * sigmoid_z[:, t] * (1 - sigmoid_z[:, t])
+        grad_z_step[:, 2] += grad_tanh_z * (1 - np.square(tanh_z[:, t]))
+        grad_z_step[:, 3] += grad_sigmoid_z_3 * sigmoid_z_3[:, t] * (1 - sigmoid_z_3[:, t])
+        grad_z_step[:, 0] += grad_sigmoid_z_2 * sigmoid_z_2[:, t] * (1 - sigmoid_z_2[:, t])
+        grad_z[:, t] = grad_z_step
         # grad_h_states[n, t, m] = sum_{g, m_2} grad_z[n, t, g, m_2] * r[g, m_2, m]
         grad_h_states[:, t] = grad_z[:, t].reshape(N, 4 * M) @ r.reshape(4 * M, M)
         # grad_cell_states[n, t, m] = grad_cell_total[n, t, m] * sigmoid_z[n, t, m]
@@ -234,6 +237,19 @@ def _expect(name, array, axes, shape):
         raise ValueError(f"lstm: {name} has shape {array.shape}, but {axes} = {shape}")
 
 
+def _within(name, array, extent, where):
+    """Check that integers used as an index stay inside the axis they index."""
+    if array.size and (array.min() < 0 or array.max() >= extent):
+        bad = array.min() if array.min() < 0 else array.max()
+        raise IndexError(f"lstm: {name} holds {bad}, but {where} has extent {extent}")
+
+
+def _within_where(name, array, extent, where, used):
+    """Check the integers that are used as an index: those behind a condition that holds."""
+    array, used = np.broadcast_arrays(array, used)
+    _within(name, array[used], extent, where)
+
+
 def _cotangent(name, array, shape, dtype):
     """Return a cotangent after checking it against its output."""
     array = np.asarray(array)
@@ -244,11 +260,23 @@ def _cotangent(name, array, shape, dtype):
     return array.astype(dtype, copy=False)
 
 
-def _check_wrt(wrt):
-    """Check the names of the gradients asked for."""
-    unknown = [name for name in wrt if name not in Gradients._fields]
-    if isinstance(wrt, str) or unknown:
+def _kept(residuals):
+    """Return what forward kept for backward after checking that it is that."""
+    if getattr(residuals, "_fields", None) != Residuals._fields:
+        raise TypeError(
+            f"lstm: residuals must be what forward returned second, not a {type(residuals).__name__}"
+        )
+    return residuals
+
+
+def _wanted(wrt):
+    """Return the inputs whose gradients are asked for after checking their names; None asks for all."""
+    if wrt is None:
+        return Gradients._fields
+    names = tuple(wrt) if np.iterable(wrt) and not isinstance(wrt, str) else (None,)
+    if not all(name in Gradients._fields for name in names):
         raise ValueError(f"lstm: wrt must be a tuple of {Gradients._fields}, got {wrt!r}")
+    return names
 
 
 def _sigmoid(x):

@@ -26,13 +26,13 @@ import numpy as np
 
 
 class Residuals(NamedTuple):
-    """What forward keeps for backward."""
+    """What forward keeps for backward; inputs and outputs are not copied."""
 
-    x: np.ndarray
-    w: np.ndarray
-    r: np.ndarray
-    h: np.ndarray
-    h_states: np.ndarray
+    x: np.ndarray  # x[N, T, C], an input
+    w: np.ndarray  # w[M, C], an input
+    r: np.ndarray  # r[M, M], an input
+    h: np.ndarray  # h[N, T, M], an output
+    h_states: np.ndarray  # h_states[N, T + 1, M], kept
 
 
 class Gradients(NamedTuple):
@@ -62,6 +62,7 @@ def forward(x, h0, w, r, b):
     _expect("w", w, "(M, C)", (M, C))
     _expect("r", r, "(M, M)", (M, M))
     _expect("b", b, "(M)", (M,))
+    _within_where("the index t - 1", np.arange(T) - 1, T, "axis 1 of h", np.arange(T) != 0)
 
     # pre_h[n, t, m] = b[m] + sum_{c} w[m, c] * x[n, t, c]
     pre_h = b + (x.reshape(N * T, C) @ w.T).reshape(N, T, M)
@@ -79,12 +80,11 @@ def forward(x, h0, w, r, b):
 
 def backward(residuals, grad_h, wrt=None):
     """Pull grad_h back to x, h0, w, r, b; ``wrt`` names the inputs whose gradient is wanted (default: all)."""
-    x, w, r, h, h_states = residuals
+    x, w, r, h, h_states = _kept(residuals)
     N, T, C = x.shape
     M = w.shape[0]
     grad_h = _cotangent("grad_h", grad_h, (N, T, M), x.dtype)
-    wrt = Gradients._fields if wrt is None else wrt
-    _check_wrt(wrt)
+    wrt = _wanted(wrt)
     dtype = grad_h.dtype
 
     grad_x = grad_h0 = grad_w = grad_r = grad_b = None
@@ -145,6 +145,19 @@ def _expect(name, array, axes, shape):
         raise ValueError(f"rnn: {name} has shape {array.shape}, but {axes} = {shape}")
 
 
+def _within(name, array, extent, where):
+    """Check that integers used as an index stay inside the axis they index."""
+    if array.size and (array.min() < 0 or array.max() >= extent):
+        bad = array.min() if array.min() < 0 else array.max()
+        raise IndexError(f"rnn: {name} holds {bad}, but {where} has extent {extent}")
+
+
+def _within_where(name, array, extent, where, used):
+    """Check the integers that are used as an index: those behind a condition that holds."""
+    array, used = np.broadcast_arrays(array, used)
+    _within(name, array[used], extent, where)
+
+
 def _cotangent(name, array, shape, dtype):
     """Return a cotangent after checking it against its output."""
     array = np.asarray(array)
@@ -155,8 +168,20 @@ def _cotangent(name, array, shape, dtype):
     return array.astype(dtype, copy=False)
 
 
-def _check_wrt(wrt):
-    """Check the names of the gradients asked for."""
-    unknown = [name for name in wrt if name not in Gradients._fields]
-    if isinstance(wrt, str) or unknown:
+def _kept(residuals):
+    """Return what forward kept for backward after checking that it is that."""
+    if getattr(residuals, "_fields", None) != Residuals._fields:
+        raise TypeError(
+            f"rnn: residuals must be what forward returned second, not a {type(residuals).__name__}"
+        )
+    return residuals
+
+
+def _wanted(wrt):
+    """Return the inputs whose gradients are asked for after checking their names; None asks for all."""
+    if wrt is None:
+        return Gradients._fields
+    names = tuple(wrt) if np.iterable(wrt) and not isinstance(wrt, str) else (None,)
+    if not all(name in Gradients._fields for name in names):
         raise ValueError(f"rnn: wrt must be a tuple of {Gradients._fields}, got {wrt!r}")
+    return names

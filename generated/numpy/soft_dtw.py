@@ -34,11 +34,11 @@ import numpy as np
 
 
 class Residuals(NamedTuple):
-    """What forward keeps for backward."""
+    """What forward keeps for backward; inputs and outputs are not copied."""
 
-    exp_exponent: np.ndarray
-    exp_exponent_2: np.ndarray
-    exp_exponent_3: np.ndarray
+    exp_exponent: np.ndarray  # exp_exponent[N, P, Q], kept
+    exp_exponent_2: np.ndarray  # exp_exponent_2[N, P, Q], kept
+    exp_exponent_3: np.ndarray  # exp_exponent_3[N, P, Q], kept
     gamma: float
 
 
@@ -52,8 +52,44 @@ def forward(cost, *, gamma=1.0):
     """Compute y[N] from cost[N, P, Q]; the second result is for backward."""
     cost = _floats("cost", cost, 3)
     dtype = cost.dtype
-    gamma = float(gamma)
+    gamma = _number("gamma", gamma)
     N, P, Q = cost.shape
+    _within_where(
+        "the index p - 1",
+        np.arange(P + 1) - 1,
+        P,
+        "axis 1 of cost",
+        ((np.arange(Q + 1) != 0)[:, None] | (np.arange(P + 1) != 0))
+        & (np.arange(Q + 1) != 0)[:, None]
+        & (np.arange(P + 1) != 0),
+    )
+    _within_where(
+        "the index o - 1",
+        (np.arange(Q + 1) - 1)[:, None],
+        Q,
+        "axis 2 of cost",
+        ((np.arange(Q + 1) != 0)[:, None] | (np.arange(P + 1) != 0))
+        & (np.arange(Q + 1) != 0)[:, None]
+        & (np.arange(P + 1) != 0),
+    )
+    _within_where(
+        "the index p - 1",
+        np.arange(P + 1) - 1,
+        P + 1,
+        "axis 1 of r",
+        ((np.arange(Q + 1) != 0)[:, None] | (np.arange(P + 1) != 0))
+        & (np.arange(Q + 1) != 0)[:, None]
+        & (np.arange(P + 1) != 0),
+    )
+    _within_where(
+        "the index o - 1",
+        (np.arange(Q + 1) - 1)[:, None],
+        Q + 1,
+        "axis 2 of r",
+        ((np.arange(Q + 1) != 0)[:, None] | (np.arange(P + 1) != 0))
+        & (np.arange(Q + 1) != 0)[:, None]
+        & (np.arange(P + 1) != 0),
+    )
 
     max_exponent = np.empty((N, P, Q), dtype=dtype)
     exp_exponent = np.empty((N, P, Q), dtype=dtype)
@@ -90,9 +126,11 @@ def forward(cost, *, gamma=1.0):
 
 def backward(residuals, grad_y, wrt=None):
     """Pull grad_y back to cost; ``wrt`` names the inputs whose gradient is wanted (default: all)."""
-    exp_exponent, exp_exponent_2, exp_exponent_3, gamma = residuals
+    exp_exponent, exp_exponent_2, exp_exponent_3, gamma = _kept(residuals)
     N, P, Q = exp_exponent.shape
     grad_y = _cotangent("grad_y", grad_y, (N,), exp_exponent.dtype)
+    if "cost" not in _wanted(wrt):
+        return Gradients(None)
     dtype = grad_y.dtype
 
     grad_new_r = np.zeros((N, P, Q), dtype=dtype)
@@ -100,7 +138,7 @@ def backward(residuals, grad_y, wrt=None):
     grad_r_part_3 = np.zeros((N, P, Q), dtype=dtype)
     # grad_r[n, p, o] = [o == Q, p == P] * grad_y[n]
     grad_r = np.zeros((N, P + 1, Q + 1), dtype=dtype)
-    grad_r[:, P, Q] += grad_y
+    grad_r[:, P, Q] = grad_y
     for p in reversed(range(max(P, 1), P + 1)):
         for o in reversed(range(Q)):
             # grad_new_r[n, p - 1, o] = grad_r[n, p, o + 1]
@@ -202,6 +240,27 @@ def _floats(name, array, rank):
     return array.astype(array.dtype.newbyteorder("="), copy=False)
 
 
+def _number(name, value):
+    """Return a real attribute after checking it."""
+    number = np.asarray(value)
+    if number.ndim or number.dtype.kind not in "iuf" or not np.isfinite(number):
+        raise TypeError(f"soft_dtw: {name} must be a finite number, got {value!r}")
+    return float(number)
+
+
+def _within(name, array, extent, where):
+    """Check that integers used as an index stay inside the axis they index."""
+    if array.size and (array.min() < 0 or array.max() >= extent):
+        bad = array.min() if array.min() < 0 else array.max()
+        raise IndexError(f"soft_dtw: {name} holds {bad}, but {where} has extent {extent}")
+
+
+def _within_where(name, array, extent, where, used):
+    """Check the integers that are used as an index: those behind a condition that holds."""
+    array, used = np.broadcast_arrays(array, used)
+    _within(name, array[used], extent, where)
+
+
 def _cotangent(name, array, shape, dtype):
     """Return a cotangent after checking it against its output."""
     array = np.asarray(array)
@@ -210,3 +269,22 @@ def _cotangent(name, array, shape, dtype):
     if array.dtype.kind != "f":
         raise TypeError(f"soft_dtw: {name} must hold floats, not {array.dtype}")
     return array.astype(dtype, copy=False)
+
+
+def _kept(residuals):
+    """Return what forward kept for backward after checking that it is that."""
+    if getattr(residuals, "_fields", None) != Residuals._fields:
+        raise TypeError(
+            f"soft_dtw: residuals must be what forward returned second, not a {type(residuals).__name__}"
+        )
+    return residuals
+
+
+def _wanted(wrt):
+    """Return the inputs whose gradients are asked for after checking their names; None asks for all."""
+    if wrt is None:
+        return Gradients._fields
+    names = tuple(wrt) if np.iterable(wrt) and not isinstance(wrt, str) else (None,)
+    if not all(name in Gradients._fields for name in names):
+        raise ValueError(f"soft_dtw: wrt must be a tuple of {Gradients._fields}, got {wrt!r}")
+    return names

@@ -33,17 +33,17 @@ import numpy as np
 
 
 class Residuals(NamedTuple):
-    """What forward keeps for backward."""
+    """What forward keeps for backward; inputs and outputs are not copied."""
 
-    x: np.ndarray
-    step: np.ndarray
-    A: np.ndarray
-    B: np.ndarray
-    U: np.ndarray
-    gain: np.ndarray
-    exp_step: np.ndarray
-    h: np.ndarray
-    h_states: np.ndarray
+    x: np.ndarray  # x[N, T, C], an input
+    step: np.ndarray  # step[N, T, C], an input
+    A: np.ndarray  # A[C, K], an input
+    B: np.ndarray  # B[N, T, K], an input
+    U: np.ndarray  # U[N, T, K], an input
+    gain: np.ndarray  # gain[C], an input
+    exp_step: np.ndarray  # exp_step[N, T, C, K], kept
+    h: np.ndarray  # h[N, T, C, K], kept
+    h_states: np.ndarray  # h_states[N, T + 1, C, K], kept
 
 
 class Gradients(NamedTuple):
@@ -94,12 +94,11 @@ def backward(residuals, grad_y, wrt=None):
 
     ``wrt`` names the inputs whose gradient is wanted (default: all).
     """
-    x, step, A, B, U, gain, exp_step, h, h_states = residuals
+    x, step, A, B, U, gain, exp_step, h, h_states = _kept(residuals)
     N, T, C = x.shape
     K = A.shape[1]
     grad_y = _cotangent("grad_y", grad_y, (N, T, C), x.dtype)
-    wrt = Gradients._fields if wrt is None else wrt
-    _check_wrt(wrt)
+    wrt = _wanted(wrt)
     dtype = grad_y.dtype
 
     grad_x = grad_step = grad_A = grad_B = grad_U = grad_gain = None
@@ -179,8 +178,21 @@ def _cotangent(name, array, shape, dtype):
     return array.astype(dtype, copy=False)
 
 
-def _check_wrt(wrt):
-    """Check the names of the gradients asked for."""
-    unknown = [name for name in wrt if name not in Gradients._fields]
-    if isinstance(wrt, str) or unknown:
+def _kept(residuals):
+    """Return what forward kept for backward after checking that it is that."""
+    if getattr(residuals, "_fields", None) != Residuals._fields:
+        raise TypeError(
+            "state_space_scan: residuals must be what forward returned second, not a "
+            f"{type(residuals).__name__}"
+        )
+    return residuals
+
+
+def _wanted(wrt):
+    """Return the inputs whose gradients are asked for after checking their names; None asks for all."""
+    if wrt is None:
+        return Gradients._fields
+    names = tuple(wrt) if np.iterable(wrt) and not isinstance(wrt, str) else (None,)
+    if not all(name in Gradients._fields for name in names):
         raise ValueError(f"state_space_scan: wrt must be a tuple of {Gradients._fields}, got {wrt!r}")
+    return names
