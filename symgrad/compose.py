@@ -8,6 +8,7 @@ from typing import Any
 
 import sympy
 
+from symgrad.declare.arguments import expect_layer
 from symgrad.declare.door_integers import to_poly
 from symgrad.declare.integers import Size
 from symgrad.declare.layer import Layer
@@ -86,8 +87,10 @@ class Graph:
             The wire of its output, or a tuple of wires.
 
         Raises:
+            ArgumentError: ``layer`` is no Layer.
             DeclarationError: a rank, an extent or a kind does not agree, or a keyword names nothing of the layer.
         """
+        expect_layer(layer, "Graph")
         label = fresh(check_name(name or layer.name, f"{self.name}: the name"), self.uses)
         self.uses.add(label)
         connected, fixed = self._connected(layer, label, wires, given)
@@ -186,9 +189,12 @@ def chain(*layers: Layer | tuple[Layer, Mapping[str, Any]], name: str | None = N
     become ``<layer>_<attribute>``; a layer used again is ``<layer>_2``.
 
     Raises:
+        ArgumentError: one is no Layer.
         DeclarationError: there are no layers, or the output of one does not fit the next.
     """
     pairs = [item if isinstance(item, tuple) else (item, {}) for item in layers]
+    for layer, _ in pairs:
+        expect_layer(layer, "chain")
     if not pairs:
         raise DeclarationError("a chain needs at least one layer")
     graph = Graph(name or "_".join(layer.name for layer, _ in pairs))

@@ -382,6 +382,10 @@ OTHERS = {
         lambda: symgrad.jvp(symgrad.compile_layer(one(x[n]))), "jvp takes a Layer", "jvp(compiled.layer)",
         error=SymgradError,
     ),
+    "chain of what is not a layer": bad(
+        lambda: symgrad.chain(symgrad.layers.dense, "relu"), "chain takes a Layer, not 'relu'", "symgrad.layers.relu",
+        error=ArgumentError,
+    ),
     "unknown stage": bad(
         lambda: show_stage(one(x[n]), "link"), "unknown stage 'link'", "declare, derive", error=ArgumentError
     ),
