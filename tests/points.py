@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from dataclasses import dataclass
 from functools import cache
 from typing import Any
@@ -15,7 +16,42 @@ from symgrad.compiler import Stages, run
 
 from .unseen.declarations import CASES
 
-NAMES = [*symgrad.catalogue(), *CASES]
+EVERY_LAYER = [*symgrad.catalogue(), *CASES]
+ALWAYS = set(
+    [
+        "adam_step",
+        "batch_norm2d",
+        "batch_norm2d_eval",
+        "conv1d",
+        "conv2d",
+        "cross_entropy",
+        "dense",
+        "depthwise_conv2d",
+        "dropout",
+        "gelu",
+        "gru",
+        "grouped_conv2d",
+        "layer_norm",
+        "log_softmax",
+        "lstm",
+        "max_pool1d",
+        "max_pool2d",
+        "max_pool2d_split",
+        "average_pool2d_exclude_padding",
+        "sigmoid",
+        "sigmoid_cross_entropy",
+        "softmax",
+        "softmax_cross_entropy",
+        "softplus",
+        "tanh",
+        "transposed_conv2d",
+        "true_conv1d",
+        "polynomial_values",
+    ]
+)
+SHARE = 1 if os.environ.get("SYMGRAD_EVERY_LAYER") else 3
+NAMES = [name for p, name in enumerate(EVERY_LAYER) if p % SHARE == 0 or name in ALWAYS]
+"""What the tests of single stages run over: a third of all layers and the usual ones, or all with SYMGRAD_EVERY_LAYER."""
 
 
 @dataclass(frozen=True)

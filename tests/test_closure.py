@@ -12,13 +12,12 @@ import symgrad
 from symgrad import CompiledLayer, compile_layer
 from symgrad.errors import DerivationError
 
+from . import points
 from .agreement import as_tuple
 from .points import point
 
 STEP = 1e-5
-WITHOUT = {"batch_norm_running_step", "batch_norm2d_running_step"}
-"""Layers of constants alone."""
-NAMES = [n for n in symgrad.catalogue() if n not in WITHOUT]
+NAMES = [n for n in points.NAMES if n in symgrad.catalogue() and point(n).wanted]
 NAMES += ["squared_distances", "circulant_product", "segment_totals", "spatial_softmax", "soft_window_maxima"]
 NAMES += ["laplacian_reflect", "heat_step"]
 

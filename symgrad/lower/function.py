@@ -34,7 +34,6 @@ from symgrad.lower.arrays import (
     Value,
     When,
     Windows,
-    map_parts,
 )
 from symgrad.lower.axes import Axes
 from symgrad.lower.borders import survey_borders, widen
@@ -47,6 +46,7 @@ from symgrad.lower.prepare import eliminate, split_digits
 from symgrad.lower.scan import ScanLowering
 from symgrad.lower.scatter import scatter
 from symgrad.lower.sums import term_value
+from symgrad.lower.traverse import map_parts
 from symgrad.lower.values import add_values, as_float
 
 

@@ -23,10 +23,10 @@ from symgrad.lower.arrays import (
     Statement,
     Subscript,
     Update,
-    names_in,
 )
 from symgrad.lower.axes import subscript
 from symgrad.lower.share import defines, uses
+from symgrad.lower.traverse import names_in
 
 
 def into(

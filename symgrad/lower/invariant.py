@@ -23,11 +23,9 @@ from symgrad.lower.arrays import (
     Statement,
     Update,
     When,
-    map_parts,
-    names_in,
-    parts,
 )
 from symgrad.lower.share import describe
+from symgrad.lower.traverse import map_parts, names_in, parts
 
 Keep = Callable[[Array, str], Name]
 

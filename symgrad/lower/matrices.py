@@ -15,10 +15,10 @@ from symgrad.lower.arrays import (
     Subscript,
     Value,
     Windows,
-    parts,
 )
 from symgrad.lower.axes import Axes, align, joint_extent, transposed
 from symgrad.lower.builder import Builder
+from symgrad.lower.traverse import parts
 
 
 def matrix_product(

@@ -26,10 +26,8 @@ from symgrad.lower.arrays import (
     Update,
     When,
     Whole,
-    map_parts,
-    names_in,
-    parts,
 )
+from symgrad.lower.traverse import map_parts, names_in, parts
 from symgrad.naming import fresh
 
 BLOCKS = (For, When, Chunks)

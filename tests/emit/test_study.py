@@ -22,7 +22,9 @@ from symgrad.emit.study import Derivation, derivation_of
 from symgrad.emit.study_chain import chain_of
 from symgrad.emit.study_model import Formula, Inline, Section, formulas
 
-CATALOGUE = symgrad.catalogue()
+from ..points import NAMES
+
+CATALOGUE = [n for n in NAMES if n in symgrad.catalogue()]
 STUDIED = ["dense", "conv2d", "softmax", "max_pool2d", "max_pool1d_split", "layer_norm", "flatten", "grouped_conv1d"]
 
 

@@ -1,0 +1,68 @@
+"""Array expressions walked through and rebuilt."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from dataclasses import fields
+from typing import Any
+
+from symgrad.declare.integers import Poly
+from symgrad.lower.arrays import Array, At, By, Name, Slice
+
+
+def parts(array: Array) -> Iterator[Array]:
+    """The arrays directly inside an array expression."""
+    for f in fields(array):
+        value = getattr(array, f.name)
+        for item in value if isinstance(value, tuple) else (value,):
+            match item:
+                case By(inner) | (_, inner) if isinstance(inner, Array):
+                    yield inner
+                case _ if isinstance(item, Array):
+                    yield item
+
+
+def names_in(array: Array) -> set[str]:
+    """Variables that an expression uses."""
+    found = {array.text} if isinstance(array, Name) else set()
+    for part in parts(array):
+        found |= names_in(part)
+    return found
+
+
+def polynomials_in(array: Array) -> Iterator[Poly]:
+    """The integer expressions in an array expression: shapes, slice bounds, positions."""
+
+    def within(value: Any) -> Iterator[Poly]:
+        match value:
+            case Poly():
+                yield value
+            case Slice() | At():
+                for f in fields(value):
+                    yield from within(getattr(value, f.name))
+            case tuple():
+                for item in value:
+                    yield from within(item)
+
+    for f in fields(array):
+        yield from within(getattr(array, f.name))
+    for part in parts(array):
+        yield from polynomials_in(part)
+
+
+def map_parts(array: Array, change: Callable[[Array], Array]) -> Array:
+    """Rebuild an array expression with each direct part changed."""
+
+    def changed(value: Any) -> Any:
+        match value:
+            case By(inner):
+                return By(change(inner))
+            case (key, inner) if isinstance(inner, Array):
+                return (key, change(inner))
+            case _ if isinstance(value, Array):
+                return change(value)
+        return value
+
+    old: dict[str, Any] = {f.name: getattr(array, f.name) for f in fields(array)}
+    new: dict[str, Any] = {n: tuple(map(changed, v)) if isinstance(v, tuple) else changed(v) for n, v in old.items()}
+    return array if new == old else type(array)(**new)
