@@ -15,6 +15,8 @@ import pytest
 
 import symgrad
 from symgrad.declare.graph import groups, is_recurrent
+from symgrad.declare.integers import Entry, RealFloor, atoms
+from symgrad.declare.scalars import polynomials
 
 TABLE = Path(__file__).with_name("constructs.json")
 COUNTED = ("where", "clip", "arange index", "_add_at", "einsum", "for")
@@ -43,9 +45,23 @@ BANNED = {
     "while": "a Python loop without a range",
     "comprehension": "a Python loop in disguise",
 }
+LOOKUPS = {"clip", "_add_at", "arange index"}
+"""What layers may use whose positions are data: labels, ids, sampled points."""
+
+DIAGONAL = "the entry of each row that belongs to it"
+WINNER = "one entry of each row, at the position of its maximum"
+ROUNDED = "positions that are rounded or wrap by an amount that only an attribute knows"
 EXCEPTIONS = {
-    ("log_likelihood", "arange index"): "one entry of each row, at the column that the row's label names",
-    ("softmax_cross_entropy", "arange index"): "one entry of each row, at the column that the row's label names",
+    ("clip_loss", "arange index"): DIAGONAL,
+    ("info_nce", "arange index"): DIAGONAL,
+    ("maxout", "arange index"): WINNER,
+    **{(n, w): WINNER for n in ("global_max_pool2d", "spatial_pyramid_pool2d") for w in ("clip", "_add_at")},
+    **{(n, w): ROUNDED for n in ("fold2d", "unfold2d") for w in ("clip", "_add_at", "arange index")},
+    **{
+        (n, w): ROUNDED
+        for n in ("resize_bilinear2d_corners", "roll", "tiled_conv2d", "upsample_bilinear2d")
+        for w in ("_add_at", "arange index")
+    },
 }
 
 Counts = dict[str, int]
@@ -161,7 +177,8 @@ def test_constructs_are_those_of_the_table(update: bool) -> None:
 def test_loops_run_over_window_offsets_only(name: str) -> None:
     """Never over samples, channels, features or space."""
     program = symgrad.layers.get(name).program
-    allowed = KERNEL | ({"K"} & {a.name for a in program.attributes})
+    allowed = KERNEL | {a.name for a in program.attributes if a.integer and 1 < a.default <= 16} | {"K", "2"}
+    allowed |= {"2 * R + 1", "2 * S + 1"}
     if any(is_recurrent(group) for group in groups(program.equations)):
         pytest.skip("a recurrence loops over its steps; tests/lower/test_scan.py looks at those loops")
     for function in functions(module_of(name)):
@@ -174,10 +191,18 @@ def test_loops_run_over_window_offsets_only(name: str) -> None:
                 assert arguments[0] in allowed and len(arguments) == 1, f"{function.name} loops over {arguments}"
 
 
+def looks_up(name: str) -> bool:
+    """Whether positions in a layer are data."""
+    program = symgrad.layers.get(name).program
+    inside = (a for e in program.equations for poly in polynomials(e.body) for a in atoms(poly))
+    return any(t.integer for t in program.inputs) or any(isinstance(a, Entry | RealFloor) for a in inside)
+
+
 def test_what_is_banned_stands_in_no_module_of_the_catalogue() -> None:
     """Save where a reason is given; an exception that nothing needs any more has to go."""
     counts = {name: everything(module_of(name)) for name in symgrad.catalogue()}
     found = {(name, what) for name in counts for what in BANNED if counts[name][what]}
+    found -= {(name, what) for name in counts if looks_up(name) for what in LOOKUPS}
     wrong = {f"{name}: {what}, {BANNED[what]}" for name, what in found - set(EXCEPTIONS)}
     assert wrong == set()
     assert set(EXCEPTIONS) - found == set(), "exceptions that are not needed"
