@@ -17,7 +17,7 @@ import mpmath
 import numpy as np
 
 from symgrad.declare.integers import Entry, Extreme, Index, Poly, Quotient, RealFloor, Remainder, Size
-from symgrad.declare.program import Program
+from symgrad.declare.program import Equation, Program
 from symgrad.declare.scalars import (
     Add,
     All,
@@ -181,13 +181,13 @@ def _read(read: Read, world: World) -> Any:
     tensor = world.tensors[read.tensor]
     position = tuple(integer(i, world) for i in read.indices)
     if read.extension is not None:
-        extents = np.shape(tensor)
+        extents = tensor.shape if hasattr(tensor, "shape") else np.shape(tensor)
         if read.extension.mode == "constant":
             if any(not 0 <= p < e for p, e in zip(position, extents, strict=True)):
                 return world.numbers.make(read.extension.value)
         else:
             position = tuple(_fold(read.extension.mode, p, e) for p, e in zip(position, extents, strict=True))
-    elif isinstance(tensor, np.ndarray):
+    elif isinstance(tensor, np.ndarray | Elements):
         assert all(0 <= p < e for p, e in zip(position, tensor.shape, strict=True)), f"{read.tensor} at {position}"
     return world.numbers.make(tensor[position])
 
@@ -247,14 +247,29 @@ def sizes_of(program: Program, arrays: Arrays, attributes: Mapping[str, float] |
 
 
 def run(program: Program, arrays: Arrays, attributes: Mapping[str, float] | None = None) -> dict[str, np.ndarray]:
-    """Every left side of a program, in order."""
+    """Every left side of a program; an element is computed when it is first read, so that recurrences are followed."""
     given = {a.name: a.default for a in program.attributes} | dict(attributes or {})
     tensors: dict[str, Any] = {name: np.asarray(value) for name, value in {**given, **arrays}.items()}
     world = World(sizes_of(program, arrays, attributes), tensors)
-    found = {}
-    for equation in program.equations:
-        shape = [_extent(i, world) for i in equation.indices]
-        values = [scalar(equation.body, here) for here in points(equation.indices, world)]
-        kind = np.int64 if equation.integer else np.float64
-        found[equation.target] = tensors[equation.target] = np.array(values, dtype=kind).reshape(shape)
-    return found
+    tensors |= {equation.target: Elements(equation, world) for equation in program.equations}
+    return {equation.target: tensors[equation.target].array() for equation in program.equations}
+
+
+class Elements:
+    """A left side whose elements are computed when they are first read, and kept."""
+
+    def __init__(self, equation: Equation, world: World) -> None:
+        self.equation, self.world = equation, world
+        self.shape = tuple(_extent(i, world) for i in equation.indices)
+        self.found: dict[tuple[int, ...], Any] = {}
+
+    def __getitem__(self, place: tuple[int, ...]) -> Any:
+        if place not in self.found:
+            here = self.world.binding([i.name for i in self.equation.indices], place)
+            self.found[place] = scalar(self.equation.body, here)
+        return self.found[place]
+
+    def array(self) -> np.ndarray:
+        """Every element."""
+        values = [self[place] for place in itertools.product(*map(range, self.shape))]
+        return np.array(values, dtype=np.int64 if self.equation.integer else np.float64).reshape(self.shape)

@@ -31,7 +31,7 @@ from symgrad.declare.scalars import (
 )
 from symgrad.derive.derivatives import derivative
 from symgrad.derive.invert import guarded
-from symgrad.derive.ranges import narrowed, pinned
+from symgrad.derive.ranges import distinct, narrowed, pinned
 from symgrad.derive.terms import Term, all_indices, freshen, rename, terms_of, total
 from symgrad.derive.trace import Trace
 from symgrad.naming import base_of, fresh
@@ -142,7 +142,7 @@ class _Reverse:
 
     def _zero(self, tensor: Tensor) -> Equation:
         indices = tuple(Index(self._axis_name(e, p), e) for p, e in enumerate(tensor.extents))
-        return Equation(self.grad[tensor.name], _distinct(indices), NOUGHT)
+        return Equation(self.grad[tensor.name], distinct(indices), NOUGHT)
 
     def _total(self, name: str, indices: tuple[Index, ...]) -> Equation | None:
         """All contributions to one cotangent, over common indices."""
@@ -345,13 +345,3 @@ def _rename_apart(body: Scalar, axes: tuple[Index, ...], own: tuple[Index, ...])
     """Move a contribution to the common indices; its bound indices step aside where they would be captured."""
     clear = freshen(body, {i.name for i in (*own, *axes)})
     return rename(clear, {a: as_poly(o) for a, o in zip(axes, own, strict=True)})
-
-
-def _distinct(indices: tuple[Index, ...]) -> tuple[Index, ...]:
-    names: set[str] = set()
-    made = []
-    for index in indices:
-        name = fresh(index.name, names)
-        names.add(name)
-        made.append(Index(name, index.extent))
-    return tuple(made)

@@ -1,4 +1,4 @@
-"""Summed indices that a condition gives one value, or a range of values."""
+"""Indices: summed ones that a condition gives one value or a range of values, and such as have names of their own."""
 
 from __future__ import annotations
 
@@ -8,6 +8,7 @@ from symgrad.declare.integers import Index, affine_in, as_poly, indices_of
 from symgrad.declare.scalars import NOUGHT, Compare, Condition, Mul, Scalar, Select
 from symgrad.derive.states import range_where
 from symgrad.derive.terms import rename
+from symgrad.naming import fresh
 
 
 def pinned(rest: tuple[Index, ...], where: Condition, value: Scalar) -> tuple[tuple[Index, ...], Condition, Scalar]:
@@ -37,3 +38,14 @@ def narrowed(rest: tuple[Index, ...], where: Condition, value: Scalar) -> tuple[
             rest = tuple(own if i == index else i for i in rest)
             where, value = rename(where, table), rename(value, table)
     return rest, where, value
+
+
+def distinct(indices: tuple[Index, ...]) -> tuple[Index, ...]:
+    """The indices, renamed where two have one name."""
+    names: set[str] = set()
+    made = []
+    for index in indices:
+        name = fresh(index.name, names)
+        names.add(name)
+        made.append(Index(name, index.extent))
+    return tuple(made)

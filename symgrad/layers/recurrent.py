@@ -143,7 +143,7 @@ state_space_scan = Layer(
     ],
     typical={N: 4, T: 256, C: 64, K: 16},
     doc="""
-    Selective state space: a diagonal linear recurrence whose step, input and output weights depend on the data.
+    Selective state space: a diagonal linear recurrence whose weights depend on the data.
 
     x (N, T, C), step (N, T, C): how far each step goes, A (C, K): negative rates of decay, B (N, T, K) and U (N, T, K):
     how the input enters the K states of a channel and how they are read, gain (C): of the input itself; y (N, T, C).

@@ -10,6 +10,7 @@ import symgrad
 from symgrad import Layer, ReduceMax, ReduceMin, StopGradient
 from symgrad.check.evaluator import evaluate
 from symgrad.check.tangent import Linearised, linearise
+from symgrad.declare.graph import groups
 from symgrad.declare.integers import Index, Size, as_poly
 from symgrad.declare.scalars import Compare, Reduce, Stopped, reads_of, tensors_of, walk
 from symgrad.derive.adjoint import Adjoint, adjoint, row_major
@@ -232,10 +233,12 @@ def test_an_attribute_is_no_name_for_a_cotangent() -> None:
 def test_backward_reads_only_what_exists(name: str) -> None:
     for derived in (stages(name).chained, stages(name).derived):
         defined = {t.name for t in derived.program.inputs} | {a.name for a in derived.program.attributes}
-        for equation in derived.program.equations:
-            assert set(tensors_of(equation.body)) <= defined, equation.target
-            assert equation.target not in defined
-            defined.add(equation.target)
+        for group in groups(derived.program.equations):
+            targets = {q.target for q in group}
+            assert len(targets) == len(group) and not targets & defined
+            defined |= targets
+            for equation in group:
+                assert set(tensors_of(equation.body)) <= defined, equation.target
         assert set(derived.gradients) <= set(derived.backward) <= defined
         assert set(derived.cotangents) <= defined
 

@@ -285,6 +285,7 @@ LOGITS = np.array([-1e4, -300, -90, -20, -1, -1e-8, 0, 1e-8, 1, 20, 90, 300, 1e4
 p = x[n]
 logistic = 1 / (1 + exp(-p))
 FORMS: dict[str, Any] = {
+    "log of the sum of two": log(exp(p) + exp(-p / 2)),
     "sigmoid": logistic,
     "sigmoid by exp(x)": exp(p) / (1 + exp(p)),
     "sigmoid squared": logistic**2,
@@ -315,7 +316,6 @@ OPEN: dict[str, Any] = {
     "log cosh": log(cosh(p)),
     "log(2 + exp(x))": log(2 + exp(p)),
     "1/(2 + exp(x))": 1 / (2 + exp(p)),
-    "log of the sum of two": log(exp(p) + exp(-p / 2)),
     "softmax of two": exp(p) / (exp(p) + exp(-p / 2)),
 }
 
