@@ -56,7 +56,10 @@ def main() -> None:
 @main.command("list", epilog=examples("symgrad list --json"))
 @json_option
 def list_command(as_json: bool) -> None:
-    """List the catalogue: names, equations, attributes."""
+    """List the catalogue: names, equations, attributes.
+
+    generated/study/index.md holds the same by theme, with links to modules and derivations.
+    """
     from symgrad.commands.study import list_layers
 
     list_layers(as_json)
@@ -110,7 +113,8 @@ def derive(layer: str, format_name: str) -> None:
 def generate(ctx: click.Context, layers: tuple[str, ...], check: bool, out: Path, as_json: bool) -> None:
     """Write modules and derivations as files.
 
-    OUT/numpy/NAME.py and OUT/study/NAME.md for each LAYER; without one, for the whole catalogue.
+    OUT/numpy/NAME.py and OUT/study/NAME.md for each LAYER; without one, for the whole catalogue, with a page that
+    lists it, OUT/study/index.md.
     LAYER is a name of the catalogue, file.py:variable, or an equation as text.
     A file that symgrad did not generate is never overwritten.
     """

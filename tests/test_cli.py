@@ -4,6 +4,7 @@ import ast
 import importlib.util
 import json
 import os
+import re
 import subprocess
 import sys
 from pathlib import Path
@@ -202,6 +203,22 @@ def test_generated_files_of_layers_that_are_gone_are_reported(here, monkeypatch)
     run("generate")
     monkeypatch.setattr(symgrad.layers, "catalogue", lambda: ("dense",))
     assert "left over: generated/numpy/relu.py" in run("generate", "--check", code=1).output
+
+
+def test_the_catalogue_comes_with_a_page_that_lists_it(here, monkeypatch):
+    monkeypatch.setattr(symgrad.layers, "catalogue", lambda: ("dense", "relu", "batch_norm_running_step"))
+    run("generate")
+    page = Path("generated/study/index.md").read_text()
+    rows = [line for line in page.splitlines() if line.startswith("| [")]
+    assert len(rows) == 3
+    assert "## Affine\n\nFully connected layers." in page
+    (row,) = [row for row in rows if "[dense](dense.md) [py](../numpy/dense.py)" in row]
+    assert "`y[n, k] = b[k] + Sum(w[k, m]*x[n, m], (m, 0, M - 1))`" in row
+    assert row.endswith("| x, w, b |")
+    assert [row for row in rows if row.endswith("| none: data alone |")]
+    for link in re.findall(r"\]\((.*?)\)", page):
+        assert Path("generated/study", link).exists()
+    assert "left over" not in run("generate", "--check").output
 
 
 def test_check_prints_a_report():

@@ -10,16 +10,20 @@ import click
 
 import symgrad
 from symgrad import Layer
+from symgrad.commands.index import index_of
 from symgrad.commands.progress import announce, over_catalogue, track
 from symgrad.emit.files import MARKDOWN_HEADER, State, compare, has_header, left_over, resolve, write_files
 from symgrad.errors import DeclarationError
 from symgrad.loading import find_layer
 
 FOLDERS = ("numpy", "study")
+INDEX = "study/index.md"
 
 
 def generate(references: Sequence[str], out: Path, check: bool, as_json: bool) -> bool:
     """Write ``numpy/NAME.py`` and ``study/NAME.md`` below ``out``, or compare them with ``check``.
+
+    For the whole catalogue ``study/index.md`` as well, which lists it.
 
     Returns:
         Whether all is well: False when ``check`` found a file that is not current.
@@ -60,8 +64,9 @@ def _named(references: Sequence[str]) -> dict[str, str]:
 
 
 def _catalogue() -> dict[str, str]:
-    rendered = over_catalogue(_from_catalogue, symgrad.catalogue(), "compiling")
-    return {path: text for files in rendered for path, text in files.items()}
+    names = symgrad.catalogue()
+    rendered = over_catalogue(_from_catalogue, names, "compiling")
+    return {path: text for files in rendered for path, text in files.items()} | {INDEX: index_of(names)}
 
 
 def _from_catalogue(name: str) -> dict[str, str]:

@@ -122,6 +122,13 @@ def get(name: str) -> Layer:
     return layer
 
 
+def theme(name: str) -> tuple[str, str]:
+    """Return the submodule that declares the layer called ``name``, and what its docstring says first."""
+    submodule = _SUBMODULE[name]
+    doc = import_module(f"{__name__}.{submodule}").__doc__ or ""
+    return submodule, doc.split("\n", 1)[0]
+
+
 def __getattr__(name: str) -> Layer:
     """Return the layer called ``name``, so that ``symgrad.layers.conv2d`` works.
 

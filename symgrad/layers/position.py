@@ -6,9 +6,9 @@ from symgrad import Layer
 from symgrad.layers.symbols import D, K, M, N, T, m, n, tensors, w, x, y
 
 base = symbols("base", real=True, positive=True)
-projected, table = tensors("projected table")
+projected, cosines, sines, table = tensors("projected cosines sines table")
 
-t, d, i, k = Idx("t", T), Idx("d", D), Idx("i", 2 * D), Idx("k", 2 * K)
+t, d, i, k = Idx("t", T), Idx("d", D), Idx("i", 2 * D), Idx("k", K)
 
 
 def angle(pair: Expr) -> Expr:
@@ -112,14 +112,16 @@ fourier_features = Layer(
     "fourier_features",
     inputs=[x[N, M], w[K, M]],
     equations=[
-        Eq(projected[n, Idx("j", K)], 2 * pi * Sum(w[Idx("j", K), m] * x[n, m], m)),
-        Eq(y[n, k], Piecewise((cos(projected[n, k]), k < K), (sin(projected[n, k - K]), True))),
+        Eq(projected[n, k], 2 * pi * Sum(w[k, m] * x[n, m], m)),
+        Eq(cosines[n, k], cos(projected[n, k])),
+        Eq(sines[n, k], sin(projected[n, k])),
     ],
+    outputs=[cosines, sines],
     typical={N: 4096, M: 3, K: 128},
     doc="""
-    Fourier features: the cosines, then the sines, of coordinates projected onto K frequencies.
+    Fourier features: cosines and sines of coordinates projected onto K frequencies.
 
-    x (N, M) coordinates, w (K, M) frequencies; y (N, 2 K).
+    x (N, M) coordinates, w (K, M) frequencies; cosines (N, K), sines (N, K).
     Source: Tancik et al., Fourier features let networks learn high frequency functions in low dimensional domains,
     equation 5 with all amplitudes 1.
     """,
