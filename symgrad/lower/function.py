@@ -141,6 +141,9 @@ def lower_equation(b: Builder, equation: Equation, winner: str | None = None) ->
     target = Name(equation.target)
     if len(plain) == 1 and not scattered and rows_set(b, target, plain[0], free):
         plain = []
+    elif not scattered and not equation.integer and all(_is_nought(t) for t in plain):
+        b.emit(Assign(target.text, Fresh("zeros", tuple(i.extent for i in free))))
+        plain = []
     if plain and not (scattered and all(_is_nought(t) for t in plain)):
         for key, widths in survey_borders(b.program, [t.body for t in plain]).items():
             widen(b.borders, key, widths)
