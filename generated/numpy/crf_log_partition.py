@@ -50,7 +50,6 @@ def forward(score, transition):
     dtype = _same_dtype(score=score, transition=transition)
     N, T, K = score.shape
     _expect("transition", transition, "(K, K)", (K, K))
-    _within_where("the index t - 1", np.arange(T) - 1, T, "axis 1 of path", np.arange(T) != 0)
 
     exp_path = np.empty((N, max(T - 1, 0), K, K), dtype=dtype)
     sum_exp = np.empty((N, max(T - 1, 0), K), dtype=dtype)
@@ -142,19 +141,6 @@ def _expect(name, array, axes, shape):
     """Check the extents of an array; ``axes`` names them."""
     if array.shape != shape:
         raise ValueError(f"crf_log_partition: {name} has shape {array.shape}, but {axes} = {shape}")
-
-
-def _within(name, array, extent, where):
-    """Check that integers used as an index stay inside the axis they index."""
-    if array.size and (array.min() < 0 or array.max() >= extent):
-        bad = array.min() if array.min() < 0 else array.max()
-        raise IndexError(f"crf_log_partition: {name} holds {bad}, but {where} has extent {extent}")
-
-
-def _within_where(name, array, extent, where, used):
-    """Check the integers that are used as an index: those behind a condition that holds."""
-    array, used = np.broadcast_arrays(array, used)
-    _within(name, array[used], extent, where)
 
 
 def _cotangent(name, array, shape, dtype):

@@ -40,7 +40,6 @@ def forward(x, *, weight=0.9):
     dtype = x.dtype
     weight = _number("weight", weight)
     N, T = x.shape
-    _within_where("the index t - 1", np.arange(T) - 1, T, "axis 1 of y", np.arange(T) != 0)
 
     y = np.empty((N, T), dtype=dtype)
     # y[n, 0] = x[n, 0]
@@ -96,19 +95,6 @@ def _number(name, value):
     if number.ndim or number.dtype.kind not in "iuf" or not np.isfinite(number):
         raise TypeError(f"exponential_moving_average: {name} must be a finite number, got {value!r}")
     return float(number)
-
-
-def _within(name, array, extent, where):
-    """Check that integers used as an index stay inside the axis they index."""
-    if array.size and (array.min() < 0 or array.max() >= extent):
-        bad = array.min() if array.min() < 0 else array.max()
-        raise IndexError(f"exponential_moving_average: {name} holds {bad}, but {where} has extent {extent}")
-
-
-def _within_where(name, array, extent, where, used):
-    """Check the integers that are used as an index: those behind a condition that holds."""
-    array, used = np.broadcast_arrays(array, used)
-    _within(name, array[used], extent, where)
 
 
 def _cotangent(name, array, shape, dtype):

@@ -45,7 +45,6 @@ def forward(x, decay, h0):
     N, T, C = x.shape
     _expect("decay", decay, "(N, T, C)", (N, T, C))
     _expect("h0", h0, "(N, C)", (N, C))
-    _within_where("the index t - 1", np.arange(T) - 1, T, "axis 1 of h", np.arange(T) != 0)
 
     h_states = np.empty((N, T + 1, C), dtype=dtype)
     # h_states[n, 0, c] = h0[n, c]
@@ -116,19 +115,6 @@ def _expect(name, array, axes, shape):
     """Check the extents of an array; ``axes`` names them."""
     if array.shape != shape:
         raise ValueError(f"linear_recurrence: {name} has shape {array.shape}, but {axes} = {shape}")
-
-
-def _within(name, array, extent, where):
-    """Check that integers used as an index stay inside the axis they index."""
-    if array.size and (array.min() < 0 or array.max() >= extent):
-        bad = array.min() if array.min() < 0 else array.max()
-        raise IndexError(f"linear_recurrence: {name} holds {bad}, but {where} has extent {extent}")
-
-
-def _within_where(name, array, extent, where, used):
-    """Check the integers that are used as an index: those behind a condition that holds."""
-    array, used = np.broadcast_arrays(array, used)
-    _within(name, array[used], extent, where)
 
 
 def _cotangent(name, array, shape, dtype):

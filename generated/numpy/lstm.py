@@ -94,8 +94,6 @@ def forward(x, h0, c0, w, r, b):
     _expect("w", w, "(4, M, C)", (4, M, C))
     _expect("r", r, "(4, M, M)", (4, M, M))
     _expect("b", b, "(4, M)", (4, M))
-    _within_where("the index t - 1", np.arange(T) - 1, T, "axis 1 of h", np.arange(T) != 0)
-    _within_where("the index t - 1", np.arange(T) - 1, T, "axis 1 of cell", np.arange(T) != 0)
 
     # z[n, t, g, m] = b[g, m] + sum_{c} w[g, m, c] * x[n, t, c]
     z = b + (x.reshape(N * T, C) @ w.transpose(2, 0, 1).reshape(C, 4 * M)).reshape(N, T, 4, M)
@@ -235,19 +233,6 @@ def _expect(name, array, axes, shape):
     """Check the extents of an array; ``axes`` names them."""
     if array.shape != shape:
         raise ValueError(f"lstm: {name} has shape {array.shape}, but {axes} = {shape}")
-
-
-def _within(name, array, extent, where):
-    """Check that integers used as an index stay inside the axis they index."""
-    if array.size and (array.min() < 0 or array.max() >= extent):
-        bad = array.min() if array.min() < 0 else array.max()
-        raise IndexError(f"lstm: {name} holds {bad}, but {where} has extent {extent}")
-
-
-def _within_where(name, array, extent, where, used):
-    """Check the integers that are used as an index: those behind a condition that holds."""
-    array, used = np.broadcast_arrays(array, used)
-    _within(name, array[used], extent, where)
 
 
 def _cotangent(name, array, shape, dtype):

@@ -62,7 +62,6 @@ def forward(x, h0, w, r, b):
     _expect("w", w, "(M, C)", (M, C))
     _expect("r", r, "(M, M)", (M, M))
     _expect("b", b, "(M)", (M,))
-    _within_where("the index t - 1", np.arange(T) - 1, T, "axis 1 of h", np.arange(T) != 0)
 
     # pre_h[n, t, m] = b[m] + sum_{c} w[m, c] * x[n, t, c]
     pre_h = b + (x.reshape(N * T, C) @ w.T).reshape(N, T, M)
@@ -143,19 +142,6 @@ def _expect(name, array, axes, shape):
     """Check the extents of an array; ``axes`` names them."""
     if array.shape != shape:
         raise ValueError(f"rnn: {name} has shape {array.shape}, but {axes} = {shape}")
-
-
-def _within(name, array, extent, where):
-    """Check that integers used as an index stay inside the axis they index."""
-    if array.size and (array.min() < 0 or array.max() >= extent):
-        bad = array.min() if array.min() < 0 else array.max()
-        raise IndexError(f"rnn: {name} holds {bad}, but {where} has extent {extent}")
-
-
-def _within_where(name, array, extent, where, used):
-    """Check the integers that are used as an index: those behind a condition that holds."""
-    array, used = np.broadcast_arrays(array, used)
-    _within(name, array[used], extent, where)
 
 
 def _cotangent(name, array, shape, dtype):

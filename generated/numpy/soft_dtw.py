@@ -54,42 +54,6 @@ def forward(cost, *, gamma=1.0):
     dtype = cost.dtype
     gamma = _number("gamma", gamma)
     N, P, Q = cost.shape
-    _within_where(
-        "the index p - 1",
-        np.arange(P + 1) - 1,
-        P,
-        "axis 1 of cost",
-        ((np.arange(Q + 1) != 0)[:, None] | (np.arange(P + 1) != 0))
-        & (np.arange(Q + 1) != 0)[:, None]
-        & (np.arange(P + 1) != 0),
-    )
-    _within_where(
-        "the index o - 1",
-        (np.arange(Q + 1) - 1)[:, None],
-        Q,
-        "axis 2 of cost",
-        ((np.arange(Q + 1) != 0)[:, None] | (np.arange(P + 1) != 0))
-        & (np.arange(Q + 1) != 0)[:, None]
-        & (np.arange(P + 1) != 0),
-    )
-    _within_where(
-        "the index p - 1",
-        np.arange(P + 1) - 1,
-        P + 1,
-        "axis 1 of r",
-        ((np.arange(Q + 1) != 0)[:, None] | (np.arange(P + 1) != 0))
-        & (np.arange(Q + 1) != 0)[:, None]
-        & (np.arange(P + 1) != 0),
-    )
-    _within_where(
-        "the index o - 1",
-        (np.arange(Q + 1) - 1)[:, None],
-        Q + 1,
-        "axis 2 of r",
-        ((np.arange(Q + 1) != 0)[:, None] | (np.arange(P + 1) != 0))
-        & (np.arange(Q + 1) != 0)[:, None]
-        & (np.arange(P + 1) != 0),
-    )
 
     max_exponent = np.empty((N, P, Q), dtype=dtype)
     exp_exponent = np.empty((N, P, Q), dtype=dtype)
@@ -246,19 +210,6 @@ def _number(name, value):
     if number.ndim or number.dtype.kind not in "iuf" or not np.isfinite(number):
         raise TypeError(f"soft_dtw: {name} must be a finite number, got {value!r}")
     return float(number)
-
-
-def _within(name, array, extent, where):
-    """Check that integers used as an index stay inside the axis they index."""
-    if array.size and (array.min() < 0 or array.max() >= extent):
-        bad = array.min() if array.min() < 0 else array.max()
-        raise IndexError(f"soft_dtw: {name} holds {bad}, but {where} has extent {extent}")
-
-
-def _within_where(name, array, extent, where, used):
-    """Check the integers that are used as an index: those behind a condition that holds."""
-    array, used = np.broadcast_arrays(array, used)
-    _within(name, array[used], extent, where)
 
 
 def _cotangent(name, array, shape, dtype):

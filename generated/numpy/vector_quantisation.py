@@ -75,7 +75,7 @@ def backward(residuals, grad_y, wrt=None):
         grad_x = grad_y.copy()
     if "codebook" in wrt:
         # grad_codebook[k, d] = 0
-        grad_codebook = np.broadcast_to(0, (K, D)).copy().astype(dtype)
+        grad_codebook = np.zeros((K, D), dtype=dtype)
     return Gradients(grad_x, grad_codebook)
 
 

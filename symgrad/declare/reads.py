@@ -147,6 +147,8 @@ def undecided(program: Program, equation: Equation) -> Iterator[Undecided]:
             index = tighten(position)
             facts = [c.poly for c in behind if isinstance(c, Compare) and c.relation == ">="]
             facts += [s * c.poly for c in behind if isinstance(c, Compare) and c.relation == "==" for s in (1, -1)]
+            apart = [s * c.poly for c in behind if isinstance(c, Compare) and c.relation == "!=" for s in (1, -1)]
+            facts += [p - 1 for p in apart if nonnegative(p)]
             facts += _positions(program, index)
             repeats = positive(extent) and repeat_of(index, extent) is not None
             if not repeats and not (nonnegative(index, facts) and nonnegative(extent - 1 - index, facts)):
