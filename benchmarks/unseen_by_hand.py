@@ -91,7 +91,7 @@ def shuffled_channels(x, w, g, G):
     return (shuffled * w,), {"x": grad_x, "w": np.einsum("bc,bc->c", g, shuffled)}
 
 
-def pixel_shuffle(x, z, g, r):
+def shuffled_pixels_scaled(x, z, g, r):
     N, _, H, W = x.shape
     blocks = x.reshape(N, -1, r, r, H, W).transpose(0, 1, 4, 2, 5, 3)
     y = (blocks * z[:, None, None, None, None]).reshape(N, -1, H * r, W * r)
@@ -138,7 +138,7 @@ def squared_distances(x, c, g):
     return (gaps(x, c),), {"x": grad_x, "c": grad_c}
 
 
-def radial_basis(x, c, w, width, g):
+def gaussian_kernels(x, c, w, width, g):
     squares = gaps(x, c)
     kernel = np.exp(squares * (-1 / (2 * width**2)))
     grad_w = g @ kernel
@@ -167,7 +167,7 @@ def row_products(x, g):
     return (y,), {"x": before}
 
 
-def maxout(x, w, c, g):
+def largest_of_pieces(x, w, c, g):
     K, M, N = w.shape
     pieces = (x @ w.reshape(-1, N).T).reshape(-1, K, M)
     pieces += c

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
-from sympy import Eq, Idx, IndexedBase, Max, Min, Piecewise, Sum, cos, exp, floor, log, oo, sqrt, symbols
+from sympy import Eq, Idx, IndexedBase, Max, Min, Piecewise, Sum, cos, cosh, exp, floor, log, oo, sqrt, symbols
 
 from symgrad import Layer, Padded, compile_layer
 
@@ -15,6 +15,7 @@ K, M, N, R = symbols("K M N R", integer=True, positive=True)
 dilation = symbols("dilation", integer=True, positive=True)
 epsilon = symbols("epsilon", real=True, positive=True)
 mask, p, s, t, w, x, y = (IndexedBase(name) for name in ("mask", "p", "s", "t", "w", "x", "y"))
+ids, lengths = IndexedBase("ids"), IndexedBase("lengths")
 i, j, k, m, q, u = Idx("i", N), Idx("j", N), Idx("k", 2 * K), Idx("m", M), Idx("q", M), Idx("u", R)
 norm = symbols("norm")
 known = pytest.mark.xfail(
@@ -98,3 +99,29 @@ def test_a_named_sigmoid_keeps_its_logarithm_exact():
 def test_the_derivation_of_a_branch_that_reads_less_than_its_index():
     layer = Layer("ending", [p[K]], [Eq(y[k], Piecewise((cos(p[k]), k < K), (0, True)))])
     assert "cos" in compile_layer(layer).derivation.to_markdown()
+
+
+@known
+def test_the_logarithm_of_a_hyperbolic_cosine_is_made_stable():
+    layer = Layer("log_cosh", [x[N]], [Eq(y[i], log(cosh(x[i])))])
+    y_of, found = run(layer, np.array([1e4]))
+    assert y_of[0] == pytest.approx(1e4 - np.log(2)) and found.x[0] == 1
+
+
+@known
+def test_numbers_of_rows_are_checked_under_a_condition_too():
+    """A wrong number that counts is pulled back into the table in silence, forward, and dropped, backward."""
+    body = Sum(Piecewise((t[ids[i, m]], m < lengths[i]), (0, True)), m)
+    layer = Layer("bag", [t[K], ids[N, M], lengths[N]], [Eq(y[i], body)], integers=[lengths])
+    with pytest.raises((ValueError, IndexError), match="ids"):
+        compile_layer(layer).forward(np.arange(3.0), np.array([[7]]), np.array([1]))
+
+
+@known
+def test_a_gradient_alone_leaves_the_others_out():
+    body = p[ids[i]] * (Sum(w[ids[i], m] * x[i, m], m) + t[ids[i]])
+    layer = Layer("picked", [x[N, M], p[K], w[K, M], t[K], ids[N]], [Eq(y[i], body)])
+    module = compile_layer(layer)
+    arrays = [np.ones((2, 3)), np.ones(4), np.ones((4, 3)), np.ones(4), np.array([1, 3])]
+    _, residuals = module.forward(*arrays)
+    assert module.backward(residuals, np.ones(2), wrt=("t",)).w is None

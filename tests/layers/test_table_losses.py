@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from math import log
+
 import numpy as np
 import pytest
 
@@ -56,6 +58,7 @@ ROWS = [
     Row("smooth_l1", PAIR, f.smooth_l1_loss, large="prediction target"),
     Row("smooth_l1", PAIR, lambda a, y: f.smooth_l1_loss(a, y, beta=0.4), {"beta": 0.4}),
     Row("log_cosh", PAIR, lambda a, y: torch.log(torch.cosh(a - y)).mean()),
+    Row("log_cosh", PAIR, lambda a, y: (torch.logaddexp(a - y, y - a) - log(2)).mean(), large="prediction"),
     Row("quantile_loss", PAIR, lambda a, y: torch.maximum(0.3 * (y - a), -0.7 * (y - a)).mean(), {"quantile": 0.3}),
     Row("poisson_loss", PAIR, f.poisson_nll_loss),
     Row("gaussian_loss", [normal(4, 5), uniform(0.5, 2, 4, 5), normal(4, 5)],

@@ -172,11 +172,11 @@ def relative_positions() -> Case:
 
 
 @case
-def causal_linear_attention() -> Case:
+def exponential_features_of_the_past() -> Case:
     """No softmax: positive features, summed over the past twice."""
     features = (exp(q[b, i, d]), exp(k[b, j, d]), exp(k[b, m, d]))
     layer = Layer(
-        "causal_linear_attention",
+        "exponential_features_of_the_past",
         inputs=[q[B, T, D], k[B, T, D], v[B, T, E]],
         equations=[
             Eq(

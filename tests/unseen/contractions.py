@@ -139,12 +139,12 @@ def distances() -> Case:
 
 
 @case
-def radial_basis() -> Case:
+def gaussian_kernels() -> Case:
     """Width as a scalar input, one weight per centre, the kernel matrix never named."""
     width = Symbol("width", positive=True)
     i, j, d = Idx("i", M), Idx("j", N), Idx("d", D)
     layer = Layer(
-        "radial_basis",
+        "gaussian_kernels",
         inputs=[x[M, D], c[N, D], w[N], width],
         equations=[Eq(y[i], Sum(w[j] * exp(-Sum((x[i, d] - c[j, d]) ** 2, d) / (2 * width**2)), j))],
     )

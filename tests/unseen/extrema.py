@@ -199,10 +199,10 @@ def larger_of_two() -> Case:
 
 
 @case
-def maxout() -> Case:
+def largest_of_pieces() -> Case:
     b, k, m, i = Idx("b", B), Idx("k", K), Idx("m", M), Idx("i", N)
     layer = Layer(
-        "maxout",
+        "largest_of_pieces",
         inputs=[x[B, N], w[K, M, N], c[K, M]],
         equations=[Eq(y[b, k], ReduceMax(Sum(w[k, m, i] * x[b, i], i) + c[k, m], m))],
     )

@@ -34,10 +34,10 @@ def shuffled_channels() -> Case:
 
 
 @case
-def pixel_shuffle() -> Case:
+def shuffled_pixels_scaled() -> Case:
     n, c, i, j = Idx("n", N), Idx("c", C), Idx("i", H * r), Idx("j", W * r)
     layer = Layer(
-        "pixel_shuffle",
+        "shuffled_pixels_scaled",
         inputs=[x[N, C * r**2, H, W], z[C]],
         equations=[
             Eq(y[n, c, i, j], x[n, c * r**2 + Mod(i, r) * r + Mod(j, r), floor(i / r), floor(j / r)] * z[c]),
