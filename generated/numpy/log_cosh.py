@@ -55,9 +55,11 @@ def forward(prediction, target):
 
 def backward(residuals, grad_loss, wrt=None):
     """Pull grad_loss back to prediction; ``wrt`` names the inputs whose gradient is wanted (default: all)."""
-    prediction, target = residuals
+    prediction, target = _kept(residuals)
     N, M = prediction.shape
     grad_loss = _cotangent("grad_loss", grad_loss, (), prediction.dtype)
+    if "prediction" not in _wanted(wrt):
+        return Gradients(None)
 
     # grad_prediction[n, m] = grad_loss * (1 - 2 * sigmoid(2 * target[n, m] - 2 * prediction[n, m])) / (M * N)
     grad_prediction = grad_loss / (M * N) * (1 - 2 * _sigmoid(2 * target - 2 * prediction))
@@ -102,6 +104,25 @@ def _cotangent(name, array, shape, dtype):
     if array.dtype.kind != "f":
         raise TypeError(f"log_cosh: {name} must hold floats, not {array.dtype}")
     return array.astype(dtype, copy=False)
+
+
+def _kept(residuals):
+    """Return what forward kept for backward after checking that it is that."""
+    if getattr(residuals, "_fields", None) != Residuals._fields:
+        raise TypeError(
+            f"log_cosh: residuals must be what forward returned second, not a {type(residuals).__name__}"
+        )
+    return residuals
+
+
+def _wanted(wrt):
+    """Return the inputs whose gradients are asked for after checking their names; None asks for all."""
+    if wrt is None:
+        return Gradients._fields
+    names = tuple(wrt) if np.iterable(wrt) and not isinstance(wrt, str) else (None,)
+    if not all(name in Gradients._fields for name in names):
+        raise ValueError(f"log_cosh: wrt must be a tuple of {Gradients._fields}, got {wrt!r}")
+    return names
 
 
 def _sigmoid(x):
