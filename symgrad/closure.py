@@ -6,8 +6,9 @@ from collections.abc import Mapping
 from dataclasses import replace
 
 from symgrad.declare.arguments import expect_layer
+from symgrad.declare.graph import needed
 from symgrad.declare.layer import Layer
-from symgrad.declare.program import Equation, Program
+from symgrad.declare.program import Program
 from symgrad.declare.rewriting import changed, map_children
 from symgrad.declare.scalars import Node, Read, tensors_of
 from symgrad.derive.adjoint import Adjoint, adjoint
@@ -78,18 +79,11 @@ def _pulled_back(program: Program) -> Adjoint:
 
 def _without(program: Program, inputs: tuple[str, ...]) -> Program:
     """The program without these inputs and without equations that no output needs."""
-    needed = set(program.outputs)
-    kept: list[Equation] = []
-    for equation in reversed(program.equations):
-        if equation.target in needed:
-            kept.append(equation)
-            needed |= set(tensors_of(equation.body))
-    left = needed & set(inputs)
+    kept = needed(program.equations, set(program.outputs))
+    left = {t for e in kept for t in tensors_of(e.body)} & set(inputs)
     if left:
         raise DerivationError(f"{program.name}: the tangents depend on {', '.join(sorted(left))}, which they must not")
-    return replace(
-        program, inputs=tuple(t for t in program.inputs if t.name not in inputs), equations=tuple(reversed(kept))
-    )
+    return replace(program, inputs=tuple(t for t in program.inputs if t.name not in inputs), equations=tuple(kept))
 
 
 def _renamed(program: Program, names: Mapping[str, str]) -> Program:

@@ -154,9 +154,12 @@ EQUATIONS = {
         lambda: layer([Eq(y[n], x[n]), Eq(y[n], 2 * x[n])]), "odd", "y is defined by two equations", "Piecewise"
     ),
     "cycle": bad(
-        lambda: layer([Eq(y[n], z[n] + x[n]), Eq(z[n], y[n])]), "odd", "y -> z -> y is a cycle", "break the cycle"
+        lambda: layer([Eq(y[n], z[n] + x[n]), Eq(z[n], y[n])]),
+        "odd",
+        "y -> z -> y is a cycle",
+        "earlier (such as y[t - 1, ..])",
     ),
-    "needs itself": bad(lambda: one(x[n] * y[n]), "odd", "y -> y is a cycle", "y needs itself"),
+    "needs itself": bad(lambda: one(x[n] * y[n]), "odd", "y -> y is a cycle", "no index puts its elements in order"),
     "left side is an input": bad(lambda: one(2 * x[n], x[n]), "x is an input and also a left side", "rename one"),
     "left side shifted": bad(
         lambda: one(x[n], y[n + 1]), "equation of y", "axis 0 of the left side y[n + 1]", "solve the equation for y["
@@ -526,7 +529,7 @@ LINES = {
     "misspelt index": (["show", "y[i] = x[j]"], ["column 10", "j in an index of x", "no index here, no extent"]),
     "unused bound index": (["show", "y[i] = sum(x[i,j], k)"], ["column 20", "range is unknown", "write (k, extent)"]),
     "duplicate equation": (["show", "y[i] = x[i]; y[i] = 2*x[i]"], ["column 14", "y is defined twice"]),
-    "cycle": (["show", "y[i] = z[i] + x[i]; z[i] = y[i]"], ["is a cycle", "break the cycle"]),
+    "cycle": (["show", "y[i] = z[i] + x[i]; z[i] = y[i]"], ["is a cycle", "no index puts its elements in order"]),
     "unknown function": (["show", "y[i] = f(x[i])"], ["column 8", "unknown function f"]),
     "code": (["show", "y[i] = __import__('os')"], ["column 8", "unknown function __import__"]),
     "no equation": (["show", "y[i]"], ["column 1", "expected an equation: y[b, i] = ..."]),

@@ -154,10 +154,13 @@ def backward(residuals, grad_y, wrt=None):
     grad_x = grad_x.reshape(
         N,
         C * K * K,
-        (H + 2 * padding - K) // stride
-        + ((H + 2 * padding - K) // stride) * ((W + 2 * padding - K) // stride)
-        + (W + 2 * padding - K) // stride
-        + 1,
+        max(
+            (H + 2 * padding - K) // stride
+            + ((H + 2 * padding - K) // stride) * ((W + 2 * padding - K) // stride)
+            + (W + 2 * padding - K) // stride
+            + 1,
+            0,
+        ),
     )
     return Gradients(grad_x)
 

@@ -104,10 +104,13 @@ def forward(x, *, K=3, stride=1, padding=0):
     y = y.reshape(
         N,
         C * K * K,
-        (H + 2 * padding - K) // stride
-        + ((H + 2 * padding - K) // stride) * ((W + 2 * padding - K) // stride)
-        + (W + 2 * padding - K) // stride
-        + 1,
+        max(
+            (H + 2 * padding - K) // stride
+            + ((H + 2 * padding - K) // stride) * ((W + 2 * padding - K) // stride)
+            + (W + 2 * padding - K) // stride
+            + 1,
+            0,
+        ),
     )
     return y, Residuals(C, H, N, W, K, stride, padding)
 
@@ -236,10 +239,13 @@ def backward(residuals, grad_y, wrt=None):
                 C,
                 K,
                 K,
-                (H + 2 * padding - K) // stride
-                + ((H + 2 * padding - K) // stride) * ((W + 2 * padding - K) // stride)
-                + (W + 2 * padding - K) // stride
-                + 1,
+                max(
+                    (H + 2 * padding - K) // stride
+                    + ((H + 2 * padding - K) // stride) * ((W + 2 * padding - K) // stride)
+                    + (W + 2 * padding - K) // stride
+                    + 1,
+                    0,
+                ),
             ).transpose(2, 3, 4, 0, 1),
             0,
         ),

@@ -6,6 +6,7 @@ import textwrap
 from collections.abc import Mapping
 from fractions import Fraction
 
+from symgrad.declare.bounds import nonnegative
 from symgrad.declare.integers import Atom, Index, Poly
 from symgrad.declare.substitution import substitute
 from symgrad.emit.integer_text import AND, CALL, COMPARE, OR, POWER, PRODUCT, SUM, UNARY, IntegerPrinter
@@ -137,11 +138,11 @@ class Printer(IntegerPrinter):
         raise TypeError(array)
 
     def _reshaped(self, shape: tuple[Poly, ...]) -> str:
-        """A shape; an extent that a subtraction makes long, or less than 0 where an axis is empty, NumPy finds out."""
-        differences = [p for p in shape if any(c < 0 for _, c in (substitute(p, self.locals)).terms)]
-        if len(differences) != 1:
-            return self.shape(shape, bare=True)
-        return ", ".join("-1" if p in differences else self.poly(p) for p in shape)
+        """A shape; an extent that may come out negative where an axis is empty is 0 then."""
+        extents = [
+            self.poly(p) if nonnegative(substitute(p, self.locals)) else f"max({self.poly(p)}, 0)" for p in shape
+        ]
+        return ", ".join(extents)
 
     def _cast(self, source: Array, kind: str) -> tuple[str, int]:
         if kind == "int":

