@@ -7,9 +7,10 @@ from typing import Any
 
 import numpy as np
 import pytest
+from sympy import Eq, Idx, IndexedBase, Sum, Symbol, floor, symbols
 
 import symgrad
-from symgrad import CompiledLayer, compile_layer
+from symgrad import CompiledLayer, Layer, Padded, compile_layer
 from symgrad.errors import DerivationError
 
 from . import points
@@ -125,3 +126,17 @@ def test_second_derivatives_are_torchs() -> None:
 def test_a_layer_of_constants_has_none(derivative: Any) -> None:
     with pytest.raises(DerivationError, match="every input is constant"):
         derivative(symgrad.layers.batch_norm_running_step)
+
+
+def test_the_second_derivative_of_a_power_of_padded_windows() -> None:
+    """Two reads with borders of their own, of one tensor, along two axes."""
+    extents = symbols("N M", integer=True, positive=True)
+    stride, padding = Symbol("stride", integer=True, positive=True), Symbol("padding", integer=True, nonnegative=True)
+    i, j = (Idx(name, floor((e + 2 * padding - 2) / stride) + 1) for name, e in zip("ij", extents, strict=True))
+    u, v = Idx("u", 2), Idx("v", 2)
+    x, y = IndexedBase("x"), IndexedBase("y")
+    body = Sum(Padded(x)[stride * i + u - padding, stride * j + v - padding] ** 2, u, v) ** 2
+    attributes = {stride: 2, padding: 0}
+    layer = Layer("windows", [x[extents]], [Eq(y[i, j], body)], attributes=attributes, requires=[padding < 2])
+    report = symgrad.check_layer(symgrad.vjp(layer), cases=2)
+    assert report.ok, str(report)
