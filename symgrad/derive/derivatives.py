@@ -75,6 +75,8 @@ UNARY: dict[str, Rule] = {
     "erfc": lambda f, u: negate(_bell(u)),
     "sigmoid": lambda f, u: multiply(f, subtract(ONE, f)),
     "softplus": lambda f, u: apply("sigmoid", u),
+    "logcosh": lambda f, u: apply("tanh", u),
+    "log1mexp": lambda f, u: divide(apply("exp", u), apply("expm1", u)),
     "abs": lambda f, u: apply("sign", u),
     "sign": lambda f, u: NOUGHT,
     "floor": lambda f, u: NOUGHT,

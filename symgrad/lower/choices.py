@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from fractions import Fraction
 
-from symgrad.declare.algebra import apply, select
+from symgrad.declare.algebra import apply, negate, select
 from symgrad.declare.conditions import conjuncts
 from symgrad.declare.rewriting import changed, map_children
 from symgrad.declare.scalars import (
@@ -34,6 +34,7 @@ def as_clip(condition: Condition, then: Scalar, otherwise: Scalar) -> Scalar | N
 _SAFE: dict[str, Scalar] = {
     "log": UNIT,
     "log1p": NOUGHT,
+    "log1mexp": negate(UNIT),
     "exp": NOUGHT,
     "expm1": NOUGHT,
     "arcsin": NOUGHT,

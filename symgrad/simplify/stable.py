@@ -6,7 +6,8 @@ exponential in a sum, which changes nothing because it cancels where the sum is 
 
 from __future__ import annotations
 
-from dataclasses import replace
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
 
 from symgrad.declare.algebra import apply, multiply, negate
 from symgrad.declare.integers import Atom, Index, Poly, as_poly
@@ -16,6 +17,8 @@ from symgrad.declare.scalars import (
     Apply,
     Mul,
     Node,
+    Number,
+    Power,
     Read,
     Reduce,
     Scalar,
@@ -28,22 +31,23 @@ from symgrad.declare.substitution import substitute
 from symgrad.derive.terms import alpha_form, rename
 from symgrad.derive.trace import Trace
 from symgrad.naming import fresh
+from symgrad.simplify.exponentials import at_most_nought
 from symgrad.simplify.pointwise import rewrite
 
 
 def stabilise(program: Program, trace: Trace) -> Program:
     """Apply every rule to every equation of a split program."""
     program = _log_of_named(program, trace)
-    program = _pointwise(program, trace)
-    program = _shift(program, trace)
-    return _pointwise(program, trace)
+    program = _pointwise(program, trace, shift=False)
+    program = _shift(_to_base_e(program, trace), trace)
+    return _pointwise(program, trace, shift=True)
 
 
-def _pointwise(program: Program, trace: Trace) -> Program:
+def _pointwise(program: Program, trace: Trace, shift: bool) -> Program:
     equations = []
     for equation in program.equations:
         used: list[str] = []
-        after = replace(equation, body=rewrite(equation.body, used))
+        after = replace(equation, body=rewrite(equation.body, used, shift))
         for name in dict.fromkeys(used):
             trace.record(name, equation, after)
         equations.append(after)
@@ -75,17 +79,55 @@ def _log_of_named(program: Program, trace: Trace) -> Program:
     return replace(program, equations=tuple(equations))
 
 
+def _to_base_e(program: Program, trace: Trace) -> Program:
+    """Rewrite b^a = exp(a log(b)) wherever it lets the largest exponent be taken out of a sum."""
+
+    def change(node: Node) -> Node:
+        node = map_children(node, change)
+        match node:
+            case Power(Number(b), a) if b > 0 and reads_of(a):
+                return apply("exp", multiply(apply("log", Number(b)), a))
+        return node
+
+    equations = tuple(replace(e, body=changed(e.body, change)) for e in program.equations)
+    other = replace(program, equations=equations)
+    summed = any(
+        _exponent(b) is None and _exponent(a) is not None for b, a in zip(program.equations, equations, strict=True)
+    )
+    if not summed or _shift(other, Trace()) is other:
+        return program
+    for before, after in zip(program.equations, equations, strict=True):
+        trace.record("b^a = exp(a log(b))", before, after)
+    return other
+
+
 def _shift(program: Program, trace: Trace) -> Program:
-    """Rewrite sum exp(a) v = exp(m) sum exp(a - m) v, m = max a, in every sum with the same a, where exp(m) cancels."""
-    groups: dict[str, list[tuple[Equation, Scalar]]] = {}
+    """Rewrite sum exp(a) v = exp(m) sum exp(a - m) v, m = max a, in every sum with the same a, where exp(m) cancels.
+
+    All such sums at once, since they may cancel in one quotient; then without those that are left with their factor.
+    """
+    groups: dict[str, list[Equation]] = {}
     for equation in program.equations:
         exponent = _exponent(equation)
         if exponent is not None and equation.target not in program.outputs:
             key, _ = alpha_form(_extremum(equation, exponent))
-            groups.setdefault(key, []).append((equation, exponent))
-    for members in groups.values():
-        program = _shift_group(program, members, trace)
+            groups.setdefault(key, []).append(equation)
+    chosen = list(groups.values())
+    while chosen:
+        shifts = _shifts(program, chosen)
+        equations, left = _apply(program, shifts)
+        if not left:
+            return _recorded(program, shifts, equations, trace)
+        chosen = [members for members, s in zip(chosen, shifts, strict=True) if s.largest.target not in left]
     return program
+
+
+@dataclass(frozen=True, slots=True)
+class _Group:
+    """Sums with the same exponent: the equation of the largest one, and the shifted sums by name."""
+
+    largest: Equation
+    sums: Mapping[str, Equation]
 
 
 def _exponent(equation: Equation) -> Scalar | None:
@@ -99,38 +141,57 @@ def _exponent(equation: Equation) -> Scalar | None:
     return None
 
 
-def _shift_group(program: Program, members: list[tuple[Equation, Scalar]], trace: Trace) -> Program:
+def _shifts(program: Program, chosen: list[list[Equation]]) -> list[_Group]:
     taken = {t.name for t in program.inputs} | {e.target for e in program.equations}
     taken |= {a.name for a in program.attributes}
-    first, exponent = members[0]
-    name = fresh(f"max_{_subject(exponent)}", taken)
-    maximum = _extremum(first, exponent)
-    free = tuple(i for i in first.indices if i in free_indices(maximum))
-    largest = Equation(name, free, _extremum(first, exponent, "none"))
-    shifted: dict[str, Equation] = {}
-    for equation, a in members:
-        m = Stopped(Read(name, _correspond(maximum, _extremum(equation, a), free)))
-        body = equation.body
-        assert isinstance(body, Reduce)
-        smaller = multiply(body.body, apply("exp", negate(m)))
-        shifted[equation.target] = replace(equation, body=replace(body, body=smaller))
+    groups = []
+    for members in chosen:
+        first, exponent = members[0], _exponent(members[0])
+        assert exponent is not None
+        name = fresh(f"max_{_subject(exponent)}", taken)
+        taken.add(name)
+        maximum = _extremum(first, exponent)
+        free = tuple(i for i in first.indices if i in free_indices(maximum))
+        sums: dict[str, Equation] = {}
+        for equation in members:
+            a = _exponent(equation)
+            assert a is not None and isinstance(equation.body, Reduce)
+            m = Stopped(Read(name, _correspond(maximum, _extremum(equation, a), free)))
+            smaller = multiply(equation.body.body, apply("exp", negate(m)))
+            sums[equation.target] = replace(equation, body=replace(equation.body, body=smaller))
+        groups.append(_Group(Equation(name, free, _extremum(first, exponent, "none")), sums))
+    return groups
+
+
+def _apply(program: Program, groups: list[_Group]) -> tuple[list[Equation], set[str]]:
+    """The equations with shifted sums, and the names of the shifts that are left over somewhere."""
+    names = {g.largest.target for g in groups}
     equations: list[Equation] = []
+    left: set[str] = set()
     for equation in program.equations:
-        if equation.target in shifted:
-            if equation.target == first.target:
-                equations.append(largest)
-            equations.append(shifted[equation.target])
+        group = next((g for g in groups if equation.target in g.sums), None)
+        if group is not None:
+            if equation.target == next(iter(group.sums)):
+                equations.append(group.largest)
+            equations.append(group.sums[equation.target])
             continue
-        after = replace(equation, body=_unscale(equation.body, shifted, free, name))
-        used: list[str] = []
-        after = replace(after, body=rewrite(after.body, used))
-        if not _cancelled(after.body, name):
-            return program
+        body = equation.body
+        for g in groups:
+            body = _unscale(body, g)
+        after = replace(equation, body=rewrite(_softplus_of_sums(body, groups), []))
+        left |= _left_over(after.body, names)
         equations.append(after)
-    for equation, _ in members:
-        trace.record("sum exp(a) = exp(m) sum exp(a - m), m = max a", equation, shifted[equation.target])
-    for before, after in zip(program.equations, (e for e in equations if e.target != name), strict=True):
-        if before.target not in shifted:
+    return equations, left
+
+
+def _recorded(program: Program, groups: list[_Group], equations: list[Equation], trace: Trace) -> Program:
+    sums = {name: equation for g in groups for name, equation in g.sums.items()}
+    for before in program.equations:
+        if before.target in sums:
+            trace.record("sum exp(a) = exp(m) sum exp(a - m), m = max a", before, sums[before.target])
+    names = {g.largest.target for g in groups}
+    for before, after in zip(program.equations, (e for e in equations if e.target not in names), strict=True):
+        if before.target not in sums:
             trace.record("exp(m) cancels", before, after)
     return replace(program, equations=tuple(equations))
 
@@ -153,34 +214,56 @@ def _correspond(first: Reduce, other: Reduce, free: tuple[Index, ...]) -> tuple[
     return tuple(as_poly(table[i]) for i in free)
 
 
-def _unscale(body: Scalar, shifted: dict[str, Equation], free: tuple[Index, ...], name: str) -> Scalar:
+def _unscale(body: Scalar, group: _Group) -> Scalar:
     """Replace each read of a shifted sum by ``exp(m) *`` itself."""
 
     def change(node: Node) -> Node:
-        if isinstance(node, Read) and node.tensor in shifted:
-            equation = shifted[node.tensor]
+        if isinstance(node, Read) and node.tensor in group.sums:
+            equation = group.sums[node.tensor]
             table: dict[Atom, Poly] = dict(zip(equation.indices, node.indices, strict=True))
-            here = _indices_of_shift(equation, free)
-            m = Read(name, tuple(substitute(p, table) for p in here))
+            here = _indices_of_shift(equation, group.largest)
+            m = Read(group.largest.target, tuple(substitute(p, table) for p in here))
             return multiply(apply("exp", Stopped(m)), node)
         return map_children(node, change)
 
     return changed(body, change)
 
 
-def _indices_of_shift(equation: Equation, free: tuple[Index, ...]) -> tuple[Poly, ...]:
+def _softplus_of_sums(body: Scalar, groups: list[_Group]) -> Scalar:
+    """log(1 + exp(m) s) = softplus(m + log(s)) for a sum s of exponentials and nothing else, which is positive."""
+    positive = {
+        name
+        for g in groups
+        for name, e in g.sums.items()
+        if isinstance(e.body, Reduce) and isinstance(e.body.body, Apply) and e.body.body.function == "exp"
+    }
+
+    def change(node: Node) -> Node:
+        match node:
+            case Apply("log1p", (Mul(c, (*factors,)),)) if c > 0:
+                rest = [f for f in factors if not (isinstance(f, Apply) and f.function == "exp")]
+                if len(rest) == 1 and isinstance(rest[0], Read) and rest[0].tensor in positive:
+                    return apply("softplus", rewrite(apply("log", node.args[0]), []))
+        return map_children(node, change)
+
+    return changed(body, change)
+
+
+def _indices_of_shift(equation: Equation, largest: Equation) -> tuple[Poly, ...]:
     """Where a shifted sum reads its shift."""
     for part in walk(equation.body):
-        if isinstance(part, Stopped) and isinstance(part.value, Read) and len(part.value.indices) == len(free):
-            return part.value.indices
-    return tuple(map(as_poly, free))
+        match part:
+            case Stopped(Read(tensor, indices, _)) if tensor == largest.target:
+                return indices
+    return tuple(map(as_poly, largest.indices))
 
 
-def _cancelled(body: Scalar, name: str) -> bool:
-    """Whether every exponential of the shift has met one of what it shifts."""
+def _left_over(body: Scalar, names: set[str]) -> set[str]:
+    """The shifts that stand in an exponential that may be large: which has not met what it shifts."""
+    found: set[str] = set()
     for part in walk(body):
-        if isinstance(part, Apply) and part.function == "exp":
+        if isinstance(part, Apply) and part.function == "exp" and not at_most_nought(part.args[0]):
             tensors = {r.tensor for r in reads_of(part.args[0])}
-            if tensors == {name}:
-                return False
-    return True
+            if tensors <= names:
+                found |= tensors
+    return found
