@@ -15,6 +15,7 @@ from symgrad.declare.program import Equation, Program, Tensor
 from symgrad.declare.rewriting import map_children
 from symgrad.declare.scalars import NOUGHT, TRUE, UNIT, Condition, Node, Read, Reduce, Scalar, Stopped, reads_of
 from symgrad.derive.derivatives import derivative
+from symgrad.derive.flat import flat_tensors
 from symgrad.derive.terms import Term, all_indices, freshen, rename, terms_of, total
 from symgrad.derive.trace import Trace
 from symgrad.naming import base_of, fresh
@@ -42,6 +43,7 @@ class _Reverse:
         self.taken |= {a.name for a in program.attributes}
         self.winners: list[Equation] = []
         self.extra: list[Equation] = []
+        self.flat = flat_tensors(program)
         self.active = self._active()
         read = {r.tensor for e in program.equations for r in _live_reads(e.body)}
         self.seed = {o: self._fresh(f"grad_{o}") for o in program.outputs}
@@ -132,7 +134,7 @@ class _Reverse:
         for read in _live_reads(body):
             if read.tensor not in self.active:
                 continue
-            slope = derivative(body, read)
+            slope = derivative(body, read, self.flat)
             if slope != NOUGHT:
                 self._contribute(read, free + bound, condition, multiply(weight, slope))
 

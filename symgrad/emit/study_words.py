@@ -79,6 +79,8 @@ ENGLISH: dict[str, str] = {
     "kink extreme": "Convention: where the arguments of {value} are equal, {first} counts as the one taken, "
     "so the slope in {read} there is {slope}.",
     "kink abs": "Convention: where {argument} = 0, the slope of {value} is 0.",
+    "kink root": "Convention: where {argument} = 0, the slope of {value} counts as 0: no direction is better than "
+    "another there.",
     "kink step": "Convention: {value} counts as constant everywhere, its jumps included.",
     "kink select": "Convention: where the cases {condition} and its opposite meet, the slope is that of the case that "
     "holds there.",
@@ -202,6 +204,12 @@ RULES: dict[str, RuleWords] = {
         "The largest exponent is taken out of a logarithm",
         r"\log(e^{a} + e^{b}) = m + \log(e^{a - m} + e^{b - m}), \qquad m = \max(a, b)",
         LARGEST,
+    ),
+    "v/norm(v) = 0 where norm(v) = 0": RuleWords(
+        "A value by its own norm",
+        r"\frac{v}{\lVert v \rVert} = 0 \quad\text{where}\quad \lVert v \rVert = 0",
+        "Where the sum below the line is 0, so is what stands above it: the quotient has no value there, and counts as "
+        "0.",
     ),
     "b^a = exp(a log(b))": RuleWords(
         "Powers of a number as exponentials", r"b^{a} = e^{a \log b}", "So that the largest exponent can be taken out."

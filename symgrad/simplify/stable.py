@@ -32,6 +32,7 @@ from symgrad.derive.terms import alpha_form, rename
 from symgrad.derive.trace import Trace
 from symgrad.naming import fresh
 from symgrad.simplify.exponentials import at_most_nought
+from symgrad.simplify.norms import guard_norms
 from symgrad.simplify.pointwise import rewrite
 
 
@@ -40,7 +41,7 @@ def stabilise(program: Program, trace: Trace) -> Program:
     program = _log_of_named(program, trace)
     program = _pointwise(program, trace, shift=False)
     program = _shift(_to_base_e(program, trace), trace)
-    return _pointwise(program, trace, shift=True)
+    return guard_norms(_pointwise(program, trace, shift=True), trace)
 
 
 def _pointwise(program: Program, trace: Trace, shift: bool) -> Program:
