@@ -74,9 +74,7 @@ def to_scalar(expr: Any, scope: Scope) -> Scalar:
         case notation.StopGradient():
             return Stopped(to_scalar(expr.args[0], scope))
         case notation.LogSumExp():
-            total = reduction(
-                "sum", sympy.exp(sympy.Dummy()), expr.limits, "first", scope, lambda: _exp_of(expr, scope)
-            )
+            total = reduction("sum", expr.function, expr.limits, "first", scope, lambda: _exp_of(expr, scope))
             return apply("log", total)
     if type(expr) in REDUCTIONS:
         ties = getattr(expr, "ties", "first")

@@ -18,6 +18,7 @@ from symgrad.declare.program import Attribute, Equation, Program, Requirement, T
 from symgrad.declare.ranges import range_from_reads
 from symgrad.declare.scalars import FromInteger, Reduce
 from symgrad.declare.scope import Scope, label
+from symgrad.declare.unfold import unfolded
 from symgrad.declare.write import declaration, poly_to_sympy
 from symgrad.errors import DeclarationError
 from symgrad.naming import check_name
@@ -71,7 +72,7 @@ class Layer:
         self.name, self.doc = name, inspect.cleandoc(doc)
         self.requires: tuple[Any, ...] = tuple(requires)
         self.attributes: dict[Any, Any] = dict(attributes or {})
-        self.equations: tuple[Any, ...] = tuple(equations)
+        self.equations: tuple[Any, ...] = tuple(unfolded(e, name) for e in equations)
         self.typical: dict[Any, int] = dict(typical or {})
         self.ranges: dict[str, tuple[Any, Any]] = {}
         survey.check_equations(name, self.equations)
