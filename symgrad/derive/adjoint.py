@@ -30,6 +30,7 @@ from symgrad.declare.scalars import (
     reads_of,
 )
 from symgrad.derive.derivatives import derivative
+from symgrad.derive.flat import flat_tensors
 from symgrad.derive.invert import guarded
 from symgrad.derive.ranges import distinct, narrowed, pinned
 from symgrad.derive.terms import Term, all_indices, freshen, rename, terms_of, total
@@ -63,6 +64,7 @@ class _Reverse:
         self.steps: list[Equation] = []
         self.winners: list[Equation] = []
         self.extra: list[Equation] = []
+        self.flat = flat_tensors(program)
         self.active = self._active()
         read = {r.tensor for e in program.equations for r in _live_reads(e.body)}
         self.seed = {o: self._fresh(f"grad_{o}") for o in program.outputs}
@@ -180,7 +182,7 @@ class _Reverse:
         for read in _live_reads(body):
             if read.tensor not in self.active:
                 continue
-            slope = derivative(body, read)
+            slope = derivative(body, read, self.flat)
             if slope != NOUGHT:
                 self._contribute(read, free + bound, condition, multiply(weight, slope))
 

@@ -121,6 +121,21 @@ def _softplus(x):
     """log(1 + exp(x)) without overflow."""
     return np.maximum(x, 0) + np.log1p(np.exp(-np.abs(x)))
 ''',
+    "_logcosh": '''
+def _logcosh(x):
+    """log(cosh(x)) without overflow; near 0 by log1p, beyond 1 what that has to grow by."""
+    size = np.abs(x)
+    near = np.minimum(size, 1)
+    value = np.log1p(2 * np.square(np.sinh(near / 2)))
+    return value + (size - near) + (np.log1p(np.exp(-2 * size)) - np.log1p(np.exp(-2 * near)))
+''',
+    "_log1mexp": '''
+def _log1mexp(x):
+    """log(1 - exp(x)) for x < 0 by expm1 near 0 and by log1p elsewhere, as Maechler does."""
+    near = x > -0.6931472
+    value = np.where(near, -np.expm1(x), 1)
+    return np.where(near, np.log(value), np.log1p(-np.exp(np.where(near, -1, x).astype(x.dtype))))
+''',
     "_erf": '''
 # erf(x) = tanh(x P(x^2) / Q(x^2)) to rounding: coefficients of P and Q by dtype, highest power first, and the x from
 # which on erf(x) is 1.

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from fractions import Fraction
 
-from symgrad.declare.algebra import apply, select
+from symgrad.declare.algebra import apply, negate, select
 from symgrad.declare.conditions import conjuncts
 from symgrad.declare.rewriting import changed, map_children
 from symgrad.declare.scalars import (
@@ -34,6 +34,7 @@ def as_clip(condition: Condition, then: Scalar, otherwise: Scalar) -> Scalar | N
 _SAFE: dict[str, Scalar] = {
     "log": UNIT,
     "log1p": NOUGHT,
+    "log1mexp": negate(UNIT),
     "exp": NOUGHT,
     "expm1": NOUGHT,
     "arcsin": NOUGHT,
@@ -54,15 +55,21 @@ def guard(node: Scalar, condition: Condition) -> Scalar:
         match part:
             case Apply(function, (u,)) if function in _SAFE and not isinstance(u, Number):
                 return apply(function, select(condition, u, _SAFE[function]))
-            case Power(base, Number(n)) if (
-                n < 0 or not (isinstance(n, Fraction) and n.denominator == 1)
-            ) and not _plain_number(base):
-                return Power(select(condition, base, UNIT), Number(n))
+            case Power(base, exponent) if not _is_harmless(exponent) and not _plain_number(base):
+                return Power(select(condition, base, UNIT), exponent)
         return part
 
     if all(isinstance(c, Truth) for c in conjuncts(condition)):
         return node
     return changed(node, change)
+
+
+def _is_harmless(exponent: Scalar) -> bool:
+    """Whether every number can be raised to it."""
+    match exponent:
+        case Number(Fraction(denominator=1) as n):
+            return n >= 0
+    return False
 
 
 def _plain_number(node: Scalar) -> bool:

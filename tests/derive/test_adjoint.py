@@ -42,10 +42,7 @@ def chain(layer: Layer) -> Adjoint:
 # --- every layer -------------------------------------------------------------------------------------------------
 
 
-ORACLE = pytest.mark.xfail(strict=True, reason="the naive evaluator's slope of x**0 at x = 0 is nan")
-
-
-@pytest.mark.parametrize("name", [pytest.param(n, marks=[ORACLE] if n == "polynomial_values" else []) for n in NAMES])
+@pytest.mark.parametrize("name", NAMES)
 def test_the_chain_rule_gives_the_derivatives_of_the_equations(name: str) -> None:
     """The scatter form, before anything is simplified."""
     here, derived = point(name), stages(name).chained
