@@ -120,7 +120,10 @@ TRIALS: dict[str, Trial] = {
         lambda: {"e": normal(N, S, 41), "skip": skips(N, 41)},
     ),
     "soft_dtw": (of_catalogue("soft_dtw"), lambda: {"cost": normal(N, S, S) ** 2}),
-    "grid_of_states": (grid_of_states, lambda: {"x": normal(8, 32, 32, 32), "w": weights(32, 32), "u": weights(32, 32)}),
+    "grid_of_states": (
+        grid_of_states,
+        lambda: {"x": normal(8, 32, 32, 32), "w": weights(32, 32), "u": weights(32, 32)},
+    ),
     "running_log_sum_exp": (running_log_sum_exp, lambda: {"x": normal(N, 1024)}),
     "running_product": (running_product, lambda: {"x": np.exp(normal(N, 1024, scale=0.1))}),
 }

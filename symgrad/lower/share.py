@@ -15,6 +15,7 @@ from symgrad.lower.arrays import (
     Chunks,
     Const,
     For,
+    Helper,
     Map,
     Name,
     Pad,
@@ -209,11 +210,17 @@ def _views(statements: tuple[Statement, ...]) -> dict[str, set[str]]:
     for place, statement in enumerate(statements):
         if not isinstance(statement, Assign):
             continue
-        source = statement.array
-        while isinstance(source, Subscript | Transpose):
-            source = source.source
+        source = _viewed(statement.array)
         written = {n for s in walk(statements[place + 1 :]) for n in _mutated(s)}
         if isinstance(source, Name) and statement.name in written:
             joined = found.get(source.text, {source.text}) | {statement.name}
             found |= dict.fromkeys(joined, joined)
     return found
+
+
+def _viewed(array: Array) -> Array:
+    """The array that an expression is a view of."""
+    match array:
+        case Subscript(source, _) | Transpose(source, _) | Helper("_sheared", (source, *_)):
+            return _viewed(source)
+    return array
