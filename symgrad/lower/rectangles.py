@@ -75,7 +75,7 @@ Needs = Sequence[Sequence[tuple[int, Poly]]]
 def scheduled(rectangles: Sequence[Rectangle], d: Diagonals, extents: Extents) -> list[Rectangle]:
     """The rectangles in the order in which a step computes them, each as soon as what it reads is there.
 
-    A rectangle in each cycle stays in the step that the order of the diagonals gives it, so that the others go along.
+    In each cycle one rectangle stays in the step that the order of the diagonals gives it, and the others go along.
     """
     writers: dict[str, list[int]] = {}
     for place, r in enumerate(rectangles):
@@ -84,28 +84,41 @@ def scheduled(rectangles: Sequence[Rectangle], d: Diagonals, extents: Extents) -
     needs = [[(q, n.diagonals) for n in found for q in writers.get(n.tensor, [])] for found in reads]
     sense = -1 if d.scan.reverse else 1
     shifts = [d.scan.shift(r.target) for r in rectangles]
-    fixed = _fixed(needs, [place for place, r in enumerate(rectangles) if not r.task.adds])
-    for _ in rectangles:
-        for place in (p for p in range(len(rectangles)) if p not in fixed):
-            gaps = [((shifts[q] + back - shifts[place]) * sense).constant for q, back in needs[place]]
-            known = [g for g in gaps if g is not None]
-            if known and len(known) == len(gaps):
-                shifts[place] = shifts[place] + min(known) * sense
+
+    def lags(found: Sequence[Poly]) -> list[Poly]:
+        return [s - d.slope * r.row - r.column for s, r in zip(found, rectangles, strict=True)]
+
+    tried = [_early(shifts, needs, fixed, sense) for fixed in _cuts(needs)]
+    shifts = min(tried, key=lambda found: len(set(lags(found))))
     now = {
         str(place): [str(q) for q, back in found if not (shifts[q] + back - shifts[place]).terms]
         for place, found in enumerate(needs)
     }
     order = [int(name) for group in components(now) for name in group]
-    lags = [shifts[p] - d.slope * r.row - r.column for p, r in enumerate(rectangles)]
-    return [replace(rectangles[p], lag=lags[p]) for p in order]
+    return [replace(rectangles[p], lag=lags(shifts)[p]) for p in order]
 
 
-def _fixed(needs: Needs, preferred: Sequence[int]) -> set[int]:
-    """One of each cycle, as few as are found by taking the one that breaks most each time."""
-    found: set[int] = set()
-    while cycle := _in_cycles(needs, found):
-        found.add(min(cycle, key=lambda p: (len(_in_cycles(needs, {*found, p})), p not in preferred, p)))
-    return found
+def _early(shifts: Sequence[Poly], needs: Needs, fixed: set[int], sense: int) -> list[Poly]:
+    """Shifts with which each rectangle but the fixed ones is computed as soon as what it reads is there."""
+    shifts = list(shifts)
+    for _ in needs:
+        for place in (p for p in range(len(needs)) if p not in fixed):
+            gaps = [((shifts[q] + back - shifts[place]) * sense).constant for q, back in needs[place]]
+            known = [g for g in gaps if g is not None]
+            if known and len(known) == len(gaps):
+                shifts[place] = shifts[place] + min(known) * sense
+    return shifts
+
+
+def _cuts(needs: Needs) -> list[set[int]]:
+    """Choices of rectangles, one of each cycle at least, found by taking what breaks most cycles."""
+    first = _in_cycles(needs, set())
+    most = min((len(_in_cycles(needs, {p})) for p in first), default=0)
+    choices = [{p} for p in first if len(_in_cycles(needs, {p})) == most] or [set()]
+    for found in choices:
+        while cycle := _in_cycles(needs, found):
+            found.add(min(cycle, key=lambda p: (len(_in_cycles(needs, {*found, p})), p)))
+    return choices
 
 
 def _in_cycles(needs: Needs, without: set[int]) -> list[int]:
