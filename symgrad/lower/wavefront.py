@@ -12,6 +12,7 @@ from dataclasses import dataclass, replace
 
 from symgrad.declare.bounds import nonnegative
 from symgrad.declare.division import quotient
+from symgrad.declare.formula import equation_text
 from symgrad.declare.integers import ZERO, Index, Poly, as_poly, extreme
 from symgrad.declare.program import Equation
 from symgrad.declare.recurrence import Scan
@@ -21,8 +22,9 @@ from symgrad.declare.segments import segments
 from symgrad.derive.terms import rename
 from symgrad.lower.arrays import FLIP, FULL, Array, Assign, At, Item, Map, Name, Slice, When, Whole
 from symgrad.lower.axes import Axes, subscript
-from symgrad.lower.builder import Builder
+from symgrad.lower.builder import Builder, comment
 from symgrad.lower.diagonals import Diagonals, diagonals_of, on_diagonals
+from symgrad.lower.factors import with_factors
 from symgrad.lower.homes import KEPT, fill_of, homes_of
 from symgrad.lower.inplace import settled_in
 from symgrad.lower.rectangles import Extents, Key, Rectangle, of_one_step, scheduled
@@ -37,6 +39,13 @@ class NoDiagonalsError(Exception):
 
 def lower_recurrence(b: Builder, scan: Scan, lower: Lower, kept: frozenset[str]) -> None:
     """Emit the statements of a recurrence: along diagonals where that fits, else along one axis after the other."""
+    if not b.general:
+        prepared = with_factors(b, scan, kept)
+        scan = prepared.scan
+        for equation in prepared.before:
+            start = len(b.block)
+            lower(b, equation)
+            comment(b, start, equation_text(equation))
     diagonals = None if b.general else diagonals_of(scan, b.typical)
     if diagonals is not None:
         before = list(b.block), b.program, dict(b.known), set(b.taken)

@@ -61,7 +61,7 @@ class _Simplifier:
         gradients = set(self.adjoint.gradients)
         everything = [*self.forward, *self.done]
         wanted = needed(everything, gradients | set(self.adjoint.program.outputs) | {e.target for e in self.forward})
-        equations = _once(self.cores.fold(list(wanted)), gradients | {e.target for e in self.forward})
+        equations = self.cores.fold(list(wanted))
         made = tuple(e.target for e in equations if e not in self.forward)
         kept = (*self.forward, *(e for e in equations if e.target in made))
         program = replace(self.adjoint.program, equations=kept)
@@ -136,24 +136,6 @@ def _inline(body: Scalar, definitions: Mapping[str, Equation]) -> Scalar:
         return node
 
     return changed(body, change)
-
-
-def _once(equations: list[Equation], kept: set[str]) -> list[Equation]:
-    """Of equations that say the same, the first; names in ``kept`` stay."""
-    first: dict[tuple[tuple[Index, ...], Scalar, bool], str] = {}
-    same: dict[str, str] = {}
-    for e in equations:
-        found = first.setdefault((e.indices, e.body, e.integer), e.target)
-        if found != e.target and e.target not in kept:
-            same[e.target] = found
-    if not same:
-        return equations
-
-    def change(node: Node) -> Node:
-        node = map_children(node, change)
-        return replace(node, tensor=same[node.tensor]) if isinstance(node, Read) and node.tensor in same else node
-
-    return _once([replace(e, body=changed(e.body, change)) for e in equations if e.target not in same], kept)
 
 
 def _is_spread(equation: Equation) -> bool:
