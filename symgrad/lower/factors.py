@@ -10,11 +10,12 @@ from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, replace
 
 from symgrad.declare.algebra import add, multiply
-from symgrad.declare.integers import as_poly
+from symgrad.declare.integers import Index, as_poly
 from symgrad.declare.program import Equation
 from symgrad.declare.recurrence import Item, Scan, scans
 from symgrad.declare.rewriting import changed, map_children
 from symgrad.declare.scalars import (
+    PLAIN,
     Apply,
     Mul,
     Node,
@@ -29,6 +30,7 @@ from symgrad.declare.scalars import (
     walk,
 )
 from symgrad.derive.terms import rename
+from symgrad.lower.axes import Axes
 from symgrad.lower.builder import Builder
 from symgrad.lower.scan_parts import terms_in
 
@@ -46,7 +48,7 @@ class Prepared:
 
 def with_factors(b: Builder, scan: Scan, kept: frozenset[str]) -> Prepared:
     """The recurrence with its factors computed before it; ``kept`` are names that are read elsewhere."""
-    scan = _written_out(_once(scan, kept), kept)
+    scan = _written_out(_once(_read_through(scan, kept), kept), kept)
     names = {e.target for e in scan.members}
     made: list[Equation] = []
     for equation in scan.members:
@@ -57,6 +59,40 @@ def with_factors(b: Builder, scan: Scan, kept: frozenset[str]) -> Prepared:
     others = (targets.get(e.target, e) for e in b.program.equations)
     b.program = replace(b.program, equations=(*others, *made))
     return Prepared(tuple(made), scan)
+
+
+# --- elements of another value ---------------------------------------------------------------------------------------
+
+
+def _read_through(scan: Scan, kept: frozenset[str]) -> Scan:
+    """The recurrence without values that repeat those of another member along further indices."""
+    names = {e.target for e in scan.members}
+    for equation in scan.members:
+        read = equation.body
+        if equation.target in kept or not isinstance(read, Read) or read.extension is not None:
+            continue
+        plain = all(isinstance(p.atom, Index) for p in read.indices)
+        uses = [r for e in scan.members for r in reads_of(e.body) if r.tensor == equation.target]
+        fewer = read.tensor in names and plain and len(read.indices) < len(equation.indices)
+        if fewer and uses and all(r.extension in PLAIN for r in uses):
+            return _read_through(_without(scan, equation, _elsewhere(equation.indices, read)), kept)
+    return scan
+
+
+def _elsewhere(indices: Axes, read: Read) -> Callable[[Read], Scalar]:
+    """What a read of a value that is nothing but a read itself becomes; it is guarded as it was."""
+
+    def written(found: Read) -> Scalar:
+        inner = rename(read, dict(zip(indices, found.indices, strict=True)))
+        assert isinstance(inner, Read)
+        return replace(inner, extension=found.extension)
+
+    return written
+
+
+def _defined(made: Equation) -> Callable[[Read], Scalar]:
+    """What a read of a value is by its equation."""
+    return lambda read: rename(made.body, dict(zip(made.indices, read.indices, strict=True)))
 
 
 # --- the same value twice ----------------------------------------------------------------------------------------
@@ -90,11 +126,7 @@ def _written_out(scan: Scan, kept: frozenset[str]) -> Scan:
         readers = [e for e in scan.members if equation.target in tensors_of(e.body)]
         same = read.indices == tuple(map(as_poly, equation.indices))
         if same and readers and all(e != equation and _multiplies(e, equation.target, names) for e in readers):
-
-            def written(found: Read, made: Equation = equation) -> Scalar:
-                return rename(made.body, dict(zip(made.indices, found.indices, strict=True)))
-
-            return _written_out(_without(scan, equation, written), kept)
+            return _written_out(_without(scan, equation, _defined(equation)), kept)
     return scan
 
 
