@@ -43,11 +43,11 @@ from symgrad.lower.extrema import full, reduction
 from symgrad.lower.masks import rows_set
 from symgrad.lower.placement import Scatter, as_scatter, factors_of, makes_matrices, prefers_solved, solved_form
 from symgrad.lower.prepare import eliminate, split_digits
-from symgrad.lower.scan import ScanLowering
 from symgrad.lower.scatter import scatter
 from symgrad.lower.sums import term_value
 from symgrad.lower.traverse import map_parts
 from symgrad.lower.values import add_values, as_float
+from symgrad.lower.wavefront import lower_recurrence
 
 
 @dataclass(frozen=True, slots=True)
@@ -87,7 +87,7 @@ def lower_equations(
             item = together(item, [(e, beside[e.target]) for e in equations if e.target in beside])
             members = {e.target for e in item.members}
             elsewhere = {t for e in equations if e.target not in members for t in tensors_of(e.body)}
-            ScanLowering(b, lower_equation, results | elsewhere).scan(item)
+            lower_recurrence(b, item, lower_equation, results | elsewhere)
         elif item.target not in positions:
             start = len(b.block)
             lower_equation(b, item, _winner_of(item, winners))
