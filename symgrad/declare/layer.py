@@ -16,7 +16,7 @@ from symgrad.declare.door import to_condition, to_scalar
 from symgrad.declare.door_integers import to_poly
 from symgrad.declare.inline import without_inner_reductions
 from symgrad.declare.integers import Index, Poly, Size, as_poly
-from symgrad.declare.program import Attribute, Equation, Program, Requirement, Tensor
+from symgrad.declare.program import Attribute, Equation, Part, Program, Requirement, Tensor
 from symgrad.declare.ranges import bound_in, range_from_reads
 from symgrad.declare.scalars import FALSE, TRUE, FromInteger, Reduce
 from symgrad.declare.scope import Scope, label
@@ -50,9 +50,15 @@ class Layer:
         doc: one or more lines about the layer, for its module and its documents.
         requires: relations between sizes and attributes that must hold, such as ``padding < K``; checked at run time.
 
+    Attributes:
+        program: the declaration as data.
+        parts: the uses of layers that a composed layer consists of, in order; none in a declared one.
+
     Raises:
         DeclarationError: the declaration does not say what it means; the message names equation, index, tensor, axis.
     """
+
+    parts: tuple[Part, ...] = ()
 
     def __init__(
         self,
