@@ -37,7 +37,7 @@ def to_scalar(expr: Any, scope: Scope) -> Scalar:
     """A real expression."""
     if not isinstance(expr, sympy.Basic):
         expr = sympy.sympify(expr) if isinstance(expr, int | float) else expr
-    if isinstance(expr, sympy.Basic) and not expr.is_number and is_whole(expr, scope):
+    if isinstance(expr, sympy.Basic) and is_whole(expr, scope) and not expr.is_number:
         return from_integer(to_poly(expr, scope))
     match expr:
         case sympy.Rational():

@@ -193,7 +193,7 @@ class _Reader:
         value = arguments.default_of(self.layer.name, name, default, bool(symbol.is_integer))
         if not symbol.is_integer:
             return Attribute(name, value, False)
-        scales = survey.scales_an_index(symbol, self.layer.equations)
+        scales = symbol in survey.scaling_symbols(self.layer.equations)
         minimum = 1 if symbol.is_positive or scales else 0 if symbol.is_nonnegative else None
         if minimum is not None and value < minimum:
             raise DeclarationError(

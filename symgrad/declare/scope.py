@@ -7,6 +7,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field
 from typing import Any
 
+from sympy import Symbol
 from sympy.tensor.indexed import Idx
 
 from symgrad.declare.integers import Poly, Size
@@ -35,8 +36,12 @@ class Scope:
     behind: tuple[Condition, ...] = ()
     binders: dict[str, Any] = field(default_factory=dict)
     requirements: list[Requirement] = field(default_factory=list)
+<<<<<<< HEAD
     inferred: dict[str, tuple[Poly, Poly]] = field(default_factory=dict)
     place: str = ""
+=======
+    place: Callable[[], str] | None = None
+>>>>>>> main
 
     @contextmanager
     def under(self, *conditions: Condition) -> Iterator[None]:
@@ -47,12 +52,13 @@ class Scope:
 
     def fail(self, text: str) -> DeclarationError:
         """An error that says in which equation, and where inside a read."""
-        return DeclarationError(f"{self.where}: {self.place}{text}")
+        place = f"{self.place()}: " if self.place else ""
+        return DeclarationError(f"{self.where}: {place}{text}")
 
     @contextmanager
-    def inside(self, place: str) -> Iterator[None]:
-        """Errors raised meanwhile name this place."""
-        outer, self.place = self.place, f"{place}: "
+    def inside(self, place: Callable[[], str]) -> Iterator[None]:
+        """Errors raised meanwhile name this place, which is put into words only then."""
+        outer, self.place = self.place, place
         try:
             yield
         finally:
@@ -73,4 +79,5 @@ def counted(number: int, one: str, many: str) -> str:
 
 def label(index: Any) -> str:
     """The name of an Idx or a Symbol."""
-    return str(index.label if isinstance(index, Idx) else index)
+    symbol = index.label if isinstance(index, Idx) else index
+    return symbol.name if isinstance(symbol, Symbol) else str(symbol)
