@@ -83,11 +83,13 @@ class FromInteger(Hashed):
 class Extension(Hashed):
     """What a tensor is outside its shape: a mode, and the value for mode ``constant``.
 
-    Mode ``guarded``: a condition around the read keeps it inside; what is outside does not matter.
+    Mode ``guarded``: a condition around the read keeps it inside; what is outside does not matter. ``name`` is the
+    variable that holds the value in array programs where it is no number.
     """
 
     mode: str
     value: float = 0.0
+    name: str = ""
 
 
 @frozen

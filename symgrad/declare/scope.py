@@ -20,7 +20,8 @@ from symgrad.errors import DeclarationError
 class Scope:
     """What names mean while one layer is converted.
 
-    ``bound_now`` has the indices in scope, ``binders`` the objects that brought them into it, as written.
+    ``bound_now`` has the indices in scope, ``binders`` the objects that brought them into it, as written;
+    ``inferred`` the first and last values of bound indices that the reads determined.
     """
 
     ranks: Mapping[str, int]
@@ -35,6 +36,7 @@ class Scope:
     behind: tuple[Condition, ...] = ()
     binders: dict[str, Any] = field(default_factory=dict)
     requirements: list[Requirement] = field(default_factory=list)
+    inferred: dict[str, tuple[Poly, Poly]] = field(default_factory=dict)
     place: Callable[[], str] | None = None
 
     @contextmanager

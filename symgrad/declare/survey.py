@@ -111,8 +111,12 @@ def integer_tensors(inputs: Sequence[Any], equations: Sequence[Any]) -> frozense
     """Integer inputs and left sides that hold integers (ArgMax, or used as an index)."""
     named = {t.name for t in inputs if t.integer}
     named |= {left(e)[0] for e in equations if isinstance(e.rhs, notation.ArgMax | notation.ArgMin)}
-    lefts = [Surveyed(*left(e), False, False) for e in equations]
-    return frozenset(named | _index_uses(lefts, equations))
+    return frozenset(named | used_in_indices(equations))
+
+
+def used_in_indices(equations: Sequence[Any]) -> frozenset[str]:
+    """Left sides read bare inside an index, a limit or a KroneckerDelta."""
+    return frozenset(_index_uses([Surveyed(*left(e), False, False) for e in equations], equations))
 
 
 def _used_as_integers(inputs: Sequence[Surveyed], equations: Sequence[Any]) -> set[str]:
@@ -120,8 +124,11 @@ def _used_as_integers(inputs: Sequence[Surveyed], equations: Sequence[Any]) -> s
 
 
 def _index_uses(tensors: Sequence[Surveyed], equations: Sequence[Any]) -> set[str]:
-    """Tensors read bare inside an index, a limit or a KroneckerDelta."""
+    """Tensors read bare inside an index, a limit or a KroneckerDelta, or reduced to a tensor that is."""
     names = {t.name for t in tensors}
+    reduced = {
+        left(e)[0]: e.rhs for e in equations if isinstance(e.rhs, sympy.Sum | sympy.Product | notation.Reduction)
+    }
     found: set[str] = set()
 
     def visit(node: Any, inside: bool) -> None:
@@ -143,8 +150,10 @@ def _index_uses(tensors: Sequence[Surveyed], equations: Sequence[Any]) -> set[st
                 for argument in node.args[:2]:
                     visit(argument, True)
                 return
+            case sympy.core.relational.Relational():
+                inside = False
             case sympy.Sum() | sympy.Product() | notation.Reduction():
-                visit(node.function, inside)
+                visit(node.function, inside and not isinstance(node, notation.ArgMax | notation.ArgMin))
                 for limit in node.limits:
                     for end in limit[1:]:
                         visit(end, True)
@@ -156,6 +165,9 @@ def _index_uses(tensors: Sequence[Surveyed], equations: Sequence[Any]) -> set[st
 
     for equation in equations:
         visit(equation.rhs, False)
+    while reached := sorted(found & set(reduced)):
+        for name in reached:
+            visit(reduced.pop(name), True)
     return found & names
 
 

@@ -7,6 +7,7 @@ from symgrad.declare.integers import ZERO, Atom, Entry, Index, Poly, RealFloor, 
 from symgrad.declare.scalars import Extension, Scalar
 from symgrad.lower.arrays import FLIP, FULL, Arange, Array, At, By, Cast, Const, Item, Map, Name, Value, Whole
 from symgrad.lower.axes import Axes, align, aligned_axes, place_in, subscript
+from symgrad.lower.borders import fill_of
 from symgrad.lower.builder import Builder
 from symgrad.lower.repeats import padded_copy
 from symgrad.lower.shear import diagonal
@@ -109,10 +110,9 @@ def _gather(
     value = Value(array, tuple(axes))
     if inner and extension is not None:
         within = inner[0] if len(inner) == 1 else mapped("and", inner, broadcast, "bool")
-        mask = align(within, value.axes)
-        value = Value(
-            Map("where", (mask, array, Const(extension.value) if extension.value else Whole(ZERO))), value.axes
-        )
+        fill = fill_of(extension)
+        outside = fill if isinstance(fill, Name) else Const(fill) if fill else Whole(ZERO)
+        value = Value(Map("where", (align(within, value.axes), array, outside)), value.axes)
     return value
 
 
