@@ -48,16 +48,21 @@ def forward(x, *, base=10000.0):
     D = x.shape[2] // 2
     _expect("x", x, "(N, T, 2 * D)", (N, T, 2 * D))
 
-    value_over_power_value = np.arange(T, dtype=dtype)[:, None] / np.power(base, np.arange(D, dtype=dtype) / D)
-    sin_value = np.sin(value_over_power_value)
-    cos_value = np.cos(value_over_power_value)
+    value_over_power_value = np.arange(T, dtype=dtype)[:, None, None] / np.power(
+        np.where(np.arange(2) != 0, base, 1).astype(dtype), (np.arange(D, dtype=dtype) / D)[:, None]
+    )
+    value_over_power_value_2 = np.arange(T, dtype=dtype)[:, None, None] / np.power(
+        np.where(np.arange(2) == 0, base, 1).astype(dtype), (np.arange(D, dtype=dtype) / D)[:, None]
+    )
     # y[n, t, i] = (x[n, t, 2 * (i // 2)] * cos(t * base^(-(i // 2) / D)) - x[n, t, 2 * (i // 2) + 1] * sin(t *
     #     base^(-(i // 2) / D)) if i % 2 == 0 else x[n, t, 2 * (i // 2) + 1] * cos(t * base^(-(i // 2) / D)) +
     #     x[n, t, 2 * (i // 2)] * sin(t * base^(-(i // 2) / D)))
     y = np.where(
         np.arange(2) == 0,
-        (cos_value * x[:, :, ::2] - sin_value * x[:, :, 1::2])[:, :, :, None],
-        (cos_value * x[:, :, 1::2] + sin_value * x[:, :, ::2])[:, :, :, None],
+        np.cos(value_over_power_value_2) * x[:, :, ::2, None]
+        - np.sin(value_over_power_value_2) * x[:, :, 1::2, None],
+        np.cos(value_over_power_value) * x[:, :, 1::2, None]
+        + np.sin(value_over_power_value) * x[:, :, ::2, None],
     )
     y = y.reshape(N, T, 2 * D)
     return y, Residuals(D, N, T, base)
@@ -80,8 +85,14 @@ def backward(residuals, grad_y, wrt=None):
         grad_x_2 += (
             np.where(
                 i_low == 0,
-                -np.sin(np.arange(T, dtype=dtype)[:, None] / np.power(base, np.arange(D, dtype=dtype) / D)),
-                np.cos(np.arange(T, dtype=dtype)[:, None] / np.power(base, np.arange(D, dtype=dtype) / D)),
+                -np.sin(
+                    np.arange(T, dtype=dtype)[:, None]
+                    / np.power(np.where(i_low == 0, base, 1).astype(dtype), np.arange(D, dtype=dtype) / D)
+                ),
+                np.cos(
+                    np.arange(T, dtype=dtype)[:, None]
+                    / np.power(np.where(i_low != 0, base, 1).astype(dtype), np.arange(D, dtype=dtype) / D)
+                ),
             )
             * grad_y[:, :, i_low : i_low + 2 * D : 2]
         )
@@ -91,8 +102,14 @@ def backward(residuals, grad_y, wrt=None):
         grad_x_3 += (
             np.where(
                 i_low == 0,
-                np.cos(np.arange(T, dtype=dtype)[:, None] / np.power(base, np.arange(D, dtype=dtype) / D)),
-                np.sin(np.arange(T, dtype=dtype)[:, None] / np.power(base, np.arange(D, dtype=dtype) / D)),
+                np.cos(
+                    np.arange(T, dtype=dtype)[:, None]
+                    / np.power(np.where(i_low == 0, base, 1).astype(dtype), np.arange(D, dtype=dtype) / D)
+                ),
+                np.sin(
+                    np.arange(T, dtype=dtype)[:, None]
+                    / np.power(np.where(i_low != 0, base, 1).astype(dtype), np.arange(D, dtype=dtype) / D)
+                ),
             )
             * grad_y[:, :, i_low : i_low + 2 * D : 2]
         )
