@@ -81,19 +81,14 @@ def backward(residuals, grad_y, wrt=None):
     grad_x_padded = np.zeros((N, C, L + 2 * padding), dtype=dtype)
     x_padded = np.pad(x, ((0, 0), (0, 0), (padding, padding)))
     for u in range(K):
-        mask_2 = sum_y > 0
-        chosen = np.where(mask_2, power, 1)
         abs_x_padded = np.abs(x_padded[:, :, u : u + I * stride : stride])
         mask = abs_x_padded > 0
+        mask_2 = sum_y > 0
         grad_x_padded[:, :, u : u + I * stride : stride] += (
             grad_y
             * np.sign(x_padded[:, :, u : u + I * stride : stride])
             * np.where(mask, power * np.power(np.where(mask, abs_x_padded, 1), power - 1), 0)
-            * np.where(
-                mask_2,
-                np.power(np.where(mask_2, sum_y, 1), 1 / chosen.astype(dtype) - 1) / chosen.astype(dtype),
-                0,
-            )
+            * np.where(mask_2, np.power(np.where(mask_2, sum_y, 1), 1 / power - 1) / power, 0)
         )
     grad_x = grad_x_padded[:, :, padding : L + padding]
     return Gradients(grad_x)

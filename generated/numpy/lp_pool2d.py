@@ -91,19 +91,14 @@ def backward(residuals, grad_y, wrt=None):
     x_padded = np.pad(x, ((0, 0), (0, 0), (padding, padding), (padding, padding)))
     for u in range(K):
         for v in range(K):
-            mask_2 = sum_y > 0
-            chosen = np.where(mask_2, power, 1)
             abs_x_padded = np.abs(x_padded[:, :, u : u + I * stride : stride, v : v + J * stride : stride])
             mask = abs_x_padded > 0
+            mask_2 = sum_y > 0
             grad_x_padded[:, :, u : u + I * stride : stride, v : v + J * stride : stride] += (
                 grad_y
                 * np.sign(x_padded[:, :, u : u + I * stride : stride, v : v + J * stride : stride])
                 * np.where(mask, power * np.power(np.where(mask, abs_x_padded, 1), power - 1), 0)
-                * np.where(
-                    mask_2,
-                    np.power(np.where(mask_2, sum_y, 1), 1 / chosen.astype(dtype) - 1) / chosen.astype(dtype),
-                    0,
-                )
+                * np.where(mask_2, np.power(np.where(mask_2, sum_y, 1), 1 / power - 1) / power, 0)
             )
     grad_x = grad_x_padded[:, :, padding : H + padding, padding : W + padding]
     return Gradients(grad_x)

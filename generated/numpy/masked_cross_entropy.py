@@ -77,21 +77,19 @@ def backward(residuals, grad_loss, wrt=None):
     if "logits" not in _wanted(wrt):
         return Gradients(None)
 
-    maximum_value = np.maximum(count, 1)
     # grad_sum_loss = grad_loss / max(1, count)
-    grad_sum_loss = grad_loss / maximum_value
+    grad_sum_loss = grad_loss / np.maximum(count, 1)
     ne_value = labels != ignored
     # grad_sum_exp[n_2] = [labels[n_2] != ignored] * (grad_sum_loss / sum_exp[n_2])
     grad_sum_exp = np.where(ne_value, grad_sum_loss / np.where(ne_value, sum_exp, 1), 0)
     # grad_logits[n_2, m] = exp_logits[n_2, m] * grad_sum_exp[n_2] - [labels[n_2] != ignored, m == labels[n_2]]
     #     * (grad_loss / max(1, count))
     grad_logits = grad_sum_exp[:, None] * exp_logits
-    mask = (labels < M) & ne_value & (labels >= 0)
     _add_at(
         grad_logits,
         np.arange(N),
         np.clip(labels, 0, M - 1),
-        np.where(mask, -(grad_loss / np.where(mask, maximum_value, 1)), 0),
+        np.where((labels < M) & ne_value & (labels >= 0), -grad_sum_loss, 0),
     )
     return Gradients(grad_logits)
 

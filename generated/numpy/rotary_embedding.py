@@ -48,21 +48,16 @@ def forward(x, *, base=10000.0):
     D = x.shape[2] // 2
     _expect("x", x, "(N, T, 2 * D)", (N, T, 2 * D))
 
-    value_over_power_value = np.arange(T, dtype=dtype)[:, None, None] / np.power(
-        np.where(np.arange(2) != 0, base, 1).astype(dtype), (np.arange(D, dtype=dtype) / D)[:, None]
-    )
-    value_over_power_value_2 = np.arange(T, dtype=dtype)[:, None, None] / np.power(
-        np.where(np.arange(2) == 0, base, 1).astype(dtype), (np.arange(D, dtype=dtype) / D)[:, None]
-    )
+    value_over_power_value = np.arange(T, dtype=dtype)[:, None] / np.power(base, np.arange(D, dtype=dtype) / D)
+    sin_value = np.sin(value_over_power_value)
+    cos_value = np.cos(value_over_power_value)
     # y[n, t, i] = (x[n, t, 2 * (i // 2)] * cos(t * base^(-(i // 2) / D)) - x[n, t, 2 * (i // 2) + 1] * sin(t *
     #     base^(-(i // 2) / D)) if i % 2 == 0 else x[n, t, 2 * (i // 2) + 1] * cos(t * base^(-(i // 2) / D)) +
     #     x[n, t, 2 * (i // 2)] * sin(t * base^(-(i // 2) / D)))
     y = np.where(
         np.arange(2) == 0,
-        np.cos(value_over_power_value_2) * x[:, :, ::2, None]
-        - np.sin(value_over_power_value_2) * x[:, :, 1::2, None],
-        np.cos(value_over_power_value) * x[:, :, 1::2, None]
-        + np.sin(value_over_power_value) * x[:, :, ::2, None],
+        (cos_value * x[:, :, ::2] - sin_value * x[:, :, 1::2])[:, :, :, None],
+        (cos_value * x[:, :, 1::2] + sin_value * x[:, :, ::2])[:, :, :, None],
     )
     y = y.reshape(N, T, 2 * D)
     return y, Residuals(D, N, T, base)
@@ -82,35 +77,21 @@ def backward(residuals, grad_y, wrt=None):
     grad_x = np.zeros((N, T, 2 * D), dtype=dtype)
     grad_x_2 = np.zeros((N, T, D), dtype=dtype)
     for i_low in range(2):
+        value_over_power_value = np.arange(T, dtype=dtype)[:, None] / np.power(
+            base, np.arange(D, dtype=dtype) / D
+        )
         grad_x_2 += (
-            np.where(
-                i_low == 0,
-                -np.sin(
-                    np.arange(T, dtype=dtype)[:, None]
-                    / np.power(np.where(i_low == 0, base, 1).astype(dtype), np.arange(D, dtype=dtype) / D)
-                ),
-                np.cos(
-                    np.arange(T, dtype=dtype)[:, None]
-                    / np.power(np.where(i_low != 0, base, 1).astype(dtype), np.arange(D, dtype=dtype) / D)
-                ),
-            )
+            np.where(i_low == 0, -np.sin(value_over_power_value), np.cos(value_over_power_value))
             * grad_y[:, :, i_low : i_low + 2 * D : 2]
         )
     grad_x[:, :, 1 : 2 * D + 1 : 2] = grad_x_2
     grad_x_3 = np.zeros((N, T, D), dtype=dtype)
     for i_low in range(2):
+        value_over_power_value_2 = np.arange(T, dtype=dtype)[:, None] / np.power(
+            base, np.arange(D, dtype=dtype) / D
+        )
         grad_x_3 += (
-            np.where(
-                i_low == 0,
-                np.cos(
-                    np.arange(T, dtype=dtype)[:, None]
-                    / np.power(np.where(i_low == 0, base, 1).astype(dtype), np.arange(D, dtype=dtype) / D)
-                ),
-                np.sin(
-                    np.arange(T, dtype=dtype)[:, None]
-                    / np.power(np.where(i_low != 0, base, 1).astype(dtype), np.arange(D, dtype=dtype) / D)
-                ),
-            )
+            np.where(i_low == 0, np.cos(value_over_power_value_2), np.sin(value_over_power_value_2))
             * grad_y[:, :, i_low : i_low + 2 * D : 2]
         )
     grad_x[:, :, : 2 * D : 2] += grad_x_3

@@ -54,13 +54,10 @@ def forward(x, *, base=10000.0):
     #     else x[n, t, i - D] * sin(t * base^((D - i) / D)) + x[n, t, i] * cos(t * base^((D - i) / D)))
     x_padded = np.pad(x, ((0, 0), (0, 0), (D, D)))
     power_value_times_value = (
-        np.power(
-            np.where(np.arange(2 * D) >= D, base, 1).astype(dtype), (D - np.arange(2 * D)).astype(dtype) / D
-        )
-        * np.arange(T, dtype=dtype)[:, None]
+        np.power(base, (D - np.arange(2 * D)).astype(dtype) / D) * np.arange(T, dtype=dtype)[:, None]
     )
     value_over_power_value = np.arange(T, dtype=dtype)[:, None] / np.power(
-        np.where(np.arange(2 * D) < D, base, 1).astype(dtype), np.arange(2 * D, dtype=dtype) / D
+        base, np.arange(2 * D, dtype=dtype) / D
     )
     y = np.where(
         np.arange(2 * D) < D,
@@ -84,18 +81,9 @@ def backward(residuals, grad_y, wrt=None):
     grad_x = (
         np.where(
             np.arange(2 * D) < D,
+            np.cos(np.arange(T, dtype=dtype)[:, None] / np.power(base, np.arange(2 * D, dtype=dtype) / D)),
             np.cos(
-                np.arange(T, dtype=dtype)[:, None]
-                / np.power(
-                    np.where(np.arange(2 * D) < D, base, 1).astype(dtype), np.arange(2 * D, dtype=dtype) / D
-                )
-            ),
-            np.cos(
-                np.power(
-                    np.where(np.arange(2 * D) >= D, base, 1).astype(dtype),
-                    (D - np.arange(2 * D)).astype(dtype) / D,
-                )
-                * np.arange(T, dtype=dtype)[:, None]
+                np.power(base, (D - np.arange(2 * D)).astype(dtype) / D) * np.arange(T, dtype=dtype)[:, None]
             ),
         )
         * grad_y
@@ -106,11 +94,7 @@ def backward(residuals, grad_y, wrt=None):
             np.arange(2 * D) < D,
             0,
             np.sin(
-                np.power(
-                    np.where(np.arange(2 * D) >= D, base, 1).astype(dtype),
-                    (D - np.arange(2 * D)).astype(dtype) / D,
-                )
-                * np.arange(T, dtype=dtype)[:, None]
+                np.power(base, (D - np.arange(2 * D)).astype(dtype) / D) * np.arange(T, dtype=dtype)[:, None]
             ),
         )
         * grad_y
@@ -120,12 +104,7 @@ def backward(residuals, grad_y, wrt=None):
     grad_x_padded_2[:, :, D : 3 * D] = (
         np.where(
             np.arange(2 * D) < D,
-            -np.sin(
-                np.arange(T, dtype=dtype)[:, None]
-                / np.power(
-                    np.where(np.arange(2 * D) < D, base, 1).astype(dtype), np.arange(2 * D, dtype=dtype) / D
-                )
-            ),
+            -np.sin(np.arange(T, dtype=dtype)[:, None] / np.power(base, np.arange(2 * D, dtype=dtype) / D)),
             0,
         )
         * grad_y

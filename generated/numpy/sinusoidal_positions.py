@@ -43,21 +43,12 @@ def forward(x, *, base=10000.0):
     D = x.shape[2] // 2
     _expect("x", x, "(N, T, 2 * D)", (N, T, 2 * D))
 
+    value_over_power_value = np.arange(T, dtype=dtype)[:, None] / np.power(base, np.arange(D, dtype=dtype) / D)
     # y[n, t, i] = x[n, t, i] + (sin(t * base^(-(i // 2) / D)) if i % 2 == 0 else cos(t * base^(-(i // 2) / D)))
     y = x.reshape(N, T, D, 2) + np.where(
         np.arange(2) == 0,
-        np.sin(
-            np.arange(T, dtype=dtype)[:, None, None]
-            / np.power(
-                np.where(np.arange(2) == 0, base, 1).astype(dtype), (np.arange(D, dtype=dtype) / D)[:, None]
-            )
-        ),
-        np.cos(
-            np.arange(T, dtype=dtype)[:, None, None]
-            / np.power(
-                np.where(np.arange(2) != 0, base, 1).astype(dtype), (np.arange(D, dtype=dtype) / D)[:, None]
-            )
-        ),
+        np.sin(value_over_power_value)[:, :, None],
+        np.cos(value_over_power_value)[:, :, None],
     )
     y = y.reshape(N, T, 2 * D)
     return y, Residuals(D, N, T)
