@@ -52,7 +52,7 @@ class Builder:
     chunked: bool = False
     chunk: tuple[str, str, str] | None = None
     current: str = ""
-    borders: dict[tuple[str, float], tuple[tuple[Poly, Poly], ...]] = field(default_factory=dict)
+    borders: dict[tuple[str, float, int], tuple[tuple[Poly, Poly], ...]] = field(default_factory=dict)
     validated: frozenset[tuple[str, Poly]] = frozenset()
     changing: frozenset[str] = frozenset()
 
