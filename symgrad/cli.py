@@ -12,7 +12,9 @@ import click
 from symgrad import __version__
 from symgrad.errors import CheckError, SymgradError
 
-STAGES = ("declare", "derive", "simplify", "lower", "emit")
+STAGES = ("declare", "graph", "derive", "simplify", "lower", "emit")
+GRAPHS = ("mermaid", "dot")
+RESIDUALS = ("auto", "store", "recompute")
 FORMATS = ("text", "latex", "markdown", "html")
 
 Command = TypeVar("Command", bound=Callable[..., Any])
@@ -40,6 +42,14 @@ def json_option(command: Command) -> Command:
     return click.option("--json", "as_json", is_flag=True, help="Print JSON, for programs.")(command)
 
 
+def residuals_option(command: Command) -> Command:
+    """Add ``--residuals``."""
+    help_text = "What forward keeps for backward: everything, as little as can be, or what is dear to compute."
+    return click.option(
+        "--residuals", type=click.Choice(RESIDUALS), default=RESIDUALS[0], show_default=True, help=help_text
+    )(command)
+
+
 @click.group(
     cls=Program,
     epilog=examples('symgrad derive "y[b,i] = sum(x[b,j]*w[i,j], j) + c[i]"'),
@@ -65,17 +75,28 @@ def list_command(as_json: bool) -> None:
     list_layers(as_json)
 
 
-@main.command(epilog=examples("symgrad show conv2d --stage lower", "symgrad show dense > dense.py"))
+@main.command(
+    epilog=examples(
+        "symgrad show conv2d --stage lower",
+        "symgrad show dense > dense.py",
+        "symgrad show net.py:net --stage graph --format dot | dot -Tsvg > net.svg",
+    )
+)
 @click.argument("layer")
 @click.option("--stage", type=click.Choice(STAGES), default="emit", show_default=True, help="Stop after this stage.")
-def show(layer: str, stage: str) -> None:
+@click.option("--format", "form", type=click.Choice(GRAPHS), help="Form of the graph.  [default: mermaid]")
+@residuals_option
+def show(layer: str, stage: str, form: str | None, residuals: str) -> None:
     """Show LAYER at a stage of the compiler. The last stage is the module.
 
+    The stage graph draws which equation reads which tensor; in a layer made of layers, theirs stand together.
     LAYER is a name of the catalogue, file.py:variable, or an equation as text.
     """
     from symgrad.commands.study import show as run
 
-    run(layer, stage)
+    if form is not None and stage != "graph":
+        raise click.UsageError("--format is of the graph; add --stage graph")
+    run(layer, stage, form or GRAPHS[0], residuals)
 
 
 @main.command(epilog=examples("symgrad new my_layer && symgrad check my_layer.py:my_layer"))
@@ -108,9 +129,12 @@ def derive(layer: str, format_name: str) -> None:
 @click.argument("layers", metavar="[LAYER]...", nargs=-1)
 @click.option("--check", is_flag=True, help="Write nothing; exit 1 and list the files that are not current.")
 @click.option("--out", type=click.Path(path_type=Path), default=Path("generated"), show_default=True, help="Folder.")
+@residuals_option
 @json_option
 @click.pass_context
-def generate(ctx: click.Context, layers: tuple[str, ...], check: bool, out: Path, as_json: bool) -> None:
+def generate(
+    ctx: click.Context, layers: tuple[str, ...], check: bool, out: Path, residuals: str, as_json: bool
+) -> None:
     """Write modules and derivations as files.
 
     OUT/numpy/NAME.py and OUT/study/NAME.md for each LAYER; without one, for the whole catalogue, with a page that
@@ -120,7 +144,7 @@ def generate(ctx: click.Context, layers: tuple[str, ...], check: bool, out: Path
     """
     from symgrad.commands.generate import generate as run
 
-    ctx.exit(0 if run(layers, out, check, as_json) else 1)
+    ctx.exit(0 if run(layers, out, check, as_json, residuals) else 1)
 
 
 @main.command(epilog=examples("symgrad check conv2d max_pool2d"))

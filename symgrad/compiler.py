@@ -17,6 +17,7 @@ from symgrad.declare.program import Equation, Program
 from symgrad.derive.adjoint import Adjoint, adjoint
 from symgrad.derive.split import split
 from symgrad.derive.trace import Trace
+from symgrad.emit.graph import graph_text
 from symgrad.emit.module import module_text
 from symgrad.emit.printer import Printer
 from symgrad.emit.study import Derivation, derivation_of
@@ -117,16 +118,22 @@ def compile_layer(layer: Layer, target: str = "numpy", residuals: str = "auto") 
     expect_layer(layer, "compile_layer")
     if target != "numpy":
         raise ArgumentError(f"unknown target {target!r}; known: numpy")
+    return CompiledLayer(run(layer, residuals=_policy(residuals)))
+
+
+def _policy(residuals: str) -> str:
     if residuals not in POLICIES:
         raise ArgumentError(f"unknown policy {residuals!r} for residuals; known: {', '.join(POLICIES)}")
-    return CompiledLayer(run(layer, residuals=residuals))
+    return residuals
 
 
-STAGES = ("declare", "derive", "simplify", "lower", "emit")
+STAGES = ("declare", "graph", "derive", "simplify", "lower", "emit")
 
 
-def show_stage(layer: Layer, stage: str) -> str:
-    """What a stage gives, as text.
+def show_stage(layer: Layer, stage: str, residuals: str = "auto") -> str:
+    """What a stage gives, as text; ``graph`` is the declaration drawn, as Mermaid text.
+
+    ``residuals`` as in ``compile_layer``.
 
     Raises:
         ArgumentError: ``layer`` is no Layer, or the stage is unknown.
@@ -136,7 +143,9 @@ def show_stage(layer: Layer, stage: str) -> str:
         raise ArgumentError(f"unknown stage {stage!r}; the stages are {', '.join(STAGES)}")
     if stage == "declare":
         return _shown(layer.program.equations, layer.program)
-    stages = run(layer)
+    if stage == "graph":
+        return graph_text(layer)
+    stages = run(layer, residuals=_policy(residuals))
     match stage:
         case "derive":
             return _shown(stages.chained.program.equations, stages.chained.program)

@@ -12,7 +12,7 @@ from symgrad.declare.arguments import expect_layer
 from symgrad.declare.door_integers import to_poly
 from symgrad.declare.integers import Size
 from symgrad.declare.layer import Layer
-from symgrad.declare.program import Attribute, Equation, Program, Tensor
+from symgrad.declare.program import Attribute, Equation, Part, Program, Tensor
 from symgrad.declare.rewriting import changed, map_children
 from symgrad.declare.scalars import Node, Read
 from symgrad.declare.scope import Scope
@@ -46,6 +46,7 @@ class Graph:
         self.requires: list[Any] = []
         self.typical: dict[str, int] = {}
         self.uses: set[str] = set()
+        self.parts: list[Part] = []
         self.taken: set[str] = set()
 
     def input(self, name: str, shape: Sequence[Any] = (), *, integer: bool = False, constant: bool = False) -> Wire:
@@ -96,7 +97,9 @@ class Graph:
         connected, fixed = self._connected(layer, label, wires, given)
         joint = Joint(self, layer.program, label, connected, fixed)
         self.inputs += joint.inputs
-        self.equations += joint.equations()
+        equations = joint.equations()
+        self.equations += equations
+        self.parts.append(Part(label, layer.name, tuple(e.target for e in equations)))
         self.attributes += joint.attributes
         self.requires += joint.requires(layer.requires)
         outputs = {o: Wire(joint.tensors[o], tuple(map(joint.poly, layer.program.extents(o)))) for o in layer.outputs}
@@ -163,7 +166,9 @@ class Graph:
             tuple(sorted(self.typical.items())),
             doc,
         )
-        return Layer.from_program(program, self.requires)
+        layer = Layer.from_program(program, self.requires)
+        layer.parts = tuple(replace(p, targets=tuple(names.get(t, t) for t in p.targets)) for p in self.parts)
+        return layer
 
 
 def _retargeted(equation: Equation, names: Mapping[str, str]) -> Equation:

@@ -111,7 +111,7 @@ def test_show_prints_the_module_by_default():
 
 
 def test_show_stops_after_any_stage():
-    stages = ["declare", "derive", "simplify", "lower", "emit"]
+    stages = ["declare", "graph", "derive", "simplify", "lower", "emit"]
     shown = [run("show", "y[n,i] = exp(x[n,i])/sum(exp(x[n,j]), j)", "--stage", stage).output for stage in stages]
     assert len(set(shown)) == len(stages)
     assert "Invalid value" in run("show", AFFINE, "--stage", "print", code=2).stderr
@@ -144,6 +144,34 @@ def test_new_never_overwrites(here):
 def test_new_refuses_what_is_no_name(here, name):
     assert repr(name) in run("new", name, code=2).stderr
     assert list(here.iterdir()) == []
+
+
+def test_show_draws_a_graph_in_either_form(here):
+    (here / "net.py").write_text(
+        "from symgrad import chain, layers\nnet = chain(layers.dense, layers.relu, name='net')\n"
+    )
+    assert "    t_dense_y --> t_y\n" in run("show", "net.py:net", "--stage", "graph").stdout
+    assert '    "x" -> "y";\n' in run("show", AFFINE, "--stage", "graph", "--format", "dot").stdout
+    assert "add --stage graph" in run("show", AFFINE, "--format", "dot", code=2).stderr
+
+
+@pytest.mark.parametrize("policy", ["store", "recompute"])
+def test_generate_takes_the_policy_of_residuals(here, policy):
+    run("generate", "gelu", "--residuals", policy, "--out", ".")
+    written = (here / "numpy/gelu.py").read_text()
+    assert written == symgrad.compile_layer(symgrad.layers.gelu, residuals=policy).source
+    assert written == run("show", "gelu", "--residuals", policy).stdout
+    run("generate", "gelu", "--residuals", policy, "--out", ".", "--check")
+    run(
+        "generate",
+        "gelu",
+        "--residuals",
+        "recompute" if policy == "store" else "store",
+        "--out",
+        ".",
+        "--check",
+        code=1,
+    )
 
 
 def test_generate_writes_module_and_study(here):

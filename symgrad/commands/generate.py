@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Sequence
+from functools import partial
 from pathlib import Path
 
 import click
@@ -20,15 +21,15 @@ FOLDERS = ("numpy", "study")
 INDEX = "study/index.md"
 
 
-def generate(references: Sequence[str], out: Path, check: bool, as_json: bool) -> bool:
+def generate(references: Sequence[str], out: Path, check: bool, as_json: bool, residuals: str = "auto") -> bool:
     """Write ``numpy/NAME.py`` and ``study/NAME.md`` below ``out``, or compare them with ``check``.
 
-    For the whole catalogue ``study/index.md`` as well, which lists it.
+    For the whole catalogue ``study/index.md`` as well, which lists it. ``residuals`` as in ``compile_layer``.
 
     Returns:
         Whether all is well: False when ``check`` found a file that is not current.
     """
-    files = _named(references) if references else _catalogue()
+    files = _named(references, residuals) if references else _catalogue(residuals)
     targets = {path: resolve(path, out) for path in files}
     states = {path: compare(target, files[path]).value for path, target in targets.items()}
     if not references:
@@ -42,9 +43,9 @@ def generate(references: Sequence[str], out: Path, check: bool, as_json: bool) -
     return not check or all(state == State.CURRENT.value for state in states.values())
 
 
-def render(layer: Layer) -> dict[str, str]:
+def render(layer: Layer, residuals: str = "auto") -> dict[str, str]:
     """Return the files of one layer: path below the output folder -> text."""
-    compiled = symgrad.compile_layer(layer)
+    compiled = symgrad.compile_layer(layer, residuals=residuals)
     study = compiled.derivation.to_markdown().strip() + "\n"
     header = f"{MARKDOWN_HEADER} {symgrad.__version__} from the layer {layer.name}; do not edit. -->\n\n"
     return {
@@ -53,24 +54,25 @@ def render(layer: Layer) -> dict[str, str]:
     }
 
 
-def _named(references: Sequence[str]) -> dict[str, str]:
+def _named(references: Sequence[str], residuals: str) -> dict[str, str]:
     found: dict[str, Layer] = {}
     for reference in references:
         layer = find_layer(reference, announce)
         if layer.name in found:
             raise DeclarationError(f"two layers are called {layer.name}; give one of them another name")
         found[layer.name] = layer
-    return {path: text for name in track(tuple(found), "compiling") for path, text in render(found[name]).items()}
+    rendered = (render(found[name], residuals) for name in track(tuple(found), "compiling"))
+    return {path: text for files in rendered for path, text in files.items()}
 
 
-def _catalogue() -> dict[str, str]:
+def _catalogue(residuals: str) -> dict[str, str]:
     names = symgrad.catalogue()
-    rendered = over_catalogue(_from_catalogue, names, "compiling")
+    rendered = over_catalogue(partial(_from_catalogue, residuals), names, "compiling")
     return {path: text for files in rendered for path, text in files.items()} | {INDEX: index_of(names)}
 
 
-def _from_catalogue(name: str) -> dict[str, str]:
-    return render(symgrad.layers.get(name))
+def _from_catalogue(residuals: str, name: str) -> dict[str, str]:
+    return render(symgrad.layers.get(name), residuals)
 
 
 def _left_over(out: Path, files: dict[str, str]) -> list[str]:

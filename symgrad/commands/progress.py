@@ -4,13 +4,15 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable, Iterator, Sequence
-from concurrent.futures import ProcessPoolExecutor
+from concurrent.futures import Future, ProcessPoolExecutor
 from multiprocessing import get_context
 from typing import TypeVar
 
 import click
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
+
+from symgrad.layers import by_submodule
 
 Result = TypeVar("Result")
 
@@ -33,16 +35,27 @@ def track(names: Sequence[str], doing: str) -> Iterator[str]:
 
 
 def over_catalogue(work: Callable[[str], Result], names: Sequence[str], doing: str) -> Iterator[Result]:
-    """Yield ``work(name)`` for every name in order, computed by one process for each core: no layer needs another."""
+    """Yield ``work(name)`` for every name in order, computed by one process for each core: no layer needs another.
+
+    One process takes all layers of a submodule, for loading a submodule declares every layer of it.
+    """
     workers = min(len(names), os.cpu_count() or 1)
     with ProcessPoolExecutor(workers, mp_context=get_context("spawn")) as pool:
-        results = {name: pool.submit(work, name) for name in names}
+        results: dict[str, tuple[Future[list[Result]], int]] = {}
+        for group in by_submodule(names):
+            future = pool.submit(_each, work, group)
+            results |= {name: (future, place) for place, name in enumerate(group)}
         try:
             for name in track(names, doing):
-                yield results[name].result()
+                future, place = results[name]
+                yield future.result()[place]
         except BaseException:
             pool.shutdown(wait=False, cancel_futures=True)
             raise
+
+
+def _each(work: Callable[[str], Result], names: Sequence[str]) -> list[Result]:
+    return [work(name) for name in names]
 
 
 def announce(line: str) -> None:

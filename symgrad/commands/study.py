@@ -33,11 +33,14 @@ def list_layers(as_json: bool) -> None:
     console.print(table, markup=False)
 
 
-def show(reference: str, stage: str) -> None:
-    """Print the layer as it leaves ``stage``."""
+def show(reference: str, stage: str, form: str = "mermaid", residuals: str = "auto") -> None:
+    """Print the layer as it leaves ``stage``; ``form`` is that of a graph, ``residuals`` as in ``compile_layer``."""
     from symgrad.compiler import show_stage
+    from symgrad.emit.graph import graph_text
 
-    click.echo(show_stage(find_layer(reference, announce), stage).rstrip("\n"))
+    layer = find_layer(reference, announce)
+    text = graph_text(layer, form) if stage == "graph" else show_stage(layer, stage, residuals)
+    click.echo(text.rstrip("\n"))
 
 
 def derive(reference: str, format_name: str) -> None:

@@ -49,6 +49,8 @@ _ORDER: dict[type, int] = {
     Add: 10,
 }
 
+_ZERO, _ONE = Fraction(0), Fraction(1)
+
 
 @cache
 def key(node: Node) -> tuple[int, str]:
@@ -68,7 +70,7 @@ def from_integer(poly: Poly) -> Scalar:
 
 def add(*args: Scalar) -> Scalar:
     """Sum, like terms collected."""
-    constant: Fraction | float = Fraction(0)
+    constant: Fraction | float = _ZERO
     integer = Poly()
     totals: dict[Scalar, Fraction | float] = {}
     stack = list(reversed(args))
@@ -81,11 +83,11 @@ def add(*args: Scalar) -> Scalar:
             case Add(inner):
                 stack.extend(reversed(inner))
             case Mul(coefficient, factors):
-                core = _product(Fraction(1), factors)
-                totals[core] = totals.get(core, Fraction(0)) + coefficient
+                core = _product(_ONE, factors)
+                totals[core] = totals.get(core, _ZERO) + coefficient
             case other:
-                totals[other] = totals.get(other, Fraction(0)) + 1
-    terms = [multiply(Number(c), t) for t, c in totals.items() if c]
+                totals[other] = totals.get(other, _ZERO) + 1
+    terms = [t if c == 1 else multiply(Number(c), t) for t, c in totals.items() if c]
     if integer.constant is not None:
         constant += integer.constant
     else:
@@ -100,7 +102,7 @@ def add(*args: Scalar) -> Scalar:
 def _term_key(term: Scalar) -> tuple[object, ...]:
     """Constants last, negative terms after positive ones."""
     if isinstance(term, Mul):
-        return (term.coefficient < 0, False, key(_product(Fraction(1), term.args)))
+        return (term.coefficient < 0, False, key(_product(_ONE, term.args)))
     constant = isinstance(term, Number | FromInteger)
     return (isinstance(term, Number) and term.value < 0, constant, key(term))
 
@@ -117,7 +119,7 @@ def subtract(left: Scalar, right: Scalar) -> Scalar:
 
 def multiply(*args: Scalar) -> Scalar:
     """Product, equal bases collected and exponentials merged."""
-    coefficient: Fraction | float = Fraction(1)
+    coefficient: Fraction | float = _ONE
     powers: dict[Scalar, Scalar] = {}
     exponents: list[Scalar] = []
     above, below = as_poly(1), as_poly(1)
@@ -138,9 +140,9 @@ def multiply(*args: Scalar) -> Scalar:
             case Power(Apply("exp", (argument,)), Number() as n):
                 exponents.append(multiply(n, argument))
             case Power(base, exponent):
-                powers[base] = add(powers.get(base, NOUGHT), exponent)
+                powers[base] = add(powers[base], exponent) if base in powers else exponent
             case other:
-                powers[other] = add(powers.get(other, NOUGHT), UNIT)
+                powers[other] = add(powers[other], UNIT) if other in powers else UNIT
     if coefficient == 0:
         return NOUGHT
     made = [power(b, e) for b, e in powers.items()]

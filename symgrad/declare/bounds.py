@@ -17,6 +17,7 @@ from symgrad.declare.integers import (
     Entry,
     Extreme,
     Index,
+    Monomial,
     Poly,
     Quotient,
     RealFloor,
@@ -25,6 +26,7 @@ from symgrad.declare.integers import (
     as_poly,
     atom_key,
     atoms,
+    collect,
     extreme,
 )
 from symgrad.declare.substitution import rebuild, substitute
@@ -58,6 +60,7 @@ def _nonempty(poly: Poly) -> tuple[Poly, ...]:
     return tuple(sorted(extents, key=str))
 
 
+@cache
 def _prove(poly: Poly, depth: int) -> bool:
     """Replace the outermost atom by the end of its interval that makes ``poly`` least; then look at the signs."""
     if not poly.terms:
@@ -127,7 +130,8 @@ def _uses(atom: Atom) -> int:
 
 
 def _linear(poly: Poly, atom: Atom) -> tuple[Poly, Poly] | None:
-    coefficient, rest = ZERO, ZERO
+    coefficient: list[tuple[Monomial, int]] = []
+    rest: list[tuple[Monomial, int]] = []
     for monomial, c in poly.terms:
         count = monomial.count(atom)
         if count > 1:
@@ -135,10 +139,10 @@ def _linear(poly: Poly, atom: Atom) -> tuple[Poly, Poly] | None:
         if count:
             others = list(monomial)
             others.remove(atom)
-            coefficient = coefficient + Poly(((tuple(others), c),))
+            coefficient.append((tuple(others), c))
         else:
-            rest = rest + Poly(((monomial, c),))
-    return coefficient, rest
+            rest.append((monomial, c))
+    return collect(coefficient), Poly(tuple(rest))
 
 
 def _sign(poly: Poly, depth: int) -> int:

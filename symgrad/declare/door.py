@@ -12,11 +12,22 @@ from sympy.tensor.indexed import Idx, Indexed, IndexedBase
 
 from symgrad.declare import notation
 from symgrad.declare.algebra import add, apply, from_integer, multiply, number, power, select
-from symgrad.declare.conditions import all_of, any_of, compare, negation, relation
+from symgrad.declare.conditions import all_of, any_of, at_least, compare, negation, relation
 from symgrad.declare.door_integers import integer_symbol, is_whole, read_indices, to_poly
 from symgrad.declare.door_reductions import reduction
 from symgrad.declare.functions import FUNCTIONS, REDUCTIONS
-from symgrad.declare.scalars import Condition, Extension, Named, Number, Read, Scalar, Stopped, Truth
+from symgrad.declare.scalars import (
+    Condition,
+    Extension,
+    Named,
+    Number,
+    Read,
+    Scalar,
+    Stopped,
+    Truth,
+    free_indices,
+    tensors_of,
+)
 from symgrad.declare.scope import Scope, counted, label
 
 # --- scalars -------------------------------------------------------------------------------------------------
@@ -26,7 +37,7 @@ def to_scalar(expr: Any, scope: Scope) -> Scalar:
     """A real expression."""
     if not isinstance(expr, sympy.Basic):
         expr = sympy.sympify(expr) if isinstance(expr, int | float) else expr
-    if isinstance(expr, sympy.Basic) and not expr.is_number and is_whole(expr, scope):
+    if isinstance(expr, sympy.Basic) and is_whole(expr, scope) and not expr.is_number:
         return from_integer(to_poly(expr, scope))
     match expr:
         case sympy.Rational():
@@ -51,11 +62,7 @@ def to_scalar(expr: Any, scope: Scope) -> Scalar:
         case Indexed():
             return Read(str(expr.base.label), read_indices(expr, scope))
         case notation.ExtendedRead():
-            value = to_scalar(expr.value, scope)
-            if not isinstance(value, Number):
-                raise scope.fail(f"Padded({expr.read.base}, {expr.value}): the value outside must be a number")
-            fill = float(value.value) if expr.mode == "constant" else 0.0
-            return Read(str(expr.read.base.label), read_indices(expr.read, scope), Extension(expr.mode, fill))
+            return _extended(expr, scope)
         case sympy.Add():
             return add(*(to_scalar(a, scope) for a in expr.args))
         case sympy.Mul():
@@ -91,6 +98,21 @@ def to_scalar(expr: Any, scope: Scope) -> Scalar:
         return Number(float(expr))
     what = type(expr).__name__
     raise scope.fail(f"symgrad has no meaning for {what} in {expr}; see the README for what a layer may use")
+
+
+def _extended(expr: Any, scope: Scope) -> Scalar:
+    """A read beyond the border; a value that attributes give is a case of its own."""
+    tensor, indices = str(expr.read.base.label), read_indices(expr.read, scope)
+    value = to_scalar(expr.value, scope) if expr.mode == "constant" else number(0)
+    if isinstance(value, Number):
+        return Read(tensor, indices, Extension(expr.mode, float(value.value)))
+    what, extents = f"Padded({expr.read.base}, {expr.value})", scope.extents(tensor)
+    if free_indices(value) or not set(tensors_of(value)) <= scope.reals:
+        raise scope.fail(f"{what}: the value outside must be a number or an expression of attributes and sizes")
+    if extents is None:
+        raise scope.fail(f"{what}: {tensor} is defined here; write Piecewise((value, i < 1), ({tensor}[i - 1], True))")
+    inside = [at_least(i, 0) for i in indices] + [at_least(e - 1, i) for i, e in zip(indices, extents, strict=True)]
+    return select(all_of(*inside), Read(tensor, indices), value)
 
 
 def _exp_of(expr: Any, scope: Scope) -> Scalar:

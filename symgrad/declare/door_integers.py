@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import difflib
+from functools import partial
 from typing import Any
 
 import sympy
@@ -23,7 +24,7 @@ def to_poly(expr: Any, scope: Scope) -> Poly:
             return as_poly(int(expr))
         case Idx() | sympy.Symbol():
             return integer_symbol(expr, scope)
-        case sympy.Add() | sympy.Mul() | sympy.Rational() if (fraction := sympy.fraction(sympy.together(expr)))[1] != 1:
+        case sympy.Add() | sympy.Mul() | sympy.Rational() if _divides(expr) and (fraction := _fraction(expr))[1] != 1:
             top, bottom = (to_poly(part, scope) for part in fraction)
             scope.requirements.append(
                 Requirement(compare("==", remainder(top, bottom)), f"{top} must be a multiple of {bottom}")
@@ -60,6 +61,24 @@ def to_poly(expr: Any, scope: Scope) -> Poly:
                 )
             return as_poly(Entry(name, read_indices(expr, scope)))
     raise scope.fail(f"{expr} is not an integer expression of indices, sizes and integer tensors")
+
+
+def _divides(expr: Any) -> bool:
+    """Whether an integer expression divides anywhere outside a rounding; ``together`` is slow."""
+    match expr:
+        case sympy.Rational():
+            return bool(expr.q != 1)
+        case sympy.Pow():
+            return not (expr.exp.is_Integer and expr.exp > 0) or _divides(expr.base)
+        case sympy.Add() | sympy.Mul():
+            return any(map(_divides, expr.args))
+    return False
+
+
+def _fraction(expr: Any) -> tuple[Any, Any]:
+    """Numerator and denominator."""
+    top, bottom = sympy.fraction(sympy.together(expr))
+    return top, bottom
 
 
 def integer_symbol(symbol: Any, scope: Scope) -> Poly:
@@ -118,7 +137,7 @@ def _rounded(expr: Any, scope: Scope) -> Poly:
         if up:
             return -as_poly(RealFloor(multiply(number(-1), value)))
         return as_poly(RealFloor(value))
-    top, bottom = (to_poly(part, scope) for part in sympy.fraction(sympy.together(argument)))
+    top, bottom = (to_poly(part, scope) for part in (_fraction(argument) if _divides(argument) else (argument, 1)))
     if bottom.constant is not None and bottom.constant < 0:
         top, bottom = -top, -bottom
     bottom = _divisor(bottom, expr, scope)
@@ -155,6 +174,10 @@ def is_whole(expr: Any, scope: Scope) -> bool:
     )
 
 
+def _axis_of(axis: int, expr: Any) -> str:
+    return f"axis {axis} of {expr}"
+
+
 def read_indices(expr: Indexed, scope: Scope) -> tuple[Poly, ...]:
     """The index expressions of a read, its rank checked."""
     name = str(expr.base.label)
@@ -167,6 +190,6 @@ def read_indices(expr: Indexed, scope: Scope) -> tuple[Poly, ...]:
         raise scope.fail(f"{expr} reads {name} with {given}, but {name} has {axes}: it is {scope.declared(name)}")
     found = []
     for axis, index in enumerate(expr.indices):
-        with scope.inside(f"axis {axis} of {expr}"):
+        with scope.inside(partial(_axis_of, axis, expr)):
             found.append(to_poly(index, scope))
     return tuple(found)

@@ -72,6 +72,8 @@ def _limit(
         first, last, low, high = None, None, None, None
     if low is None or high is None:
         lowest, highest = range_from_reads(name, function, scope)
+        if first is None:
+            scope.inferred[name] = lowest, highest
         low, high = low or lowest, high or highest
     extent = high - low + 1
     if (first != low or last != high) and not nonnegative(extent):

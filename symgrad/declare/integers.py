@@ -7,32 +7,33 @@ polynomials are equal exactly when their terms are, whatever order they were bui
 from __future__ import annotations
 
 from collections.abc import Iterable
-from dataclasses import dataclass
 from functools import cache
 from typing import TYPE_CHECKING, TypeAlias
+
+from symgrad.declare.frozen import Hashed, frozen
 
 if TYPE_CHECKING:
     from symgrad.declare.scalars import Scalar
 
 
-@dataclass(frozen=True, slots=True)
-class Size:
+@frozen
+class Size(Hashed):
     """A dimension symbol or an integer attribute; ``minimum`` is the least value it can take (None: unknown)."""
 
     name: str
     minimum: int | None = 1
 
 
-@dataclass(frozen=True, slots=True)
-class Index:
+@frozen
+class Index(Hashed):
     """An iteration variable over 0 .. extent - 1."""
 
     name: str
     extent: Poly
 
 
-@dataclass(frozen=True, slots=True)
-class Quotient:
+@frozen
+class Quotient(Hashed):
     """``floor(numerator / denominator)``; exact when the layer requires the division to leave no remainder."""
 
     numerator: Poly
@@ -40,24 +41,24 @@ class Quotient:
     exact: bool = False
 
 
-@dataclass(frozen=True, slots=True)
-class Remainder:
+@frozen
+class Remainder(Hashed):
     """``numerator mod denominator``, in 0 .. denominator - 1."""
 
     numerator: Poly
     denominator: Poly
 
 
-@dataclass(frozen=True, slots=True)
-class Extreme:
+@frozen
+class Extreme(Hashed):
     """The largest (``max``) or smallest (``min``) of several integers."""
 
     kind: str
     args: tuple[Poly, ...]
 
 
-@dataclass(frozen=True, slots=True)
-class Entry:
+@frozen
+class Entry(Hashed):
     """An element of an integer tensor, used as a number or as an index.
 
     A ``guarded`` one stands behind a condition without which it may lie outside.
@@ -68,8 +69,8 @@ class Entry:
     guarded: bool = False
 
 
-@dataclass(frozen=True, slots=True)
-class RealFloor:
+@frozen
+class RealFloor(Hashed):
     """``floor`` of a real expression, used as an index."""
 
     value: Scalar
@@ -79,15 +80,18 @@ Atom: TypeAlias = Size | Index | Quotient | Remainder | Extreme | Entry | RealFl
 Monomial: TypeAlias = tuple[Atom, ...]
 
 
-@dataclass(frozen=True, slots=True)
-class Poly:
+@frozen
+class Poly(Hashed):
     """A polynomial with integer coefficients: ``terms`` pairs each sorted monomial with its coefficient."""
 
     terms: tuple[tuple[Monomial, int], ...] = ()
 
     def __add__(self, other: Poly | int) -> Poly:
         """Sum."""
-        return collect([*self.terms, *as_poly(other).terms])
+        terms = as_poly(other).terms
+        if not self.terms or not terms:
+            return self if self.terms else Poly(terms)
+        return collect([*self.terms, *terms])
 
     __radd__ = __add__
 
@@ -105,7 +109,12 @@ class Poly:
 
     def __mul__(self, other: Poly | int) -> Poly:
         """Product."""
-        pairs = [(tuple(sorted(m + n, key=atom_key)), c * d) for m, c in self.terms for n, d in as_poly(other).terms]
+        other = as_poly(other)
+        if other == ONE or not self.terms:
+            return self
+        if self == ONE:
+            return other
+        pairs = [(tuple(sorted(m + n, key=atom_key)), c * d) for m, c in self.terms for n, d in other.terms]
         return collect(pairs)
 
     __rmul__ = __mul__
@@ -139,7 +148,9 @@ def collect(pairs: Iterable[tuple[Monomial, int]]) -> Poly:
     for monomial, coefficient in pairs:
         totals[monomial] = totals.get(monomial, 0) + coefficient
     kept = [(m, c) for m, c in totals.items() if c]
-    return Poly(tuple(sorted(kept, key=lambda mc: monomial_key(mc[0]))))
+    if len(kept) > 1:
+        kept.sort(key=_term_key)
+    return Poly(tuple(kept))
 
 
 _RANK = {Index: 0, Entry: 1, RealFloor: 2, Quotient: 3, Remainder: 4, Extreme: 5, Size: 6}
@@ -151,9 +162,14 @@ def atom_key(atom: Atom) -> tuple[int, str]:
     return _RANK[type(atom)], repr(atom) if isinstance(atom, RealFloor) else show_atom(atom)
 
 
+@cache
 def monomial_key(monomial: Monomial) -> tuple[object, ...]:
     """A total order on monomials: indices first, numbers last."""
     return (not monomial, tuple(atom_key(a) for a in monomial))
+
+
+def _term_key(term: tuple[Monomial, int]) -> tuple[object, ...]:
+    return monomial_key(term[0])
 
 
 def as_poly(value: Poly | Atom | int) -> Poly:
@@ -168,6 +184,7 @@ def as_poly(value: Poly | Atom | int) -> Poly:
 ZERO, ONE = Poly(), as_poly(1)
 
 
+@cache
 def atoms(poly: Poly, deep: bool = True) -> tuple[Atom, ...]:
     """The atoms of a polynomial in canonical order, with those inside other atoms if ``deep``."""
     found: dict[Atom, None] = {}
@@ -229,7 +246,7 @@ def affine_in(poly: Poly, index: Index) -> tuple[Poly, Poly] | None:
             coefficient.append((tuple(others), c))
         else:
             rest.append((monomial, c))
-    a, b = collect(coefficient), collect(rest)
+    a, b = collect(coefficient), Poly(tuple(rest))
     if index in indices_of(a) or index in indices_of(b):
         return None
     return a, b
@@ -238,6 +255,7 @@ def affine_in(poly: Poly, index: Index) -> tuple[Poly, Poly] | None:
 # --- text ----------------------------------------------------------------------------------------------------
 
 
+@cache
 def show(poly: Poly) -> str:
     """The polynomial as text: what a person would write, also valid Python when no tensor is read."""
     positive = [t for t in poly.terms if t[1] > 0]

@@ -14,8 +14,9 @@ from symgrad.declare import arguments, reads, recurrence, solve, survey
 from symgrad.declare.bounds import nonnegative
 from symgrad.declare.door import to_condition, to_scalar
 from symgrad.declare.door_integers import to_poly
+from symgrad.declare.inline import without_inner_reductions
 from symgrad.declare.integers import Index, Poly, Size, as_poly
-from symgrad.declare.program import Attribute, Equation, Program, Requirement, Tensor
+from symgrad.declare.program import Attribute, Equation, Part, Program, Requirement, Tensor
 from symgrad.declare.ranges import bound_in, range_from_reads
 from symgrad.declare.scalars import FALSE, TRUE, FromInteger, Reduce
 from symgrad.declare.scope import Scope, label
@@ -50,9 +51,15 @@ class Layer:
         doc: one or more lines about the layer, for its module and its documents.
         requires: relations between sizes and attributes that must hold, such as ``padding < K``; checked at run time.
 
+    Attributes:
+        program: the declaration as data.
+        parts: the uses of layers that a composed layer consists of, in order; none in a declared one.
+
     Raises:
         DeclarationError: the declaration does not say what it means; the message names equation, index, tensor, axis.
     """
+
+    parts: tuple[Part, ...] = ()
 
     def __init__(
         self,
@@ -81,6 +88,7 @@ class Layer:
         survey.check_equations(name, self.equations)
         roles = {"inputs": inputs, "constants": constants, "integers": integers}
         lists = {role: arguments.listed(name, role, given) for role, given in roles.items()}
+        self.equations = without_inner_reductions(self.equations, (*lists["inputs"], *self.attributes))
         tensors = survey.tensors(name, equations=self.equations, **lists)
         self.inputs = tuple(DeclaredTensor(t.name, t.shape, t.integer, t.constant) for t in tensors)
         chosen = None if outputs is None else arguments.listed(name, "outputs", outputs)
@@ -188,7 +196,7 @@ class _Reader:
         value = arguments.default_of(self.layer.name, name, default, bool(symbol.is_integer))
         if not symbol.is_integer:
             return Attribute(name, value, False)
-        scales = survey.scales_an_index(symbol, self.layer.equations)
+        scales = symbol in survey.scaling_symbols(self.layer.equations)
         minimum = 1 if symbol.is_positive or scales else 0 if symbol.is_nonnegative else None
         if minimum is not None and value < minimum:
             raise DeclarationError(
@@ -227,6 +235,7 @@ class _Reader:
         scope.binders = {label(i): i for i in lefts}
         indices = self._left_indices(target, lefts, equation)
         body = to_scalar(equation.rhs, scope)
+        self.layer.ranges |= {n: (poly_to_sympy(a), poly_to_sympy(z)) for n, (a, z) in scope.inferred.items()}
         integer = target in scope.integers
         self.known[target] = tuple(i.extent for i in indices)
         if integer and not isinstance(body, FromInteger | Reduce):

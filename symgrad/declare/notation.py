@@ -61,7 +61,8 @@ class Padded:
 
     Args:
         tensor: the tensor, an ``IndexedBase``.
-        value: what a read outside the tensor gives (mode ``constant``); a number, ``-oo`` included.
+        value: what a read outside the tensor gives (mode ``constant``): a number, ``-oo`` included, or an expression
+            of attributes and sizes.
         mode: ``constant``, ``reflect`` (without repeating the border), ``replicate`` or ``wrap``.
 
     Raises:

@@ -47,6 +47,15 @@ class Requirement:
 
 
 @dataclass(frozen=True, slots=True)
+class Part:
+    """One use of a layer inside a composed one: what it is called, which layer it is, the left sides that it gave."""
+
+    label: str
+    layer: str
+    targets: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True)
 class Program:
     """Equations in an order in which each reads only what stands before it."""
 

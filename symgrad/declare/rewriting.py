@@ -26,6 +26,7 @@ from symgrad.declare.scalars import (
     Scalar,
     Select,
     Stopped,
+    children,
     walk,
 )
 
@@ -48,28 +49,32 @@ def map_children(node: Scalar, change: Change) -> Scalar: ...
 def map_children(node: Condition, change: Change) -> Condition: ...
 def map_children(node: Node, change: Change) -> Node:
     """Rebuild a node with each child changed, in canonical form."""
-    scalar, truth = cast(Callable[[Scalar], Scalar], change), cast(Callable[[Condition], Condition], change)
+    before = children(node)
+    after = tuple(map(change, before))
+    if all(new is old for new, old in zip(after, before, strict=True)):
+        return node
+    scalars, conditions = cast(tuple[Scalar, ...], after), cast(tuple[Condition, ...], after)
     match node:
-        case Add(args):
-            return add(*map(scalar, args))
-        case Mul(coefficient, args):
-            return multiply(Number(coefficient), *map(scalar, args))
-        case Power(base, exponent):
-            return power(scalar(base), scalar(exponent))
-        case Apply(function, args):
-            return apply(function, *map(scalar, args))
-        case Select(condition, then, otherwise):
-            return select(truth(condition), scalar(then), scalar(otherwise))
-        case Reduce(kind, indices, condition, body, ties):
-            return Reduce(kind, indices, truth(condition), scalar(body), ties)
-        case Stopped(value):
-            return Stopped(scalar(value))
-        case Relation(kind, left, right):
-            return relation(kind, scalar(left), scalar(right))
-        case All(conditions):
-            return all_of(*map(truth, conditions))
-        case AnyOf(conditions):
-            return any_of(*map(truth, conditions))
+        case Add():
+            return add(*scalars)
+        case Mul(coefficient):
+            return multiply(Number(coefficient), *scalars)
+        case Power():
+            return power(*scalars)
+        case Apply(function):
+            return apply(function, *scalars)
+        case Select():
+            return select(conditions[0], *scalars[1:])
+        case Reduce(kind, indices, _, _, ties):
+            return Reduce(kind, indices, conditions[0], scalars[1], ties)
+        case Stopped():
+            return Stopped(*scalars)
+        case Relation(kind):
+            return relation(kind, *scalars)
+        case All():
+            return all_of(*conditions)
+        case AnyOf():
+            return any_of(*conditions)
     return node
 
 
@@ -96,9 +101,9 @@ def map_polynomials(node: Node, change: Callable[[Poly], Poly]) -> Node:
     """Rebuild a node with each integer expression in it changed; bound indices follow where they are renamed."""
     match node:
         case FromInteger(poly):
-            return from_integer(change(poly))
+            return node if (made := change(poly)) is poly else from_integer(made)
         case Compare(kind, poly):
-            return compare(kind, change(poly))
+            return node if (made := change(poly)) is poly else compare(kind, made)
         case Read(tensor, indices, extension):
             return Read(tensor, tuple(change(i) for i in indices), extension)
         case Reduce(kind, bound, condition, body, ties):

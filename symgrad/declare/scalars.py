@@ -3,33 +3,33 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass
 from fractions import Fraction
 from functools import cache
 from typing import TypeAlias
 
+from symgrad.declare.frozen import Hashed, frozen
 from symgrad.declare.integers import Entry, Index, Poly, atoms, indices_of, show
 
 # --- conditions ----------------------------------------------------------------------------------------------
 
 
-@dataclass(frozen=True, slots=True)
-class Truth:
+@frozen
+class Truth(Hashed):
     """A condition that always or never holds."""
 
     value: bool
 
 
-@dataclass(frozen=True, slots=True)
-class Compare:
+@frozen
+class Compare(Hashed):
     """``poly >= 0``, ``poly == 0`` or ``poly != 0`` over the integers."""
 
     relation: str
     poly: Poly
 
 
-@dataclass(frozen=True, slots=True)
-class Relation:
+@frozen
+class Relation(Hashed):
     """``left < right`` and the like over the reals; relation is one of ``<``, ``<=``, ``==``, ``!=``."""
 
     relation: str
@@ -37,15 +37,15 @@ class Relation:
     right: Scalar
 
 
-@dataclass(frozen=True, slots=True)
-class All:
+@frozen
+class All(Hashed):
     """Every one of several conditions."""
 
     args: tuple[Condition, ...]
 
 
-@dataclass(frozen=True, slots=True)
-class AnyOf:
+@frozen
+class AnyOf(Hashed):
     """At least one of several conditions."""
 
     args: tuple[Condition, ...]
@@ -58,40 +58,42 @@ TRUE, FALSE = Truth(True), Truth(False)
 # --- scalars -------------------------------------------------------------------------------------------------
 
 
-@dataclass(frozen=True, slots=True)
-class Number:
+@frozen
+class Number(Hashed):
     """A number: exact where it was written so."""
 
     value: Fraction | float
 
 
-@dataclass(frozen=True, slots=True)
-class Named:
+@frozen
+class Named(Hashed):
     """A mathematical constant: ``pi`` or ``e``."""
 
     name: str
 
 
-@dataclass(frozen=True, slots=True)
-class FromInteger:
+@frozen
+class FromInteger(Hashed):
     """An integer expression used as a number."""
 
     poly: Poly
 
 
-@dataclass(frozen=True, slots=True)
-class Extension:
+@frozen
+class Extension(Hashed):
     """What a tensor is outside its shape: a mode, and the value for mode ``constant``.
 
-    Mode ``guarded``: a condition around the read keeps it inside; what is outside does not matter.
+    Mode ``guarded``: a condition around the read keeps it inside; what is outside does not matter. ``name`` is the
+    variable that holds the value in array programs where it is no number.
     """
 
     mode: str
     value: float = 0.0
+    name: str = ""
 
 
-@dataclass(frozen=True, slots=True)
-class Read:
+@frozen
+class Read(Hashed):
     """An element of a real tensor; without an extension it lies inside, or behind a condition that says so."""
 
     tensor: str
@@ -99,39 +101,39 @@ class Read:
     extension: Extension | None = None
 
 
-@dataclass(frozen=True, slots=True)
-class Add:
+@frozen
+class Add(Hashed):
     """A sum of terms, sorted."""
 
     args: tuple[Scalar, ...]
 
 
-@dataclass(frozen=True, slots=True)
-class Mul:
+@frozen
+class Mul(Hashed):
     """A product: a number times sorted powers."""
 
     coefficient: Fraction | float
     args: tuple[Scalar, ...]
 
 
-@dataclass(frozen=True, slots=True)
-class Power:
+@frozen
+class Power(Hashed):
     """``base ** exponent``."""
 
     base: Scalar
     exponent: Scalar
 
 
-@dataclass(frozen=True, slots=True)
-class Apply:
+@frozen
+class Apply(Hashed):
     """A function of the table in ``functions.py``, by name."""
 
     function: str
     args: tuple[Scalar, ...]
 
 
-@dataclass(frozen=True, slots=True)
-class Select:
+@frozen
+class Select(Hashed):
     """``then`` where the condition holds, else ``otherwise``; only the one taken is evaluated."""
 
     condition: Condition
@@ -139,8 +141,8 @@ class Select:
     otherwise: Scalar
 
 
-@dataclass(frozen=True, slots=True)
-class Reduce:
+@frozen
+class Reduce(Hashed):
     """A reduction of ``body`` over ``indices`` where ``condition`` holds: sum, product, max, min, argmax, argmin.
 
     ``ties`` belongs to max and min: who gets the gradient of a value reached more than once. With ``none`` there is
@@ -154,8 +156,8 @@ class Reduce:
     ties: str = "first"
 
 
-@dataclass(frozen=True, slots=True)
-class Stopped:
+@frozen
+class Stopped(Hashed):
     """Its value, constant for differentiation."""
 
     value: Scalar

@@ -7,6 +7,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field
 from typing import Any
 
+from sympy import Symbol
 from sympy.tensor.indexed import Idx
 
 from symgrad.declare.integers import Poly, Size
@@ -19,7 +20,8 @@ from symgrad.errors import DeclarationError
 class Scope:
     """What names mean while one layer is converted.
 
-    ``bound_now`` has the indices in scope, ``binders`` the objects that brought them into it, as written.
+    ``bound_now`` has the indices in scope, ``binders`` the objects that brought them into it, as written;
+    ``inferred`` the first and last values of bound indices that the reads determined.
     """
 
     ranks: Mapping[str, int]
@@ -34,7 +36,8 @@ class Scope:
     behind: tuple[Condition, ...] = ()
     binders: dict[str, Any] = field(default_factory=dict)
     requirements: list[Requirement] = field(default_factory=list)
-    place: str = ""
+    inferred: dict[str, tuple[Poly, Poly]] = field(default_factory=dict)
+    place: Callable[[], str] | None = None
 
     @contextmanager
     def under(self, *conditions: Condition) -> Iterator[None]:
@@ -45,12 +48,13 @@ class Scope:
 
     def fail(self, text: str) -> DeclarationError:
         """An error that says in which equation, and where inside a read."""
-        return DeclarationError(f"{self.where}: {self.place}{text}")
+        place = f"{self.place()}: " if self.place else ""
+        return DeclarationError(f"{self.where}: {place}{text}")
 
     @contextmanager
-    def inside(self, place: str) -> Iterator[None]:
-        """Errors raised meanwhile name this place."""
-        outer, self.place = self.place, f"{place}: "
+    def inside(self, place: Callable[[], str]) -> Iterator[None]:
+        """Errors raised meanwhile name this place, which is put into words only then."""
+        outer, self.place = self.place, place
         try:
             yield
         finally:
@@ -71,4 +75,5 @@ def counted(number: int, one: str, many: str) -> str:
 
 def label(index: Any) -> str:
     """The name of an Idx or a Symbol."""
-    return str(index.label if isinstance(index, Idx) else index)
+    symbol = index.label if isinstance(index, Idx) else index
+    return symbol.name if isinstance(symbol, Symbol) else str(symbol)

@@ -5,25 +5,38 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 
 from symgrad.declare.division import quotient, remainder
-from symgrad.declare.integers import ZERO, Atom, Entry, Extreme, Poly, Quotient, RealFloor, Remainder, as_poly, extreme
+from symgrad.declare.integers import (
+    Atom,
+    Entry,
+    Extreme,
+    Monomial,
+    Poly,
+    Quotient,
+    RealFloor,
+    Remainder,
+    as_poly,
+    atoms,
+    collect,
+    extreme,
+)
 
 
 def substitute(poly: Poly, table: Mapping[Atom, Poly]) -> Poly:
     """Replace atoms (indices, sizes, whole quotients) by polynomials, inside other atoms as well."""
-    if not table:
+    if not any(atom in table for atom in atoms(poly)):
         return poly
     return rebuild(poly, lambda atom: table.get(atom))
 
 
 def rebuild(poly: Poly, replace: Callable[[Atom], Poly | None]) -> Poly:
     """Rebuild bottom-up; ``replace`` gives an atom's substitute or None to keep it."""
-    total = ZERO
+    terms: list[tuple[Monomial, int]] = []
     for monomial, coefficient in poly.terms:
         product = as_poly(coefficient)
         for atom in monomial:
             product = product * _rebuild_atom(atom, replace)
-        total = total + product
-    return total
+        terms += product.terms
+    return collect(terms)
 
 
 def _rebuild_atom(atom: Atom, replace: Callable[[Atom], Poly | None]) -> Poly:

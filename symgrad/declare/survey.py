@@ -11,6 +11,7 @@ from sympy.tensor.indexed import Idx, Indexed, IndexedBase
 
 from symgrad.declare import notation
 from symgrad.declare.graph import components
+from symgrad.declare.scope import label
 from symgrad.errors import DeclarationError
 
 
@@ -51,7 +52,7 @@ def left(equation: Any, layer: str = "") -> tuple[str, tuple[Any, ...]]:
     """Name and indices of a left side."""
     match equation.lhs:
         case Indexed() as read:
-            return str(read.base.label), tuple(read.indices)
+            return label(read.base), tuple(read.indices)
         case sympy.Symbol() as symbol:
             return symbol.name, ()
     raise DeclarationError(f"{layer}: the left side {equation.lhs} is neither a read y[i] nor a symbol")
@@ -110,8 +111,12 @@ def integer_tensors(inputs: Sequence[Any], equations: Sequence[Any]) -> frozense
     """Integer inputs and left sides that hold integers (ArgMax, or used as an index)."""
     named = {t.name for t in inputs if t.integer}
     named |= {left(e)[0] for e in equations if isinstance(e.rhs, notation.ArgMax | notation.ArgMin)}
-    lefts = [Surveyed(*left(e), False, False) for e in equations]
-    return frozenset(named | _index_uses(lefts, equations))
+    return frozenset(named | used_in_indices(equations))
+
+
+def used_in_indices(equations: Sequence[Any]) -> frozenset[str]:
+    """Left sides read bare inside an index, a limit or a KroneckerDelta."""
+    return frozenset(_index_uses([Surveyed(*left(e), False, False) for e in equations], equations))
 
 
 def _used_as_integers(inputs: Sequence[Surveyed], equations: Sequence[Any]) -> set[str]:
@@ -119,8 +124,11 @@ def _used_as_integers(inputs: Sequence[Surveyed], equations: Sequence[Any]) -> s
 
 
 def _index_uses(tensors: Sequence[Surveyed], equations: Sequence[Any]) -> set[str]:
-    """Tensors read bare inside an index, a limit or a KroneckerDelta."""
+    """Tensors read bare inside an index, a limit or a KroneckerDelta, or reduced to a tensor that is."""
     names = {t.name for t in tensors}
+    reduced = {
+        left(e)[0]: e.rhs for e in equations if isinstance(e.rhs, sympy.Sum | sympy.Product | notation.Reduction)
+    }
     found: set[str] = set()
 
     def visit(node: Any, inside: bool) -> None:
@@ -142,8 +150,10 @@ def _index_uses(tensors: Sequence[Surveyed], equations: Sequence[Any]) -> set[st
                 for argument in node.args[:2]:
                     visit(argument, True)
                 return
+            case sympy.core.relational.Relational():
+                inside = False
             case sympy.Sum() | sympy.Product() | notation.Reduction():
-                visit(node.function, inside)
+                visit(node.function, inside and not isinstance(node, notation.ArgMax | notation.ArgMin))
                 for limit in node.limits:
                     for end in limit[1:]:
                         visit(end, True)
@@ -155,6 +165,9 @@ def _index_uses(tensors: Sequence[Surveyed], equations: Sequence[Any]) -> set[st
 
     for equation in equations:
         visit(equation.rhs, False)
+    while reached := sorted(found & set(reduced)):
+        for name in reached:
+            visit(reduced.pop(name), True)
     return found & names
 
 
@@ -210,27 +223,14 @@ def _names_read(expr: Any) -> set[str]:
     return symbols | {str(r.base.label) for r in expr.atoms(Indexed)}
 
 
-def scales_an_index(symbol: Any, equations: Sequence[Any]) -> bool:
-    """Whether the symbol divides, or multiplies an index, somewhere in an index or a range."""
+def scaling_symbols(equations: Sequence[Any]) -> set[Any]:
+    """What divides, or multiplies an index, somewhere in an index or a range."""
+    found: set[Any] = set()
     for equation in equations:
-        for node in sympy.preorder_traversal(equation):
-            match node:
-                case sympy.Pow() if node.base == symbol and node.exp.is_negative:
-                    if _inside_rounding(equation, node):
-                        return True
-                case sympy.Mod() if node.args[1] == symbol:
-                    return True
-                case Indexed():
-                    if any(_multiplies_index(index, symbol) for index in node.indices):
-                        return True
-    return False
-
-
-def _multiplies_index(expr: Any, symbol: Any) -> bool:
-    return any(symbol in m.args and m.has(Idx) for m in expr.atoms(sympy.Mul))
-
-
-def _inside_rounding(equation: Any, node: Any) -> bool:
-    return any(r.has(node) for r in equation.atoms(sympy.floor) | equation.atoms(sympy.ceiling)) or any(
-        i.has(node) for i in equation.atoms(Idx)
-    )
+        for rounded in equation.atoms(sympy.floor, sympy.ceiling, Idx):
+            found |= {p.base for p in rounded.atoms(sympy.Pow) if p.exp.is_negative}
+        found |= {m.args[1] for m in equation.atoms(sympy.Mod)}
+        for read in equation.atoms(Indexed):
+            products = {m for index in read.indices for m in index.atoms(sympy.Mul) if m.has(Idx)}
+            found |= {factor for m in products for factor in m.args}
+    return found

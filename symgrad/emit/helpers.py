@@ -211,6 +211,17 @@ def _windows(array, sizes, axes):
     steps = tuple(strides[axis] for axis in axes)
     return as_strided(array, (*shape, *inner), strides + steps, writeable=False)
 ''',
+    "_sheared": '''
+def _sheared(array, row, column, slope=1):
+    """View an array such that diagonals are slices: (p, s) of the two axes is the element (p, s - slope * p).
+
+    Where s - slope * p is outside of the axis there is nothing to be read.
+    """
+    shape, strides = list(array.shape), list(array.strides)
+    shape[column] = max(shape[column] + slope * (shape[row] - 1), 0)
+    strides[row] -= slope * strides[column]
+    return as_strided(array, shape, strides)
+''',
     "_repeat_border": '''
 def _repeat_border(array, widths, mode):
     """Pad with elements of the array itself; an empty axis has none, and zeros stand there."""

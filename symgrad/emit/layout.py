@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 import textwrap
 from collections.abc import Callable, Iterator
+from functools import cache
 
 from symgrad.emit.layout_document import render
 from symgrad.emit.layout_source import quoted
@@ -24,14 +25,19 @@ def fold(line: str, width: int = WIDTH) -> list[str]:
     Comments and lines of unknown kinds stay as they are; a line that is short enough changes in its spacing and its
     redundant parentheses alone.
     """
+    return list(_fold(line, width))
+
+
+@cache
+def _fold(line: str, width: int) -> tuple[str, ...]:
     text = line.strip()
     if not text or text.startswith(("#", QUOTES)):
-        return [line]
+        return (line,)
     doc = document(text)
     if doc is None:
-        return _note_above(line, width) if len(line) > width else [line]
+        return tuple(_note_above(line, width)) if len(line) > width else (line,)
     lines = render(doc, _indent(line), width)
-    return [piece for found in lines for piece in (_string(found, width) if len(found) > width else [found])]
+    return tuple(piece for found in lines for piece in (_string(found, width) if len(found) > width else [found]))
 
 
 def lay_out(text: str, width: int = WIDTH) -> str:

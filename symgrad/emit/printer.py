@@ -110,7 +110,8 @@ class Printer(IntegerPrinter):
                 if mode != "constant":
                     self.helpers.add("_repeat_border")
                     return f'_repeat_border({self.expr(source)}, {pairs}, "{_PAD_MODES[mode]}")', CALL
-                fill = f", constant_values={_float(value)}" if value else ""
+                shown = value.text if isinstance(value, Name) else _float(value) if value else ""
+                fill = f", constant_values={shown}" if shown else ""
                 return f"np.pad({self.expr(source)}, {pairs}{fill})", CALL
             case Fold(source, axis, before, after, mode):
                 self.helpers.add("_fold_border")

@@ -3,17 +3,18 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Protocol
 
 from symgrad.declare.layer import Layer
 from symgrad.declare.program import Equation, Program
 from symgrad.derive.adjoint import Adjoint
 from symgrad.derive.trace import Trace
+from symgrad.emit.graph import graph_text
 from symgrad.emit.study_chain import chain_of
 from symgrad.emit.study_declared import declaration
 from symgrad.emit.study_forms import Solver
-from symgrad.emit.study_model import Block, DerivationStep, Formula, Section, Sentence
+from symgrad.emit.study_model import Block, DerivationStep, Figure, Formula, Section, Sentence
 from symgrad.emit.study_names import notation_of
 from symgrad.emit.study_page import Page, say
 from symgrad.emit.study_reads import chain_section
@@ -125,7 +126,10 @@ def derivation_of(stages: Derivable) -> Derivation:
     everything += tuple(e for s in stages.trace.steps for e in (s.before, s.after) if e is not None)
     page = Page(notation_of(program, everything, chain.bars))
     solver = Solver(chain.adjoint.program, frozenset(chain.bars))
-    blocks: list[Block] = [declaration(page, program, tuple(dict.fromkeys(everything)))]
+    declared = declaration(page, program, tuple(dict.fromkeys(everything)))
+    if stages.layer.parts:
+        declared = replace(declared, blocks=(*declared.blocks, Figure(graph_text(stages.layer))))
+    blocks: list[Block] = [declared]
     forward = rewrites(page, before)
     if forward:
         blocks.append(Section(say("forward"), (*forward, _differentiated(page, stages.stable))))

@@ -59,7 +59,14 @@ class Section:
     blocks: tuple[Block, ...]
 
 
-Block = Sentence | Formula | Listing | Section
+@dataclass(frozen=True, slots=True)
+class Figure:
+    """A graph as Mermaid text, for forms that can draw it."""
+
+    mermaid: str
+
+
+Block = Sentence | Formula | Listing | Section | Figure
 
 
 @dataclass(frozen=True, slots=True)

@@ -8,7 +8,7 @@ from abc import ABC, abstractmethod
 from html import escape
 
 from symgrad.emit.study_mathml import displayed, inline
-from symgrad.emit.study_model import Block, Formula, Inline, Listing, Section, Sentence
+from symgrad.emit.study_model import Block, Figure, Formula, Inline, Listing, Section, Sentence
 from symgrad.emit.study_tex import LINE, width
 from symgrad.emit.study_words import ENGLISH
 
@@ -53,6 +53,8 @@ class Renderer(ABC):
                     texts.append(self.formula(block))
                 case Listing():
                     texts.append(self.listing(block))
+                case Figure():
+                    texts.append(self.figure(block))
                 case Sentence():
                     texts.append(self.paragraph(self.sentence(block)))
         return "".join(texts)
@@ -80,6 +82,10 @@ class Renderer(ABC):
     @abstractmethod
     def listing(self, listing: Listing) -> str:
         """Return a table."""
+
+    def figure(self, figure: Figure) -> str:
+        """Return a drawing; nothing where there is nobody to draw it."""
+        return ""
 
 
 class Text(Renderer):
@@ -191,6 +197,10 @@ class Markdown(Renderer):
         """Return a table."""
         heads, *rows = [f"| {' | '.join(row)} |" for row in self.cells(listing)]
         return "\n".join([heads, "|---" * len(listing.heads) + "|", *rows]) + "\n\n"
+
+    def figure(self, figure: Figure) -> str:
+        """Return a fenced block that GitHub and Jupyter draw."""
+        return f"```mermaid\n{figure.mermaid}```\n\n"
 
 
 class Html(Renderer):

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from fractions import Fraction
+from functools import cache
 
 SUM, PRODUCT, POWER, ATOM = 1, 2, 3, 4
 """How tightly an expression binds."""
@@ -23,6 +24,8 @@ _SILENT = re.compile(
 _COMMANDS = {"sum": 3.6, "prod": 3.6, "bmod": 4.0, "le": 2.2, "ne": 2.2, "substack": 0.0, "lfloor": 0.6, "rfloor": 0.6}
 _COMMANDS |= {"max": 3.2, "min": 3.2, "exp": 3.0, "log": 2.6, "tanh": 3.8, "Bigl": 0.3, "Bigr": 0.3, "qquad": 3.6}
 _COMMANDS |= {",": 0.3, ";": 0.5}
+_COMMAND = re.compile(r"\\([a-zA-Z]+|.)")
+_LETTERS = {"{": 0.0, "}": 0.0, "+": 2.0, "-": 1.8, "=": 2.2, "<": 2.2, ",": 0.6, "[": 0.6, "]": 0.6}
 
 
 def is_tall(text: str) -> bool:
@@ -63,10 +66,11 @@ def width(text: str) -> int:
     return round(_width(_SILENT.sub("", text).replace(" ", "")))
 
 
+@cache
 def _width(text: str) -> float:
     total, p = 0.0, 0
     while p < len(text):
-        command = re.match(r"\\([a-zA-Z]+|.)", text[p:])
+        command = _COMMAND.match(text, p) if text[p] == "\\" else None
         if command and command[1] == "frac":
             top, p = argument(text, p + 5)
             bottom, p = argument(text, p)
@@ -80,9 +84,7 @@ def _width(text: str) -> float:
             inner, p = argument(text, p + 1)
             total += 0.75 * _width(inner)
         else:
-            total += {"{": 0.0, "}": 0.0, "+": 2.0, "-": 1.8, "=": 2.2, "<": 2.2, ",": 0.6, "[": 0.6, "]": 0.6}.get(
-                text[p], 1.0
-            )
+            total += _LETTERS.get(text[p], 1.0)
             p += 1
     return total
 

@@ -5,6 +5,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from difflib import get_close_matches
 from importlib import import_module
 from typing import TYPE_CHECKING
@@ -120,6 +121,14 @@ def get(name: str) -> Layer:
         raise UnknownLayerError(f"there is no layer {name!r} in the catalogue; {hint}")
     layer: Layer = getattr(import_module(f"{__name__}.{_SUBMODULE[name]}"), name)
     return layer
+
+
+def by_submodule(names: Iterable[str]) -> tuple[tuple[str, ...], ...]:
+    """Return the names in groups that one submodule declares, the largest first."""
+    groups: dict[str, list[str]] = {}
+    for name in names:
+        groups.setdefault(_SUBMODULE[name], []).append(name)
+    return tuple(tuple(group) for group in sorted(groups.values(), key=len, reverse=True))
 
 
 def theme(name: str) -> tuple[str, str]:

@@ -1,8 +1,9 @@
 """Fully connected layers."""
 
-from sympy import Eq, Sum
+from sympy import Sum
 
 from symgrad import Layer
+from symgrad.layers.equation import Eq
 from symgrad.layers.symbols import K, M, N, b, k, m, n, w, x, y
 
 dense = Layer(

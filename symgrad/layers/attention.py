@@ -4,9 +4,10 @@ One axis of samples (heads go into it as well, where they share nothing): querie
 (N, S, E). The layers with heads of their own say so in their shapes.
 """
 
-from sympy import And, Eq, Expr, Idx, Piecewise, Sum, Symbol, exp, oo, sqrt, symbols, tanh
+from sympy import And, Equality, Expr, Idx, Piecewise, Sum, Symbol, exp, oo, sqrt, symbols, tanh
 
 from symgrad import Layer
+from symgrad.layers.equation import Eq
 from symgrad.layers.symbols import C, D, H, M, N, S, T, n, tensors, x, y
 
 E, G, R = symbols("E G R", integer=True, positive=True)
@@ -33,12 +34,12 @@ def product(position: Idx) -> Expr:
     return Sum(query[n, t, d] * key[n, position, d], d) / sqrt(D)
 
 
-def softmax(at: Idx, other: Idx) -> Eq:
+def softmax(at: Idx, other: Idx) -> Equality:
     """Return the equation of the weights: the softmax of the scores over the keys."""
     return Eq(weights[n, t, at], exp(scores[n, t, at]) / Sum(exp(scores[n, t, other]), other))
 
 
-def mix(at: Idx) -> Eq:
+def mix(at: Idx) -> Equality:
     """Return the equation of the output: the values, weighted."""
     return Eq(y[n, t, e], Sum(weights[n, t, at] * value[n, at, e], at))
 

@@ -3,9 +3,10 @@
 What deep learning calls a convolution is a cross-correlation; the true one reads the kernel flipped.
 """
 
-from sympy import Eq, Expr, Idx, KroneckerDelta, Sum, floor
+from sympy import Expr, Idx, KroneckerDelta, Sum, floor
 
 from symgrad import Layer, Padded
+from symgrad.layers.equation import Eq
 from symgrad.layers.symbols import (
     C,
     D,

@@ -1,9 +1,10 @@
 """Convolutions that are more, or less, than one kernel everywhere: local, tiled, separable, dynamic, deformable."""
 
-from sympy import Eq, Expr, Idx, KroneckerDelta, Mod, Sum, floor, symbols
+from sympy import Expr, Idx, KroneckerDelta, Mod, Sum, floor, symbols
 
 from symgrad import Layer, Padded
 from symgrad.layers.convolution import ABOUT_OPTIONS, ABOUT_TRANSPOSED, OPTIONS, TRANSPOSED_OPTIONS, at, reach, windows
+from symgrad.layers.equation import Eq
 from symgrad.layers.symbols import (
     C,
     D,

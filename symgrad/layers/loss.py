@@ -1,8 +1,9 @@
 """Losses: one number for a batch. Targets and labels are data and get no gradient."""
 
-from sympy import Eq, Idx, Sum, Symbol, exp, log
+from sympy import Idx, Sum, Symbol, exp, log
 
 from symgrad import Layer
+from symgrad.layers.equation import Eq
 from symgrad.layers.symbols import M, N, m, n, tensors
 
 prediction, target, logits, probability, labels = tensors("prediction target logits probability labels")

@@ -1,8 +1,9 @@
 """Steps of optimisers with a memory, over parameters laid out as one row of values; and what goes with them."""
 
-from sympy import Abs, Eq, Expr, Idx, Max, Min, Sum, Symbol, sign, sqrt, symbols
+from sympy import Abs, Equality, Expr, Idx, Max, Min, Sum, Symbol, sign, sqrt, symbols
 
 from symgrad import Layer
+from symgrad.layers.equation import Eq
 from symgrad.layers.symbols import N, tensors, w
 
 i, j = Idx("i", N), Idx("j", N)
@@ -126,7 +127,7 @@ adadelta_step = Layer(
 )
 
 
-def moments(grown: Expr) -> list[Eq]:
+def moments(grown: Expr) -> list[Equality]:
     """Return the equations of Adam's moments of a gradient."""
     return [
         Eq(new_m[i], beta1 * m[i] + (1 - beta1) * grown),

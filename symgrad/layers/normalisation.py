@@ -3,9 +3,10 @@
 The plain names take a batch of features (N, C), those that end in 2d a batch of images (N, C, H, W).
 """
 
-from sympy import Eq, Idx, Sum, sqrt, symbols
+from sympy import Equality, Idx, Sum, sqrt, symbols
 
 from symgrad import Layer
+from symgrad.layers.equation import Eq
 from symgrad.layers.symbols import C, H, M, N, W, c, m, n, tensors, x, y
 
 i, j = Idx("i", H), Idx("j", W)
@@ -20,7 +21,7 @@ COUNT = {FEATURES: N, IMAGES: N * H * W}
 TYPICAL = {FEATURES: {N: 256, C: 1024}, IMAGES: {N: 16, C: 64, H: 32, W: 32}}
 
 
-def statistics(axes: tuple[Idx, ...]) -> list[Eq]:
+def statistics(axes: tuple[Idx, ...]) -> list[Equality]:
     """Return the equations of every channel's mean and variance; the divisor of both is the count of values."""
     return [
         Eq(mean[c], Sum(x[axes], *SHARED[axes]) / COUNT[axes]),
@@ -28,7 +29,7 @@ def statistics(axes: tuple[Idx, ...]) -> list[Eq]:
     ]
 
 
-def normalised(axes: tuple[Idx, ...]) -> Eq:
+def normalised(axes: tuple[Idx, ...]) -> Equality:
     """Return the equation that shifts and scales every channel to mean beta and deviation gamma."""
     return Eq(y[axes], gamma[c] * (x[axes] - mean[c]) / sqrt(variance[c] + epsilon) + beta[c])
 

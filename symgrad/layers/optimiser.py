@@ -1,8 +1,9 @@
 """Steps of optimisers, over parameters laid out as one row of values."""
 
-from sympy import Eq, Idx, Symbol, sqrt, symbols
+from sympy import Idx, Symbol, sqrt, symbols
 
 from symgrad import Layer
+from symgrad.layers.equation import Eq
 from symgrad.layers.symbols import N, tensors, w
 
 i = Idx("i", N)

@@ -1,8 +1,9 @@
 """Positions and coordinates as features: rotations, waves, tables."""
 
-from sympy import Eq, Expr, Idx, Mod, Piecewise, Sum, cos, floor, pi, sin, symbols
+from sympy import Expr, Idx, Mod, Piecewise, Sum, cos, floor, pi, sin, symbols
 
 from symgrad import Layer
+from symgrad.layers.equation import Eq
 from symgrad.layers.symbols import D, K, M, N, T, m, n, tensors, w, x, y
 
 base = symbols("base", real=True, positive=True)

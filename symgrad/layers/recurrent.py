@@ -5,9 +5,10 @@ A sequence x has T steps, h is the state after each; where there is a state befo
 
 from typing import Any
 
-from sympy import And, Eq, Idx, IndexedBase, Or, Piecewise, Sum, Symbol, exp, log, oo, symbols, tanh
+from sympy import And, Idx, IndexedBase, Or, Piecewise, Sum, Symbol, exp, log, oo, symbols, tanh
 
 from symgrad import Layer, LogSumExp, Padded
+from symgrad.layers.equation import Eq
 from symgrad.layers.symbols import C, K, M, N, T, c, m, n, tensors
 
 x, y, h, w, r, b, z = tensors("x y h w r b z")

@@ -111,7 +111,7 @@ class Pad:
 
     source: Array
     widths: tuple[tuple[Poly, Poly], ...]
-    value: float = 0.0
+    value: float | Name = 0.0
     mode: str = "constant"
 
 

@@ -6,12 +6,12 @@ from symgrad.declare.bounds import lower_end, nonnegative, relaxed_upper, tighte
 from symgrad.declare.integers import ZERO, Poly, extreme
 from symgrad.declare.program import Program
 from symgrad.declare.scalars import Extension, Scalar, reads_of
-from symgrad.lower.arrays import Array, Pad
+from symgrad.lower.arrays import Array, Name, Pad
 from symgrad.lower.builder import Builder
 from symgrad.lower.walks import Along, along
 
 Widths = tuple[tuple[Poly, Poly], ...]
-Borders = dict[tuple[str, float, int], Widths]
+Borders = dict[tuple[str, float | Name, int], Widths]
 """By tensor, fill value and rank: inside a step of a recurrence a tensor has lost the axes of the steps."""
 
 
@@ -25,11 +25,16 @@ def survey_borders(program: Program, nodes: list[Scalar]) -> Borders:
         if any(w is None for w in walks):
             continue
         pairs = [border(w, e) for w, e in zip(walks, program.extents(r.tensor), strict=True) if w is not None]
-        widen(found, (r.tensor, r.extension.value, len(pairs)), tuple(pairs))
+        widen(found, (r.tensor, fill_of(r.extension), len(pairs)), tuple(pairs))
     return found
 
 
-def widen(borders: Borders, key: tuple[str, float, int], widths: Widths) -> Widths:
+def fill_of(extension: Extension) -> float | Name:
+    """What lies outside: a number, or the variable that holds it."""
+    return Name(extension.name) if extension.name else extension.value
+
+
+def widen(borders: Borders, key: tuple[str, float | Name, int], widths: Widths) -> Widths:
     """Make a border at least this wide."""
     known = borders.get(key, widths)
     borders[key] = tuple((_larger(a, c), _larger(d, e)) for (a, d), (c, e) in zip(known, widths, strict=True))
@@ -45,7 +50,7 @@ def padded(
     base: str,
 ) -> tuple[Array, tuple[Poly, ...], list[Along]]:
     """A border wide enough for every position read, where it cannot be shown that none is needed."""
-    fill = extension.value
+    fill = fill_of(extension)
     widths = [border(walk, extent) for walk, extent in zip(walks, extents, strict=True)]
     if not any(w.terms for pair in widths for w in pair):
         return source, extents, walks

@@ -52,7 +52,7 @@ class Builder:
     chunked: bool = False
     chunk: tuple[str, str, str] | None = None
     current: str = ""
-    borders: dict[tuple[str, float, int], tuple[tuple[Poly, Poly], ...]] = field(default_factory=dict)
+    borders: dict[tuple[str, float | Name, int], tuple[tuple[Poly, Poly], ...]] = field(default_factory=dict)
     validated: frozenset[tuple[str, Poly]] = frozenset()
     changing: frozenset[str] = frozenset()
 
@@ -148,14 +148,16 @@ class Builder:
             self.block.extend(body)
 
     @contextmanager
-    def stepping(self, step: Index, start: Poly, stop: Poly, reverse: bool) -> Iterator[None]:
-        """Statements emitted inside run in a loop over the steps of a recurrence."""
-        with self._inside(frozenset({step}), True) as inner:
+    def stepping(
+        self, step: Index, start: Poly, stop: Poly, reverse: bool, also: frozenset[Index] = frozenset(), note: str = ""
+    ) -> Iterator[None]:
+        """Statements emitted inside run in a loop over the steps of a recurrence; ``also`` are known in each step."""
+        with self._inside(frozenset({step}) | also, True) as inner:
             yield
         if inner:
             changing = self.changing | assigned(inner)
-            body = invariants_out(inner, frozenset({step}), changing, self.keep)
-            self.block.append(For(step, tuple(body), "", start, stop, reverse))
+            body = invariants_out(inner, frozenset({step}) | also, changing, self.keep)
+            self.block.append(For(step, tuple(body), note, start, stop, reverse))
 
     @contextmanager
     def recurring(self, names: frozenset[str]) -> Iterator[None]:

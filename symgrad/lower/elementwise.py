@@ -2,19 +2,22 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from fractions import Fraction
 
 from symgrad.declare.algebra import multiply, power, select
-from symgrad.declare.conditions import negation
+from symgrad.declare.conditions import all_of, at_least, conjuncts, negation
 from symgrad.declare.integers import Index, Poly, atoms
 from symgrad.declare.scalars import (
     NOUGHT,
+    PLAIN,
     Add,
     All,
     AnyOf,
     Apply,
     Compare,
     Condition,
+    Extension,
     FromInteger,
     Mul,
     Named,
@@ -26,6 +29,8 @@ from symgrad.declare.scalars import (
     Select,
     Stopped,
     Truth,
+    free_indices,
+    tensors_of,
 )
 from symgrad.lower.arrays import Cast, Const, Map, Name, Value
 from symgrad.lower.axes import Axes
@@ -222,7 +227,26 @@ def _select(b: Builder, condition: Condition, then: Scalar, otherwise: Scalar, o
     clipped = as_clip(condition, then, otherwise)
     if clipped is not None:
         return value_of(b, clipped, order)
+    bordered = _as_border(b, condition, then, otherwise)
+    if bordered is not None:
+        return value_of(b, bordered, order)
     first = as_float(value_of(b, guard(then, condition), order))
     second = as_float(value_of(b, guard(otherwise, negation(condition)), order))
     test = condition_value(b, condition, order)
     return mapped("where", [test, first, second], order)
+
+
+def _as_border(b: Builder, condition: Condition, then: Scalar, otherwise: Scalar) -> Scalar | None:
+    """A read where it is inside its tensor, else what attributes give: a read of the tensor with that border."""
+    if not isinstance(then, Read) or then.extension not in PLAIN or isinstance(otherwise, Number):
+        return None
+    if free_indices(otherwise) or not set(tensors_of(otherwise)) <= {a.name for a in b.program.attributes}:
+        return None
+    extents = b.program.extents(then.tensor)
+    bounds = [at_least(i, 0) for i in then.indices]
+    bounds += [at_least(e - 1, i) for i, e in zip(then.indices, extents, strict=True)]
+    if set(conjuncts(all_of(*bounds))) != set(conjuncts(condition)):
+        return None
+    fill = value_of(b, otherwise, ()).array
+    name = fill.text if isinstance(fill, Name) else b.keep(fill, f"{then.tensor}_outside").text
+    return replace(then, extension=Extension("constant", name=name))

@@ -13,7 +13,18 @@ from symgrad.declare.integers import as_poly
 from symgrad.declare.program import Equation, Program
 from symgrad.declare.recurrence import Scan, schedule, together
 from symgrad.declare.rewriting import cancelled, changed, map_polynomials
-from symgrad.declare.scalars import NOUGHT, TRUE, UNIT, Compare, Read, Reduce, Scalar, free_indices, tensors_of
+from symgrad.declare.scalars import (
+    NOUGHT,
+    TRUE,
+    UNIT,
+    Compare,
+    FromInteger,
+    Read,
+    Reduce,
+    Scalar,
+    free_indices,
+    tensors_of,
+)
 from symgrad.derive.invert import absorb, solve
 from symgrad.derive.terms import Term, terms_of
 from symgrad.lower.arrays import (
@@ -43,11 +54,12 @@ from symgrad.lower.extrema import full, reduction
 from symgrad.lower.masks import rows_set
 from symgrad.lower.placement import Scatter, as_scatter, factors_of, makes_matrices, prefers_solved, solved_form
 from symgrad.lower.prepare import eliminate, split_digits
-from symgrad.lower.scan import ScanLowering
+from symgrad.lower.reads import integer
 from symgrad.lower.scatter import scatter
 from symgrad.lower.sums import term_value
 from symgrad.lower.traverse import map_parts
 from symgrad.lower.values import add_values, as_float
+from symgrad.lower.wavefront import lower_recurrence
 
 
 @dataclass(frozen=True, slots=True)
@@ -87,7 +99,7 @@ def lower_equations(
             item = together(item, [(e, beside[e.target]) for e in equations if e.target in beside])
             members = {e.target for e in item.members}
             elsewhere = {t for e in equations if e.target not in members for t in tensors_of(e.body)}
-            ScanLowering(b, lower_equation, results | elsewhere).scan(item)
+            lower_recurrence(b, item, lower_equation, results | elsewhere)
         elif item.target not in positions:
             start = len(b.block)
             lower_equation(b, item, _winner_of(item, winners))
@@ -111,6 +123,8 @@ def lower_equation(b: Builder, equation: Equation, winner: str | None = None) ->
     """Emit the statements of one equation."""
     # An index that only a quotient mentions may drop out, and is then summed as a factor.
     equation = replace(equation, body=map_polynomials(equation.body, tighten))
+    if equation.integer and _whole(b, equation, winner):
+        return
     over = None if b.general or b.chunked or b.loops else joint_space(b, equation)
     if over is not None:
         in_chunks(b, equation, winner, over, lower_equation)
@@ -141,7 +155,7 @@ def lower_equation(b: Builder, equation: Equation, winner: str | None = None) ->
     target = Name(equation.target)
     if len(plain) == 1 and not scattered and rows_set(b, target, plain[0], free):
         plain = []
-    elif not scattered and not equation.integer and all(_is_nought(t) for t in plain):
+    elif not scattered and all(_is_nought(t) for t in plain):
         b.emit(Assign(target.text, Fresh("zeros", tuple(i.extent for i in free))))
         plain = []
     if plain and not (scattered and all(_is_nought(t) for t in plain)):
@@ -149,8 +163,7 @@ def lower_equation(b: Builder, equation: Equation, winner: str | None = None) ->
             widen(b.borders, key, widths)
         plain = _together(plain)
         values = [term_value(b, t, free, _part_name(t, equation, len(plain))) for t in plain]
-        alone = equation.integer and len(values) == 1
-        total = values[0] if alone else add_values([as_float(v) for v in values], free)
+        total = add_values([as_float(v) for v in values], free)
         array = _owned(b, start, full(total, free), total, bool(scattered))
         _assign(b, start, target, array)
     made = bool(plain) and not (scattered and all(_is_nought(t) for t in plain))
@@ -158,6 +171,21 @@ def lower_equation(b: Builder, equation: Equation, winner: str | None = None) ->
         scatter(b, target, free, job, first=not made and position == 0)
     if split_left:
         b.emit(Assign(target.text, Reshape(target, tuple(i.extent for i in original.indices))))
+
+
+def _whole(b: Builder, equation: Equation, winner: str | None) -> bool:
+    """Emit an equation of integers that is no position: those are integers already."""
+    match equation.body:
+        case FromInteger(poly):
+            start, value = len(b.block), integer(b, poly, equation.indices)
+            array = _owned(b, start, full(value, equation.indices), value, False)
+            b.emit(Assign(equation.target, array))
+            return True
+        case Reduce(kind="argmax" | "argmin"):
+            return False
+    lower_equation(b, replace(equation, integer=False), winner)
+    b.emit(Assign(equation.target, Cast(Name(equation.target), "int")))
+    return True
 
 
 def _products_first(b: Builder, term: Term, job: Scatter, free: Axes) -> tuple[Term, Scatter]:

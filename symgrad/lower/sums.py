@@ -64,6 +64,7 @@ def sum_value(b: Builder, bound: Axes, condition: Condition, body: Scalar, order
     if isinstance(body, Add) and condition == TRUE and _worth_splitting(body, bound):
         return add_values([sum_value(b, bound, TRUE, a, order, name) for a in body.args], order)
     coefficient, factors = (body.coefficient, list(body.args)) if isinstance(body, Mul) else (Fraction(1), [body])
+    factors = [f for f in factors if f != UNIT]
     outside = [f for f in factors if not free_indices(f) & set(bound)]
     inside = [f for f in factors if f not in outside]
     outside = [_guard_outside(f, bound, condition) for f in outside]
@@ -122,6 +123,8 @@ def _inner(b: Builder, bound: Axes, condition: Condition, factors: list[Scalar],
     squares = _square_sums(b, bound, condition, factors, stored)
     if squares is not None:
         return squares
+    if condition != TRUE:
+        factors = [f for f in factors if f != UNIT]
     operands = operands_of(b, factors, stored, bound)
     operands = masked(b, operands, condition, stored)
     return contract(b, operands, order, bound, name)
