@@ -44,14 +44,6 @@ def test_a_read_at_data_beyond_an_empty_axis_is_zero():
 
 
 @known
-@pytest.mark.parametrize("mode", ["reflect", "replicate", "wrap"])
-def test_an_empty_axis_cannot_be_continued(mode):
-    layer = Layer("bordered", [x[N]], [Eq(y[Idx("i", N + 2)], Padded(x, mode=mode)[Idx("i", N + 2) - 1])])
-    with pytest.raises(ValueError, match="x"):
-        compile_layer(layer).forward(np.zeros(0))
-
-
-@known
 def test_a_kernel_without_entries_needs_no_border():
     """The border before the sequence is dilation (R - 1) wide, which is below 0 where R is 0."""
     body = Sum(Padded(x)[i - dilation * (R - 1 - u)] * w[u], u)
