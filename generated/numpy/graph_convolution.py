@@ -86,11 +86,7 @@ def backward(residuals, grad_y, wrt=None):
     _add_at(
         grad_message,
         np.clip(source, 0, R - 1),
-        np.where(
-            ((source < R) & (source >= 0))[:, None],
-            np.where(eq_value, 1 / np.where(eq_value, np.maximum(count, 1), 1), 0) @ grad_y,
-            0,
-        ),
+        np.where(eq_value, 1 / np.where(eq_value, np.maximum(count, 1), 1), 0) @ grad_y,
     )
     if "x" in wrt:
         # grad_x[r, d] = sum_{k} grad_message[r, k] * w[k, d]
