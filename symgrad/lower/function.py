@@ -141,7 +141,7 @@ def lower_equation(b: Builder, equation: Equation, winner: str | None = None) ->
     plain: list[Term] = []
     scattered: list[Scatter] = []
     for term in terms_of(equation.body):
-        term = eliminate(term)
+        term = eliminate(b, term)
         job = as_scatter(term, free)
         if job is None:
             plain.append(_solve_rest(b, term))

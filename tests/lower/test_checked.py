@@ -6,7 +6,7 @@ import tracemalloc
 
 import numpy as np
 import pytest
-from sympy import Eq, Idx, IndexedBase, Piecewise, Sum, symbols
+from sympy import Eq, Idx, IndexedBase, KroneckerDelta, Piecewise, Sum, symbols
 
 from symgrad import Layer, compile_layer
 
@@ -70,3 +70,35 @@ def test_numbers_behind_a_condition_are_dropped_where_it_fails():
     np.testing.assert_array_equal(summed, [table[2], table[1] + table[2]])
     found = module.backward(residuals, np.array([[1.0, 2.0], [4.0, 8.0]])).rows
     np.testing.assert_array_equal(found, [[0, 0], [4, 8], [5, 10]])
+
+
+def test_the_adjoint_of_accumulated_rows_picks_rows():
+    """The cotangent of an edge is a row of the nodes' one, not a product with a mask of edges times nodes."""
+    edges, nodes = symbols("edges nodes", integer=True, positive=True)
+    source, sink, x, count = IndexedBase("source"), IndexedBase("sink"), IndexedBase("x"), IndexedBase("count")
+    node, edge = Idx("node", nodes), Idx("edge", edges)
+    meets = KroneckerDelta(node, sink[edge])
+    body = Sum(meets * x[source[edge], d], edge) / (1 + count[node])
+    layer = Layer(
+        "mean",
+        [x[nodes, D], source[edges], sink[edges]],
+        [Eq(count[node], Sum(meets, edge)), Eq(y[node, d], body)],
+        outputs=[y],
+    )
+    rng = np.random.default_rng(0)
+    values = rng.standard_normal((3000, 2))
+    ends = rng.integers(0, 3000, 5000), rng.integers(-5, 3005, 5000)  # a sink that is no node takes nothing
+    adjacency = np.zeros((3000, 3000))
+    valid = (ends[1] >= 0) & (ends[1] < 3000)
+    np.add.at(adjacency, (ends[1][valid], ends[0][valid]), 1)
+    mean = adjacency / (1 + adjacency.sum(axis=1, keepdims=True))
+    cotangent = rng.standard_normal((3000, 2))
+    module = compile_layer(layer)
+    output, residuals = module.forward(values, *ends)
+    np.testing.assert_allclose(output, mean @ values)
+    tracemalloc.start()
+    found = module.backward(residuals, cotangent).x
+    _, peak = tracemalloc.get_traced_memory()
+    tracemalloc.stop()
+    np.testing.assert_allclose(found, mean.T @ cotangent)
+    assert peak < 5e6
