@@ -36,12 +36,8 @@ class Scope:
     behind: tuple[Condition, ...] = ()
     binders: dict[str, Any] = field(default_factory=dict)
     requirements: list[Requirement] = field(default_factory=list)
-<<<<<<< HEAD
     inferred: dict[str, tuple[Poly, Poly]] = field(default_factory=dict)
-    place: str = ""
-=======
     place: Callable[[], str] | None = None
->>>>>>> main
 
     @contextmanager
     def under(self, *conditions: Condition) -> Iterator[None]:
