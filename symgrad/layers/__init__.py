@@ -78,12 +78,17 @@ _DECLARED = {
     "position": """
         fourier_features learned_positions rotary_embedding rotary_embedding_halves sinusoidal_positions
     """,
+    "regions": "modulated_deformable_conv2d roi_align",
     "regression": """
         absolute_error gaussian_loss huber l1_penalty l2_penalty log_cosh poisson_loss quantile_loss smooth_l1
     """,
     "resampling": """
         affine_grid2d channel_shuffle grid_sample2d grid_sample2d_border pixel_shuffle pixel_unshuffle
         resize_bilinear2d_corners upsample_bilinear2d upsample_nearest2d
+    """,
+    "sampling": """
+        grid_sample2d_bicubic grid_sample2d_corners grid_sample2d_nearest grid_sample2d_reflection grid_sample3d
+        upsample_bicubic2d upsample_linear1d upsample_trilinear3d
     """,
     "saturation": """
         celu gaussian hard_shrink hard_sigmoid hard_swish hard_tanh log_sigmoid mish relu6 scaled_tanh selu sine
