@@ -58,7 +58,7 @@ roi_align = Layer(
     requires=[aligned <= 1],
     typical={N: 2, C: 16, H: 32, W: 32, K: 32, P: 7, Q: 7, G: 2},
     doc="""
-    Region of interest, aligned: every region is cut into cells, and each averages samples between the pixels.
+    Region of interest, aligned: cells of a box, each the average of samples between the pixels.
 
     x (N, C, H, W), boxes (K, 4) left, top, right and bottom edges, image (K,) which image each box lies in; y (K, C,
     P, Q). P, Q: cells down and across; G: samples down and across a cell; spatial_scale: pixels of x to one unit of the
@@ -96,7 +96,7 @@ modulated_deformable_conv2d = Layer(
     attributes={stride: 1, padding: 0, dilation: 1},
     typical={N: 4, C: 16, K: 16, H: 16, W: 16, R: 3, S: 3},
     doc="""
-    Modulated deformable convolution: every entry of the kernel reads where its offset says, as much as its mask says.
+    Modulated deformable convolution: every read is moved by an offset and weighted by a mask.
 
     x (N, C, H, W), offset (N, R, S, 2, windows down, windows across), down and across, mask (N, R, S, windows down,
     windows across), w (K, C, R, S) kernels, b (K,) biases; y (N, K, windows down, windows across). Beyond the border

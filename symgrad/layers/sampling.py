@@ -56,7 +56,8 @@ POSITIONS = [
     Eq(row[n, p, q], unnormalised(grid[n, p, q, 1], H)),
 ]
 ABOUT_GRID = f"""x (N, C, H, W), grid (N, P, Q, 2); y (N, C, P, Q). Coordinate 0 of the grid runs across, 1 down, both
-    from -1 to 1. {ABOUT_CORNERS}"""
+    from -1 to 1.
+    {ABOUT_CORNERS}"""
 
 grid_sample2d_corners = Layer(
     "grid_sample2d_corners",
@@ -71,7 +72,8 @@ grid_sample2d_corners = Layer(
 
     {ABOUT_GRID}
     Around the image are zeros. On a pixel the gradient of the grid is that to the right and down.
-    Source: {JADERBERG}, equation 5; torch.nn.functional.grid_sample.
+    Source: {JADERBERG}, equation 5;
+    torch.nn.functional.grid_sample.
     """,
 )
 
@@ -93,7 +95,8 @@ grid_sample2d_reflection = Layer(
     Bilinear sampling of an image at the positions of a grid, mirrored at its borders.
 
     {ABOUT_GRID}
-    Source: {JADERBERG}, equation 5; torch.nn.functional.grid_sample, padding_mode reflection.
+    Source: {JADERBERG}, equation 5;
+    torch.nn.functional.grid_sample, padding_mode reflection.
     """,
 )
 
@@ -113,7 +116,8 @@ grid_sample2d_nearest = Layer(
 
     {ABOUT_GRID}
     Around the image are zeros; half way between two pixels it is the one to the right or below.
-    Source: {JADERBERG}, equation 4; torch.nn.functional.grid_sample, mode nearest.
+    Source: {JADERBERG}, equation 4;
+    torch.nn.functional.grid_sample, mode nearest.
     """,
 )
 
@@ -177,7 +181,8 @@ grid_sample2d_bicubic = Layer(
 
     {ABOUT_GRID}
     {ABOUT_CUBIC}
-    Source: {KEYS}; torch.nn.functional.grid_sample, mode bicubic.
+    Source: {KEYS};
+    torch.nn.functional.grid_sample, mode bicubic.
     """,
 )
 
@@ -193,9 +198,11 @@ upsample_bicubic2d = Layer(
     doc=f"""
     Bicubic upsampling between the centres of pixels.
 
-    x (N, C, H, W); y (N, C, scale H, scale W). {ABOUT_SCALE}
+    x (N, C, H, W); y (N, C, scale H, scale W).
+    {ABOUT_SCALE}
     {ABOUT_CUBIC}
-    Source: {KEYS}; torch.nn.functional.interpolate, mode bicubic, without aligned corners.
+    Source: {KEYS};
+    torch.nn.functional.interpolate, mode bicubic, without aligned corners.
     """,
 )
 
@@ -234,7 +241,8 @@ upsample_trilinear3d = Layer(
     doc=f"""
     Trilinear upsampling of volumes between the centres of their elements.
 
-    x (N, C, D, H, W); y (N, C, scale D, scale H, scale W). {ABOUT_SCALE}
+    x (N, C, D, H, W); y (N, C, scale D, scale H, scale W).
+    {ABOUT_SCALE}
     Source: torch.nn.functional.interpolate, mode trilinear, without aligned corners.
     """,
 )
