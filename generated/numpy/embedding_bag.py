@@ -66,7 +66,7 @@ def backward(residuals, grad_y, wrt=None):
     _add_at(
         grad_table,
         np.clip(ids, 0, V - 1),
-        np.where(((ids < V) & (ids >= 0) & (np.arange(T) < lengths[:, None]))[:, :, None], grad_y[:, None], 0),
+        np.where((np.arange(T) < lengths[:, None])[:, :, None], grad_y[:, None], 0),
     )
     return Gradients(grad_table)
 

@@ -70,7 +70,7 @@ def backward(residuals, grad_y, wrt=None):
         grad_table,
         np.clip(ids, 0, V - 1),
         np.where(
-            ((ids < V) & (ids >= 0) & (np.arange(T) < lengths[:, None]))[:, :, None],
+            (np.arange(T) < lengths[:, None])[:, :, None],
             (grad_y / np.maximum(lengths, 1).astype(dtype)[:, None])[:, None],
             0,
         ),

@@ -85,12 +85,7 @@ def backward(residuals, grad_loss, wrt=None):
     # grad_logits[n_2, m] = exp_logits[n_2, m] * grad_sum_exp[n_2] - [labels[n_2] != ignored, m == labels[n_2]]
     #     * (grad_loss / max(1, count))
     grad_logits = grad_sum_exp[:, None] * exp_logits
-    _add_at(
-        grad_logits,
-        np.arange(N),
-        np.clip(labels, 0, M - 1),
-        np.where((labels < M) & ne_value & (labels >= 0), -grad_sum_loss, 0),
-    )
+    _add_at(grad_logits, np.arange(N), np.clip(labels, 0, M - 1), np.where(ne_value, -grad_sum_loss, 0))
     return Gradients(grad_logits)
 
 

@@ -75,11 +75,7 @@ def backward(residuals, grad_loss, wrt=None):
         grad_score,
         np.arange(N),
         clip_value,
-        np.where(
-            (labels < M) & (labels >= 0),
-            -(grad_loss * mask.astype(dtype).sum(axis=1, where=np.arange(M) != labels[:, None]) / N),
-            0,
-        ),
+        -(grad_loss * mask.astype(dtype).sum(axis=1, where=np.arange(M) != labels[:, None]) / N),
     )
     return Gradients(grad_score)
 

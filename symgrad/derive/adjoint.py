@@ -14,22 +14,17 @@ from symgrad.declare.graph import groups, is_recurrent
 from symgrad.declare.integers import Entry, Index, Poly, affine_in, as_poly, atoms, indices_of
 from symgrad.declare.program import Equation, Program, Tensor
 from symgrad.declare.recurrence import in_steps, recurrent_axes
-from symgrad.declare.rewriting import map_children
 from symgrad.declare.scalars import (
     FALSE,
     NOUGHT,
     TRUE,
-    UNIT,
     Condition,
-    Node,
     Read,
     Reduce,
     Scalar,
-    Stopped,
     free_indices,
-    reads_of,
 )
-from symgrad.derive.derivatives import derivative
+from symgrad.derive.derivatives import derivative, live_reads
 from symgrad.derive.flat import flat_tensors
 from symgrad.derive.invert import guarded
 from symgrad.derive.ranges import distinct, narrowed, pinned
@@ -66,7 +61,7 @@ class _Reverse:
         self.extra: list[Equation] = []
         self.flat = flat_tensors(program)
         self.active = self._active()
-        read = {r.tensor for e in program.equations for r in _live_reads(e.body)}
+        read = {r.tensor for e in program.equations for r in live_reads(e.body)}
         self.seed = {o: self._fresh(f"grad_{o}") for o in program.outputs}
         self.grad = {o: self._fresh(f"grad_{o}_total") if o in read else s for o, s in self.seed.items()}
         self.grad |= {n: self._fresh(f"grad_{n}") for n in self.active if n not in self.grad}
@@ -81,7 +76,7 @@ class _Reverse:
         """Tensors through which a gradient flows, inputs first."""
         found = dict.fromkeys(t.name for t in self.program.inputs if not t.constant and not t.integer)
         waiting = [e for e in self.program.equations if not e.integer]
-        while more := [e for e in waiting if any(r.tensor in found for r in _live_reads(e.body))]:
+        while more := [e for e in waiting if any(r.tensor in found for r in live_reads(e.body))]:
             found |= dict.fromkeys(e.target for e in more)
             waiting = [e for e in waiting if e not in more]
         inputs = [t.name for t in self.program.inputs if t.name in found]
@@ -178,7 +173,7 @@ class _Reverse:
     def _term(
         self, free: tuple[Index, ...], bound: tuple[Index, ...], condition: Condition, weight: Scalar, body: Scalar
     ) -> None:
-        for read in _live_reads(body):
+        for read in live_reads(body):
             if read.tensor not in self.active:
                 continue
             slope = derivative(body, read, self.flat)
@@ -335,15 +330,6 @@ def row_major(indices: tuple[Index, ...]) -> Poly:
     for index in indices:
         position = position * index.extent + as_poly(index)
     return position
-
-
-def _live_reads(body: Scalar) -> tuple[Read, ...]:
-    """Reads outside StopGradient."""
-
-    def strip(node: Node) -> Node:
-        return UNIT if isinstance(node, Stopped) else map_children(node, strip)
-
-    return reads_of(strip(body))
 
 
 def _rename_apart(body: Scalar, axes: tuple[Index, ...], own: tuple[Index, ...]) -> Scalar:

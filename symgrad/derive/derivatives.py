@@ -29,6 +29,7 @@ from symgrad.declare.scalars import (
     FromInteger,
     Mul,
     Named,
+    Node,
     Number,
     Power,
     Read,
@@ -36,6 +37,7 @@ from symgrad.declare.scalars import (
     Scalar,
     Select,
     Stopped,
+    children,
     reads_of,
 )
 from symgrad.derive.flat import is_flat
@@ -165,3 +167,17 @@ def _extreme(function: str, args: tuple[Scalar, ...], read: Read, flat: frozense
         later = [relation("<=", a, o) if flip else relation("<=", o, a) for o in args[p + 1 :]]
         parts.append(multiply(slope, indicator(all_of(*earlier, *later))))
     return add(*parts)
+
+
+def live_reads(body: Scalar) -> tuple[Read, ...]:
+    """Reads outside StopGradient."""
+    found: dict[Read, None] = {}
+
+    def visit(node: Node) -> None:
+        if isinstance(node, Read):
+            found[node] = None
+        for child in () if isinstance(node, Stopped) else children(node):
+            visit(child)
+
+    visit(body)
+    return tuple(found)

@@ -281,6 +281,13 @@ def _spread_ranges(rows, first, last, extent):
         _add_at(spread, positions, rows[owners])
     return spread
 ''',
+    "_covered": '''
+def _covered(first, last, extent):
+    """Whether a position of an axis lies in one of the ranges first[k] .. last[k] - 1."""
+    first, last = np.clip(first, 0, extent), np.clip(last, 0, extent)
+    begun = np.bincount(first, minlength=extent + 1) - np.bincount(np.maximum(first, last), minlength=extent + 1)
+    return begun.cumsum()[:extent] > 0
+''',
     "_product_of_others": '''
 def _product_of_others(x):
     """For each element of the last axis the product of all the others: those before it times those after it."""

@@ -53,11 +53,14 @@ def diagonals_of(scan: Scan, typical: Callable[[Poly], int]) -> Diagonals | None
     axes = _axes(scan)
     if axes is None or any(e.integer for e in scan.members):
         return None
+    extents = [e.indices[axis].extent for e in scan.members for axis in axes[e.target]]
+    if min(map(typical, extents)) < WORTH:
+        return None
     for pairs in (axes, {name: (column, row) for name, (row, column) in axes.items()}):
         for slope in SLOPES:
             for mirrored in (False, True):
                 found = _along(scan.members, Diagonals(pairs, slope, mirrored, scan))
-                if found is not None and _is_worth(found, typical):
+                if found is not None:
                     return found
     return None
 
@@ -142,10 +145,3 @@ def on_diagonals(
         return Read(names.get(node.tensor, node.tensor), tuple(at), node.extension)
 
     return changed(body, change)
-
-
-def _is_worth(found: Diagonals, typical: Callable[[Poly], int]) -> bool:
-    """Whether a diagonal typically has enough elements."""
-    original = {e.target: e for e in found.scan.members}
-    rows = [typical(original[t].indices[row].extent) for t, (row, _) in found.axes.items()]
-    return min(rows) >= WORTH

@@ -10,6 +10,7 @@ from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, replace
 
 from symgrad.declare.algebra import add, multiply
+from symgrad.declare.conditions import conjuncts
 from symgrad.declare.integers import Index, as_poly
 from symgrad.declare.program import Equation
 from symgrad.declare.recurrence import Item, Scan, scans
@@ -17,6 +18,7 @@ from symgrad.declare.rewriting import changed, map_children
 from symgrad.declare.scalars import (
     PLAIN,
     Apply,
+    Compare,
     Mul,
     Node,
     Number,
@@ -29,7 +31,8 @@ from symgrad.declare.scalars import (
     tensors_of,
     walk,
 )
-from symgrad.derive.terms import rename
+from symgrad.derive.invert import solve
+from symgrad.derive.terms import Term, rename, terms_of, total
 from symgrad.lower.axes import Axes
 from symgrad.lower.builder import Builder
 from symgrad.lower.scan_parts import terms_in
@@ -179,6 +182,24 @@ def _is_work(factor: Scalar) -> bool:
         return False
     reads = [p for p in parts if isinstance(p, Read)]
     return len(reads) > 1 or any(isinstance(p, Apply | Power) for p in parts)
+
+
+# --- sums that are no sums ------------------------------------------------------------------------------------------
+
+
+def solved(scan: Scan) -> Scan:
+    """The recurrence with sums over an index that an equality determines as what they are: one element, or nothing."""
+    for equation in scan.members:
+        terms = [_solved_term(t) for t in terms_of(equation.body)]
+        scan = _with(scan, equation, replace(equation, body=total(terms)))
+    return scan
+
+
+def _solved_term(term: Term) -> Term:
+    if not term.bound or not any(isinstance(c, Compare) and c.relation == "==" for c in conjuncts(term.condition)):
+        return term
+    found = solve(term.bound, term.condition, term.body, unit_only=True)
+    return Term(term.scale, found.bound, found.condition, found.body)
 
 
 # --- members changed ---------------------------------------------------------------------------------------------

@@ -27,6 +27,7 @@ from symgrad.declare.scalars import (
 )
 from symgrad.derive.invert import absorb, solve
 from symgrad.derive.terms import Term, terms_of
+from symgrad.lower.aliases import without_aliases
 from symgrad.lower.arrays import (
     Array,
     Assign,
@@ -88,6 +89,7 @@ def lower_equations(
     """
     b = Builder(program, set(taken), general=general)
     equations = tuple(replace(e, body=changed(e.body, cancelled)) for e in equations)
+    equations = equations if general else without_aliases(program, equations, results)
     b.borders = survey_borders(program, [e.body for e in equations])
     winners = {e.body: e.target for e in equations if _is_winner(e)}
     positions = frozenset(p for e in equations if (p := _winner_of(e, winners)) is not None)
@@ -139,7 +141,7 @@ def lower_equation(b: Builder, equation: Equation, winner: str | None = None) ->
     plain: list[Term] = []
     scattered: list[Scatter] = []
     for term in terms_of(equation.body):
-        term = eliminate(term)
+        term = eliminate(b, term)
         job = as_scatter(term, free)
         if job is None:
             plain.append(_solve_rest(b, term))

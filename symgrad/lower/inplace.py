@@ -52,6 +52,14 @@ def into(
     return [*statements, Update(place, op, Name(name))], False
 
 
+def without_copy(statements: Sequence[Statement], name: str) -> list[Statement]:
+    """What is there for one step only may be a view: elements that are read do not change any more."""
+    match statements:
+        case [*before, Assign(target, Helper("copy", (Subscript() as inner,))) as last] if target == name:
+            return [*before, replace(last, array=inner)]
+    return list(statements)
+
+
 def _bare(array: Array) -> Array:
     """What is written into an array need be neither copied nor broadcast nor converted first."""
     match array:
@@ -152,4 +160,4 @@ def _cut_off(poly: Poly, extent: Poly, index: Index, here: Poly) -> Poly:
     return extreme("max", [extreme("min", [poly, extent - 1]), ZERO])
 
 
-__all__ = ["into", "settled", "settled_in"]
+__all__ = ["into", "settled", "settled_in", "without_copy"]

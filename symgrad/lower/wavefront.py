@@ -24,7 +24,7 @@ from symgrad.lower.arrays import FLIP, FULL, Array, Assign, At, Item, Map, Name,
 from symgrad.lower.axes import Axes, subscript
 from symgrad.lower.builder import Builder, comment
 from symgrad.lower.diagonals import Diagonals, diagonals_of, on_diagonals
-from symgrad.lower.factors import with_factors
+from symgrad.lower.factors import solved, with_factors
 from symgrad.lower.homes import KEPT, fill_of, homes_of
 from symgrad.lower.inplace import settled_in
 from symgrad.lower.rectangles import Extents, Key, Rectangle, of_one_step, scheduled
@@ -39,24 +39,31 @@ class NoDiagonalsError(Exception):
 
 def lower_recurrence(b: Builder, scan: Scan, lower: Lower, kept: frozenset[str]) -> None:
     """Emit the statements of a recurrence: along diagonals where that fits, else along one axis after the other."""
-    if not b.general:
-        prepared = with_factors(b, scan, kept)
-        scan = prepared.scan
-        for equation in prepared.before:
-            start = len(b.block)
-            lower(b, equation)
-            comment(b, start, equation_text(equation))
-    diagonals = None if b.general else diagonals_of(scan, b.typical)
-    if diagonals is not None:
-        before = list(b.block), b.program, dict(b.known), set(b.taken)
-        try:
-            DiagonalLowering(b, lower, kept, diagonals).scan(scan)
-        except NoDiagonalsError:
-            b.block[:], b.program, b.known, b.taken = before
-        else:
-            b.because(f"{', '.join(e.target for e in scan.members)}: a diagonal at once")
-            return
-    ScanLowering(b, lower, kept).scan(scan)
+    if b.general:
+        ScanLowering(b, lower, kept).scan(scan)
+        return
+    prepared = with_factors(b, scan, kept)
+    for equation in prepared.before:
+        start = len(b.block)
+        lower(b, equation)
+        comment(b, start, equation_text(equation))
+    if not _on_diagonals(b, solved(prepared.scan), lower, kept):
+        ScanLowering(b, lower, kept).scan(prepared.scan)
+
+
+def _on_diagonals(b: Builder, scan: Scan, lower: Lower, kept: frozenset[str]) -> bool:
+    """Emit the statements of a recurrence along diagonals, if it fits on them."""
+    diagonals = diagonals_of(scan, b.typical)
+    if diagonals is None:
+        return False
+    before = list(b.block), b.program, dict(b.known), set(b.taken)
+    try:
+        DiagonalLowering(b, lower, kept, diagonals).scan(scan)
+    except NoDiagonalsError:
+        b.block[:], b.program, b.known, b.taken = before
+        return False
+    b.because(f"{', '.join(e.target for e in scan.members)}: a diagonal at once")
+    return True
 
 
 @dataclass(frozen=True, slots=True)
@@ -114,7 +121,11 @@ class DiagonalLowering(ScanLowering):
         terms, texts = terms_in(task.equation.body), terms_in(task.shown)
         if len(terms) == len(texts) > 1 and task.target not in self.filled and self._several(task):
             bodies = list(zip(terms, texts, strict=True))
-            self.zeros.add(task.target)
+            first = next((pair for pair in bodies if self._is_everywhere(task.of(*pair), names)), None)
+            if first is not None and not task.adds:
+                bodies.remove(first)
+                self._emit(task.of(*first))
+            self.zeros |= {task.target} if first is None else set()
             task = replace(task, adds=True)
         for body, shown in bodies:
             self._rectangles(task.of(body, shown), names)
@@ -124,6 +135,10 @@ class DiagonalLowering(ScanLowering):
         """Whether different terms hold on different rectangles."""
         row, column = (task.equation.indices[a] for a in self.diagonals.axes[task.target])
         return any(len(segments(i, task.equation.body)) > 1 for i in (row, column))
+
+    def _is_everywhere(self, task: Task, names: set[str]) -> bool:
+        """Whether a term needs nothing of the recurrence and holds for all elements."""
+        return not set(tensors_of(task.equation.body)) & names and not self._several(task)
 
     def _rectangles(self, task: Task, names: set[str]) -> None:
         row, column = (task.equation.indices[a] for a in self.diagonals.axes[task.target])
@@ -166,7 +181,8 @@ class DiagonalLowering(ScanLowering):
                 stop = extreme("max", [stop, first]) if not surely(stop - first) else stop
                 own = Index(index.name, stop - first)
                 item = Slice(first if first.terms else None, None if stop == index.extent else stop)
-                single = (stop - first).constant == 1
+                exists = surely(first) and surely(index.extent - stop)
+                single = (stop - first).constant == 1 and exists
                 value = as_poly(own) + first
                 task = task.along(index, At(first), first) if single else task.along(index, item, value, own)
         self.done.add(task.target)
