@@ -28,6 +28,7 @@ from symgrad.lower.arrays import (
     Update,
     When,
     Whole,
+    Windows,
 )
 from symgrad.lower.traverse import map_parts, names_in, parts
 from symgrad.naming import fresh
@@ -149,6 +150,8 @@ def describe(array: Array) -> str:
             return describe(source)
         case Pad(source, _, _):
             return f"{describe(source)}_padded"
+        case Windows(source, _, _):
+            return f"{describe(source)}_windows"
     return "value"
 
 
