@@ -71,6 +71,8 @@ def _functions(m: Any, floor: Any, ceil: Any, names: Mapping[str, str]) -> dict[
     return table | {
         "sigmoid": lambda u: 1 / (1 + m.exp(-u)),
         "softplus": lambda u: m.log(1 + m.exp(u)),
+        "logcosh": lambda u: m.log(m.cosh(u)),
+        "log1mexp": lambda u: m.log(1 - m.exp(u)),
         "abs": abs,
         "sign": _sign,
         "floor": floor,

@@ -86,3 +86,20 @@ def test_generation_is_timed_as_a_whole_and_per_layer(tmp_path):
 def test_generation_of_an_unknown_layer_is_refused():
     assert not set(symgrad.catalogue()) & {"relo"}
     assert "not in the catalogue: relo" in run("generate_time.py", "relo", code=2).stderr
+
+
+def test_accuracy_is_tabled_for_outputs_and_gradients(tmp_path):
+    out = tmp_path / "out.json"
+    printed = run("accuracy.py", "--smoke", "--json", str(out)).stdout
+    found = json.loads(out.read_text())
+    assert {e["inputs"] for e in found} == {"ordinary", "small", "large"}
+    assert {e["result"] for e in found if e["layer"] == "dense"} == {"y", *(f"gradient of {n}" for n in "xwb")}
+    for error in found:
+        assert error["layer"] in printed
+        assert 0 <= error["ulps"] < 20
+        assert error["overflows"] == 0
+        assert not error["warns"]
+
+
+def test_accuracy_of_an_unknown_layer():
+    assert "unknown: densely" in run("accuracy.py", "densely", code=2).stderr

@@ -35,17 +35,11 @@ class Gradients(NamedTuple):
 def forward(x, *, alpha=1.0):
     """Compute y[N, M] from x[N, M]; the second result is for backward."""
     x = _floats("x", x, 2)
-    dtype = x.dtype
     alpha = _number("alpha", alpha)
     N, M = x.shape
 
-    mask = x <= 0
     # y[n, m] = (x[n, m] if 0 < x[n, m] else alpha * expm1(x[n, m] / alpha))
-    y = np.where(
-        x > 0,
-        x,
-        alpha * np.expm1(np.where(mask, x / np.where(mask, np.where(mask, alpha, 1).astype(dtype), 1), 0)),
-    )
+    y = np.where(x > 0, x, alpha * np.expm1(np.where(x <= 0, x / alpha, 0)))
     return y, Residuals(x, alpha)
 
 
@@ -56,13 +50,9 @@ def backward(residuals, grad_y, wrt=None):
     grad_y = _cotangent("grad_y", grad_y, (N, M), x.dtype)
     if "x" not in _wanted(wrt):
         return Gradients(None)
-    dtype = grad_y.dtype
 
-    mask = x <= 0
     # grad_x[n, m] = grad_y[n, m] * (1 if 0 < x[n, m] else expm1(x[n, m] / alpha) + 1)
-    grad_x = grad_y * np.where(
-        x > 0, 1, np.expm1(np.where(mask, x / np.where(mask, np.where(mask, alpha, 1).astype(dtype), 1), 0)) + 1
-    )
+    grad_x = grad_y * np.where(x > 0, 1, np.expm1(np.where(x <= 0, x / alpha, 0)) + 1)
     return Gradients(grad_x)
 
 

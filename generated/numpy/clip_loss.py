@@ -60,7 +60,7 @@ def forward(left, right, *, temperature=0.07):
     # sum_exp[n_2] = sum_{j_2} exp_similarity[n_2, j_2]
     sum_exp = exp_similarity.sum(axis=1)
     # max_similarity_2[n_2] = max_{k} similarity[k, n_2]
-    max_similarity_2 = similarity.T.max(axis=1, initial=-np.inf)
+    max_similarity_2 = similarity.max(axis=0, initial=-np.inf)
     # exp_similarity_2[k, n_2] = exp(similarity[k, n_2] - max_similarity_2[n_2])
     exp_similarity_2 = np.exp(similarity - max_similarity_2)
     # sum_exp_2[n_2] = sum_{k} exp_similarity_2[k, n_2]

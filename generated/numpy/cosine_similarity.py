@@ -11,10 +11,12 @@ Declaration:
 
 Derived:
     grad_sum_y_3[n] = grad_y[n] / (max(epsilon, sqrt(sum_y[n])) * max(epsilon, sqrt(sum_y_2[n])))
-    grad_left[n, m_3] = grad_sum_y_3[n] * right[n, m_3] - grad_y[n] * left[n, m_3] * y[n] * [epsilon <
-        sqrt(sum_y_2[n])] / (max(epsilon, sqrt(sum_y_2[n])) * sqrt(sum_y_2[n]))
-    grad_right[n, m_3] = grad_sum_y_3[n] * left[n, m_3] - grad_y[n] * right[n, m_3] * y[n] * [epsilon <
-        sqrt(sum_y[n])] / (max(epsilon, sqrt(sum_y[n])) * sqrt(sum_y[n]))
+    grad_left[n, m_3] = grad_sum_y_3[n] * right[n, m_3] - 2 * grad_y[n] * left[n, m_3] * y[n] * [epsilon
+        < sqrt(sum_y_2[n])] * (1 / (2 * sqrt(sum_y_2[n])) if 0 < sum_y_2[n] else 0) / max(epsilon,
+        sqrt(sum_y_2[n]))
+    grad_right[n, m_3] = grad_sum_y_3[n] * left[n, m_3] - 2 * grad_y[n] * right[n, m_3] * y[n] *
+        [epsilon < sqrt(sum_y[n])] * (1 / (2 * sqrt(sum_y[n])) if 0 < sum_y[n] else 0) / max(epsilon,
+        sqrt(sum_y[n]))
 """
 
 from typing import NamedTuple
@@ -76,18 +78,40 @@ def backward(residuals, grad_y, wrt=None):
     grad_sum_y_3 = grad_y / (maximum_value_2 * maximum_value)
     grad_y_times_y = grad_y * y
     if "left" in wrt:
-        # grad_left[n, m_3] = grad_sum_y_3[n] * right[n, m_3] - grad_y[n] * left[n, m_3] * y[n] * [epsilon <
-        #     sqrt(sum_y_2[n])] / (max(epsilon, sqrt(sum_y_2[n])) * sqrt(sum_y_2[n]))
+        mask = sum_y_2 > 0
+        # grad_left[n, m_3] = grad_sum_y_3[n] * right[n, m_3] - 2 * grad_y[n] * left[n, m_3] * y[n] * [epsilon <
+        #     sqrt(sum_y_2[n])] * (1 / (2 * sqrt(sum_y_2[n])) if 0 < sum_y_2[n] else 0) / max(epsilon,
+        #     sqrt(sum_y_2[n]))
         grad_left = (
             grad_sum_y_3[:, None] * right
-            - (grad_y_times_y * (sqrt_sum_y_2 > epsilon) / (maximum_value * sqrt_sum_y_2))[:, None] * left
+            - (
+                2
+                * (
+                    grad_y_times_y
+                    * np.where(mask, 0.5 / np.sqrt(np.where(mask, sum_y_2, 1)), 0)
+                    * (sqrt_sum_y_2 > epsilon)
+                )
+                / maximum_value
+            )[:, None]
+            * left
         )
     if "right" in wrt:
-        # grad_right[n, m_3] = grad_sum_y_3[n] * left[n, m_3] - grad_y[n] * right[n, m_3] * y[n] * [epsilon <
-        #     sqrt(sum_y[n])] / (max(epsilon, sqrt(sum_y[n])) * sqrt(sum_y[n]))
+        mask_2 = sum_y > 0
+        # grad_right[n, m_3] = grad_sum_y_3[n] * left[n, m_3] - 2 * grad_y[n] * right[n, m_3] * y[n] * [epsilon
+        #     < sqrt(sum_y[n])] * (1 / (2 * sqrt(sum_y[n])) if 0 < sum_y[n] else 0) / max(epsilon,
+        #     sqrt(sum_y[n]))
         grad_right = (
             grad_sum_y_3[:, None] * left
-            - (grad_y_times_y * (sqrt_sum_y > epsilon) / (maximum_value_2 * sqrt_sum_y))[:, None] * right
+            - (
+                2
+                * (
+                    grad_y_times_y
+                    * np.where(mask_2, 0.5 / np.sqrt(np.where(mask_2, sum_y, 1)), 0)
+                    * (sqrt_sum_y > epsilon)
+                )
+                / maximum_value_2
+            )[:, None]
+            * right
         )
     return Gradients(grad_left, grad_right)
 

@@ -12,11 +12,11 @@ Declaration:
         1))^gamma * log(1 / (exp(-logits[n, m]) + 1))) / (M * N)
 
 Derived:
-    grad_logits[n, m] = grad_loss * (-sigmoid_logits[n, m] * (1 - sigmoid_logits[n, m]) * (alpha * gamma
-        * target[n, m] * (1 - sigmoid_logits[n, m])^(gamma - 1) * softplus(-logits[n, m]) - gamma *
-        sigmoid_logits[n, m]^(gamma - 1) * softplus(logits[n, m]) * (1 - alpha) * (1 - target[n, m])) -
-        (alpha * target[n, m] * (1 - sigmoid_logits[n, m])^gamma * sigmoid(-logits[n, m]) -
-        sigmoid_logits[n, m]^(gamma + 1) * (1 - alpha) * (1 - target[n, m]))) / (M * N)
+    grad_logits[n, m] = grad_loss * (gamma * sigmoid_logits_2[n, m]^(gamma + 1 - [gamma != 0]) *
+        softplus(logits[n, m]) * (1 - alpha) * (1 - sigmoid_logits_2[n, m]) * (1 - target[n, m]) - alpha
+        * gamma * target[n, m] * sigmoid_logits[n, m]^(gamma + 1 - [gamma != 0]) * softplus(-logits[n,
+        m]) * (1 - sigmoid_logits[n, m]) - (alpha * target[n, m] * sigmoid_logits[n, m]^(gamma + 1) -
+        sigmoid_logits_2[n, m]^(gamma + 1) * (1 - alpha) * (1 - target[n, m]))) / (M * N)
 """
 
 from typing import NamedTuple
@@ -30,6 +30,7 @@ class Residuals(NamedTuple):
     logits: np.ndarray  # logits[N, M], an input
     target: np.ndarray  # target[N, M], an input
     sigmoid_logits: np.ndarray  # sigmoid_logits[N, M], kept
+    sigmoid_logits_2: np.ndarray  # sigmoid_logits_2[N, M], kept
     gamma: float
     alpha: float
 
@@ -50,56 +51,57 @@ def forward(logits, target, *, gamma=2.0, alpha=0.25):
     N, M = logits.shape
     _expect("target", target, "(N, M)", (N, M))
 
-    # sigmoid_logits[n, m] = sigmoid(logits[n, m])
-    sigmoid_logits = _sigmoid(logits)
-    # loss = -sum_{n, m} (-alpha * target[n, m] * (1 - sigmoid_logits[n, m])^gamma * softplus(-logits[n, m]) -
-    #     sigmoid_logits[n, m]^gamma * softplus(logits[n, m]) * (1 - alpha) * (1 - target[n, m])) / (M * N)
+    # sigmoid_logits[n, m] = sigmoid(-logits[n, m])
+    sigmoid_logits = _sigmoid(-logits)
+    # sigmoid_logits_2[n, m] = sigmoid(logits[n, m])
+    sigmoid_logits_2 = _sigmoid(logits)
+    # loss = -sum_{n, m} (-alpha * target[n, m] * sigmoid_logits[n, m]^gamma * softplus(-logits[n, m]) -
+    #     sigmoid_logits_2[n, m]^gamma * softplus(logits[n, m]) * (1 - alpha) * (1 - target[n, m])) / (M * N)
     loss = -(
         (
-            -(alpha * (target * np.power(1 - sigmoid_logits, gamma) * _softplus(-logits)))
-            - (1 - alpha) * (np.power(sigmoid_logits, gamma) * _softplus(logits) * (1 - target))
+            -(alpha * (target * np.power(sigmoid_logits, gamma) * _softplus(-logits)))
+            - (1 - alpha) * (np.power(sigmoid_logits_2, gamma) * _softplus(logits) * (1 - target))
         ).sum(axis=(0, 1))
         / (M * N)
     )
-    return loss, Residuals(logits, target, sigmoid_logits, gamma, alpha)
+    return loss, Residuals(logits, target, sigmoid_logits, sigmoid_logits_2, gamma, alpha)
 
 
 def backward(residuals, grad_loss, wrt=None):
     """Pull grad_loss back to logits; ``wrt`` names the inputs whose gradient is wanted (default: all)."""
-    logits, target, sigmoid_logits, gamma, alpha = _kept(residuals)
+    logits, target, sigmoid_logits, sigmoid_logits_2, gamma, alpha = _kept(residuals)
     N, M = logits.shape
     grad_loss = _cotangent("grad_loss", grad_loss, (), logits.dtype)
     if "logits" not in _wanted(wrt):
         return Gradients(None)
 
-    gamma_minus_one = gamma - 1
+    gamma_plus_one = gamma + 1
+    difference = gamma_plus_one - float(gamma != 0)
     one_minus_target = 1 - target
-    one_minus_sigmoid_logits = 1 - sigmoid_logits
     one_minus_alpha = 1 - alpha
-    # grad_logits[n, m] = grad_loss * (-sigmoid_logits[n, m] * (1 - sigmoid_logits[n, m]) * (alpha * gamma *
-    #     target[n, m] * (1 - sigmoid_logits[n, m])^(gamma - 1) * softplus(-logits[n, m]) - gamma *
-    #     sigmoid_logits[n, m]^(gamma - 1) * softplus(logits[n, m]) * (1 - alpha) * (1 - target[n, m])) - (alpha
-    #     * target[n, m] * (1 - sigmoid_logits[n, m])^gamma * sigmoid(-logits[n, m]) - sigmoid_logits[n,
-    #     m]^(gamma + 1) * (1 - alpha) * (1 - target[n, m]))) / (M * N)
+    # grad_logits[n, m] = grad_loss * (gamma * sigmoid_logits_2[n, m]^(gamma + 1 - [gamma != 0]) *
+    #     softplus(logits[n, m]) * (1 - alpha) * (1 - sigmoid_logits_2[n, m]) * (1 - target[n, m]) - alpha *
+    #     gamma * target[n, m] * sigmoid_logits[n, m]^(gamma + 1 - [gamma != 0]) * softplus(-logits[n, m]) * (1
+    #     - sigmoid_logits[n, m]) - (alpha * target[n, m] * sigmoid_logits[n, m]^(gamma + 1) -
+    #     sigmoid_logits_2[n, m]^(gamma + 1) * (1 - alpha) * (1 - target[n, m]))) / (M * N)
     grad_logits = (
         grad_loss
         / (M * N)
         * (
-            -(
-                sigmoid_logits
-                * one_minus_sigmoid_logits
-                * (
-                    alpha
-                    * gamma
-                    * (target * np.power(one_minus_sigmoid_logits, gamma_minus_one) * _softplus(-logits))
-                    - gamma
-                    * one_minus_alpha
-                    * (np.power(sigmoid_logits, gamma_minus_one) * _softplus(logits) * one_minus_target)
-                )
+            gamma
+            * one_minus_alpha
+            * (
+                np.power(sigmoid_logits_2, difference)
+                * _softplus(logits)
+                * (1 - sigmoid_logits_2)
+                * one_minus_target
             )
+            - alpha
+            * gamma
+            * (target * np.power(sigmoid_logits, difference) * _softplus(-logits) * (1 - sigmoid_logits))
             - (
-                alpha * (target * np.power(one_minus_sigmoid_logits, gamma) * _sigmoid(-logits))
-                - one_minus_alpha * (np.power(sigmoid_logits, gamma + 1) * one_minus_target)
+                alpha * (target * np.power(sigmoid_logits, gamma_plus_one))
+                - one_minus_alpha * (np.power(sigmoid_logits_2, gamma_plus_one) * one_minus_target)
             )
         )
     )

@@ -10,8 +10,8 @@ Declaration:
     y[n, m] = x[n, m] * (tanh(sqrt(2) * (x[n, m] + 0.044715 * x[n, m]^3) / sqrt(pi)) + 1) / 2
 
 Derived:
-    grad_x[n, m] = grad_y[n, m] * (x[n, m] * sqrt(2) * (0.134145 * x[n, m]^2 + 1) * (1 - tanh_x[n, m]^2)
-        / (2 * sqrt(pi)) + (tanh_x[n, m] + 1) / 2)
+    grad_x[n, m] = grad_y[n, m] * (sigmoid_x[n, m] + 2 * y[n, m] * sqrt(2) * (0.134145 * x[n, m]^2 + 1)
+        * (1 - sigmoid_x[n, m]) / sqrt(pi))
 """
 
 from typing import NamedTuple
@@ -24,7 +24,8 @@ class Residuals(NamedTuple):
     """What forward keeps for backward; inputs and outputs are not copied."""
 
     x: np.ndarray  # x[N, M], an input
-    tanh_x: np.ndarray  # tanh_x[N, M], kept
+    sigmoid_x: np.ndarray  # sigmoid_x[N, M], kept
+    y: np.ndarray  # y[N, M], an output
 
 
 class Gradients(NamedTuple):
@@ -38,26 +39,25 @@ def forward(x):
     x = _floats("x", x, 2)
     N, M = x.shape
 
-    # tanh_x[n, m] = tanh(sqrt(2) * (x[n, m] + 0.044715 * x[n, m]^3) / sqrt(pi))
-    tanh_x = np.tanh(math.sqrt(2) / math.sqrt(np.pi) * (x + 0.044715 * (x * x * x)))
-    # y[n, m] = x[n, m] * (tanh_x[n, m] + 1) / 2
-    y = 0.5 * (x * (tanh_x + 1))
-    return y, Residuals(x, tanh_x)
+    # sigmoid_x[n, m] = sigmoid(2 * sqrt(2) * (x[n, m] + 0.044715 * x[n, m]^3) / sqrt(pi))
+    sigmoid_x = _sigmoid(2 * math.sqrt(2) / math.sqrt(np.pi) * (x + 0.044715 * (x * x * x)))
+    # y[n, m] = sigmoid_x[n, m] * x[n, m]
+    y = sigmoid_x * x
+    return y, Residuals(x, sigmoid_x, y)
 
 
 def backward(residuals, grad_y, wrt=None):
     """Pull grad_y back to x; ``wrt`` names the inputs whose gradient is wanted (default: all)."""
-    x, tanh_x = _kept(residuals)
+    x, sigmoid_x, y = _kept(residuals)
     N, M = x.shape
     grad_y = _cotangent("grad_y", grad_y, (N, M), x.dtype)
     if "x" not in _wanted(wrt):
         return Gradients(None)
 
-    # grad_x[n, m] = grad_y[n, m] * (x[n, m] * sqrt(2) * (0.134145 * x[n, m]^2 + 1) * (1 - tanh_x[n, m]^2) / (2
-    #     * sqrt(pi)) + (tanh_x[n, m] + 1) / 2)
+    # grad_x[n, m] = grad_y[n, m] * (sigmoid_x[n, m] + 2 * y[n, m] * sqrt(2) * (0.134145 * x[n, m]^2 + 1) * (1 -
+    #     sigmoid_x[n, m]) / sqrt(pi))
     grad_x = grad_y * (
-        0.5 * math.sqrt(2) / math.sqrt(np.pi) * (x * (0.134145 * (x * x) + 1) * (1 - tanh_x * tanh_x))
-        + 0.5 * (tanh_x + 1)
+        sigmoid_x + 2 * math.sqrt(2) / math.sqrt(np.pi) * (y * (0.134145 * (x * x) + 1) * (1 - sigmoid_x))
     )
     return Gradients(grad_x)
 
@@ -104,3 +104,9 @@ def _wanted(wrt):
     if not all(name in Gradients._fields for name in names):
         raise ValueError(f"gelu_tanh: wrt must be a tuple of {Gradients._fields}, got {wrt!r}")
     return names
+
+
+def _sigmoid(x):
+    """1 / (1 + exp(-x)); where exp overflows the quotient is 0, as it should be."""
+    with np.errstate(over="ignore"):
+        return 1 / (1 + np.exp(-x))

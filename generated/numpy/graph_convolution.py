@@ -82,14 +82,13 @@ def backward(residuals, grad_y, wrt=None):
     # grad_message[r, k] = sum_{r_3, e_2 : r == source[e_2], r_3 == target[e_2]} grad_y[r_3, k] / max(1,
     #     count[r_3])
     grad_message = np.zeros((R, K), dtype=dtype)
-    eq_value = np.arange(R) == target[:, None]
+    mask = (source < R) & (target < R) & (source >= 0) & (target >= 0)
+    clip_value = np.clip(target, 0, R - 1)
     _add_at(
         grad_message,
         np.clip(source, 0, R - 1),
         np.where(
-            ((source < R) & (source >= 0))[:, None],
-            np.where(eq_value, 1 / np.where(eq_value, np.maximum(count, 1), 1), 0) @ grad_y,
-            0,
+            mask[:, None], grad_y[clip_value] / np.where(mask, np.maximum(count[clip_value], 1), 1)[:, None], 0
         ),
     )
     if "x" in wrt:

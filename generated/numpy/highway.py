@@ -66,8 +66,8 @@ def forward(x, w, b, w_gate, b_gate):
 
     # sum_gate[n, m] = sum_{j} w_gate[m, j] * x[n, j]
     sum_gate = x @ w_gate.T
-    # gate[n, m] = sigmoid(-(-b_gate[m] - sum_gate[n, m]))
-    gate = _sigmoid(-(-sum_gate - b_gate))
+    # gate[n, m] = sigmoid(b_gate[m] + sum_gate[n, m])
+    gate = _sigmoid(sum_gate + b_gate)
     # sum_h[n, m] = sum_{j_2} w[m, j_2] * x[n, j_2]
     sum_h = x @ w.T
     # h[n, m] = max(0, b[m] + sum_h[n, m])

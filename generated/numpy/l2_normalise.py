@@ -10,8 +10,8 @@ Declaration:
 
 Derived:
     dot_grad_y_y[n] = sum_{m} grad_y[n, m] * y[n, m]
-    grad_x[n, m] = grad_y[n, m] / max(epsilon, sqrt(sum_y[n])) - dot_grad_y_y[n] * y[n, m] * [epsilon <
-        sqrt(sum_y[n])] / sqrt(sum_y[n])
+    grad_x[n, m] = grad_y[n, m] / max(epsilon, sqrt(sum_y[n])) - 2 * dot_grad_y_y[n] * y[n, m] *
+        [epsilon < sqrt(sum_y[n])] * (1 / (2 * sqrt(sum_y[n])) if 0 < sum_y[n] else 0)
 """
 
 from typing import NamedTuple
@@ -57,12 +57,21 @@ def backward(residuals, grad_y, wrt=None):
 
     # dot_grad_y_y[n] = sum_{m} grad_y[n, m] * y[n, m]
     dot_grad_y_y = np.einsum("nm,nm->n", grad_y, y)
+    mask = sum_y > 0
     sqrt_sum_y = np.sqrt(sum_y)
-    # grad_x[n, m] = grad_y[n, m] / max(epsilon, sqrt(sum_y[n])) - dot_grad_y_y[n] * y[n, m] * [epsilon <
-    #     sqrt(sum_y[n])] / sqrt(sum_y[n])
+    # grad_x[n, m] = grad_y[n, m] / max(epsilon, sqrt(sum_y[n])) - 2 * dot_grad_y_y[n] * y[n, m] * [epsilon <
+    #     sqrt(sum_y[n])] * (1 / (2 * sqrt(sum_y[n])) if 0 < sum_y[n] else 0)
     grad_x = (
         grad_y / np.maximum(sqrt_sum_y, epsilon)[:, None]
-        - (dot_grad_y_y * (sqrt_sum_y > epsilon) / sqrt_sum_y)[:, None] * y
+        - (
+            2
+            * (
+                dot_grad_y_y
+                * np.where(mask, 0.5 / np.sqrt(np.where(mask, sum_y, 1)), 0)
+                * (sqrt_sum_y > epsilon)
+            )
+        )[:, None]
+        * y
     )
     return Gradients(grad_x)
 

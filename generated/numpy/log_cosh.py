@@ -11,13 +11,11 @@ Declaration:
         target[n, m] - log(2)) / (M * N)
 
 Derived:
-    grad_prediction[n, m] = grad_loss * (1 - 2 * sigmoid(2 * target[n, m] - 2 * prediction[n, m])) / (M
-        * N)
+    grad_prediction[n, m] = -grad_loss * tanh(target[n, m] - prediction[n, m]) / (M * N)
 """
 
 from typing import NamedTuple
 
-import math
 import numpy as np
 
 
@@ -42,14 +40,8 @@ def forward(prediction, target):
     N, M = prediction.shape
     _expect("target", target, "(N, M)", (N, M))
 
-    # loss = sum_{n, m} (prediction[n, m] + softplus(2 * target[n, m] - 2 * prediction[n, m]) - target[n, m] -
-    #     log(2)) / (M * N)
-    loss = (
-        prediction.sum(axis=(0, 1))
-        + _softplus(2 * target - 2 * prediction).sum(axis=(0, 1))
-        - target.sum(axis=(0, 1))
-        - M * N * math.log(2)
-    ) / (M * N)
+    # loss = sum_{n, m} logcosh(target[n, m] - prediction[n, m]) / (M * N)
+    loss = _logcosh(target - prediction).sum(axis=(0, 1)) / (M * N)
     return loss, Residuals(prediction, target)
 
 
@@ -61,8 +53,8 @@ def backward(residuals, grad_loss, wrt=None):
     if "prediction" not in _wanted(wrt):
         return Gradients(None)
 
-    # grad_prediction[n, m] = grad_loss * (1 - 2 * sigmoid(2 * target[n, m] - 2 * prediction[n, m])) / (M * N)
-    grad_prediction = grad_loss / (M * N) * (1 - 2 * _sigmoid(2 * target - 2 * prediction))
+    # grad_prediction[n, m] = -grad_loss * tanh(target[n, m] - prediction[n, m]) / (M * N)
+    grad_prediction = -(grad_loss / (M * N) * np.tanh(target - prediction))
     return Gradients(grad_prediction)
 
 
@@ -125,12 +117,9 @@ def _wanted(wrt):
     return names
 
 
-def _sigmoid(x):
-    """1 / (1 + exp(-x)); where exp overflows the quotient is 0, as it should be."""
-    with np.errstate(over="ignore"):
-        return 1 / (1 + np.exp(-x))
-
-
-def _softplus(x):
-    """log(1 + exp(x)) without overflow."""
-    return np.maximum(x, 0) + np.log1p(np.exp(-np.abs(x)))
+def _logcosh(x):
+    """log(cosh(x)) without overflow; near 0 by log1p, beyond 1 what that has to grow by."""
+    size = np.abs(x)
+    near = np.minimum(size, 1)
+    value = np.log1p(2 * np.square(np.sinh(near / 2)))
+    return value + (size - near) + (np.log1p(np.exp(-2 * size)) - np.log1p(np.exp(-2 * near)))

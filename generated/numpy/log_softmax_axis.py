@@ -37,7 +37,7 @@ def forward(x):
     N, M, L = x.shape
 
     # max_x[n, l] = max_{j} x[n, j, l]
-    max_x = x.swapaxes(-1, -2).max(axis=2, initial=-np.inf)
+    max_x = x.max(axis=1, initial=-np.inf)
     x_minus_max_x = x - max_x[:, None]
     # exp_x[n, j, l] = exp(x[n, j, l] - max_x[n, l])
     exp_x = np.exp(x_minus_max_x)

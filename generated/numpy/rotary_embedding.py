@@ -77,23 +77,21 @@ def backward(residuals, grad_y, wrt=None):
     grad_x = np.zeros((N, T, 2 * D), dtype=dtype)
     grad_x_2 = np.zeros((N, T, D), dtype=dtype)
     for i_low in range(2):
+        value_over_power_value = np.arange(T, dtype=dtype)[:, None] / np.power(
+            base, np.arange(D, dtype=dtype) / D
+        )
         grad_x_2 += (
-            np.where(
-                i_low == 0,
-                -np.sin(np.arange(T, dtype=dtype)[:, None] / np.power(base, np.arange(D, dtype=dtype) / D)),
-                np.cos(np.arange(T, dtype=dtype)[:, None] / np.power(base, np.arange(D, dtype=dtype) / D)),
-            )
+            np.where(i_low == 0, -np.sin(value_over_power_value), np.cos(value_over_power_value))
             * grad_y[:, :, i_low : i_low + 2 * D : 2]
         )
     grad_x[:, :, 1 : 2 * D + 1 : 2] = grad_x_2
     grad_x_3 = np.zeros((N, T, D), dtype=dtype)
     for i_low in range(2):
+        value_over_power_value_2 = np.arange(T, dtype=dtype)[:, None] / np.power(
+            base, np.arange(D, dtype=dtype) / D
+        )
         grad_x_3 += (
-            np.where(
-                i_low == 0,
-                np.cos(np.arange(T, dtype=dtype)[:, None] / np.power(base, np.arange(D, dtype=dtype) / D)),
-                np.sin(np.arange(T, dtype=dtype)[:, None] / np.power(base, np.arange(D, dtype=dtype) / D)),
-            )
+            np.where(i_low == 0, np.cos(value_over_power_value_2), np.sin(value_over_power_value_2))
             * grad_y[:, :, i_low : i_low + 2 * D : 2]
         )
     grad_x[:, :, : 2 * D : 2] += grad_x_3

@@ -36,7 +36,7 @@ def forward(x):
     N, M, L = x.shape
 
     # max_x[n, l] = max_{j} x[n, j, l]
-    max_x = x.swapaxes(-1, -2).max(axis=2, initial=-np.inf)
+    max_x = x.max(axis=1, initial=-np.inf)
     # exp_x[n, j, l] = exp(x[n, j, l] - max_x[n, l])
     exp_x = np.exp(x - max_x[:, None])
     # sum_exp[n, l] = sum_{j} exp_x[n, j, l]

@@ -77,8 +77,8 @@ def forward(x, w_down, b_down, w_up, b_up):
     hidden = np.maximum(sum_hidden + b_down, 0)
     # sum_gate[n, c] = sum_{r_2} hidden[n, r_2] * w_up[c, r_2]
     sum_gate = hidden @ w_up.T
-    # gate[n, c] = sigmoid(-(-b_up[c] - sum_gate[n, c]))
-    gate = _sigmoid(-(-sum_gate - b_up))
+    # gate[n, c] = sigmoid(b_up[c] + sum_gate[n, c])
+    gate = _sigmoid(sum_gate + b_up)
     # y[n, c, i, j] = gate[n, c] * x[n, c, i, j]
     y = gate[:, :, None, None] * x
     return y, Residuals(x, w_down, b_down, w_up, pooled, sum_hidden, gate)

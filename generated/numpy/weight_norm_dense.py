@@ -10,12 +10,13 @@ Declaration:
     y[n, k] = b[k] + length[k] * sum_{m_2} direction[k, m_2] * x[n, m_2] / norm[k]
 
 Derived:
-    grad_sum_y[n, k] = grad_y[n, k] * length[k] / norm[k]
+    grad_sum_y[n, k] = grad_y[n, k] * length[k] * (1 / norm[k] if 0 < norm[k] else 0)
     dot_grad_y_sum_y[k] = sum_{n} grad_y[n, k] * sum_y[n, k]
     grad_x[n, m_2] = sum_{k} direction[k, m_2] * grad_sum_y[n, k]
-    grad_direction[k, m_2] = sum_{n} grad_sum_y[n, k] * x[n, m_2] - direction[k, m_2] *
-        dot_grad_y_sum_y[k] * length[k] / (norm[k]^2 * sqrt(sum_norm[k]))
-    grad_length[k] = dot_grad_y_sum_y[k] / norm[k]
+    grad_direction[k, m_2] = sum_{n} grad_sum_y[n, k] * x[n, m_2] + 2 * direction[k, m_2] *
+        dot_grad_y_sum_y[k] * length[k] * (-1 / norm[k]^2 if 0 < norm[k] else 0) * (1 / (2 *
+        sqrt(sum_norm[k])) if 0 < sum_norm[k] else 0)
+    grad_length[k] = dot_grad_y_sum_y[k] * (1 / norm[k] if 0 < norm[k] else 0)
     grad_b[k] = sum_{n} grad_y[n, k]
 """
 
@@ -63,8 +64,9 @@ def forward(x, direction, length, b):
     norm = np.sqrt(sum_norm)
     # sum_y[n, k] = sum_{m_2} direction[k, m_2] * x[n, m_2]
     sum_y = x @ direction.T
-    # y[n, k] = b[k] + length[k] * sum_y[n, k] / norm[k]
-    y = length / norm * sum_y + b
+    mask = norm > 0
+    # y[n, k] = b[k] + length[k] * sum_y[n, k] * (1 / norm[k] if 0 < norm[k] else 0)
+    y = length * np.where(mask, 1 / np.where(mask, norm, 1), 0) * sum_y + b
     return y, Residuals(x, direction, length, sum_norm, norm, sum_y)
 
 
@@ -80,9 +82,13 @@ def backward(residuals, grad_y, wrt=None):
     wrt = _wanted(wrt)
 
     grad_x = grad_direction = grad_length = grad_b = None
+    if "x" in wrt or "direction" in wrt or "length" in wrt:
+        mask_2 = norm > 0
+        chosen_2 = np.where(mask_2, norm, 1)
+        chosen = np.where(mask_2, 1 / chosen_2, 0)
     if "x" in wrt or "direction" in wrt:
-        # grad_sum_y[n, k] = grad_y[n, k] * length[k] / norm[k]
-        grad_sum_y = length / norm * grad_y
+        # grad_sum_y[n, k] = grad_y[n, k] * length[k] * (1 / norm[k] if 0 < norm[k] else 0)
+        grad_sum_y = length * chosen * grad_y
     if "direction" in wrt or "length" in wrt:
         # dot_grad_y_sum_y[k] = sum_{n} grad_y[n, k] * sum_y[n, k]
         dot_grad_y_sum_y = np.einsum("nk,nk->k", grad_y, sum_y)
@@ -90,15 +96,26 @@ def backward(residuals, grad_y, wrt=None):
         # grad_x[n, m_2] = sum_{k} direction[k, m_2] * grad_sum_y[n, k]
         grad_x = grad_sum_y @ direction
     if "direction" in wrt:
-        # grad_direction[k, m_2] = sum_{n} grad_sum_y[n, k] * x[n, m_2] - direction[k, m_2] *
-        #     dot_grad_y_sum_y[k] * length[k] / (norm[k]^2 * sqrt(sum_norm[k]))
+        mask = sum_norm > 0
+        # grad_direction[k, m_2] = sum_{n} grad_sum_y[n, k] * x[n, m_2] + 2 * direction[k, m_2] *
+        #     dot_grad_y_sum_y[k] * length[k] * (-1 / norm[k]^2 if 0 < norm[k] else 0) * (1 / (2 *
+        #     sqrt(sum_norm[k])) if 0 < sum_norm[k] else 0)
         grad_direction = (
             grad_sum_y.T @ x
-            - (dot_grad_y_sum_y * length / (norm * norm * np.sqrt(sum_norm)))[:, None] * direction
+            + (
+                2
+                * (
+                    dot_grad_y_sum_y
+                    * length
+                    * np.where(mask_2, -(1 / (chosen_2 * chosen_2)), 0)
+                    * np.where(mask, 0.5 / np.sqrt(np.where(mask, sum_norm, 1)), 0)
+                )
+            )[:, None]
+            * direction
         )
     if "length" in wrt:
-        # grad_length[k] = dot_grad_y_sum_y[k] / norm[k]
-        grad_length = dot_grad_y_sum_y / norm
+        # grad_length[k] = dot_grad_y_sum_y[k] * (1 / norm[k] if 0 < norm[k] else 0)
+        grad_length = dot_grad_y_sum_y * chosen
     if "b" in wrt:
         # grad_b[k] = sum_{n} grad_y[n, k]
         grad_b = grad_y.sum(axis=0)

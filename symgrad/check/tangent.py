@@ -2,7 +2,8 @@
 
 A dual number is a value and its derivative along every direction asked for. At a kink the rules of the language hold:
 an extreme has the derivative of the argument that wins, a tie included; ``ties="split"`` the mean of those of all
-winners; Abs and sign have 0 at 0, rounding 0 everywhere; a Piecewise has the derivative of the arm that is taken.
+winners; Abs, sign and a root of what is flat at 0 have 0 there, rounding 0 everywhere; a Piecewise has the derivative
+of the arm that is taken.
 """
 
 from __future__ import annotations
@@ -133,7 +134,8 @@ class TangentArithmetic(Arithmetic):
         value = scalar.power(a, b)
         parts = []
         if isinstance(base, Dual):
-            parts.append(base.chain(float(value), float(b * scalar.power(a, b - 1))))
+            flat = b == 0 or (a == 0 and not base.slope.any())  # a root of a sum of squares has slope 0 where it is 0
+            parts.append(base.chain(float(value), 0.0 if flat else float(b * scalar.power(a, b - 1))))
         if isinstance(exponent, Dual):
             parts.append(exponent.chain(float(value), float(value * FUNCTIONS["log"](a))))
         return _joined(parts) if parts else value

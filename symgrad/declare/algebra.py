@@ -217,7 +217,7 @@ def apply(function: str, *args: Scalar) -> Scalar:
     match function, args:
         case "exp" | "cos" | "cosh", (Number(v),) if v == 0:
             return UNIT
-        case "sin" | "sinh" | "tan" | "tanh" | "sign" | "abs" | "erf", (Number(v),) if v == 0:
+        case "sin" | "sinh" | "tan" | "tanh" | "sign" | "abs" | "erf" | "logcosh", (Number(v),) if v == 0:
             return NOUGHT
         case "log", (Number(v),) if v == 1:
             return NOUGHT

@@ -255,6 +255,7 @@ def affine_in(poly: Poly, index: Index) -> tuple[Poly, Poly] | None:
 # --- text ----------------------------------------------------------------------------------------------------
 
 
+@cache
 def show(poly: Poly) -> str:
     """The polynomial as text: what a person would write, also valid Python when no tensor is read."""
     positive = [t for t in poly.terms if t[1] > 0]

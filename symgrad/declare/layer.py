@@ -20,6 +20,7 @@ from symgrad.declare.program import Attribute, Equation, Part, Program, Requirem
 from symgrad.declare.ranges import bound_in, range_from_reads
 from symgrad.declare.scalars import FALSE, TRUE, FromInteger, Reduce
 from symgrad.declare.scope import Scope, label
+from symgrad.declare.unfold import unfolded
 from symgrad.declare.write import declaration, poly_to_sympy
 from symgrad.errors import DeclarationError
 from symgrad.naming import check_name, fresh
@@ -79,7 +80,9 @@ class Layer:
         self.name, self.doc = name, inspect.cleandoc(arguments.worded(name, doc))
         self.requires: tuple[Any, ...] = arguments.listed(name, "requires", requires)
         self.attributes: dict[Any, Any] = arguments.mapped(name, "attributes", attributes, "default")
-        self.equations: tuple[Any, ...] = arguments.listed(name, "equations", equations)
+        self.equations: tuple[Any, ...] = tuple(
+            unfolded(e, name) for e in arguments.listed(name, "equations", equations)
+        )
         self.typical: dict[Any, int] = arguments.mapped(name, "typical", typical, "size")
         self.ranges: dict[str, tuple[Any, Any]] = {}
         survey.check_equations(name, self.equations)

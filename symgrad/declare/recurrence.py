@@ -159,19 +159,30 @@ def scan_of(group: tuple[Equation, ...], dropped: frozenset[GroupRead] = frozens
     """
     reads = [r for r in group_reads(group) if r not in dropped]
     for axes in axes_of(group, reads):
-        for shifts in shifts_of(group, axes, reads):
-            for reverse in (False, True):
-                earlier = {r: is_earlier(r, group, axes, shifts, -1 if reverse else 1) for r in reads}
-                if None in earlier.values():
-                    continue
-                late = frozenset(r for r, found in earlier.items() if found)
-                try:
-                    body = _within_step(group, reads, dropped | late)
-                except NoOrderError:
-                    continue
-                if late:
-                    return Scan(tuple(group), axes, shifts, reverse, body)
+        found = scan_along(group, axes, dropped)
+        if found is not None:
+            return found
     raise NoOrderError(_complaint(group, reads))
+
+
+def scan_along(
+    group: tuple[Equation, ...], axes: tuple[int, ...], dropped: frozenset[GroupRead] = frozenset()
+) -> Scan | None:
+    """The order of steps along one axis of each member; None if there is none."""
+    reads = [r for r in group_reads(group) if r not in dropped]
+    for shifts in shifts_of(group, axes, reads):
+        for reverse in (False, True):
+            earlier = {r: is_earlier(r, group, axes, shifts, -1 if reverse else 1) for r in reads}
+            if None in earlier.values():
+                continue
+            late = frozenset(r for r, found in earlier.items() if found)
+            try:
+                body = _within_step(group, reads, dropped | late)
+            except NoOrderError:
+                continue
+            if late:
+                return Scan(tuple(group), axes, shifts, reverse, body)
+    return None
 
 
 def _within_step(group: Sequence[Equation], reads: Sequence[GroupRead], late: frozenset[GroupRead]) -> tuple[Item, ...]:

@@ -113,6 +113,10 @@ def scalar_to_sympy(node: Scalar) -> Any:
             return sympy.log(1 + sympy.exp(scalar_to_sympy(argument)))
         case Apply("log1p", (argument,)):
             return sympy.log(1 + scalar_to_sympy(argument))
+        case Apply("logcosh", (argument,)):
+            return sympy.log(sympy.cosh(scalar_to_sympy(argument)))
+        case Apply("log1mexp", (argument,)):
+            return sympy.log(1 - sympy.exp(scalar_to_sympy(argument)))
         case Apply("expm1", (argument,)):
             return sympy.exp(scalar_to_sympy(argument)) - 1
         case Apply(function, args):

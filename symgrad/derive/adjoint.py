@@ -11,25 +11,21 @@ from dataclasses import dataclass, replace
 from symgrad.declare.algebra import divide, indicator, multiply
 from symgrad.declare.conditions import all_of, at_least, compare, relation
 from symgrad.declare.graph import groups, is_recurrent
-from symgrad.declare.integers import Entry, Index, Poly, affine_in, as_poly, atoms
+from symgrad.declare.integers import Entry, Index, Poly, affine_in, as_poly, atoms, indices_of
 from symgrad.declare.program import Equation, Program, Tensor
 from symgrad.declare.recurrence import in_steps, recurrent_axes
-from symgrad.declare.rewriting import map_children
 from symgrad.declare.scalars import (
     FALSE,
     NOUGHT,
     TRUE,
-    UNIT,
     Condition,
-    Node,
     Read,
     Reduce,
     Scalar,
-    Stopped,
     free_indices,
-    reads_of,
 )
-from symgrad.derive.derivatives import derivative
+from symgrad.derive.derivatives import derivative, live_reads
+from symgrad.derive.flat import flat_tensors
 from symgrad.derive.invert import guarded
 from symgrad.derive.ranges import distinct, narrowed, pinned
 from symgrad.derive.terms import Term, all_indices, freshen, rename, terms_of, total
@@ -63,8 +59,9 @@ class _Reverse:
         self.steps: list[Equation] = []
         self.winners: list[Equation] = []
         self.extra: list[Equation] = []
+        self.flat = flat_tensors(program)
         self.active = self._active()
-        read = {r.tensor for e in program.equations for r in _live_reads(e.body)}
+        read = {r.tensor for e in program.equations for r in live_reads(e.body)}
         self.seed = {o: self._fresh(f"grad_{o}") for o in program.outputs}
         self.grad = {o: self._fresh(f"grad_{o}_total") if o in read else s for o, s in self.seed.items()}
         self.grad |= {n: self._fresh(f"grad_{n}") for n in self.active if n not in self.grad}
@@ -79,7 +76,7 @@ class _Reverse:
         """Tensors through which a gradient flows, inputs first."""
         found = dict.fromkeys(t.name for t in self.program.inputs if not t.constant and not t.integer)
         waiting = [e for e in self.program.equations if not e.integer]
-        while more := [e for e in waiting if any(r.tensor in found for r in _live_reads(e.body))]:
+        while more := [e for e in waiting if any(r.tensor in found for r in live_reads(e.body))]:
             found |= dict.fromkeys(e.target for e in more)
             waiting = [e for e in waiting if e not in more]
         inputs = [t.name for t in self.program.inputs if t.name in found]
@@ -136,8 +133,7 @@ class _Reverse:
             waiting.remove(reached[0])
             self._through(reached[0], self.grad[reached[0].target])
         totals = [self._total(e.target, e.indices) for e in reversed(group) if e not in waiting]
-        found = [*self.steps, *(t for t in totals if t is not None)]
-        self.steps = []
+        found, self.steps = [*self.steps, *(t for t in totals if t is not None)], []
         return list(in_steps(found))
 
     def _zero(self, tensor: Tensor) -> Equation:
@@ -177,10 +173,10 @@ class _Reverse:
     def _term(
         self, free: tuple[Index, ...], bound: tuple[Index, ...], condition: Condition, weight: Scalar, body: Scalar
     ) -> None:
-        for read in _live_reads(body):
+        for read in live_reads(body):
             if read.tensor not in self.active:
                 continue
-            slope = derivative(body, read)
+            slope = derivative(body, read, self.flat)
             if slope != NOUGHT:
                 self._contribute(read, free + bound, condition, multiply(weight, slope))
 
@@ -188,7 +184,7 @@ class _Reverse:
         """Swap input and output: the read's axes become free, everything else is summed under its conditions."""
         solved = self._solved_for_step(read, over, condition, value)
         if solved[2] != TRUE:
-            solved = self._solved_for_step(read, over, condition, self._part(read, over, condition, value))
+            solved = self._solved_for_step(read, *self._part(read, over, condition, value))
         read, over, condition, value = solved
         extents = self.program.extents(read.tensor)
         free: list[Index | None] = [None] * len(extents)
@@ -196,8 +192,7 @@ class _Reverse:
             index = poly.atom
             if isinstance(index, Index) and index in over and index.extent == extent and index not in free:
                 free[axis] = index
-        names = {i.name for i in over} | self.taken
-        conditions = [condition]
+        names, conditions = {i.name for i in over} | self.taken, [condition]
         for axis, (poly, extent) in enumerate(zip(read.indices, extents, strict=True)):
             if free[axis] is None:
                 made = Index(fresh(self._axis_name(extent, axis), names), extent)
@@ -217,17 +212,22 @@ class _Reverse:
             body = Reduce("sum", rest, where, value)
         self.parts.setdefault(read.tensor, []).append((axes, body))
 
-    def _part(self, read: Read, over: tuple[Index, ...], condition: Condition, value: Scalar) -> Scalar:
+    def _part(
+        self, read: Read, over: tuple[Index, ...], condition: Condition, value: Scalar
+    ) -> tuple[tuple[Index, ...], Condition, Scalar]:
         """What a step gives to another, under a name where steps run along several indices.
 
-        It is computed where it is known, for every step alike, and not once more for each border that it may meet.
+        It is computed where it is known, and not once more for each border; what the read does not mention is summed.
         """
         several = read.tensor in self.together and len(self.recurrent[read.tensor]) > 1
         if not several or condition != TRUE or isinstance(value, Read) or free_indices(value) != set(over):
-            return value
+            return over, condition, value
+        steps = {self.current.indices[a] for a in self.recurrent[self.current.target]}
+        mentioned = {i for p in read.indices for i in indices_of(p)} | steps
+        left, summed = (tuple(i for i in over if (i in mentioned) == kept) for kept in (True, False))
         name = self._fresh(f"{self.grad[read.tensor]}_part")
-        self.steps.append(Equation(name, over, value))
-        return Read(name, tuple(map(as_poly, over)))
+        self.steps.append(Equation(name, left, Reduce("sum", summed, TRUE, value) if summed else value))
+        return left, condition, Read(name, tuple(map(as_poly, left)))
 
     def _solved_for_step(
         self, read: Read, over: tuple[Index, ...], condition: Condition, value: Scalar
@@ -330,15 +330,6 @@ def row_major(indices: tuple[Index, ...]) -> Poly:
     for index in indices:
         position = position * index.extent + as_poly(index)
     return position
-
-
-def _live_reads(body: Scalar) -> tuple[Read, ...]:
-    """Reads outside StopGradient."""
-
-    def strip(node: Node) -> Node:
-        return UNIT if isinstance(node, Stopped) else map_children(node, strip)
-
-    return reads_of(strip(body))
 
 
 def _rename_apart(body: Scalar, axes: tuple[Index, ...], own: tuple[Index, ...]) -> Scalar:

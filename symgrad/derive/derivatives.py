@@ -29,6 +29,7 @@ from symgrad.declare.scalars import (
     FromInteger,
     Mul,
     Named,
+    Node,
     Number,
     Power,
     Read,
@@ -36,8 +37,10 @@ from symgrad.declare.scalars import (
     Scalar,
     Select,
     Stopped,
+    children,
     reads_of,
 )
+from symgrad.derive.flat import is_flat
 from symgrad.errors import DerivationError
 
 ONE, TWO, HALF = number(1), number(2), Number(Fraction(1, 2))
@@ -75,6 +78,8 @@ UNARY: dict[str, Rule] = {
     "erfc": lambda f, u: negate(_bell(u)),
     "sigmoid": lambda f, u: multiply(f, subtract(ONE, f)),
     "softplus": lambda f, u: apply("sigmoid", u),
+    "logcosh": lambda f, u: apply("tanh", u),
+    "log1mexp": lambda f, u: divide(apply("exp", u), apply("expm1", u)),
     "abs": lambda f, u: apply("sign", u),
     "sign": lambda f, u: NOUGHT,
     "floor": lambda f, u: NOUGHT,
@@ -91,8 +96,10 @@ BINARY: dict[str, tuple[Rule, Rule]] = {
 }
 
 
-def derivative(node: Scalar, read: Read) -> Scalar:
+def derivative(node: Scalar, read: Read, flat: frozenset[str] = frozenset()) -> Scalar:
     """The partial derivative of a pointwise expression with respect to one read.
+
+    A root of what is flat at 0 (the tensors ``flat`` are, see ``flat.py``) has slope 0 there.
 
     Raises:
         DerivationError: the expression holds a function without a derivative.
@@ -103,51 +110,56 @@ def derivative(node: Scalar, read: Read) -> Scalar:
         return NOUGHT
     match node:
         case Add(args):
-            return add(*(derivative(a, read) for a in args))
+            return add(*(derivative(a, read, flat) for a in args))
         case Mul(coefficient, args):
-            return multiply(Number(coefficient), _product(args, read))
+            return multiply(Number(coefficient), _product(args, read, flat))
         case Power(base, exponent):
-            return _power(node, base, exponent, read)
+            return _power(node, base, exponent, read, flat)
         case Apply("max" | "min", args):
-            return _extreme(node.function, args, read)
+            return _extreme(node.function, args, read, flat)
         case Apply(function, (u,)) if function in UNARY:
-            return multiply(UNARY[function](node, u), derivative(u, read))
+            return multiply(UNARY[function](node, u), derivative(u, read, flat))
         case Apply(function, (u, v)) if function in BINARY:
             du, dv = BINARY[function]
-            return add(multiply(du(u, v), derivative(u, read)), multiply(dv(u, v), derivative(v, read)))
+            return add(multiply(du(u, v), derivative(u, read, flat)), multiply(dv(u, v), derivative(v, read, flat)))
         case Select(condition, then, otherwise):
-            return select(condition, derivative(then, read), derivative(otherwise, read))
+            return select(condition, derivative(then, read, flat), derivative(otherwise, read, flat))
         case Stopped() | FromInteger() | Read() | Reduce():
             return NOUGHT
     raise DerivationError(f"symgrad knows no derivative of {node}")
 
 
-def _product(args: tuple[Scalar, ...], read: Read) -> Scalar:
-    return add(*(multiply(derivative(a, read), *args[:p], *args[p + 1 :]) for p, a in enumerate(args)))
+def _product(args: tuple[Scalar, ...], read: Read, flat: frozenset[str]) -> Scalar:
+    return add(*(multiply(derivative(a, read, flat), *args[:p], *args[p + 1 :]) for p, a in enumerate(args)))
 
 
-def _power(node: Scalar, base: Scalar, exponent: Scalar, read: Read) -> Scalar:
+def _power(node: Scalar, base: Scalar, exponent: Scalar, read: Read, flat: frozenset[str]) -> Scalar:
     total: Scalar = NOUGHT
     if read in reads_of(base):
         outer = multiply(exponent, power(base, _lowered(exponent)))
-        total = multiply(outer, derivative(base, read))
+        if is_flat(base, flat) and not (isinstance(exponent, Number) and not 0 < exponent.value < 1):
+            steep = multiply(exponent, power(base, subtract(exponent, ONE)))
+            outer = select(relation("<", NOUGHT, base), steep, NOUGHT)
+        total = multiply(outer, derivative(base, read, flat))
     if read in reads_of(exponent):
-        total = add(total, multiply(node, apply("log", base), derivative(exponent, read)))
+        total = add(total, multiply(node, apply("log", base), derivative(exponent, read, flat)))
     return total
 
 
 def _lowered(exponent: Scalar) -> Scalar:
-    """The exponent less one; an integer one stops at 0, where the factor before the power is 0 already."""
+    """The exponent less one; it stops at 0 where it can be 0, since the factor before the power is 0 then."""
     if isinstance(exponent, FromInteger) and nonnegative(exponent.poly):
         return from_integer(extreme("max", [exponent.poly - 1, as_poly(0)]))
+    if isinstance(exponent, Read):
+        return subtract(exponent, indicator(relation("!=", exponent, NOUGHT)))
     return subtract(exponent, ONE)
 
 
-def _extreme(function: str, args: tuple[Scalar, ...], read: Read) -> Scalar:
+def _extreme(function: str, args: tuple[Scalar, ...], read: Read, flat: frozenset[str]) -> Scalar:
     """An argument wins if it beats every earlier one strictly and every later one at least ties."""
     parts = []
     for p, a in enumerate(args):
-        slope = derivative(a, read)
+        slope = derivative(a, read, flat)
         if slope == NOUGHT:
             continue
         flip = function == "min"
@@ -155,3 +167,17 @@ def _extreme(function: str, args: tuple[Scalar, ...], read: Read) -> Scalar:
         later = [relation("<=", a, o) if flip else relation("<=", o, a) for o in args[p + 1 :]]
         parts.append(multiply(slope, indicator(all_of(*earlier, *later))))
     return add(*parts)
+
+
+def live_reads(body: Scalar) -> tuple[Read, ...]:
+    """Reads outside StopGradient."""
+    found: dict[Read, None] = {}
+
+    def visit(node: Node) -> None:
+        if isinstance(node, Read):
+            found[node] = None
+        for child in () if isinstance(node, Stopped) else children(node):
+            visit(child)
+
+    visit(body)
+    return tuple(found)

@@ -121,6 +121,21 @@ def _softplus(x):
     """log(1 + exp(x)) without overflow."""
     return np.maximum(x, 0) + np.log1p(np.exp(-np.abs(x)))
 ''',
+    "_logcosh": '''
+def _logcosh(x):
+    """log(cosh(x)) without overflow; near 0 by log1p, beyond 1 what that has to grow by."""
+    size = np.abs(x)
+    near = np.minimum(size, 1)
+    value = np.log1p(2 * np.square(np.sinh(near / 2)))
+    return value + (size - near) + (np.log1p(np.exp(-2 * size)) - np.log1p(np.exp(-2 * near)))
+''',
+    "_log1mexp": '''
+def _log1mexp(x):
+    """log(1 - exp(x)) for x < 0 by expm1 near 0 and by log1p elsewhere, as Maechler does."""
+    near = x > -0.6931472
+    value = np.where(near, -np.expm1(x), 1)
+    return np.where(near, np.log(value), np.log1p(-np.exp(np.where(near, -1, x).astype(x.dtype))))
+''',
     "_erf": '''
 # erf(x) = tanh(x P(x^2) / Q(x^2)) to rounding: coefficients of P and Q by dtype, highest power first, and the x from
 # which on erf(x) is 1.
@@ -196,12 +211,23 @@ def _windows(array, sizes, axes):
     steps = tuple(strides[axis] for axis in axes)
     return as_strided(array, (*shape, *inner), strides + steps, writeable=False)
 ''',
+    "_sheared": '''
+def _sheared(array, row, column, slope=1):
+    """View an array such that diagonals are slices: (p, s) of the two axes is the element (p, s - slope * p).
+
+    Where s - slope * p is outside of the axis there is nothing to be read.
+    """
+    shape, strides = list(array.shape), list(array.strides)
+    shape[column] = max(shape[column] + slope * (shape[row] - 1), 0)
+    strides[row] -= slope * strides[column]
+    return as_strided(array, shape, strides)
+''',
     "_repeat_border": '''
-def _repeat_border(array, widths, mode):
-    """Pad with elements of the array itself; an empty axis has none, and zeros stand there."""
-    if 0 in array.shape:
-        return np.pad(array, widths)
-    return np.pad(array, widths, mode=mode)
+def _repeat_border(name, array, widths, mode):
+    """Pad with elements of the array itself; a bordered axis has to have some."""
+    if any(not extent and any(pair) for extent, pair in zip(array.shape, widths, strict=True)):
+        raise ValueError(f"{LAYER}: {name} has shape {array.shape}, and an empty axis has nothing to border it with")
+    return np.pad(array, widths, mode=mode) if array.size else np.pad(array, widths)
 ''',
     "_fold_border": '''
 def _fold_border(array, axis, widths, mode):
@@ -254,6 +280,13 @@ def _spread_ranges(rows, first, last, extent):
     else:
         _add_at(spread, positions, rows[owners])
     return spread
+''',
+    "_covered": '''
+def _covered(first, last, extent):
+    """Whether a position of an axis lies in one of the ranges first[k] .. last[k] - 1."""
+    first, last = np.clip(first, 0, extent), np.clip(last, 0, extent)
+    begun = np.bincount(first, minlength=extent + 1) - np.bincount(np.maximum(first, last), minlength=extent + 1)
+    return begun.cumsum()[:extent] > 0
 ''',
     "_product_of_others": '''
 def _product_of_others(x):

@@ -21,6 +21,7 @@ from symgrad.lower.elementwise import condition_value
 from symgrad.lower.plan import ModulePlan
 from symgrad.lower.reads import integer
 from symgrad.lower.share import defines
+from symgrad.lower.spans import data_span
 
 
 @dataclass(frozen=True, slots=True)
@@ -102,7 +103,11 @@ class _Checks:
         self.printer.helpers.add("_within")
         if read.where == TRUE:
             return f'_within("{escape(what)}", {self.printer.expr(values.array)}, {place})'
-        used = condition_value(self.builder, read.where, order)
+        span = data_span(read.where)
+        if span is not None and span.owner not in free_indices(FromInteger(read.index)):
+            used = span.covered(self.builder)
+        else:
+            used = condition_value(self.builder, read.where, order)
         axes = union([values, used], order)
         arrays = [self.printer.expr(align(v, axes)) for v in (values, used)]
         self.printer.helpers.add("_within_where")

@@ -80,7 +80,7 @@ class _Writer:
         gradients = tuple((t.name, shape_text(t)) for t in self._wanted())
         outputs = tuple((o, self._output_shape(o)) for o in self.program.outputs)
         imports = ["import numpy as np"]
-        if "_windows" in self.helpers:
+        if {"_windows", "_sheared"} & self.helpers:
             imports.append("from numpy.lib.stride_tricks import as_strided")
         if "math" in self.helpers:
             imports.insert(0, "import math")

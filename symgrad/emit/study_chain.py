@@ -77,7 +77,7 @@ class _Watched(_Reverse):
         super()._contribute(read, over, condition, value)
         axes, body = self.parts[read.tensor][-1]
         part = Equation(self.grad[read.tensor], axes, body)
-        slope = derivative(self.term, read)
+        slope = derivative(self.term, read, self.flat)
         self.contributions.append(Contribution(self.now, read, self.summed, self.term, slope, part))
 
 

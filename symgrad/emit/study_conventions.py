@@ -29,6 +29,8 @@ DEFINED: dict[str, Scalar] = {
     "softplus": Apply("log", (add(UNIT, apply("exp", _U)),)),
     "log1p": Apply("log", (add(UNIT, _U),)),
     "expm1": subtract(apply("exp", _U), UNIT),
+    "logcosh": Apply("log", (apply("cosh", _U),)),
+    "log1mexp": Apply("log", (subtract(UNIT, apply("exp", _U)),)),
 }
 """Functions that not every reader knows, by their definition."""
 

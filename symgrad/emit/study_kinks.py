@@ -6,9 +6,11 @@ from collections.abc import Iterator
 
 from symgrad.declare.algebra import add, apply, number
 from symgrad.declare.scalars import (
+    NOUGHT,
     Apply,
     Node,
     Number,
+    Power,
     Read,
     Relation,
     Scalar,
@@ -33,6 +35,8 @@ def kinks(page: Page, contribution: Contribution) -> Iterator[Sentence]:
                 yield _extreme(page, node, args, read)
             case Apply("abs", (argument,)) if read in reads_of(argument):
                 yield say("kink abs", argument=page.scalar(argument), value=page.scalar(node))
+            case Power(base, _) if read in reads_of(base) and _is_guarded(contribution.slope, base):
+                yield say("kink root", argument=page.scalar(base), value=page.scalar(node))
             case Apply("sign" | "floor" | "ceil", _) if read in reads_of(node):
                 yield say("kink step", value=page.scalar(node))
             case Select(condition, then, otherwise) if _on_values(condition) and (
@@ -51,6 +55,12 @@ def _extreme(page: Page, node: Apply, args: tuple[Scalar, ...], read: Read) -> S
         read=page.scalar(read),
         slope=page.scalar(slope if isinstance(slope, Number) else add(slope, number(0))),
     )
+
+
+def _is_guarded(slope: Scalar, base: Scalar) -> bool:
+    """Return whether the slope is 0 by convention where the base of a power is."""
+    positive = Relation("<", NOUGHT, base)
+    return any(isinstance(n, Select) and n.condition == positive and n.otherwise == NOUGHT for n in walk(slope))
 
 
 def _on_values(condition: Node) -> bool:

@@ -84,6 +84,8 @@ ENGLISH: dict[str, str] = {
     "kink extreme": "Convention: where the arguments of {value} are equal, {first} counts as the one taken, "
     "so the slope in {read} there is {slope}.",
     "kink abs": "Convention: where {argument} = 0, the slope of {value} is 0.",
+    "kink root": "Convention: where {argument} = 0, the slope of {value} counts as 0: no direction is better than "
+    "another there.",
     "kink step": "Convention: {value} counts as constant everywhere, its jumps included.",
     "kink select": "Convention: where the cases {condition} and its opposite meet, the slope is that of the case that "
     "holds there.",
@@ -141,6 +143,10 @@ class RuleWords:
 
 
 STABLE = "A stable form: the same value, without overflow and without loss of digits."
+LARGEST = (
+    "No exponential overflows, and one of them is 1. The value does not depend on m, so m counts as constant in the "
+    "chain rule."
+)
 RULES: dict[str, RuleWords] = {
     "a maximum over two axes is a maximum of maxima": RuleWords(
         "Maxima are taken axis by axis",
@@ -163,16 +169,63 @@ RULES: dict[str, RuleWords] = {
     "log(exp(u) v) = u + log(v)": RuleWords(
         "Logarithm of a product", r"\log(e^{u}\, v) = u + \log v", "The exponential and the logarithm cancel."
     ),
+    "1 - sigmoid(u) = sigmoid(-u)": RuleWords(
+        "Logistic function beside a number", r"1 - \sigma(u) = \sigma(-u), \qquad 2\,\sigma(u) - 1 = \tanh(u/2)", STABLE
+    ),
+    "1 + tanh(u) = 2 sigmoid(2u)": RuleWords(
+        "Hyperbolic tangent beside a number", r"1 + \tanh(u) = 2\,\sigma(2u)", STABLE
+    ),
+    "1 - tanh(u)^2 = 1/cosh(u)^2": RuleWords(
+        "Slope of the hyperbolic tangent", r"1 - \tanh(u)^2 = \frac{1}{\cosh(u)^2}", STABLE
+    ),
+    "1/cosh(u) = 2/(exp(u) + exp(-u))": RuleWords(
+        "Hyperbolic cosine below the line", r"\frac{1}{\cosh(u)} = \frac{2}{e^{u} + e^{-u}}", STABLE
+    ),
+    "v/(exp(a) + exp(b)) = v exp(-m)/(exp(a - m) + exp(b - m)), m = max(a, b)": RuleWords(
+        "The largest exponent is taken out of a quotient",
+        r"\frac{v}{e^{a} + e^{b}} = \frac{v\, e^{-m}}{e^{a - m} + e^{b - m}}, \qquad m = \max(a, b)",
+        LARGEST,
+    ),
+    "log(c + exp(u)) = log(c) + softplus(u - log(c))": RuleWords(
+        "Softplus", r"\log(c + e^{u}) = \log c + \operatorname{softplus}(u - \log c)", STABLE
+    ),
+    "log(cosh(u)) = logcosh(u)": RuleWords(
+        "Logarithm of the hyperbolic cosine", r"\log \cosh(u) = \operatorname{logcosh}(u)", STABLE
+    ),
+    "softplus(u) - u/2 - log(2) = logcosh(u/2)": RuleWords(
+        "Logarithm of the hyperbolic cosine",
+        r"\operatorname{softplus}(u) - \tfrac{u}{2} - \log 2 = \operatorname{logcosh}(\tfrac{u}{2})",
+        STABLE,
+    ),
+    "log(u + sqrt(u^2 + 1)) = arcsinh(u)": RuleWords(
+        "Inverse hyperbolic sine", r"\log\bigl(u + \sqrt{u^2 + 1}\bigr) = \operatorname{arcsinh}(u)", STABLE
+    ),
+    "log(exp(a) - exp(b)) = a + log1mexp(b - a)": RuleWords(
+        "Logarithm of a difference of exponentials",
+        r"\log(e^{a} - e^{b}) = a + \operatorname{log1mexp}(b - a)",
+        STABLE,
+    ),
+    "log(exp(a) + exp(b)) = m + log(exp(a - m) + exp(b - m)), m = max(a, b)": RuleWords(
+        "The largest exponent is taken out of a logarithm",
+        r"\log(e^{a} + e^{b}) = m + \log(e^{a - m} + e^{b - m}), \qquad m = \max(a, b)",
+        LARGEST,
+    ),
+    "v/norm(v) = 0 where norm(v) = 0": RuleWords(
+        "A value by its own norm",
+        r"\frac{v}{\lVert v \rVert} = 0 \quad\text{where}\quad \lVert v \rVert = 0",
+        "Where the sum below the line is 0, so is what stands above it: the quotient has no value there, and counts as "
+        "0.",
+    ),
+    "b^a = exp(a log(b))": RuleWords(
+        "Powers of a number as exponentials", r"b^{a} = e^{a \log b}", "So that the largest exponent can be taken out."
+    ),
+    "sqrt(1 + u) - 1 = u/(sqrt(1 + u) + 1)": RuleWords(
+        "Root near 1", r"\sqrt{1 + u} - 1 = \frac{u}{\sqrt{1 + u} + 1}", STABLE
+    ),
     "log(1 + u) = log1p(u)": RuleWords("Logarithm near 1", r"\log(1 + u) = \operatorname{log1p}(u)", STABLE),
     "exp(u) - 1 = expm1(u)": RuleWords("Exponential near 0", r"e^{u} - 1 = \operatorname{expm1}(u)", STABLE),
     "(exp(u) - exp(-u))/(exp(u) + exp(-u)) = tanh(u)": RuleWords(
         "Hyperbolic tangent", r"\frac{e^{u} - e^{-u}}{e^{u} + e^{-u}} = \tanh(u)", STABLE
-    ),
-    "log(exp(u) + exp(v)) = m + log(exp(u - m) + exp(v - m)), m = max(u, v)": RuleWords(
-        "Logarithm of a sum of exponentials",
-        r"\log(e^{u} + e^{v}) = m + \log(e^{u - m} + e^{v - m}), \qquad m = \max(u, v)",
-        "No exponential overflows, and the largest is 1. The result does not depend on m, so m counts as constant in "
-        "the chain rule.",
     ),
     "write out the definition inside a logarithm": RuleWords(
         "Definitions inside logarithms are written out", "", "So that logarithms meet the exponentials inside."
@@ -182,6 +235,18 @@ RULES: dict[str, RuleWords] = {
         r"\sum_{j} e^{a_{j}} = e^{m} \sum_{j} e^{a_{j} - m}, \qquad m = \max_{j} a_{j}",
         "No exponential overflows, and the largest is 1. The sum is redefined without the factor; the equations that "
         "read it make good for that. The result does not depend on m, so m counts as constant in the chain rule.",
+    ),
+    "m = 0 where the largest exponent is infinite": RuleWords(
+        "No infinite number is subtracted",
+        "",
+        "Where every exponent is left out or is -inf, the largest is -inf. Any number may be subtracted from all of "
+        "them, so 0 is there.",
+    ),
+    "exp(u) (v if c else w) = (exp(u) v if c else exp(u) w)": RuleWords(
+        "An exponential before a choice between exponentials goes into it",
+        r"e^{u} \begin{cases} v & c \\ w & \text{otherwise} \end{cases}"
+        r" = \begin{cases} e^{u}\, v & c \\ e^{u}\, w & \text{otherwise} \end{cases}",
+        "So that exponentials meet.",
     ),
     "exp(m) cancels": RuleWords(
         "The common factor cancels",

@@ -9,10 +9,10 @@ from typing import TYPE_CHECKING
 
 from symgrad.declare.integers import Atom, Entry, Index, Poly, atoms
 from symgrad.declare.program import Program
-from symgrad.declare.reads import places
-from symgrad.declare.scalars import Reduce
+from symgrad.declare.scalars import Condition
 from symgrad.declare.typical import typical, typical_sizes, volume
 from symgrad.lower.arrays import Array, Assign, For, Name, Statement
+from symgrad.lower.checked import Checked, checked_entries
 from symgrad.lower.invariant import invariants_out, varies
 from symgrad.naming import fresh
 
@@ -52,32 +52,21 @@ class Builder:
     chunked: bool = False
     chunk: tuple[str, str, str] | None = None
     current: str = ""
-    borders: dict[tuple[str, float | Name], tuple[tuple[Poly, Poly], ...]] = field(default_factory=dict)
-    validated: frozenset[tuple[str, Poly]] = frozenset()
+    borders: dict[tuple[str, float | Name, int], tuple[tuple[Poly, Poly], ...]] = field(default_factory=dict)
+    checked: tuple[Checked, ...] = ()
     changing: frozenset[str] = frozenset()
 
     def __post_init__(self) -> None:
         """Guess the sizes that nobody gave."""
         self.sizes = typical_sizes(self.program) | self.sizes
-        self.validated = frozenset(
-            (e.tensor, self.program.extents(tensor)[axis])
-            for equation in self.program.equations
-            for tensor, indices, behind in places(equation.body)
-            for axis, poly in enumerate(indices)
-            if not behind and isinstance(e := poly.atom, Entry) and self._is_whole(e)
-        ) | {
-            (equation.target, equation.body.indices[0].extent)
-            for equation in self.program.equations
-            if isinstance(equation.body, Reduce)
-            and equation.body.kind.startswith("arg")
-            and len(equation.body.indices) == 1
-        }
+        self.checked = checked_entries(self.program)
 
-    def _is_whole(self, entry: Entry) -> bool:
-        """Whether the entry runs over all that its tensor holds."""
-        extents = self.program.extents(entry.tensor)
-        plain = [p.atom for p in entry.indices if isinstance(p.atom, Index)]
-        return len(set(plain)) == len(extents) and all(i.extent == e for i, e in zip(plain, extents, strict=True))
+    def inside(self, poly: Poly, extent: Poly, condition: Condition) -> bool:
+        """Whether forward has checked that the integers lie inside an axis of ``extent`` where ``condition`` holds."""
+        match poly.atom:
+            case Entry() as entry:
+                return any(c.holds(entry, extent, condition) for c in self.checked)
+        return False
 
     def name(self, base: str) -> str:
         """A variable name that is free in the function."""
@@ -148,14 +137,16 @@ class Builder:
             self.block.extend(body)
 
     @contextmanager
-    def stepping(self, step: Index, start: Poly, stop: Poly, reverse: bool) -> Iterator[None]:
-        """Statements emitted inside run in a loop over the steps of a recurrence."""
-        with self._inside(frozenset({step}), True) as inner:
+    def stepping(
+        self, step: Index, start: Poly, stop: Poly, reverse: bool, also: frozenset[Index] = frozenset(), note: str = ""
+    ) -> Iterator[None]:
+        """Statements emitted inside run in a loop over the steps of a recurrence; ``also`` are known in each step."""
+        with self._inside(frozenset({step}) | also, True) as inner:
             yield
         if inner:
             changing = self.changing | assigned(inner)
-            body = invariants_out(inner, frozenset({step}), changing, self.keep)
-            self.block.append(For(step, tuple(body), "", start, stop, reverse))
+            body = invariants_out(inner, frozenset({step}) | also, changing, self.keep)
+            self.block.append(For(step, tuple(body), note, start, stop, reverse))
 
     @contextmanager
     def recurring(self, names: frozenset[str]) -> Iterator[None]:

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 from fractions import Fraction
+from functools import cache
 
-from symgrad.declare.algebra import apply, select
+from symgrad.declare.algebra import apply, negate, select
 from symgrad.declare.conditions import conjuncts
+from symgrad.declare.integers import Size, atoms
 from symgrad.declare.rewriting import changed, map_children
 from symgrad.declare.scalars import (
     NOUGHT,
@@ -13,13 +15,15 @@ from symgrad.declare.scalars import (
     Apply,
     Condition,
     FromInteger,
-    Named,
     Node,
     Number,
     Power,
     Relation,
     Scalar,
     Truth,
+    free_indices,
+    polynomials,
+    tensors_of,
 )
 
 
@@ -34,6 +38,7 @@ def as_clip(condition: Condition, then: Scalar, otherwise: Scalar) -> Scalar | N
 _SAFE: dict[str, Scalar] = {
     "log": UNIT,
     "log1p": NOUGHT,
+    "log1mexp": negate(UNIT),
     "exp": NOUGHT,
     "expm1": NOUGHT,
     "arcsin": NOUGHT,
@@ -47,17 +52,21 @@ _SAFE: dict[str, Scalar] = {
 
 
 def guard(node: Scalar, condition: Condition) -> Scalar:
-    """Arguments that are harmless where the condition fails: NumPy evaluates both arms of a choice."""
+    """Arguments that are harmless where the condition fails: NumPy evaluates both arms of a choice.
+
+    An argument that has nothing in common with the condition is the same where it holds.
+    """
+    decided = _names(condition)
 
     def change(part: Node) -> Node:
         part = map_children(part, change)
         match part:
-            case Apply(function, (u,)) if function in _SAFE and not isinstance(u, Number):
+            case Apply(function, (u,)) if function in _SAFE and _names(u) & decided:
                 return apply(function, select(condition, u, _SAFE[function]))
-            case Power(base, Number(n)) if (
-                n < 0 or not (isinstance(n, Fraction) and n.denominator == 1)
-            ) and not _plain_number(base):
-                return Power(select(condition, base, UNIT), Number(n))
+            case Power(base, exponent) if (
+                not _is_harmless(exponent) and not isinstance(base, FromInteger) and _names(base) & decided
+            ):
+                return Power(select(condition, base, UNIT), exponent)
         return part
 
     if all(isinstance(c, Truth) for c in conjuncts(condition)):
@@ -65,5 +74,16 @@ def guard(node: Scalar, condition: Condition) -> Scalar:
     return changed(node, change)
 
 
-def _plain_number(node: Scalar) -> bool:
-    return isinstance(node, Number | FromInteger | Named)
+def _is_harmless(exponent: Scalar) -> bool:
+    """Whether every number can be raised to it."""
+    match exponent:
+        case Number(Fraction(denominator=1) as n):
+            return n >= 0
+    return False
+
+
+@cache
+def _names(node: Node) -> frozenset[str]:
+    """Tensors, attributes, sizes and indices that a value depends on."""
+    sizes = {a.name for p in polynomials(node) for a in atoms(p) if isinstance(a, Size)}
+    return frozenset({*tensors_of(node), *sizes, *(i.name for i in free_indices(node))})

@@ -5,7 +5,7 @@ from __future__ import annotations
 from symgrad.declare.conditions import all_of, conjuncts
 from symgrad.declare.integers import Index
 from symgrad.declare.program import Equation
-from symgrad.declare.scalars import Compare, Condition, Reduce, free_indices
+from symgrad.declare.scalars import Compare, Condition, Reduce, free_indices, reads_of
 from symgrad.derive.adjoint import row_major
 from symgrad.lower.arrays import (
     Array,
@@ -51,8 +51,10 @@ def reduction(b: Builder, equation: Equation, winner: str | None) -> None:
 
 def _direct(b: Builder, equation: Equation, node: Reduce, winner: str | None) -> None:
     """Reduce over axes of the whole array; several axes become one where a position is asked for."""
-    order = (*equation.indices, *node.indices)
     kind = node.kind
+    order = (*equation.indices, *node.indices)
+    if winner is None and kind in ("max", "min"):
+        order = _stored_order(node, order)
     value = _body(b, node, order)
     if value.kind == "scalar":
         value = Value(Cast(Helper("np.asarray", (value.array,)), "float"), ())
@@ -80,6 +82,16 @@ def _direct(b: Builder, equation: Equation, node: Reduce, winner: str | None) ->
     if winner is not None:
         where = Value(Collapse(f"arg{kind}", array, positions), kept, "int")
         b.emit(Assign(winner, full(where, equation.indices)))
+
+
+def _stored_order(node: Reduce, order: Axes) -> Axes:
+    """An order of axes in which a tensor of the candidates need not be transposed: what is reduced before the last."""
+    ends = [r.indices[-2:] for r in reads_of(node.body) if len(r.indices) > 1]
+    for left, right in ends:
+        inner, last = left.atom, right.atom
+        if len(node.indices) == 1 and inner == node.indices[0] and order[-2:] == (last, inner):
+            return (*order[:-2], order[-1], order[-2])
+    return order
 
 
 def _body(b: Builder, node: Reduce, order: Axes) -> Value:

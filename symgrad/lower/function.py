@@ -27,6 +27,7 @@ from symgrad.declare.scalars import (
 )
 from symgrad.derive.invert import absorb, solve
 from symgrad.derive.terms import Term, terms_of
+from symgrad.lower.aliases import without_aliases
 from symgrad.lower.arrays import (
     Array,
     Assign,
@@ -55,11 +56,11 @@ from symgrad.lower.masks import rows_set
 from symgrad.lower.placement import Scatter, as_scatter, factors_of, makes_matrices, prefers_solved, solved_form
 from symgrad.lower.prepare import eliminate, split_digits
 from symgrad.lower.reads import integer
-from symgrad.lower.scan import ScanLowering
 from symgrad.lower.scatter import scatter
 from symgrad.lower.sums import term_value
 from symgrad.lower.traverse import map_parts
 from symgrad.lower.values import add_values, as_float
+from symgrad.lower.wavefront import lower_recurrence
 
 
 @dataclass(frozen=True, slots=True)
@@ -88,6 +89,7 @@ def lower_equations(
     """
     b = Builder(program, set(taken), general=general)
     equations = tuple(replace(e, body=changed(e.body, cancelled)) for e in equations)
+    equations = equations if general else without_aliases(program, equations, results)
     b.borders = survey_borders(program, [e.body for e in equations])
     winners = {e.body: e.target for e in equations if _is_winner(e)}
     positions = frozenset(p for e in equations if (p := _winner_of(e, winners)) is not None)
@@ -99,7 +101,7 @@ def lower_equations(
             item = together(item, [(e, beside[e.target]) for e in equations if e.target in beside])
             members = {e.target for e in item.members}
             elsewhere = {t for e in equations if e.target not in members for t in tensors_of(e.body)}
-            ScanLowering(b, lower_equation, results | elsewhere).scan(item)
+            lower_recurrence(b, item, lower_equation, results | elsewhere)
         elif item.target not in positions:
             start = len(b.block)
             lower_equation(b, item, _winner_of(item, winners))
@@ -139,7 +141,7 @@ def lower_equation(b: Builder, equation: Equation, winner: str | None = None) ->
     plain: list[Term] = []
     scattered: list[Scatter] = []
     for term in terms_of(equation.body):
-        term = eliminate(term)
+        term = eliminate(b, term)
         job = as_scatter(term, free)
         if job is None:
             plain.append(_solve_rest(b, term))

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 
 from symgrad.declare.bounds import nonnegative
-from symgrad.declare.integers import ZERO, Index, Poly, as_poly, extreme, indices_of
+from symgrad.declare.integers import ZERO, Atom, Index, Poly, as_poly, extreme, indices_of
 from symgrad.declare.rewriting import changed, map_children
 from symgrad.declare.scalars import Extension, Node, Read, Scalar
 from symgrad.declare.substitution import substitute
@@ -50,6 +50,14 @@ def into(
             plain = _assigned([s for s in composed if s is not None], target)
             return plain, True
     return [*statements, Update(place, op, Name(name))], False
+
+
+def without_copy(statements: Sequence[Statement], name: str) -> list[Statement]:
+    """What is there for one step only may be a view: elements that are read do not change any more."""
+    match statements:
+        case [*before, Assign(target, Helper("copy", (Subscript() as inner,))) as last] if target == name:
+            return [*before, replace(last, array=inner)]
+    return list(statements)
 
 
 def _bare(array: Array) -> Array:
@@ -116,6 +124,31 @@ def settled(
     return changed(body, change)
 
 
+def settled_in(
+    body: Scalar,
+    ranges: Mapping[Index, tuple[Poly, Poly]],
+    extents: Callable[[str], tuple[Poly, ...]],
+    group: set[str],
+) -> Scalar:
+    """A body whose indices have these first values and stops: reads behind conditions that hold there are plain."""
+    here: dict[Atom, Poly] = {
+        i: as_poly(Index(f"{i.name}_here", stop - first)) + first for i, (first, stop) in ranges.items()
+    }
+
+    def change(node: Node) -> Node:
+        node = map_children(node, change)
+        if not isinstance(node, Read) or node.extension is None:
+            return node
+        if node.extension != Extension("guarded") and node.tensor not in group:
+            return node
+        at = [substitute(p, here) for p in node.indices]
+        pairs = zip(at, extents(node.tensor), strict=True)
+        inside = all(nonnegative(p) and nonnegative(e - 1 - p) for p, e in pairs)
+        return Read(node.tensor, node.indices, None) if inside else node
+
+    return changed(body, change)
+
+
 def _within(poly: Poly, extent: Poly, index: Index, here: Poly) -> bool:
     poly = substitute(poly, {index: here})
     return nonnegative(poly) and nonnegative(extent - 1 - poly)
@@ -127,4 +160,4 @@ def _cut_off(poly: Poly, extent: Poly, index: Index, here: Poly) -> Poly:
     return extreme("max", [extreme("min", [poly, extent - 1]), ZERO])
 
 
-__all__ = ["into", "settled"]
+__all__ = ["into", "settled", "settled_in", "without_copy"]

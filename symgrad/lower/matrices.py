@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from symgrad.declare.integers import Index
+from symgrad.declare.integers import Index, indices_of
 from symgrad.lower.arrays import (
     FULL,
     Array,
@@ -49,6 +49,10 @@ def matrix_product(
     # Summed indices in the order in which a plainly stored operand has them.
     reference = rows_of if _is_stored(rows_of) or not _is_stored(columns_of) else columns_of
     summed = tuple(i for i in reference.axes if i in shared)
+    if not stack and len(columns) == len(summed) == 1 and any(indices_of(i.extent) for i in rows):
+        # Part of a larger array: as one matrix the rows would be a copy.
+        product = MatMul(align(rows_of, (*rows, *summed)), align(columns_of, (*summed, *columns)))
+        return Value(product, out)
     first = _as_matrix(b, rows_of, stack, rows, summed, name)
     second = _as_matrix(b, columns_of, stack, summed, columns, name)
     result: Array = MatMul(first, second)

@@ -5,39 +5,68 @@ from __future__ import annotations
 from dataclasses import replace
 
 from symgrad.declare.bounds import nonnegative, positive, tighten
-from symgrad.declare.conditions import all_of, compare, conjuncts
+from symgrad.declare.conditions import all_of, at_least, compare, conjuncts
 from symgrad.declare.division import divide, split_multiples
-from symgrad.declare.integers import Index, Poly, Quotient, Remainder, affine_in, as_poly, atoms, indices_of
+from symgrad.declare.integers import (
+    Atom,
+    Entry,
+    Index,
+    Poly,
+    Quotient,
+    RealFloor,
+    Remainder,
+    affine_in,
+    as_poly,
+    atoms,
+    depends_on_data,
+    indices_of,
+)
 from symgrad.declare.program import Equation
 from symgrad.declare.rewriting import changed, map_children, map_polynomials
-from symgrad.declare.scalars import Compare, Condition, Node, Reduce, Scalar, polynomials, walk
+from symgrad.declare.scalars import (
+    Compare,
+    Condition,
+    Extension,
+    Node,
+    Read,
+    Reduce,
+    Scalar,
+    own_polynomials,
+    polynomials,
+    walk,
+)
+from symgrad.declare.substitution import rebuild
 from symgrad.derive.terms import Term, all_indices, rename
+from symgrad.lower.builder import Builder
 from symgrad.lower.walks import as_digits
 from symgrad.naming import fresh
 
 
-def eliminate(term: Term) -> Term:
-    """Solve equalities whose solution is in range whatever the other indices are."""
+def eliminate(b: Builder, term: Term) -> Term:
+    """Solve equalities whose solution is in range whatever the other indices are, or is given by data and summed."""
     bound, condition, body = term.bound, term.condition, term.body
     searching = True
     while searching:
         searching = False
         for part in conjuncts(condition):
-            found = _trivial(part, bound)
+            rest = all_of(*(c for c in conjuncts(condition) if c is not part))
+            found = _trivial(b, part, rest, bound)
             if found is None:
                 continue
-            index, value = found
-            rest = all_of(*(c for c in conjuncts(condition) if c is not part))
-            table = {index: value}
-            condition = map_polynomials(rename(rest, table), tighten)
-            body = map_polynomials(rename(body, table), tighten)
+            index, value, sure = found
+            condition = map_polynomials(rename(rest, {index: value}), tighten)
+            body = map_polynomials(rename(body, {index: value}), tighten)
+            if not sure:
+                condition = all_of(condition, at_least(value, 0), at_least(index.extent - 1, value))
+                body = _guarded(body, value)
             bound = tuple(i for i in bound if i != index)
             searching = True
             break
     return Term(term.scale, bound, condition, body)
 
 
-def _trivial(part: Condition, bound: tuple[Index, ...]) -> tuple[Index, Poly] | None:
+def _trivial(b: Builder, part: Condition, rest: Condition, bound: tuple[Index, ...]) -> tuple[Index, Poly, bool] | None:
+    """An index, what it equals, and whether that is sure to lie in its range."""
     if not isinstance(part, Compare) or part.relation != "==":
         return None
     for index in bound:
@@ -45,9 +74,31 @@ def _trivial(part: Condition, bound: tuple[Index, ...]) -> tuple[Index, Poly] | 
         if split is None or split[0].constant not in (1, -1):
             continue
         value = -split[1] if split[0].constant == 1 else split[1]
-        if nonnegative(value) and nonnegative(index.extent - 1 - value):
-            return index, value
+        sure = nonnegative(value) and nonnegative(index.extent - 1 - value)
+        if sure or (depends_on_data(value) and indices_of(value) <= set(bound)):
+            return index, value, sure or b.inside(value, index.extent, rest)
     return None
+
+
+def _guarded(body: Scalar, value: Poly) -> Scalar:
+    """The body with every read at a position that may lie outside marked as one behind a condition."""
+    data = {a for a in atoms(value) if isinstance(a, Entry | RealFloor)}
+
+    def entries(poly: Poly) -> Poly:
+        def change(atom: Atom) -> Poly | None:
+            if isinstance(atom, Entry) and atom not in data and any(data & set(atoms(i)) for i in atom.indices):
+                return as_poly(Entry(atom.tensor, tuple(map(entries, atom.indices)), True))
+            return None
+
+        return rebuild(poly, change)
+
+    def change(node: Node) -> Node:
+        match node:
+            case Read(tensor, indices, None) if any(data & set(atoms(i)) for i in indices):
+                return Read(tensor, tuple(map(entries, indices)), Extension("guarded"))
+        return map_polynomials(node, entries) if own_polynomials(node) else map_children(node, change)
+
+    return changed(body, change)
 
 
 def split_digits(equation: Equation) -> tuple[Equation, bool]:

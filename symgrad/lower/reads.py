@@ -10,6 +10,7 @@ from symgrad.lower.axes import Axes, align, aligned_axes, place_in, subscript
 from symgrad.lower.borders import fill_of
 from symgrad.lower.builder import Builder
 from symgrad.lower.repeats import padded_copy
+from symgrad.lower.shear import diagonal
 from symgrad.lower.values import mapped
 from symgrad.lower.views import slice_of, view
 from symgrad.lower.walks import Along, along, inside
@@ -28,6 +29,10 @@ def read(
     if not (b.general or b.loops) and (bordered := padded_copy(source, extents, indices)) is not None:
         return bordered
     indices = tuple(tighten(p) for p in indices)
+    if b.loops and not b.general and extension is None and isinstance(source, Name) and source.text not in b.changing:
+        found = diagonal(source, extents, indices, b.loops)
+        if found is not None:
+            source, extents, indices = b.keep(found[0], f"{source.text}_sheared"), found[1], found[2]
     walks = [along(p, b.loops) for p in indices]
     seen: set[Index] = set()
     for axis, walk in enumerate(walks):

@@ -28,7 +28,7 @@ from symgrad.lower.axes import subscript
 from symgrad.lower.builder import Builder, comment
 from symgrad.lower.elementwise import condition_value
 from symgrad.lower.homes import KEPT, Home, fill_of, homes_of, without_copies
-from symgrad.lower.inplace import into, settled
+from symgrad.lower.inplace import into, settled, without_copy
 from symgrad.lower.scan_parts import (
     Part,
     Task,
@@ -260,6 +260,8 @@ class ScanLowering:
         whole = all(i == FULL for i in task.items) and task.target not in self._made()
         if task.target not in self.stored or whole:
             self.lower(self.b, task.equation)
+            if task.target not in self.stored:
+                self.b.block[start:] = without_copy(self.b.block[start:], task.target)
         else:
             name = self.b.name(f"{task.target}_step")
             self.lower(self.b, replace(task.equation, target=name))

@@ -45,6 +45,7 @@ class Task:
         at: the position on each axis of the left side.
         adds: whether the value is added to what is there.
         when: conditions on loop variables under which it is computed.
+        name: of the left side, where ``target`` is a view of it.
     """
 
     target: str
@@ -54,10 +55,12 @@ class Task:
     at: tuple[Poly, ...]
     adds: bool = False
     when: tuple[Condition, ...] = ()
+    name: str = ""
 
     def __str__(self) -> str:
         """The formula."""
-        left = f"{self.target}[{', '.join(map(show, self.at))}]" if self.at else self.target
+        name = self.name or self.target
+        left = f"{name}[{', '.join(map(show, self.at))}]" if self.at else name
         return f"{left} {'+=' if self.adds else '='} {text(self.shown)}"
 
     def of(self, body: Scalar, shown: Scalar) -> Task:

@@ -7,7 +7,7 @@ from fractions import Fraction
 from symgrad.declare.algebra import multiply, select
 from symgrad.declare.bounds import nonnegative
 from symgrad.declare.conditions import all_of, at_least
-from symgrad.declare.integers import Entry, Index, Poly, as_poly, indices_of
+from symgrad.declare.integers import Index, Poly, as_poly, indices_of
 from symgrad.declare.scalars import NOUGHT, TRUE, Condition
 from symgrad.lower.arrays import (
     Array,
@@ -47,7 +47,7 @@ def add_at_positions(b: Builder, target: Name, free: Axes, job: Scatter, first: 
     plain = tuple(f for a, f in enumerate(free) if a not in axes_placed and f not in vectors)
     carried = tuple(f for a, f in enumerate(free) if a not in axes_placed and f in vectors)
     inner = tuple(i for i in job.term.bound if i not in deciding)
-    guards = [_range_guard(b, job.places[a], free[a]) for a in axes_placed]
+    guards = [_range_guard(b, job.places[a], free[a], job.condition) for a in axes_placed]
     landing = all_of(*guards)
     weight = multiply(job.term.scale, job.term.body)
     if inner:
@@ -67,8 +67,8 @@ def add_at_positions(b: Builder, target: Name, free: Axes, job: Scatter, first: 
         positions.append(_position(b, poly, free[a], vectors))
     order = (*lead, *(a for a in range(len(free)) if a not in lead))
     view: Array = target if order == tuple(range(len(free))) else Transpose(target, order)
-    # Positions that a guard lets go are clipped onto others.
-    inside = all(g == TRUE for g in guards)
+    # Positions that are clipped may meet others.
+    inside = all(_never_leaves(b, p, f) for p, f in zip(job.places, free, strict=True) if p is not None)
     if not b.general and inside and _injective(job, vectors, carried):
         b.because(f"{target.text}: every position is met once, so indexed addition is enough")
         b.emit(Update(Subscript(view, tuple(By(p) for p in positions)), "=" if first else "+", array))
@@ -77,10 +77,10 @@ def add_at_positions(b: Builder, target: Name, free: Axes, job: Scatter, first: 
     b.emit(Run(Helper("_add_at", (view, *positions, array))))
 
 
-def _range_guard(b: Builder, poly: Poly | None, index: Index) -> Condition:
-    """What lands outside the target is dropped, unless it was checked on entry that nothing does."""
+def _range_guard(b: Builder, poly: Poly | None, index: Index, condition: Condition) -> Condition:
+    """What lands outside the target is dropped, unless forward has checked that nothing does that is not 0."""
     assert poly is not None
-    if isinstance(poly.atom, Entry) and (poly.atom.tensor, index.extent) in b.validated:
+    if b.inside(poly, index.extent, condition):
         return TRUE
     return all_of(at_least(poly, 0), at_least(index.extent - 1, poly))
 
@@ -88,10 +88,14 @@ def _range_guard(b: Builder, poly: Poly | None, index: Index) -> Condition:
 def _position(b: Builder, poly: Poly, index: Index, vectors: Axes) -> Array:
     value = integer(b, poly, vectors)
     array = align(value, vectors)
-    sure = nonnegative(poly) and nonnegative(index.extent - 1 - poly)
-    if sure or (isinstance(poly.atom, Entry) and (poly.atom.tensor, index.extent) in b.validated):
+    if _never_leaves(b, poly, index):
         return array
     return Map("clip", (array, Whole(as_poly(0)), Whole(index.extent - 1)))
+
+
+def _never_leaves(b: Builder, poly: Poly, index: Index) -> bool:
+    """Whether the positions lie inside the target under no condition."""
+    return b.inside(poly, index.extent, TRUE) or (nonnegative(poly) and nonnegative(index.extent - 1 - poly))
 
 
 def _injective(job: Scatter, vectors: Axes, carried: Axes) -> bool:

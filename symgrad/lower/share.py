@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import replace
 
 from symgrad.declare.integers import show
@@ -15,6 +15,7 @@ from symgrad.lower.arrays import (
     Chunks,
     Const,
     For,
+    Helper,
     Map,
     Name,
     Pad,
@@ -37,7 +38,35 @@ _VERBS = {"add": "plus", "sub": "minus", "mul": "times", "div": "over", "square"
 
 
 def share(statements: tuple[Statement, ...], taken: set[str]) -> tuple[Statement, ...]:
-    """Name every elementwise expression that occurs more than once outside loops."""
+    """Name every elementwise expression that occurs more than once outside loops, or in one turn of a loop."""
+    views = _views(statements)
+    return tuple(_in_turns(s, taken, views) for s in _share(statements, taken))
+
+
+def _in_turns(statement: Statement, taken: set[str], views: Mapping[str, set[str]]) -> Statement:
+    """A loop with what a turn computes twice computed once."""
+    if not isinstance(statement, BLOCKS):
+        return statement
+    block = [_in_turns(s, taken, views) for s in statement.body]
+    places: dict[Array, list[int]] = {}
+    for place, inner in enumerate(block):
+        if isinstance(inner, Assign | Update | Run):
+            for part in _every(inner.array):
+                if _worth(part):
+                    places.setdefault(part, []).append(place)
+    for array in sorted(places, key=lambda a: (-_weight(a), str(a))):
+        again = [p for p in places[array] if array in set(_every(getattr(block[p], "array")))]  # noqa: B009
+        names = {v for n in names_in(array) for v in views.get(n, {n})}
+        if len(again) > 1 and not any(defines(s) & names for s in block[again[0] : again[-1]]):
+            name = fresh(describe(array), taken)
+            taken.add(name)
+            block = [_replaced(s, array, Name(name)) for s in block]
+            block.insert(again[0], Assign(name, array))
+            return _in_turns(replace(statement, body=tuple(block)), taken, views)
+    return replace(statement, body=tuple(block))
+
+
+def _share(statements: tuple[Statement, ...], taken: set[str]) -> tuple[Statement, ...]:
     block = list(statements)
     changed_in_place = {n for s in walk(block) for n in _mutated(s)}
     while True:
@@ -209,11 +238,17 @@ def _views(statements: tuple[Statement, ...]) -> dict[str, set[str]]:
     for place, statement in enumerate(statements):
         if not isinstance(statement, Assign):
             continue
-        source = statement.array
-        while isinstance(source, Subscript | Transpose):
-            source = source.source
+        source = _viewed(statement.array)
         written = {n for s in walk(statements[place + 1 :]) for n in _mutated(s)}
         if isinstance(source, Name) and statement.name in written:
             joined = found.get(source.text, {source.text}) | {statement.name}
             found |= dict.fromkeys(joined, joined)
     return found
+
+
+def _viewed(array: Array) -> Array:
+    """The array that an expression is a view of."""
+    match array:
+        case Subscript(source, _) | Transpose(source, _) | Helper("_sheared", (source, *_)):
+            return _viewed(source)
+    return array

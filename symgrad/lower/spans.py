@@ -23,6 +23,14 @@ class Span:
     first: Poly
     last: Poly
 
+    def covered(self, b: Builder) -> Value:
+        """Whether a position lies in the range of any owner."""
+        return Value(Helper("_covered", (*self.ends(b), Whole(self.inside.extent))), (self.inside,), "bool")
+
+    def ends(self, b: Builder) -> tuple[Array, Array]:
+        """First positions and ones beyond the last, for every owner."""
+        return _end(b, self.first, self.owner), _end(b, self.last, self.owner)
+
 
 @dataclass(frozen=True, slots=True)
 class SpanSum:
@@ -52,7 +60,7 @@ class SpanSum:
         """The sums of ``value``, whose axis ``source`` becomes ``target``."""
         rest = tuple(i for i in order if i in value.axes and i != self.source)
         rows = align(value, (self.source, *rest))
-        ends = [_end(b, p, self.span.owner) for p in (self.span.first, self.span.last)]
+        ends = self.span.ends(b)
         if self.target == self.span.owner:
             array: Array = Helper("_sum_ranges", (rows, *ends))
         else:
@@ -71,7 +79,7 @@ def span_sum(b: Builder, bound: Axes, condition: Condition, factors: list[Scalar
     """The sum as one over spans, if its conditions are nothing else."""
     if b.loops or condition == TRUE:
         return None
-    span = _span(condition)
+    span = data_span(condition)
     if span is None or (span.inside in bound) == (span.owner in bound):
         return None
     source, target = (span.inside, span.owner) if span.inside in bound else (span.owner, span.inside)
@@ -81,7 +89,8 @@ def span_sum(b: Builder, bound: Axes, condition: Condition, factors: list[Scalar
     return SpanSum(span, tuple(i for i in bound if i != source), body)
 
 
-def _span(condition: Condition) -> Span | None:
+def data_span(condition: Condition) -> Span | None:
+    """The ranges that a condition says an index lies in, if data give them."""
     parts = conjuncts(condition)
     if not all(isinstance(p, Compare) and p.relation == ">=" for p in parts) or len(parts) > 2:
         return None

@@ -21,7 +21,17 @@ from symgrad.declare.scalars import (
 )
 from symgrad.declare.typical import volume
 
-_WEIGHT = {"abs": 1, "max": 1, "min": 1, "sign": 2, "sigmoid": 12, "softplus": 20, "erf": 40}
+_WEIGHT = {
+    "abs": 1,
+    "max": 1,
+    "min": 1,
+    "sign": 2,
+    "sigmoid": 12,
+    "softplus": 20,
+    "logcosh": 40,
+    "log1mexp": 40,
+    "erf": 40,
+}
 
 
 def cost(node: Node, sizes: Mapping[str, int], seen: set[Node] | None = None) -> int:

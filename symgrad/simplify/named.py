@@ -32,7 +32,24 @@ from symgrad.derive.terms import alpha_form
 from symgrad.derive.trace import Trace
 from symgrad.naming import fresh
 
-COSTLY = frozenset({"exp", "expm1", "log", "log1p", "tanh", "sigmoid", "softplus", "erf", "erfc", "sin", "cos", "tan"})
+COSTLY = frozenset(
+    {
+        "exp",
+        "expm1",
+        "log",
+        "log1p",
+        "tanh",
+        "sigmoid",
+        "softplus",
+        "logcosh",
+        "log1mexp",
+        "erf",
+        "erfc",
+        "sin",
+        "cos",
+        "tan",
+    }
+)
 # Functions whose slope, or whose product's slope, needs the value again.
 OWN_SLOPE = frozenset({"exp", "tanh", "sigmoid", "erf"})
 
@@ -156,8 +173,8 @@ def _apply(node: Scalar, chosen: dict[str, _Shared]) -> Scalar: ...
 def _apply(node: Condition, chosen: dict[str, _Shared]) -> Condition: ...
 def _apply(node: Node, chosen: dict[str, _Shared]) -> Node:
     match node:
-        case Select():
-            return node
+        case Select() if (read := _read(node, TRUE, chosen)) is not None:
+            return read
         case Reduce("sum"):
             where, factors = _candidates(node)
             new: list[Scalar] = []

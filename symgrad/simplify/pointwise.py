@@ -8,41 +8,27 @@ from typing import TypeAlias, overload
 
 from symgrad.declare.algebra import add, apply, multiply, negate, number, power
 from symgrad.declare.rewriting import map_children
-from symgrad.declare.scalars import (
-    UNIT,
-    Add,
-    Apply,
-    Condition,
-    Mul,
-    Node,
-    Number,
-    Power,
-    Scalar,
-    reads_of,
+from symgrad.declare.scalars import UNIT, Add, Apply, Condition, Mul, Node, Number, Power, Scalar, reads_of
+from symgrad.simplify.logarithms import (
+    exp_less_one,
+    log_near_one,
+    log_of_cosh,
+    log_of_difference,
+    log_of_one_plus_exp,
+    log_of_product,
+    log_of_root,
+    log_of_sigmoid,
+    log_of_sum,
+    log_of_two,
+    logcosh_by_softplus,
 )
+from symgrad.simplify.quotients import complement, into_choice, logistic, one_plus_tanh, shifted, tangent
+from symgrad.simplify.terms import factors_of
 
 Rule: TypeAlias = Callable[[Scalar], Scalar | None]
 
 
-# --- pointwise -------------------------------------------------------------------------------------------------
-
-
-def _logistic(node: Scalar) -> Scalar | None:
-    """1 / (1 + exp(u)) = sigmoid(-u)."""
-    match node:
-        case Power(Add(args), Number(n)) if isinstance(n, Fraction) and n.denominator == 1 and n < 0:
-            u = _one_plus_exp(args)
-            if u is not None:
-                return power(apply("sigmoid", negate(u)), number(-n))
-    return None
-
-
-def _one_plus_exp(args: tuple[Scalar, ...]) -> Scalar | None:
-    """The u, if the terms are 1 and exp(u)."""
-    match args:
-        case (Apply("exp", (u,)), Number(one)) | (Number(one), Apply("exp", (u,))) if one == 1:
-            return u
-    return None
+# --- sigmoid and tanh --------------------------------------------------------------------------------------------
 
 
 def _mirrored(node: Scalar) -> Scalar | None:
@@ -62,104 +48,111 @@ def _mirrored(node: Scalar) -> Scalar | None:
     return None
 
 
-def _softplus(node: Scalar) -> Scalar | None:
-    """log(1 + exp(u)) = softplus(u)."""
+def _one_minus_square(node: Scalar) -> Scalar | None:
+    """1 - tanh(u)^2 = 1/cosh(u)^2."""
     match node:
-        case Apply("log", (Add(args),)):
-            u = _one_plus_exp(args)
-            return None if u is None else apply("softplus", u)
+        case Add((Mul(c, (Power(Apply("tanh", (u,)), Number(n)),)), Number(d))) | Add(
+            (Number(d), Mul(c, (Power(Apply("tanh", (u,)), Number(n)),)))
+        ) if n == 2 and c == -d:
+            return multiply(Number(d), power(apply("cosh", u), number(-2)))
     return None
 
 
-def _log_sigmoid(node: Scalar) -> Scalar | None:
-    """log(sigmoid(u)) = -softplus(-u) and log(1 - sigmoid(u)) = -softplus(u)."""
-    match node:
-        case Apply("log", (Apply("sigmoid", (u,)),)):
-            return negate(apply("softplus", negate(u)))
-        case Apply("log", (Add(args),)) if len(args) == 2 and UNIT in args:
-            other = args[1] if args[0] == UNIT else args[0]
-            match other:
-                case Mul(c, (Apply("sigmoid", (u,)),)) if c == -1:
-                    return negate(apply("softplus", u))
+def _over_cosh(node: Scalar) -> Scalar | None:
+    """sinh(u)/cosh(u) = tanh(u) and 1/cosh(u) = 2/(exp(u) + exp(-u))."""
+    coefficient, factors = factors_of(node)
+    for factor in factors:
+        match factor:
+            case Power(Apply("cosh", (u,)), Number(n)) if isinstance(n, Fraction) and n.denominator == 1 and n < 0:
+                others = [f for f in factors if f is not factor]
+                if (sinh := apply("sinh", u)) in others:
+                    others.remove(sinh)
+                    kept = power(apply("cosh", u), number(n + 1))
+                    return multiply(Number(coefficient), apply("tanh", u), kept, *others)
+                both = add(apply("exp", u), apply("exp", negate(u)))
+                return multiply(
+                    Number(coefficient), number(Fraction(2) ** -n.numerator), power(both, number(n)), *others
+                )
     return None
 
 
-def _log_product(node: Scalar) -> Scalar | None:
-    """log(exp(u) * v) = u + log(v) and log(1 / v) = -log(v)."""
-    match node:
-        case Apply("log", (Mul(coefficient, args),)):
-            exponents = [a for a in args if isinstance(a, Apply) and a.function == "exp"]
-            if exponents:
-                rest = multiply(Number(coefficient), *(a for a in args if a not in exponents))
-                return add(*(e.args[0] for e in exponents), apply("log", rest))
-        case Apply("log", (Power(base, Number(n)),)) if n == -1:
-            return negate(apply("log", base))
-    return None
+# --- roots -------------------------------------------------------------------------------------------------------
 
 
-def _log1p(node: Scalar) -> Scalar | None:
-    """log(1 + u) = log1p(u)."""
-    match node:
-        case Apply("log", (Add(args),)) if UNIT in args and _one_plus_exp(args) is None:
-            rest = [a for a in args if a != UNIT]
-            if any(reads_of(a) for a in rest):
-                return apply("log1p", add(*rest))
-    return None
-
-
-def _expm1(node: Scalar) -> Scalar | None:
-    """exp(u) - 1 = expm1(u)."""
-    match node:
-        case Add(args):
-            for a in args:
-                scale, e = (a.coefficient, a.args) if isinstance(a, Mul) else (Fraction(1), (a,))
-                match e:
-                    case (Apply("exp", (u,)),) if Number(-scale) in args and reads_of(u):
-                        rest = [t for t in args if t is not a and t != Number(-scale)]
-                        return add(multiply(Number(scale), apply("expm1", u)), *rest)
-    return None
-
-
-def _tanh(node: Scalar) -> Scalar | None:
-    """(exp(u) - exp(-u)) / (exp(u) + exp(-u)) = tanh(u)."""
-    if not isinstance(node, Mul):
+def _root_less_one(node: Scalar) -> Scalar | None:
+    """sqrt(1 + u) - 1 = u/(sqrt(1 + u) + 1)."""
+    if not isinstance(node, Add):
         return None
-    for top in node.args:
-        for bottom in node.args:
-            match top, bottom:
-                case Add((Apply("exp", (u,)), Mul(c, (Apply("exp", (v,)),)))), Power(Add(below), Number(n)) if (
-                    n == -1 and c == -1 and add(u, v) == number(0)
-                ):
-                    if set(below) == {apply("exp", u), apply("exp", v)}:
-                        rest = [a for a in node.args if a is not top and a is not bottom]
-                        return multiply(Number(node.coefficient), apply("tanh", u), *rest)
+    for term in node.args:
+        match factors_of(term):
+            case c, (Power(Add(inside), Number(n)) as root,) if n == Fraction(1, 2) and UNIT in inside:
+                if (one := Number(-c)) in node.args and reads_of(root):
+                    u = add(*(a for a in inside if a != UNIT))
+                    rest = [a for a in node.args if a is not term and a != one]
+                    return add(multiply(Number(c), u, power(add(root, UNIT), number(-1))), *rest)
     return None
 
+
+SHIFTS: tuple[tuple[str, Rule], ...] = (
+    ("v/(exp(a) + exp(b)) = v exp(-m)/(exp(a - m) + exp(b - m)), m = max(a, b)", shifted),
+    ("log(exp(a) + exp(b)) = m + log(exp(a - m) + exp(b - m)), m = max(a, b)", log_of_sum),
+)
+"""Rules that take the largest exponent out; sums over an index have to have theirs taken out before."""
+
+QUOTIENTS: tuple[tuple[str, Rule], ...] = (
+    ("(exp(u) - exp(-u))/(exp(u) + exp(-u)) = tanh(u)", tangent),
+    ("1/cosh(u) = 2/(exp(u) + exp(-u))", _over_cosh),
+    ("1/(1 + exp(u)) = sigmoid(-u)", logistic),
+    SHIFTS[0],
+)
+"""Rules for a product as a whole: what they look for would not be there if its factors were rewritten first."""
 
 POINTWISE: tuple[tuple[str, Rule], ...] = (
-    ("1/(1 + exp(u)) = sigmoid(-u)", _logistic),
+    *QUOTIENTS,
+    ("exp(u) (v if c else w) = (exp(u) v if c else exp(u) w)", into_choice),
     ("exp(u) sigmoid(-u) = sigmoid(u)", _mirrored),
-    ("log(1 + exp(u)) = softplus(u)", _softplus),
-    ("log(sigmoid(u)) = -softplus(-u)", _log_sigmoid),
-    ("log(exp(u) v) = u + log(v)", _log_product),
-    ("log(1 + u) = log1p(u)", _log1p),
-    ("exp(u) - 1 = expm1(u)", _expm1),
-    ("(exp(u) - exp(-u))/(exp(u) + exp(-u)) = tanh(u)", _tanh),
+    ("1 - sigmoid(u) = sigmoid(-u)", complement),
+    ("1 + tanh(u) = 2 sigmoid(2u)", one_plus_tanh),
+    ("1 - tanh(u)^2 = 1/cosh(u)^2", _one_minus_square),
+    ("log(1 + exp(u)) = softplus(u)", log_of_one_plus_exp),
+    ("log(c + exp(u)) = log(c) + softplus(u - log(c))", log_of_two),
+    ("log(sigmoid(u)) = -softplus(-u)", log_of_sigmoid),
+    ("log(cosh(u)) = logcosh(u)", log_of_cosh),
+    ("softplus(u) - u/2 - log(2) = logcosh(u/2)", logcosh_by_softplus),
+    ("log(u + sqrt(u^2 + 1)) = arcsinh(u)", log_of_root),
+    ("log(exp(u) v) = u + log(v)", log_of_product),
+    ("log(exp(a) - exp(b)) = a + log1mexp(b - a)", log_of_difference),
+    SHIFTS[1],
+    ("log(1 + u) = log1p(u)", log_near_one),
+    ("exp(u) - 1 = expm1(u)", exp_less_one),
+    ("sqrt(1 + u) - 1 = u/(sqrt(1 + u) + 1)", _root_less_one),
 )
 
 
 @overload
-def rewrite(node: Scalar, used: list[str]) -> Scalar: ...
+def rewrite(node: Scalar, used: list[str], shift: bool = True) -> Scalar: ...
 @overload
-def rewrite(node: Condition, used: list[str]) -> Condition: ...
-def rewrite(node: Node, used: list[str]) -> Node:
-    """Apply the pointwise rules from the inside out until none applies; names of those used go to ``used``."""
-    node = map_children(node, lambda child: rewrite(child, used))
+def rewrite(node: Condition, used: list[str], shift: bool = True) -> Condition: ...
+def rewrite(node: Node, used: list[str], shift: bool = True) -> Node:
+    """Apply the pointwise rules from the inside out until none applies; names of those used go to ``used``.
+
+    Without ``shift`` those rules wait that take a largest exponent out.
+    """
+    if not isinstance(node, Condition):
+        better = _rewritten(node, QUOTIENTS, used, shift)
+        if better is not None:
+            return better
+    node = map_children(node, lambda child: rewrite(child, used, shift))
     if isinstance(node, Condition):
         return node
-    for name, rule in POINTWISE:
-        better = rule(node)
+    return _rewritten(node, POINTWISE, used, shift) or node
+
+
+def _rewritten(node: Scalar, rules: tuple[tuple[str, Rule], ...], used: list[str], shift: bool) -> Scalar | None:
+    """The node after the first rule that applies, and all that apply then; None if none does."""
+    for name, rule in rules:
+        better = rule(node) if shift or (name, rule) not in SHIFTS else None
         if better is not None and better != node:
             used.append(name)
-            return rewrite(better, used)
-    return node
+            return rewrite(better, used, shift)
+    return None

@@ -174,7 +174,7 @@ def test_equal_names_in_different_sums_are_different_indices() -> None:
     )
 
 
-@pytest.mark.xfail(strict=True, reason="SymPy's Sum folds the Piecewise out of the inner sum, which binds its index")
+# SymPy's Sum moves a Piecewise out of an inner sum, which binds the index of its conditions.
 def test_a_choice_inside_an_inner_sum() -> None:
     A = normals(x=(4,), w=(4, 4))
     other = Idx("other", N)
@@ -184,6 +184,36 @@ def test_a_choice_inside_an_inner_sum() -> None:
         A,
         lambda x, w: w @ np.cumsum(x),
     )
+
+
+def test_a_choice_of_three_inside_an_inner_sum() -> None:
+    other = Idx("other", N)
+    inner = Sum(Piecewise((x[other], other < k), (2 * x[k], Eq(other, k)), (x[other] ** 2, True)), other)
+    agrees(
+        layer(Sum(w[i, k] * (inner + 1) ** 2 + x[k], k), inputs=(x[N], w[N, N])),
+        normals(x=(4,), w=(4, 4)),
+        lambda x, w: (
+            w @ (np.array([x[:k].sum() + 2 * x[k] + (x[k + 1 :] ** 2).sum() for k in range(4)]) + 1) ** 2 + x.sum()
+        ),
+    )
+
+
+def test_a_choice_two_sums_deep() -> None:
+    other, third = Idx("other", N), Idx("third", N)
+    inner = Sum(Piecewise((x[other], other <= third), (0, True)), other)
+    agrees(
+        layer(Sum(w[i, k] * Sum(w[k, third] * inner, third), k), inputs=(x[N], w[N, N])),
+        normals(x=(4,), w=(4, 4)),
+        lambda x, w: w @ w @ np.cumsum(x),
+    )
+
+
+def test_a_choice_that_cannot_be_told_from_others_is_refused() -> None:
+    """exp(Sum(0)) is 1 by the time that symgrad sees it."""
+    other = Idx("other", N)
+    inner = Sum(Piecewise((x[other], other <= k), (0, True)), other)
+    with pytest.raises(DeclarationError, match=r"moved a Piecewise out of the sum over other.*an equation of its own"):
+        layer(Sum(w[i, k] * exp(inner), k), inputs=(x[N], w[N, N]))
 
 
 def test_an_index_that_would_be_captured_is_refused() -> None:

@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import numpy as np
-from sympy import And, Eq, Idx, Min, Or, Piecewise, Sum, Symbol, sin, symbols, tanh
+from sympy import And, Eq, Idx, Min, Or, Piecewise, Sum, Symbol, exp, log, sin, symbols, tanh
 
-from symgrad import Layer, LogSumExp, Padded, ReduceMax
+from symgrad import Layer, LogSumExp, Padded, ReduceMax, StopGradient
 
 from .registry import Case, case, case_of_logits, normals, tensors
 
@@ -290,3 +290,135 @@ def newton_steps() -> Case:
         return np.asarray(h.sum())
 
     return Case(layer, normals(x=(3,)), reference)
+
+
+@case
+def states_on_a_grid() -> Case:
+    """A recurrent network over a picture: cells that two neighbours feed."""
+    row, column = Idx("row", N), Idx("column", M)
+    inner = x[b, row, column, i] + Sum(w[i, j] * Padded(h)[b, row - 1, column, j], j) + Padded(h)[b, row, column - 1, i]
+    kept = (Padded(s)[b, row - 1, column, i] + Padded(s)[b, row, column - 1, i]) / 2
+    layer = Layer(
+        "states_on_a_grid",
+        inputs=[x[B, N, M, D], w[D, D]],
+        equations=[
+            Eq(z[b, row, column, i], inner),
+            Eq(s[b, row, column, i], kept / (1 + exp(-z[b, row, column, i])) + tanh(z[b, row, column, i])),
+            Eq(h[b, row, column, i], tanh(s[b, row, column, i])),
+        ],
+        outputs=[h],
+    )
+
+    def reference(x, w):
+        batch, rows, columns, width = x.shape
+        s, h = np.zeros((2, batch, rows + 1, columns + 1, width))
+        for n in range(rows):
+            for m in range(columns):
+                z = x[:, n, m] + h[:, n, m + 1] @ w.T + h[:, n + 1, m]
+                s[:, n + 1, m + 1] = (s[:, n, m + 1] + s[:, n + 1, m]) / 2 / (1 + np.exp(-z)) + np.tanh(z)
+                h[:, n + 1, m + 1] = np.tanh(s[:, n + 1, m + 1])
+        return h[:, 1:, 1:]
+
+    also = ((normals(x=(1, 1, 4, 2), w=(2, 2)), {}), (normals(x=(1, 3, 1, 2), w=(2, 2)), {}))
+    return Case(layer, normals(x=(2, 3, 4, 2), w=(2, 2)), reference, also=also)
+
+
+@case
+def spread_errors() -> Case:
+    """The error of a cell goes on to the next one and to three below: two columns a row back."""
+    row, column = Idx("row", N), Idx("column", M)
+    above = 3 * Padded(y)[row - 1, column + 1] + 5 * Padded(y)[row - 1, column] + Padded(y)[row - 1, column - 1]
+    body = tanh(x[row, column] + (7 * Padded(y)[row, column - 1] + above) / 16)
+    layer = Layer("spread_errors", inputs=[x[N, M]], equations=[Eq(y[row, column], body)])
+
+    def reference(x):
+        rows, columns = x.shape
+        y = np.zeros((rows + 1, columns + 2))
+        for n in range(rows):
+            for m in range(columns):
+                above = 3 * y[n, m + 2] + 5 * y[n, m + 1] + y[n, m]
+                y[n + 1, m + 1] = np.tanh(x[n, m] + (7 * y[n + 1, m] + above) / 16)
+        return y[1:, 1:-1]
+
+    return Case(layer, normals(x=(4, 5)), reference, also=((normals(x=(3, 1)), {}), (normals(x=(1, 3)), {})))
+
+
+@case
+def soft_edit_distance() -> Case:
+    row, column = Idx("row", N + 1), Idx("column", M + 1)
+    moves = exp(-r[b, row - 1, column] - 1) + exp(-r[b, row, column - 1] - 1)
+    going = -log(moves + exp(-r[b, row - 1, column - 1] - x[b, row - 1, column - 1]))
+    edge = Or(Eq(row, 0), Eq(column, 0))
+    layer = Layer(
+        "soft_edit_distance",
+        inputs=[x[B, N, M]],
+        equations=[Eq(r[b, row, column], Piecewise((row + column, edge), (going, True))), Eq(y[b], r[b, N, M])],
+    )
+
+    def reference(x):
+        batch, rows, columns = x.shape
+        r = np.zeros((batch, rows + 1, columns + 1)) + np.arange(rows + 1)[:, None] + np.arange(columns + 1)
+        for n in range(rows):
+            for m in range(columns):
+                moves = [r[:, n, m + 1] + 1, r[:, n + 1, m] + 1, r[:, n, m] + x[:, n, m]]
+                r[:, n + 1, m + 1] = -np.logaddexp.reduce(-np.array(moves), axis=0)
+        return r[:, -1, -1]
+
+    return Case(layer, normals(x=(2, 3, 4)) | {}, reference, also=((normals(x=(1, 1, 1)), {}),))
+
+
+@case
+def neurons_that_fire() -> Case:
+    """Leaky units that a spike resets; the reset has no gradient."""
+    leaked = Padded(h)[b, t - 1, i] * (1 - StopGradient(Padded(s)[b, t - 1, i]))
+    layer = Layer(
+        "neurons_that_fire",
+        inputs=[x[B, T, D]],
+        equations=[
+            Eq(h[b, t, i], x[b, t, i] + leaked / 2),
+            Eq(s[b, t, i], 1 / (1 + exp(-5 * (h[b, t, i] - 1)))),
+        ],
+        outputs=[s],
+    )
+
+    def reference(x):
+        s, h = np.zeros((2, len(x), x.shape[1] + 1, x.shape[2]))
+        for t in range(x.shape[1]):
+            h[:, t + 1] = x[:, t] + h[:, t] * (1 - s[:, t]) / 2
+            s[:, t + 1] = 1 / (1 + np.exp(-5 * (h[:, t + 1] - 1)))
+        return s[:, 1:]
+
+    def gradients(arrays, g):
+        s = reference(arrays["x"])
+        slope, grad, carried = 5 * s * (1 - s), np.zeros(s.shape), 0.0
+        for t in reversed(range(s.shape[1])):
+            grad[:, t] = carried = g[:, t] * slope[:, t] + carried
+            carried = carried * (1 - s[:, t - 1]) / 2 if t else 0.0
+        return {"x": grad}
+
+    return Case(layer, normals(x=(2, 5, 3)), reference, gradients=gradients)
+
+
+@case
+def fast_weights() -> Case:
+    """The delta rule: a matrix that is corrected at every step, and read."""
+    cell, other = Idx("cell", K), Idx("other", K)
+    error = z[b, t, i] - Sum(Padded(s)[b, t - 1, i, other] * q[b, t, other], other)
+    layer = Layer(
+        "fast_weights",
+        inputs=[q[B, T, K], z[B, T, D], p[B, T, K], a[B, T]],
+        equations=[
+            Eq(s[b, t, i, cell], Padded(s)[b, t - 1, i, cell] + a[b, t] * error * q[b, t, cell]),
+            Eq(y[b, t, i], Sum(s[b, t, i, k] * p[b, t, k], k)),
+        ],
+    )
+
+    def reference(q, z, p, a):
+        y, s = np.zeros(z.shape), np.zeros((len(q), z.shape[2], q.shape[2]))
+        for t in range(q.shape[1]):
+            error = z[:, t] - np.einsum("bik,bk->bi", s, q[:, t])
+            s = s + a[:, t, None, None] * error[:, :, None] * q[:, t, None]
+            y[:, t] = np.einsum("bik,bk->bi", s, p[:, t])
+        return y
+
+    return Case(layer, normals(q=(2, 4, 3), z=(2, 4, 2), p=(2, 4, 3), a=(2, 4)), reference)

@@ -1,0 +1,163 @@
+"""Sums of exponentials in quotients and logarithms: rules that keep every exponential from overflowing.
+
+A sum ``sum c exp(a)`` of two or more terms (a constant is ``c exp(0)``) overflows where a quotient or a logarithm of it
+does not. Two terms are a logistic function, a hyperbolic tangent or a softplus; in any other such sum the largest
+exponent is taken out, and cancels. Source: Higham, Accuracy and Stability of Numerical Algorithms, chapter 27;
+Blanchard, Higham and Higham, Accurately computing the log-sum-exp and softmax functions.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from fractions import Fraction
+
+from symgrad.declare.algebra import add, apply, divide, multiply, negate, number, power
+from symgrad.declare.scalars import NOUGHT, Add, Apply, Mul, Number, Power, Scalar, Stopped, reads_of
+from symgrad.simplify.terms import factors_of
+
+HALF = Number(Fraction(1, 2))
+
+
+@dataclass(frozen=True, slots=True)
+class Exponential:
+    """``scale * exp(exponent)``."""
+
+    scale: Scalar
+    exponent: Scalar
+
+    def scalar(self, shift: Scalar = NOUGHT) -> Scalar:
+        """The term as an expression, times ``exp(-shift)``."""
+        return multiply(self.scale, apply("exp", difference(self.exponent, shift)))
+
+
+def difference(left: Scalar, right: Scalar) -> Scalar:
+    """``left - right`` with multiples of sums written out, so that equal terms meet."""
+    return add(spread(left), spread(negate(right)))
+
+
+def spread(node: Scalar) -> Scalar:
+    """Multiples of sums written out."""
+    match node:
+        case Add(args):
+            return add(*map(spread, args))
+        case Mul(c, (Add(args),)):
+            return add(*(spread(multiply(Number(c), a)) for a in args))
+    return node
+
+
+def exponentials(node: Scalar) -> tuple[Exponential, ...]:
+    """The node as a sum of exponentials with different exponents; what is none counts as a multiple of exp(0)."""
+    found: dict[Scalar, Scalar] = {}
+    for term in node.args if isinstance(node, Add) else (node,):
+        for scale, exponent in _of_term(term):
+            found[exponent] = add(found.get(exponent, NOUGHT), scale)
+    return tuple(Exponential(s, e) for e, s in found.items() if s != NOUGHT)
+
+
+def _of_term(term: Scalar) -> list[tuple[Scalar, Scalar]]:
+    coefficient, factors = factors_of(term)
+    if len(factors) == 1 and isinstance(factors[0], Apply) and factors[0].function == "expm1":
+        return [(Number(coefficient), spread(factors[0].args[0])), (Number(-coefficient), NOUGHT)]
+    scale: Scalar = Number(coefficient)
+    exponent: Scalar = NOUGHT
+    for factor in factors:
+        match factor:
+            case Apply("exp", (a,)):
+                exponent = add(exponent, spread(a))
+            case Power(Number(b), a) if b > 0 and reads_of(a):
+                exponent = add(exponent, spread(multiply(apply("log", Number(b)), a)))
+            case _:
+                scale = multiply(scale, factor)
+    return [(scale, exponent)]
+
+
+def overflows(terms: tuple[Exponential, ...]) -> bool:
+    """Whether there are several terms of which one is large for some data, and none is shifted already."""
+    several = len(terms) > 1 and any(grows(t.exponent) for t in terms)
+    return several and not any(is_shifted(t.exponent) for t in terms)
+
+
+def grows(exponent: Scalar) -> bool:
+    """Whether an exponent depends on data and is not seen to be at most 0."""
+    return bool(reads_of(exponent)) and not at_most_nought(exponent)
+
+
+def at_most_nought(node: Scalar) -> bool:
+    """Whether a value is at most 0 whatever the data: by its sign, or because its maximum has been subtracted."""
+    if is_shifted(node):
+        return True
+    match node:
+        case Number(value):
+            return value <= 0
+        case Add(args):
+            return all(map(at_most_nought, args))
+        case Mul(c, factors):
+            return c <= 0 and all(map(at_least_nought, factors))
+    return False
+
+
+def at_least_nought(node: Scalar) -> bool:
+    """Whether a value is at least 0 whatever the data, as even powers and absolute values are."""
+    match node:
+        case Number(value):
+            return value >= 0
+        case Power(base, Number(n)):
+            even = isinstance(n, Fraction) and n.denominator == 1 and n.numerator % 2 == 0
+            return even or at_least_nought(base)
+        case Apply("abs" | "exp" | "sigmoid" | "softplus" | "cosh", _):
+            return True
+        case Add(args):
+            return all(map(at_least_nought, args))
+        case Mul(c, factors):
+            return c >= 0 and all(map(at_least_nought, factors))
+    return False
+
+
+def is_shifted(exponent: Scalar) -> bool:
+    """Whether the exponent is ``a - max(.., a, ..)``, the maximum constant."""
+    for term in exponent.args if isinstance(exponent, Add) else (exponent,):
+        match term:
+            case Mul(c, (Stopped(Apply("max", among)) as m,)) if c == -1:
+                return add(exponent, m) in among
+    return False
+
+
+def largest(terms: tuple[Exponential, ...]) -> Scalar:
+    """The largest exponent, constant for differentiation."""
+    return Stopped(apply("max", *(t.exponent for t in terms)))
+
+
+def is_difference(terms: tuple[Exponential, ...]) -> bool:
+    """Whether the terms are ``c (exp(a) - exp(b))``, which loses its digits once it is shifted."""
+    return len(terms) == 2 and add(terms[0].scale, terms[1].scale) == NOUGHT
+
+
+def positive_pair(terms: tuple[Exponential, ...]) -> bool:
+    """Whether there are two terms, positive numbers before both."""
+    return len(terms) == 2 and all(isinstance(t.scale, Number) and t.scale.value > 0 for t in terms)
+
+
+def log_ratio(first: Exponential, second: Exponential) -> Scalar:
+    """``log(first / second)``: both scales are positive numbers."""
+    return add(difference(first.exponent, second.exponent), log_of(divide(first.scale, second.scale)))
+
+
+def log_of(scale: Scalar) -> Scalar:
+    """The logarithm of a positive number; of 1/n as ``-log(n)``."""
+    if isinstance(scale, Number) and scale.value < 1:
+        return negate(apply("log", power(scale, number(-1))))
+    return apply("log", scale)
+
+
+def logcosh_of(u: Scalar) -> Scalar:
+    """``logcosh(u)``, an even function: without a sign in front of the argument."""
+    u = spread(u)
+    return apply("logcosh", negate(u) if isinstance(u, Mul) and u.coefficient < 0 else u)
+
+
+def tanh_of(u: Scalar) -> Scalar:
+    """``tanh(u)``, an odd function: a sign in front of the argument goes before it."""
+    u = spread(u)
+    if isinstance(u, Mul) and u.coefficient < 0:
+        return negate(apply("tanh", negate(u)))
+    return apply("tanh", u)
