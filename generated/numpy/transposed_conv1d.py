@@ -43,11 +43,7 @@ class Gradients(NamedTuple):
 
 
 def forward(x, w, b, *, stride=1, padding=0, output_padding=0):
-    """Compute y from x, w, b.
-
-    Shapes: y[N, K, L * stride + R + output_padding - 2 * padding - stride], x[N, C, L], w[C, K, R], b[K].
-    The second result is for backward.
-    """
+    """Compute y[N, K, O] from x[N, C, L], w[C, K, R], b[K]; the second result is for backward."""
     x = _floats("x", x, 3)
     w = _floats("w", w, 3)
     b = _floats("b", b, 1)
@@ -60,23 +56,19 @@ def forward(x, w, b, *, stride=1, padding=0, output_padding=0):
     R = w.shape[2]
     _expect("w", w, "(C, K, R)", (C, K, R))
     _expect("b", b, "(K)", (K,))
+    O = L * stride + R + output_padding - 2 * padding - stride
     _require(
-        L * stride + R + output_padding - 2 * padding - stride >= 0,
-        "index o has a negative extent, L * stride + R + output_padding - 2 * padding - stride = "
-        f"{L * stride + R + output_padding - 2 * padding - stride}",
+        O >= 0, f"index o has a negative extent, L * stride + R + output_padding - 2 * padding - stride = {O}"
     )
     _require(stride > output_padding, f"output_padding < stride must hold ({output_padding = }, {stride = })")
 
     # y[n, k, o] = b[k] + sum_{c, i, u : stride * i + u == o + padding} w[c, k, u] * x[n, c, i]
-    y = np.broadcast_to(b[:, None], (N, K, L * stride + R + output_padding - 2 * padding - stride)).copy()
-    y_padded = np.zeros(
-        (N, K, max(padding - output_padding, 0) + L * stride + R + output_padding - padding - stride),
-        dtype=dtype,
-    )
+    y = np.broadcast_to(b[:, None], (N, K, O)).copy()
+    y_padded = np.zeros((N, K, max(padding - output_padding, 0) + O + padding), dtype=dtype)
     y_windows = (w.transpose(1, 2, 0).reshape(K * R, C) @ x).reshape(N, K, R, L)
     for u in range(R):
         y_padded[:, :, u : u + L * stride : stride] += y_windows[:, :, u]
-    y += y_padded[:, :, padding : L * stride + R + output_padding - padding - stride]
+    y += y_padded[:, :, padding : O + padding]
     return y, Residuals(x, w, stride, padding, output_padding)
 
 
@@ -85,9 +77,8 @@ def backward(residuals, grad_y, wrt=None):
     x, w, stride, padding, output_padding = _kept(residuals)
     N, C, L = x.shape
     K, R = w.shape[1], w.shape[2]
-    grad_y = _cotangent(
-        "grad_y", grad_y, (N, K, L * stride + R + output_padding - 2 * padding - stride), x.dtype
-    )
+    O = L * stride + R + output_padding - 2 * padding - stride
+    grad_y = _cotangent("grad_y", grad_y, (N, K, O), x.dtype)
     wrt = _wanted(wrt)
 
     grad_x = grad_w = grad_b = None

@@ -46,11 +46,7 @@ class Gradients(NamedTuple):
 
 
 def forward(x, w, b, *, stride=1, padding=0, output_padding=0):
-    """Compute y from x, w, b.
-
-    Shapes: y[N, K, H * stride + R + output_padding - 2 * padding - stride, S + W * stride + output_padding - 2
-    * padding - stride], x[N, C, H, W], w[C, K, R, S], b[K]. The second result is for backward.
-    """
+    """Compute y[N, K, O, P] from x[N, C, H, W], w[C, K, R, S], b[K]; the second result is for backward."""
     x = _floats("x", x, 4)
     w = _floats("w", w, 4)
     b = _floats("b", b, 1)
@@ -64,36 +60,21 @@ def forward(x, w, b, *, stride=1, padding=0, output_padding=0):
     S = w.shape[3]
     _expect("w", w, "(C, K, R, S)", (C, K, R, S))
     _expect("b", b, "(K)", (K,))
+    O = H * stride + R + output_padding - 2 * padding - stride
+    P = S + W * stride + output_padding - 2 * padding - stride
     _require(
-        H * stride + R + output_padding - 2 * padding - stride >= 0,
-        "index o has a negative extent, H * stride + R + output_padding - 2 * padding - stride = "
-        f"{H * stride + R + output_padding - 2 * padding - stride}",
+        O >= 0, f"index o has a negative extent, H * stride + R + output_padding - 2 * padding - stride = {O}"
     )
     _require(
-        S + W * stride + output_padding - 2 * padding - stride >= 0,
-        "index p has a negative extent, S + W * stride + output_padding - 2 * padding - stride = "
-        f"{S + W * stride + output_padding - 2 * padding - stride}",
+        P >= 0, f"index p has a negative extent, S + W * stride + output_padding - 2 * padding - stride = {P}"
     )
     _require(stride > output_padding, f"output_padding < stride must hold ({output_padding = }, {stride = })")
 
     # y[n, k, o, p] = b[k] + sum_{c, i, j, u, v : stride * i + u == o + padding, stride * j + v == p + padding}
     #     w[c, k, u, v] * x[n, c, i, j]
-    y = np.broadcast_to(
-        b[:, None, None],
-        (
-            N,
-            K,
-            H * stride + R + output_padding - 2 * padding - stride,
-            S + W * stride + output_padding - 2 * padding - stride,
-        ),
-    ).copy()
+    y = np.broadcast_to(b[:, None, None], (N, K, O, P)).copy()
     y_padded = np.zeros(
-        (
-            N,
-            K,
-            max(padding - output_padding, 0) + H * stride + R + output_padding - padding - stride,
-            max(padding - output_padding, 0) + S + W * stride + output_padding - padding - stride,
-        ),
+        (N, K, max(padding - output_padding, 0) + O + padding, max(padding - output_padding, 0) + P + padding),
         dtype=dtype,
     )
     y_windows = (w.transpose(1, 2, 3, 0).reshape(K * R * S, C) @ x.reshape(N, C, H * W)).reshape(
@@ -102,12 +83,7 @@ def forward(x, w, b, *, stride=1, padding=0, output_padding=0):
     for u in range(R):
         for v in range(S):
             y_padded[:, :, u : u + H * stride : stride, v : v + W * stride : stride] += y_windows[:, :, u, v]
-    y += y_padded[
-        :,
-        :,
-        padding : H * stride + R + output_padding - padding - stride,
-        padding : S + W * stride + output_padding - padding - stride,
-    ]
+    y += y_padded[:, :, padding : O + padding, padding : P + padding]
     return y, Residuals(x, w, stride, padding, output_padding)
 
 
@@ -116,17 +92,9 @@ def backward(residuals, grad_y, wrt=None):
     x, w, stride, padding, output_padding = _kept(residuals)
     N, C, H, W = x.shape
     K, R, S = w.shape[1], w.shape[2], w.shape[3]
-    grad_y = _cotangent(
-        "grad_y",
-        grad_y,
-        (
-            N,
-            K,
-            H * stride + R + output_padding - 2 * padding - stride,
-            S + W * stride + output_padding - 2 * padding - stride,
-        ),
-        x.dtype,
-    )
+    O = H * stride + R + output_padding - 2 * padding - stride
+    P = S + W * stride + output_padding - 2 * padding - stride
+    grad_y = _cotangent("grad_y", grad_y, (N, K, O, P), x.dtype)
     wrt = _wanted(wrt)
 
     grad_x = grad_w = grad_b = None

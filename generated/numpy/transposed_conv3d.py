@@ -47,11 +47,9 @@ class Gradients(NamedTuple):
 
 
 def forward(x, w, b, *, stride=1, padding=0, output_padding=0):
-    """Compute y from x, w, b.
+    """Compute y[N, K, O, P, Q] from x[N, C, D, H, W], w[C, K, T, R, S], b[K].
 
-    Shapes: y[N, K, D * stride + T + output_padding - 2 * padding - stride, H * stride + R + output_padding - 2
-    * padding - stride, S + W * stride + output_padding - 2 * padding - stride], x[N, C, D, H, W], w[C, K, T, R,
-    S], b[K]. The second result is for backward.
+    The second result is for backward.
     """
     x = _floats("x", x, 5)
     w = _floats("w", w, 5)
@@ -67,42 +65,30 @@ def forward(x, w, b, *, stride=1, padding=0, output_padding=0):
     S = w.shape[4]
     _expect("w", w, "(C, K, T, R, S)", (C, K, T, R, S))
     _expect("b", b, "(K)", (K,))
+    O = D * stride + T + output_padding - 2 * padding - stride
+    P = H * stride + R + output_padding - 2 * padding - stride
+    Q = S + W * stride + output_padding - 2 * padding - stride
     _require(
-        D * stride + T + output_padding - 2 * padding - stride >= 0,
-        "index o has a negative extent, D * stride + T + output_padding - 2 * padding - stride = "
-        f"{D * stride + T + output_padding - 2 * padding - stride}",
+        O >= 0, f"index o has a negative extent, D * stride + T + output_padding - 2 * padding - stride = {O}"
     )
     _require(
-        H * stride + R + output_padding - 2 * padding - stride >= 0,
-        "index p has a negative extent, H * stride + R + output_padding - 2 * padding - stride = "
-        f"{H * stride + R + output_padding - 2 * padding - stride}",
+        P >= 0, f"index p has a negative extent, H * stride + R + output_padding - 2 * padding - stride = {P}"
     )
     _require(
-        S + W * stride + output_padding - 2 * padding - stride >= 0,
-        "index q has a negative extent, S + W * stride + output_padding - 2 * padding - stride = "
-        f"{S + W * stride + output_padding - 2 * padding - stride}",
+        Q >= 0, f"index q has a negative extent, S + W * stride + output_padding - 2 * padding - stride = {Q}"
     )
     _require(stride > output_padding, f"output_padding < stride must hold ({output_padding = }, {stride = })")
 
     # y[n, k, o, p, q] = b[k] + sum_{c, h, i, j, t, u, v : stride * h + t == o + padding, stride * i + u == p +
     #     padding, stride * j + v == q + padding} w[c, k, t, u, v] * x[n, c, h, i, j]
-    y = np.broadcast_to(
-        b[:, None, None, None],
-        (
-            N,
-            K,
-            D * stride + T + output_padding - 2 * padding - stride,
-            H * stride + R + output_padding - 2 * padding - stride,
-            S + W * stride + output_padding - 2 * padding - stride,
-        ),
-    ).copy()
+    y = np.broadcast_to(b[:, None, None, None], (N, K, O, P, Q)).copy()
     y_padded = np.zeros(
         (
             N,
             K,
-            max(padding - output_padding, 0) + D * stride + T + output_padding - padding - stride,
-            max(padding - output_padding, 0) + H * stride + R + output_padding - padding - stride,
-            max(padding - output_padding, 0) + S + W * stride + output_padding - padding - stride,
+            max(padding - output_padding, 0) + O + padding,
+            max(padding - output_padding, 0) + P + padding,
+            max(padding - output_padding, 0) + Q + padding,
         ),
         dtype=dtype,
     )
@@ -115,13 +101,7 @@ def forward(x, w, b, *, stride=1, padding=0, output_padding=0):
                 y_padded[
                     :, :, t : t + D * stride : stride, u : u + H * stride : stride, v : v + W * stride : stride
                 ] += y_windows[:, :, t, u, v]
-    y += y_padded[
-        :,
-        :,
-        padding : D * stride + T + output_padding - padding - stride,
-        padding : H * stride + R + output_padding - padding - stride,
-        padding : S + W * stride + output_padding - padding - stride,
-    ]
+    y += y_padded[:, :, padding : O + padding, padding : P + padding, padding : Q + padding]
     return y, Residuals(x, w, stride, padding, output_padding)
 
 
@@ -130,18 +110,10 @@ def backward(residuals, grad_y, wrt=None):
     x, w, stride, padding, output_padding = _kept(residuals)
     N, C, D, H, W = x.shape
     K, T, R, S = w.shape[1], w.shape[2], w.shape[3], w.shape[4]
-    grad_y = _cotangent(
-        "grad_y",
-        grad_y,
-        (
-            N,
-            K,
-            D * stride + T + output_padding - 2 * padding - stride,
-            H * stride + R + output_padding - 2 * padding - stride,
-            S + W * stride + output_padding - 2 * padding - stride,
-        ),
-        x.dtype,
-    )
+    O = D * stride + T + output_padding - 2 * padding - stride
+    P = H * stride + R + output_padding - 2 * padding - stride
+    Q = S + W * stride + output_padding - 2 * padding - stride
+    grad_y = _cotangent("grad_y", grad_y, (N, K, O, P, Q), x.dtype)
     wrt = _wanted(wrt)
 
     grad_x = grad_w = grad_b = None

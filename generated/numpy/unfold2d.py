@@ -42,26 +42,22 @@ class Gradients(NamedTuple):
 
 
 def forward(x, *, K=3, stride=1, padding=0):
-    """Compute y from x.
-
-    Shapes: y[N, C * K * K, (H + 2 * padding - K) // stride + ((H + 2 * padding - K) // stride) * ((W + 2 *
-    padding - K) // stride) + (W + 2 * padding - K) // stride + 1], x[N, C, H, W]. The second result is for
-    backward.
-    """
+    """Compute y[N, C * K * K, L] from x[N, C, H, W]; the second result is for backward."""
     x = _floats("x", x, 4)
     K = _whole("K", K, 1)
     stride = _whole("stride", stride, 1)
     padding = _whole("padding", padding, 0)
     N, C, H, W = x.shape
-    _require(
+    L = (
         (H + 2 * padding - K) // stride
         + ((H + 2 * padding - K) // stride) * ((W + 2 * padding - K) // stride)
         + (W + 2 * padding - K) // stride
         + 1
-        >= 0,
+    )
+    _require(
+        L >= 0,
         "index l has a negative extent, (H + 2 * padding - K) // stride + ((H + 2 * padding - K) // stride) "
-        "* ((W + 2 * padding - K) // stride) + (W + 2 * padding - K) // stride + 1 = "
-        f"{(H + 2 * padding - K) // stride + ((H + 2 * padding - K) // stride) * ((W + 2 * padding - K) // stride) + (W + 2 * padding - K) // stride + 1}",
+        f"* ((W + 2 * padding - K) // stride) + (W + 2 * padding - K) // stride + 1 = {L}",
     )
     _require(H + 2 * padding >= K, f"H + 2*padding >= K must hold ({H = }, {K = }, {padding = })")
     _require(W + 2 * padding >= K, f"W + 2*padding >= K must hold ({K = }, {W = }, {padding = })")
@@ -69,68 +65,30 @@ def forward(x, *, K=3, stride=1, padding=0):
     # y[n, q, l] = pad(x)[n, q // (K * K), (q % (K * K)) // K + stride * (l // ((W + 2 * padding - K) // stride
     #     + 1)) - padding, stride * (l % ((W + 2 * padding - K) // stride + 1)) + q % K - padding]
     position = (
-        np.arange(K)[:, None]
-        + stride
-        * (
-            np.arange(
-                (H + 2 * padding - K) // stride
-                + ((H + 2 * padding - K) // stride) * ((W + 2 * padding - K) // stride)
-                + (W + 2 * padding - K) // stride
-                + 1
-            )
-            // ((W + 2 * padding - K) // stride + 1)
-        )
-        - padding
+        np.arange(K)[:, None] + stride * (np.arange(L) // ((W + 2 * padding - K) // stride + 1)) - padding
     )[:, None]
     position_2 = (
-        np.arange(K)[:, None]
-        + stride
-        * (
-            np.arange(
-                (H + 2 * padding - K) // stride
-                + ((H + 2 * padding - K) // stride) * ((W + 2 * padding - K) // stride)
-                + (W + 2 * padding - K) // stride
-                + 1
-            )
-            % ((W + 2 * padding - K) // stride + 1)
-        )
-        - padding
+        np.arange(K)[:, None] + stride * (np.arange(L) % ((W + 2 * padding - K) // stride + 1)) - padding
     )
     y = np.where(
         (0 <= position) & (position < H) & (0 <= position_2) & (position_2 < W),
         x[:, :, np.clip(position, 0, H - 1), np.clip(position_2, 0, W - 1)],
         0,
     )
-    y = y.reshape(
-        N,
-        C * K * K,
-        max(
-            (H + 2 * padding - K) // stride
-            + ((H + 2 * padding - K) // stride) * ((W + 2 * padding - K) // stride)
-            + (W + 2 * padding - K) // stride
-            + 1,
-            0,
-        ),
-    )
+    y = y.reshape(N, C * K * K, L)
     return y, Residuals(C, H, N, W, K, stride, padding)
 
 
 def backward(residuals, grad_y, wrt=None):
     """Pull grad_y back to x; ``wrt`` names the inputs whose gradient is wanted (default: all)."""
     C, H, N, W, K, stride, padding = _kept(residuals)
-    grad_y = _cotangent(
-        "grad_y",
-        grad_y,
-        (
-            N,
-            C * K * K,
-            (H + 2 * padding - K) // stride
-            + ((H + 2 * padding - K) // stride) * ((W + 2 * padding - K) // stride)
-            + (W + 2 * padding - K) // stride
-            + 1,
-        ),
-        np.asarray(grad_y).dtype,
+    L = (
+        (H + 2 * padding - K) // stride
+        + ((H + 2 * padding - K) // stride) * ((W + 2 * padding - K) // stride)
+        + (W + 2 * padding - K) // stride
+        + 1
     )
+    grad_y = _cotangent("grad_y", grad_y, (N, C * K * K, L), np.asarray(grad_y).dtype)
     if "x" not in _wanted(wrt):
         return Gradients(None)
     dtype = grad_y.dtype
@@ -144,109 +102,37 @@ def backward(residuals, grad_y, wrt=None):
         np.clip(
             (
                 np.arange(K)[:, None]
-                + stride
-                * (
-                    np.arange(
-                        (H + 2 * padding - K) // stride
-                        + ((H + 2 * padding - K) // stride) * ((W + 2 * padding - K) // stride)
-                        + (W + 2 * padding - K) // stride
-                        + 1
-                    )
-                    // ((W + 2 * padding - K) // stride + 1)
-                )
+                + stride * (np.arange(L) // ((W + 2 * padding - K) // stride + 1))
                 - padding
             )[:, None],
             0,
             H - 1,
         ),
         np.clip(
-            np.arange(K)[:, None]
-            + stride
-            * (
-                np.arange(
-                    (H + 2 * padding - K) // stride
-                    + ((H + 2 * padding - K) // stride) * ((W + 2 * padding - K) // stride)
-                    + (W + 2 * padding - K) // stride
-                    + 1
-                )
-                % ((W + 2 * padding - K) // stride + 1)
-            )
-            - padding,
+            np.arange(K)[:, None] + stride * (np.arange(L) % ((W + 2 * padding - K) // stride + 1)) - padding,
             0,
             W - 1,
         ),
         np.where(
             (
                 (
-                    np.arange(K)[:, None]
-                    + stride
-                    * (
-                        np.arange(
-                            (H + 2 * padding - K) // stride
-                            + ((H + 2 * padding - K) // stride) * ((W + 2 * padding - K) // stride)
-                            + (W + 2 * padding - K) // stride
-                            + 1
-                        )
-                        // ((W + 2 * padding - K) // stride + 1)
-                    )
+                    np.arange(K)[:, None] + stride * (np.arange(L) // ((W + 2 * padding - K) // stride + 1))
                     < H + padding
                 )[:, None]
                 & (
-                    np.arange(K)[:, None]
-                    + stride
-                    * (
-                        np.arange(
-                            (H + 2 * padding - K) // stride
-                            + ((H + 2 * padding - K) // stride) * ((W + 2 * padding - K) // stride)
-                            + (W + 2 * padding - K) // stride
-                            + 1
-                        )
-                        % ((W + 2 * padding - K) // stride + 1)
-                    )
+                    np.arange(K)[:, None] + stride * (np.arange(L) % ((W + 2 * padding - K) // stride + 1))
                     < W + padding
                 )
                 & (
-                    np.arange(K)[:, None]
-                    + stride
-                    * (
-                        np.arange(
-                            (H + 2 * padding - K) // stride
-                            + ((H + 2 * padding - K) // stride) * ((W + 2 * padding - K) // stride)
-                            + (W + 2 * padding - K) // stride
-                            + 1
-                        )
-                        // ((W + 2 * padding - K) // stride + 1)
-                    )
+                    np.arange(K)[:, None] + stride * (np.arange(L) // ((W + 2 * padding - K) // stride + 1))
                     >= padding
                 )[:, None]
                 & (
-                    np.arange(K)[:, None]
-                    + stride
-                    * (
-                        np.arange(
-                            (H + 2 * padding - K) // stride
-                            + ((H + 2 * padding - K) // stride) * ((W + 2 * padding - K) // stride)
-                            + (W + 2 * padding - K) // stride
-                            + 1
-                        )
-                        % ((W + 2 * padding - K) // stride + 1)
-                    )
+                    np.arange(K)[:, None] + stride * (np.arange(L) % ((W + 2 * padding - K) // stride + 1))
                     >= padding
                 )
             )[:, :, :, None, None],
-            grad_y.reshape(
-                N,
-                C,
-                K,
-                K,
-                max(
-                    (H + 2 * padding - K) // stride
-                    + ((H + 2 * padding - K) // stride) * ((W + 2 * padding - K) // stride)
-                    + (W + 2 * padding - K) // stride
-                    + 1,
-                    0,
-                ),
-            ).transpose(2, 3, 4, 0, 1),
+            grad_y.reshape(N, C, K, K, L).transpose(2, 3, 4, 0, 1),
             0,
         ),
     )

@@ -103,3 +103,20 @@ def remainder(numerator: Poly, denominator: Poly) -> Poly:
     if top is not None and bottom:
         return as_poly(top % bottom)
     return as_poly(Remainder(rest, denominator))
+
+
+def with_remainders(poly: Poly) -> Poly:
+    """``a - b * floor(a / b)`` written as ``a mod b``."""
+    for monomial, c in poly.terms:
+        for atom in monomial:
+            if not isinstance(atom, Quotient) or atom.exact:
+                continue
+            others = list(monomial)
+            others.remove(atom)
+            times = divide(Poly(((tuple(others), -c),)), atom.denominator)
+            if times is None:
+                continue
+            rest = poly - Poly(((monomial, c),)) - times * atom.numerator
+            if len(rest.terms) < len(poly.terms) - 1:
+                return with_remainders(rest + times * remainder(atom.numerator, atom.denominator))
+    return poly

@@ -11,7 +11,7 @@ from sympy.tensor.indexed import Idx, Indexed
 
 from symgrad.declare.algebra import multiply, number
 from symgrad.declare.conditions import compare
-from symgrad.declare.division import quotient, remainder
+from symgrad.declare.division import quotient, remainder, with_remainders
 from symgrad.declare.integers import Entry, Poly, RealFloor, as_poly, extreme
 from symgrad.declare.program import Requirement
 from symgrad.declare.scope import Scope, counted, label
@@ -31,7 +31,7 @@ def to_poly(expr: Any, scope: Scope) -> Poly:
             )
             return quotient(top, bottom, exact=True)
         case sympy.Add():
-            return sum((to_poly(a, scope) for a in expr.args), as_poly(0))
+            return with_remainders(sum((to_poly(a, scope) for a in expr.args), as_poly(0)))
         case sympy.Mul():
             product = as_poly(1)
             for a in expr.args:

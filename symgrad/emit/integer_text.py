@@ -28,14 +28,18 @@ COMPARE, OR, AND, SUM, PRODUCT, UNARY, POWER, CALL = 1, 2, 3, 4, 5, 6, 7, 8
 
 
 class IntegerPrinter(ABC):
-    """Prints integer expressions; ``locals_`` replaces quotients by the names of the extents they define.
+    """Prints integer expressions.
+
+    ``locals_`` replaces quotients by the names of the extents they define, ``extents`` what adds up to a long extent
+    by its name.
 
     Attributes:
         sizes: the sizes printed so far.
     """
 
-    def __init__(self, locals_: Mapping[Atom, Poly]) -> None:
+    def __init__(self, locals_: Mapping[Atom, Poly], extents: Mapping[str, Poly] | None = None) -> None:
         self.locals = dict(locals_)
+        self.extents = dict(extents or {})
         self.sizes: set[str] = set()
 
     @abstractmethod
@@ -59,6 +63,8 @@ class IntegerPrinter(ABC):
         if self.locals:
             poly = substitute(poly, self.locals)
             arrays = {self._named(a): array for a, array in (arrays or {}).items()}
+        for name, extent in self.extents.items():
+            poly = shortened(poly, name, extent)
         positive = [t for t in poly.terms if t[1] > 0]
         negative = [t for t in poly.terms if t[1] < 0]
         pieces: list[str] = []
@@ -108,6 +114,22 @@ class IntegerPrinter(ABC):
             case Entry() | RealFloor():
                 raise EmissionError(f"{atom} has no array")
         raise TypeError(atom)
+
+
+def shortened(poly: Poly, name: str, extent: Poly) -> Poly:
+    """The polynomial with multiples of ``extent`` in it by its name, if that makes it shorter by two terms or more."""
+    lead, scale = extent.terms[0]
+    for monomial, c in poly.terms:
+        others = list(monomial)
+        if c % scale or any(lead.count(a) > others.count(a) for a in lead):
+            continue
+        for a in lead:
+            others.remove(a)
+        times = Poly(((tuple(others), c // scale),))
+        found = poly - times * extent + times * as_poly(Size(name))
+        if len(found.terms) + 1 < len(poly.terms):
+            return shortened(found, name, extent)
+    return poly
 
 
 def _has_array(poly: Poly, arrays: Mapping[Atom, Array]) -> bool:

@@ -68,7 +68,7 @@ def content_hash(program: Program) -> str:
 class _Writer:
     def __init__(self, layer: Layer, plan: ModulePlan) -> None:
         self.layer, self.plan, self.program = layer, plan, plan.program
-        self.locals, self.local_sizes = local_extents(plan)
+        self.local = local_extents(plan)
         self.helpers: set[str] = {"_floats", "_cotangent"}
         self.dtype = fresh("dtype", plan.adjoint.program.names())
         self.real = [t for t in self.program.inputs if not t.integer]
@@ -114,7 +114,7 @@ class _Writer:
         return [t for t in self.program.inputs if not t.constant and not t.integer]
 
     def _output_shape(self, name: str) -> str:
-        printer = Printer(self.locals, self.dtype)
+        printer = Printer(self.local.quotients, self.dtype, self.local.long)
         extents = self.program.extents(name)
         return f"{name}[{', '.join(printer.poly(e) for e in extents)}]" if extents else name
 
@@ -132,33 +132,33 @@ class _Writer:
         if name not in inputs | made:
             return ""
         extents = self.plan.adjoint.program.extents(name)
-        printer = Printer(self.locals, "dtype")
+        printer = Printer(self.local.quotients, "dtype", self.local.long)
         shape = f"{name}[{', '.join(map(printer.poly, extents))}]" if extents else name
         origin = "an input" if name in inputs else "an output" if name in self.program.outputs else "kept"
         note = f"{shape}, {origin}"
         return note if len(name) + len(note) + 20 <= WIDTH else origin
 
     def _forward(self, residuals: tuple[str, ...]) -> tuple[str, ...]:
-        printer = Printer(self.locals, self.dtype)
+        printer = Printer(self.local.quotients, self.dtype, self.local.long)
         body = printer.lines(self.plan.forward.statements)
         results = _results(self.program.outputs, "Outputs")
         kept = f"Residuals({', '.join(residuals)})"
         bounds = index_checks(self.plan, printer)
         body += [*bounds.late, f"return {results}, {kept}"]
-        checks = [*entry_checks(self.layer, self.plan, self.local_sizes, printer), *bounds.early]
+        checks = [*entry_checks(self.layer, self.plan, self.local.sizes, printer), *bounds.early]
         self.helpers |= printer.helpers
         return (*checks, "", *body) if checks else tuple(body)
 
     def _backward(self) -> tuple[tuple[str, ...], tuple[str, ...]]:
         """Lines of the backward function and the sizes and attributes that the residuals must hold for it."""
         dtype = f"{self.plan.adjoint.cotangents[0]}.dtype"
-        printer = Printer(self.locals, self.dtype)
+        printer = Printer(self.local.quotients, self.dtype, self.local.long)
         wanted = self._wanted()
         results = tuple(self.plan.adjoint.gradients)
         body = self._guarded(printer, results, tuple(t.name for t in wanted))
         cotangents = zip(self.plan.adjoint.cotangents, self.program.outputs, strict=True)
         shapes = {c: printer.shape(self.program.extents(o)) for c, o in cotangents}
-        lines, kept = recovered(self.plan, self.local_sizes, sorted(printer.sizes))
+        lines, kept = recovered(self.plan, self.local.sizes, sorted(printer.sizes))
         names = [*self.plan.residuals, *kept]
         head = [f"{', '.join(names)}{',' if len(names) == 1 else ''} = _kept(residuals)"] if names else []
         self.helpers |= {"_kept"} if names else set()

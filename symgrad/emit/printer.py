@@ -67,10 +67,10 @@ CHUNK = 2**18
 
 
 class Printer(IntegerPrinter):
-    """Prints one function; ``locals_`` replaces quotients by the names of the extents they define."""
+    """Prints one function, whose dtype is called ``dtype``; names of extents as in ``IntegerPrinter``."""
 
-    def __init__(self, locals_: Mapping[Atom, Poly], dtype: str) -> None:
-        super().__init__(locals_)
+    def __init__(self, locals_: Mapping[Atom, Poly], dtype: str, extents: Mapping[str, Poly] | None = None) -> None:
+        super().__init__(locals_, extents)
         self.dtype = dtype
         self.helpers: set[str] = set()
         self.uses_dtype = False
@@ -141,10 +141,9 @@ class Printer(IntegerPrinter):
 
     def _reshaped(self, shape: tuple[Poly, ...]) -> str:
         """A shape; an extent that may come out negative where an axis is empty is 0 then."""
-        extents = [
-            self.poly(p) if nonnegative(substitute(p, self.locals)) else f"max({self.poly(p)}, 0)" for p in shape
-        ]
-        return ", ".join(extents)
+        checked = set(self.extents.values())
+        sure = (p in checked or nonnegative(substitute(p, self.locals)) for p in shape)
+        return ", ".join(self.poly(p) if s else f"max({self.poly(p)}, 0)" for p, s in zip(shape, sure, strict=True))
 
     def _cast(self, source: Array, kind: str) -> tuple[str, int]:
         if kind == "int":

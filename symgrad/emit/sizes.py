@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
+
 from symgrad.declare.integers import Atom, Extreme, Poly, Quotient, Size, as_poly, atoms
 from symgrad.emit.printer import Printer
 from symgrad.lower.plan import ModulePlan
@@ -12,20 +14,37 @@ def plain_text(poly: Poly) -> str:
     return Printer({}, "").poly(poly)
 
 
-def local_extents(plan: ModulePlan) -> tuple[dict[Atom, Poly], dict[str, Poly]]:
-    """Names for compound extents: the quotient in ``(H - R) // s + 1`` is ``I - 1`` from here on."""
+@dataclass(frozen=True, slots=True)
+class LocalSizes:
+    """Names for compound extents.
+
+    Attributes:
+        sizes: the extents by name.
+        quotients: the quotient in ``(H - R) // s + 1`` is ``I - 1`` from here on.
+        long: those extents that are long sums, to be found again in larger ones; a forward checks that they are not
+            negative.
+    """
+
+    sizes: dict[str, Poly]
+    quotients: dict[Atom, Poly]
+    long: dict[str, Poly]
+
+
+LONG = 4
+"""A sum of this many terms or more gets a name."""
+
+
+def local_extents(plan: ModulePlan) -> LocalSizes:
+    """Names for the compound extents of left sides: the index in capitals."""
     program = plan.adjoint.program
+    declared = {i.extent for e in plan.program.equations for i in e.indices}
     taken = program.names()
-    table: dict[Atom, Poly] = {}
-    sizes: dict[str, Poly] = {}
+    found = LocalSizes({}, {}, {})
     for equation in program.equations:
         for index in equation.indices:
-            loose = [(m, c) for m, c in index.extent.terms if any(isinstance(a, Quotient | Extreme) for a in m)]
-            if len(loose) != 1 or loose[0][1] != 1 or len(loose[0][0]) != 1:
-                continue
-            atom = loose[0][0][0]
-            rest = index.extent - as_poly(atom)
-            if atom in table or rest.constant is None:
+            quotient = _own_quotient(index.extent)
+            known = quotient in found.quotients if quotient is not None else index.extent in found.sizes.values()
+            if known or (quotient is None and (len(index.extent.terms) < LONG or index.extent not in declared)):
                 continue
             name = index.name.upper()
             if name in taken:
@@ -33,9 +52,21 @@ def local_extents(plan: ModulePlan) -> tuple[dict[Atom, Poly], dict[str, Poly]]:
             if name in taken:
                 continue
             taken.add(name)
-            table[atom] = as_poly(Size(name)) - rest
-            sizes[name] = index.extent
-    return table, sizes
+            found.sizes[name] = index.extent
+            if quotient is not None:
+                found.quotients[quotient] = as_poly(Size(name)) - (index.extent - as_poly(quotient))
+            else:
+                found.long[name] = index.extent
+    return found
+
+
+def _own_quotient(extent: Poly) -> Atom | None:
+    """The one quotient that an extent consists of, but for a number."""
+    loose = [(m, c) for m, c in extent.terms if any(isinstance(a, Quotient | Extreme) for a in m)]
+    if len(loose) != 1 or loose[0][1] != 1 or len(loose[0][0]) != 1:
+        return None
+    atom = loose[0][0][0]
+    return atom if (extent - as_poly(atom)).constant is not None else None
 
 
 def recovered(plan: ModulePlan, local_sizes: dict[str, Poly], need: list[str]) -> tuple[list[str], list[str]]:

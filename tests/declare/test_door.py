@@ -419,3 +419,14 @@ def test_data_of_a_softmax_is_one_reduction_over_one_index() -> None:
     (reduce,) = [node for node in walk(body) if isinstance(node, Reduce)]
     assert (reduce.kind, len(reduce.indices), reduce.indices[0].name) == ("sum", 1, "k")
     assert not any(isinstance(node, Select) for node in walk(body))
+
+
+def test_what_a_floor_leaves_over_is_a_remainder():
+    """So that both digits of an index are found: groups of channels, shuffles."""
+    i = Idx("i", N * M)
+    rest = i - M * floor(i / M)
+    equation = Layer("digits", [x[N, M]], [Eq(y[i], x[floor(i / M), rest])]).program.equations[0]
+    again = Layer("digits", [x[N, M]], [Eq(y[i], x[floor(i / M), Mod(i, M)])]).program.equations[0]
+    assert equation == again
+    doubled = Layer("digits", [x[N, M]], [Eq(y[i], x[floor(i / M), M - 1 - rest])]).program.equations[0]
+    assert doubled == Layer("digits", [x[N, M]], [Eq(y[i], x[floor(i / M), M - 1 - Mod(i, M)])]).program.equations[0]
