@@ -12,7 +12,7 @@ import click
 from symgrad import __version__
 from symgrad.errors import CheckError, SymgradError
 
-STAGES = ("declare", "graph", "derive", "simplify", "lower", "emit")
+STAGES = ("graph", "declare", "derive", "simplify", "lower", "emit")
 GRAPHS = ("mermaid", "dot")
 RESIDUALS = ("auto", "store", "recompute")
 FORMATS = ("text", "latex", "markdown", "html")

@@ -127,7 +127,7 @@ def _policy(residuals: str) -> str:
     return residuals
 
 
-STAGES = ("declare", "graph", "derive", "simplify", "lower", "emit")
+STAGES = ("graph", "declare", "derive", "simplify", "lower", "emit")
 
 
 def show_stage(layer: Layer, stage: str, residuals: str = "auto") -> str:

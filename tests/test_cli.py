@@ -111,7 +111,7 @@ def test_show_prints_the_module_by_default():
 
 
 def test_show_stops_after_any_stage():
-    stages = ["declare", "graph", "derive", "simplify", "lower", "emit"]
+    stages = ["graph", "declare", "derive", "simplify", "lower", "emit"]
     shown = [run("show", "y[n,i] = exp(x[n,i])/sum(exp(x[n,j]), j)", "--stage", stage).output for stage in stages]
     assert len(set(shown)) == len(stages)
     assert "Invalid value" in run("show", AFFINE, "--stage", "print", code=2).stderr

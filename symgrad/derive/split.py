@@ -134,7 +134,7 @@ class _Splitter:
 
     def _inside(self, node: Reduce, equation: Equation, behind: tuple[Condition, ...]) -> Reduce:
         """Hoist what is nested in a reduction's body; a sum of a sum is one sum."""
-        node = _masked(node)
+        node = masked(node)
         inner = node.body
         if isinstance(inner, Reduce) and node.kind == inner.kind and node.kind in ("sum", "product"):
             indices = node.indices + inner.indices
@@ -214,21 +214,21 @@ _IDENTITY: dict[str, Fraction | float] = {
 }
 
 
-def _masked(node: Reduce) -> Reduce:
+def masked(node: Reduce) -> Reduce:
     """A choice against the identity of the reduction is a condition of the reduction."""
     identity = Number(_IDENTITY[node.kind]) if node.kind in _IDENTITY else None
     match node.body:
         case Select(condition, then, otherwise) if otherwise == identity:
-            return _masked(Reduce(node.kind, node.indices, all_of(node.condition, condition), then, node.ties))
+            return masked(Reduce(node.kind, node.indices, all_of(node.condition, condition), then, node.ties))
         case Select(condition, then, otherwise) if then == identity:
             where = all_of(node.condition, negation(condition))
-            return _masked(Reduce(node.kind, node.indices, where, otherwise, node.ties))
+            return masked(Reduce(node.kind, node.indices, where, otherwise, node.ties))
         case Mul(coefficient, factors) if node.kind == "sum":
             for p, factor in enumerate(factors):
                 if isinstance(factor, Select) and factor.otherwise == Number(Fraction(0)):
                     rest = multiply(Number(coefficient), factor.then, *factors[:p], *factors[p + 1 :])
                     where = all_of(node.condition, factor.condition)
-                    return _masked(Reduce(node.kind, node.indices, where, rest, node.ties))
+                    return masked(Reduce(node.kind, node.indices, where, rest, node.ties))
     return node
 
 

@@ -223,11 +223,11 @@ def _sheared(array, row, column, slope=1):
     return as_strided(array, shape, strides)
 ''',
     "_repeat_border": '''
-def _repeat_border(array, widths, mode):
-    """Pad with elements of the array itself; an empty axis has none, and zeros stand there."""
-    if 0 in array.shape:
-        return np.pad(array, widths)
-    return np.pad(array, widths, mode=mode)
+def _repeat_border(name, array, widths, mode):
+    """Pad with elements of the array itself; a bordered axis has to have some."""
+    if any(not extent and any(pair) for extent, pair in zip(array.shape, widths, strict=True)):
+        raise ValueError(f"{LAYER}: {name} has shape {array.shape}, and an empty axis has nothing to border it with")
+    return np.pad(array, widths, mode=mode) if array.size else np.pad(array, widths)
 ''',
     "_fold_border": '''
 def _fold_border(array, axis, widths, mode):

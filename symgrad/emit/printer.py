@@ -109,7 +109,8 @@ class Printer(IntegerPrinter):
                 pairs = f"({pairs}{',' if len(widths) == 1 else ''})"
                 if mode != "constant":
                     self.helpers.add("_repeat_border")
-                    return f'_repeat_border({self.expr(source)}, {pairs}, "{_PAD_MODES[mode]}")', CALL
+                    name = source.text if isinstance(source, Name) else "the array"
+                    return f'_repeat_border("{name}", {self.expr(source)}, {pairs}, "{_PAD_MODES[mode]}")', CALL
                 shown = value.text if isinstance(value, Name) else _float(value) if value else ""
                 fill = f", constant_values={shown}" if shown else ""
                 return f"np.pad({self.expr(source)}, {pairs}{fill})", CALL

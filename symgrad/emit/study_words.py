@@ -227,12 +227,6 @@ RULES: dict[str, RuleWords] = {
     "(exp(u) - exp(-u))/(exp(u) + exp(-u)) = tanh(u)": RuleWords(
         "Hyperbolic tangent", r"\frac{e^{u} - e^{-u}}{e^{u} + e^{-u}} = \tanh(u)", STABLE
     ),
-    "log(exp(u) + exp(v)) = m + log(exp(u - m) + exp(v - m)), m = max(u, v)": RuleWords(
-        "Logarithm of a sum of exponentials",
-        r"\log(e^{u} + e^{v}) = m + \log(e^{u - m} + e^{v - m}), \qquad m = \max(u, v)",
-        "No exponential overflows, and the largest is 1. The result does not depend on m, so m counts as constant in "
-        "the chain rule.",
-    ),
     "write out the definition inside a logarithm": RuleWords(
         "Definitions inside logarithms are written out", "", "So that logarithms meet the exponentials inside."
     ),
@@ -241,6 +235,18 @@ RULES: dict[str, RuleWords] = {
         r"\sum_{j} e^{a_{j}} = e^{m} \sum_{j} e^{a_{j} - m}, \qquad m = \max_{j} a_{j}",
         "No exponential overflows, and the largest is 1. The sum is redefined without the factor; the equations that "
         "read it make good for that. The result does not depend on m, so m counts as constant in the chain rule.",
+    ),
+    "m = 0 where the largest exponent is infinite": RuleWords(
+        "No infinite number is subtracted",
+        "",
+        "Where every exponent is left out or is -inf, the largest is -inf. Any number may be subtracted from all of "
+        "them, so 0 is there.",
+    ),
+    "exp(u) (v if c else w) = (exp(u) v if c else exp(u) w)": RuleWords(
+        "An exponential before a choice between exponentials goes into it",
+        r"e^{u} \begin{cases} v & c \\ w & \text{otherwise} \end{cases}"
+        r" = \begin{cases} e^{u}\, v & c \\ e^{u}\, w & \text{otherwise} \end{cases}",
+        "So that exponentials meet.",
     ),
     "exp(m) cancels": RuleWords(
         "The common factor cancels",
@@ -277,6 +283,11 @@ RULES: dict[str, RuleWords] = {
     ),
     "name a sum": RuleWords(
         "Sums get names", "", "A sum that stands inside a larger expression, or in several, is computed once."
+    ),
+    "terms that cancel meet": RuleWords(
+        "Terms that cancel are brought together",
+        r"\frac{1}{v} - \frac{u}{v^2} = \frac{v - u}{v^2}",
+        "Where they nearly cancel, their difference would lose its digits.",
     ),
     "reuse forward values, take invariant factors out of sums": RuleWords(
         "Forward values are used again, invariant factors leave sums",

@@ -22,6 +22,7 @@ _DECLARED = {
         tanh2d
     """,
     "affine": "dense",
+    "alignment": "connectionist_loss",
     "arrangement": """
         channels_last concat cumulative_product cumulative_sum flip fold2d pad_reflect2d pad_replicate2d pad_wrap2d
         pad_zero2d roll split transpose unflatten unfold2d weighted_sum
@@ -30,6 +31,10 @@ _DECLARED = {
         additive_attention alibi_attention attention_pooling biased_attention causal_attention causal_linear_attention
         dot_product_attention grouped_query_attention linear_attention masked_attention multi_head_attention
         sliding_window_attention
+    """,
+    "borders": """
+        pad_constant1d pad_constant2d pad_constant3d pad_reflect1d pad_reflect3d pad_replicate1d pad_replicate3d
+        pad_wrap1d pad_wrap3d pad_zero1d pad_zero3d
     """,
     "classification": """
         dice focal hinge kl_divergence masked_cross_entropy multiclass_hinge nll smoothed_cross_entropy
@@ -42,6 +47,12 @@ _DECLARED = {
     "convolution": """
         conv1d conv2d conv3d depthwise_conv2d grouped_conv1d grouped_conv2d grouped_conv3d transposed_conv1d
         transposed_conv2d true_conv1d true_conv2d
+    """,
+    "dimensions": """
+        adaptive_average_pool1d adaptive_average_pool3d adaptive_max_pool1d adaptive_max_pool3d average_pool1d_ceil
+        average_pool3d_ceil batch_norm1d batch_norm3d global_average_pool1d global_average_pool3d global_max_pool1d
+        global_max_pool3d instance_norm1d instance_norm3d lp_pool3d max_pool1d_ceil max_pool3d_ceil max_unpool1d
+        max_unpool3d upsample_nearest1d upsample_nearest3d
     """,
     "gate": """
         bilinear_glu geglu glu gumbel_softmax highway log_softmax_axis masked_softmax maxout prelu reglu softmax_axis
@@ -78,12 +89,20 @@ _DECLARED = {
     "position": """
         fourier_features learned_positions rotary_embedding rotary_embedding_halves sinusoidal_positions
     """,
+    "reduction": """
+        l1_axis l2_axis log_sum_axis log_sum_exp_axis max_axis mean_axis min_axis product_axis sum_axis sum_square_axis
+    """,
+    "regions": "modulated_deformable_conv2d roi_align",
     "regression": """
         absolute_error gaussian_loss huber l1_penalty l2_penalty log_cosh poisson_loss quantile_loss smooth_l1
     """,
     "resampling": """
         affine_grid2d channel_shuffle grid_sample2d grid_sample2d_border pixel_shuffle pixel_unshuffle
         resize_bilinear2d_corners upsample_bilinear2d upsample_nearest2d
+    """,
+    "sampling": """
+        grid_sample2d_bicubic grid_sample2d_corners grid_sample2d_nearest grid_sample2d_reflection grid_sample3d
+        upsample_bicubic2d upsample_linear1d upsample_trilinear3d
     """,
     "saturation": """
         celu gaussian hard_shrink hard_sigmoid hard_swish hard_tanh log_sigmoid mish relu6 scaled_tanh selu sine
@@ -93,8 +112,16 @@ _DECLARED = {
         adaptive_instance_norm2d batch_norm_unbiased cosine_similarity group_norm instance_norm2d l2_normalise
         local_contrast_norm2d local_response_norm2d rms_norm spectral_norm_dense weight_norm_dense
     """,
+    "selection": """
+        clip depth_to_space hardmax l1_normalise lower_triangle mean_variance_norm2d one_hot scatter_add scatter_along
+        shrink space_to_depth top_1 upper_triangle
+    """,
     "similarity": "clip_loss contrastive cosine_embedding info_nce margin_ranking normal_divergence triplet",
     "structure": "dropout flatten",
+    "variants": """
+        depthwise_conv3d fractional_max_pool2d grouped_transposed_conv2d max_pool2d_dilated pointwise_conv1d
+        separable_conv1d true_conv3d
+    """,
     "windows": """
         adaptive_average_pool2d adaptive_max_pool2d average_pool2d_ceil average_pool2d_zero_padding global_max_pool2d
         log_sum_exp_pool2d lp_pool1d lp_pool2d max_pool2d_ceil max_pool2d_zero_padding max_unpool2d

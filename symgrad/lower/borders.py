@@ -11,7 +11,8 @@ from symgrad.lower.builder import Builder
 from symgrad.lower.walks import Along, along
 
 Widths = tuple[tuple[Poly, Poly], ...]
-Borders = dict[tuple[str, float | Name], Widths]
+Borders = dict[tuple[str, float | Name, int], Widths]
+"""By tensor, fill value and rank: inside a step of a recurrence a tensor has lost the axes of the steps."""
 
 
 def survey_borders(program: Program, nodes: list[Scalar]) -> Borders:
@@ -24,7 +25,7 @@ def survey_borders(program: Program, nodes: list[Scalar]) -> Borders:
         if any(w is None for w in walks):
             continue
         pairs = [border(w, e) for w, e in zip(walks, program.extents(r.tensor), strict=True) if w is not None]
-        widen(found, (r.tensor, fill_of(r.extension)), tuple(pairs))
+        widen(found, (r.tensor, fill_of(r.extension), len(pairs)), tuple(pairs))
     return found
 
 
@@ -33,7 +34,7 @@ def fill_of(extension: Extension) -> float | Name:
     return Name(extension.name) if extension.name else extension.value
 
 
-def widen(borders: Borders, key: tuple[str, float | Name], widths: Widths) -> Widths:
+def widen(borders: Borders, key: tuple[str, float | Name, int], widths: Widths) -> Widths:
     """Make a border at least this wide."""
     known = borders.get(key, widths)
     borders[key] = tuple((_larger(a, c), _larger(d, e)) for (a, d), (c, e) in zip(known, widths, strict=True))
@@ -53,9 +54,7 @@ def padded(
     widths = [border(walk, extent) for walk, extent in zip(walks, extents, strict=True)]
     if not any(w.terms for pair in widths for w in pair):
         return source, extents, walks
-    # Inside a step of a recurrence the tensor has lost the axes of the steps; its border is another one.
-    if len(b.borders.get((base, fill), widths)) == len(widths):
-        widths = list(widen(b.borders, (base, fill), tuple(widths)))
+    widths = list(widen(b.borders, (base, fill, len(widths)), tuple(widths)))
     kept = b.keep(Pad(source, tuple(widths), fill), f"{base}_padded")
     extents = tuple(e + w[0] + w[1] for e, w in zip(extents, widths, strict=True))
     walks = [Along(k.start + w[0], k.steps, k.flipped) for k, w in zip(walks, widths, strict=True)]

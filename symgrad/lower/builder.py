@@ -52,7 +52,7 @@ class Builder:
     chunked: bool = False
     chunk: tuple[str, str, str] | None = None
     current: str = ""
-    borders: dict[tuple[str, float | Name], tuple[tuple[Poly, Poly], ...]] = field(default_factory=dict)
+    borders: dict[tuple[str, float | Name, int], tuple[tuple[Poly, Poly], ...]] = field(default_factory=dict)
     checked: tuple[Checked, ...] = ()
     changing: frozenset[str] = frozenset()
     bordered: dict[str, tuple[str, tuple[tuple[Poly, Poly], ...], float | Name]] = field(default_factory=dict)

@@ -8,6 +8,7 @@ from dataclasses import replace
 
 from symgrad.declare.integers import show
 from symgrad.lower.arrays import (
+    Arange,
     Array,
     Assign,
     By,
@@ -34,6 +35,9 @@ from symgrad.naming import fresh
 
 BLOCKS = (For, When, Chunks)
 """Statements that hold others."""
+
+LONG = 6
+"""An expression of positions alone gets a name from this many operations and operands on."""
 
 _VERBS = {"add": "plus", "sub": "minus", "mul": "times", "div": "over", "square": "squared"}
 
@@ -102,7 +106,8 @@ def _worth(array: Array) -> bool:
     if isinstance(array, Pad):
         return True
     if isinstance(array, Map) and array.function != "neg":
-        return any(not isinstance(a, Whole) and names_in(a) - {"np.pi", "np.e"} for a in array.args)
+        read = any(not isinstance(a, Whole) and names_in(a) - {"np.pi", "np.e"} for a in array.args)
+        return read or (_weight(array) >= LONG and any(isinstance(a, Arange) for a in _every(array)))
     return False
 
 

@@ -173,8 +173,8 @@ def _apply(node: Scalar, chosen: dict[str, _Shared]) -> Scalar: ...
 def _apply(node: Condition, chosen: dict[str, _Shared]) -> Condition: ...
 def _apply(node: Node, chosen: dict[str, _Shared]) -> Node:
     match node:
-        case Select():
-            return node
+        case Select() if (read := _read(node, TRUE, chosen)) is not None:
+            return read
         case Reduce("sum"):
             where, factors = _candidates(node)
             new: list[Scalar] = []

@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Callable
 from fractions import Fraction
 
-from symgrad.declare.algebra import add, apply, divide, multiply, negate, number, power
-from symgrad.declare.scalars import NOUGHT, UNIT, Add, Apply, Mul, Number, Power, Scalar, reads_of
+from symgrad.declare.algebra import add, apply, divide, multiply, negate, number, power, select
+from symgrad.declare.scalars import NOUGHT, UNIT, Add, Apply, Mul, Number, Power, Scalar, Select, reads_of
 from symgrad.simplify.exponentials import (
     HALF,
     Exponential,
@@ -141,6 +141,21 @@ def _numerator(node: Scalar, m: Scalar) -> tuple[Scalar, int]:
         total = add(a.scalar(m), Exponential(a.scale, b.exponent).scalar(m))
         total = multiply(tanh_of(multiply(HALF, difference(a.exponent, b.exponent))), total)
     return power(total, n), int(n.value)
+
+
+def into_choice(node: Scalar) -> Scalar | None:
+    """exp(u) (v if c else w) = (exp(u) v if c else exp(u) w), where v or w is made of exponentials."""
+    coefficient, factors = factors_of(node)
+    exponential = next((f for f in factors if _is_exp(f)), None)
+    for factor in factors:
+        match factor:
+            case Select(condition, then, otherwise) if exponential is not None and any(
+                grows(t.exponent) for arm in (then, otherwise) for t in exponentials(arm)
+            ):
+                rest = [f for f in factors if f is not factor and f is not exponential]
+                chosen = select(condition, multiply(exponential, then), multiply(exponential, otherwise))
+                return multiply(Number(coefficient), chosen, *rest)
+    return None
 
 
 # --- sigmoid and tanh beside a number --------------------------------------------------------------------------------

@@ -9,24 +9,33 @@ from __future__ import annotations
 from dataclasses import replace
 
 from symgrad.declare.algebra import apply, multiply
-from symgrad.declare.program import Program
+from symgrad.declare.program import Equation, Program
 from symgrad.declare.rewriting import changed, map_children
 from symgrad.declare.scalars import Apply, Node, Number, Power, Read, Reduce, reads_of, walk
 from symgrad.derive.terms import rename
 from symgrad.derive.trace import Trace
+from symgrad.simplify.exponentials import at_most_nought
+from symgrad.simplify.infinite import guard_maxima
 from symgrad.simplify.maxima import name_maxima
 from symgrad.simplify.norms import guard_norms
 from symgrad.simplify.pointwise import rewrite
 from symgrad.simplify.shift import shift, shifted_exponent
+from symgrad.simplify.through import see_through
 
 
 def stabilise(program: Program, trace: Trace) -> Program:
     """Apply every rule to every equation of a split program."""
+    return _stable(see_through(program, trace, lambda other: _stable(other, Trace())), trace)
+
+
+def _stable(program: Program, trace: Trace) -> Program:
+    own = frozenset(e.target for e in program.equations)
     program = _log_of_named(program, trace)
     program = _pointwise(program, trace, shifting=False)
     program = shift(_to_base_e(program, trace), trace)
     program = guard_norms(_pointwise(program, trace, shifting=True), trace)
-    return name_maxima(program, trace)
+    program = name_maxima(program, trace)
+    return guard_maxima(program, frozenset(e.target for e in program.equations) - own, trace)
 
 
 def _pointwise(program: Program, trace: Trace, shifting: bool) -> Program:
@@ -41,17 +50,24 @@ def _pointwise(program: Program, trace: Trace, shifting: bool) -> Program:
 
 
 def _log_of_named(program: Program, trace: Trace) -> Program:
-    """The logarithm of a named exponential or quotient of exponentials sees through the name."""
-    pointwise = {e.target: e for e in program.equations if not any(isinstance(n, Reduce) for n in walk(e.body))}
+    """The logarithm of a named exponential, or of what is made of one, sees through the names where that helps."""
+    definitions = _made_of_exponentials(program)
+
+    def seen_through(node: Node, within: tuple[str, ...] = ()) -> Node:
+        match node:
+            case Read(tensor, indices, None) if tensor in definitions and tensor not in within:
+                definition = definitions[tensor]
+                inner = rename(definition.body, dict(zip(definition.indices, indices, strict=True)))
+                return seen_through(inner, (*within, tensor))
+        return map_children(node, lambda child: seen_through(child, within))
 
     def change(node: Node) -> Node:
         node = map_children(node, change)
         match node:
-            case Apply("log", (Read(tensor, indices, None),)) if tensor in pointwise:
-                definition = pointwise[tensor]
-                if any(isinstance(n, Apply) and n.function == "exp" for n in walk(definition.body)):
-                    table = dict(zip(definition.indices, indices, strict=True))
-                    return apply("log", rename(definition.body, table))
+            case Apply("log", (u,)):
+                written = apply("log", changed(u, seen_through))
+                if written != node and not _is_unsafe(rewrite(written, [])):
+                    return written
         return node
 
     equations = []
@@ -60,6 +76,31 @@ def _log_of_named(program: Program, trace: Trace) -> Program:
         trace.record("write out the definition inside a logarithm", equation, after)
         equations.append(after)
     return replace(program, equations=tuple(equations))
+
+
+def _made_of_exponentials(program: Program) -> dict[str, Equation]:
+    """The equations without a reduction whose values are made of exponentials."""
+    found: dict[str, Equation] = {}
+    for equation in program.equations:
+        if any(isinstance(n, Reduce) for n in walk(equation.body)):
+            continue
+        if _holds_exponential(equation.body) or any(r.tensor in found for r in reads_of(equation.body)):
+            found[equation.target] = equation
+    return found
+
+
+def _holds_exponential(node: Node) -> bool:
+    return any(isinstance(n, Apply) and n.function in ("exp", "sigmoid", "tanh") for n in walk(node))
+
+
+def _is_unsafe(node: Node) -> bool:
+    """Whether a logarithm is left of what may underflow or lose its digits."""
+    logarithms = (n for n in walk(node) if isinstance(n, Apply) and n.function in ("log", "log1p"))
+    return any(
+        isinstance(n, Apply) and n.function in ("exp", "sigmoid", "tanh") and not at_most_nought(n.args[0])
+        for logarithm in logarithms
+        for n in walk(logarithm)
+    )
 
 
 def _to_base_e(program: Program, trace: Trace) -> Program:

@@ -70,3 +70,13 @@ def test_a_position_that_is_data_and_real() -> None:
     layer = Layer("sampled", [x[M], s[N]], [Eq(y[n], FILLED[floor(s[n])])], attributes={fill: 0.5})
     got, _ = compile_layer(layer).forward(np.arange(3.0), np.array([-0.5, 1.5, 3.0]), fill=9.0)
     np.testing.assert_array_equal(got, [9, 1, 9])
+
+
+@pytest.mark.parametrize("mode", ["reflect", "replicate", "wrap"])
+def test_an_empty_axis_cannot_be_continued(mode: str) -> None:
+    row, wide = Idx("row", M), Idx("wide", N + 2)
+    module = compile_layer(Layer("bordered", [x[N]], [Eq(y[wide], Padded(x, mode=mode)[wide - 1])]))
+    with pytest.raises(ValueError, match=r"bordered: x has shape \(0,\), and an empty axis has nothing"):
+        module.forward(np.zeros(0))
+    both = Layer("both", [x[M, N]], [Eq(y[row, wide], Padded(x, mode=mode)[row, wide - 1])])
+    assert compile_layer(both).forward(np.zeros((0, 3)))[0].shape == (0, 5)

@@ -1,6 +1,5 @@
 """Rules for forms that neither overflow nor cancel: both sides are equal, and the right one is finite."""
 
-import warnings
 from fractions import Fraction
 from typing import Any
 
@@ -30,16 +29,18 @@ from sympy import (
 
 import symgrad
 from symgrad import Layer, LogSumExp, StopGradient
-from symgrad.declare.algebra import add, apply, divide, multiply, negate, number, power, subtract
-from symgrad.declare.scalars import Apply, Number, Read, Reduce, Scalar, Stopped, reads_of, walk
+from symgrad.declare.algebra import add, apply, divide, multiply, negate, number, power, select, subtract
+from symgrad.declare.conditions import relation
+from symgrad.declare.scalars import NOUGHT, Apply, Number, Read, Reduce, Scalar, Stopped, reads_of, walk
 from symgrad.derive.split import split
 from symgrad.derive.trace import Trace
 from symgrad.simplify.pointwise import POINTWISE, rewrite
 from symgrad.simplify.stable import stabilise
 
 from ..agreement import as_declared, normals
-from ..data_evaluator import EXACT, World, integer, points, run, scalar, sizes_of
+from ..data_evaluator import EXACT, World, run, scalar
 from ..points import NAMES, point, stages
+from .exact import exact, finite_and_right
 
 u, v, w = (Read(name, ()) for name in "uvw")
 one = number(1)
@@ -67,6 +68,10 @@ INSTANCES: dict[str, list[Scalar]] = {
         inverse(add(number(2), multiply(number(3), e(u)))),
         divide(e(u), add(e(u), e(v))),
         multiply(w, e(add(u, v)), power(add(e(u), e(v)), number(-2))),
+    ],
+    "exp(u) (v if c else w) = (exp(u) v if c else exp(u) w)": [
+        multiply(number(3), v, e(negate(w)), select(relation("<", u, one), e(u), NOUGHT)),
+        multiply(e(negate(w)), select(relation("<", one, u), one, multiply(v, e(u)))),
     ],
     "exp(u) sigmoid(-u) = sigmoid(u)": [
         multiply(e(u), apply("sigmoid", negate(u))),
@@ -333,48 +338,6 @@ def test_stable_statements_have_the_same_values(name: str) -> None:
 # --- no overflow, no cancellation ----------------------------------------------------------------------------------
 
 
-def exact(declared: Layer, arrays: dict[str, np.ndarray]) -> np.ndarray:
-    """The declared expression in high precision, with exponents without bounds."""
-    values = {name: np.vectorize(mpmath.mpf, otypes=[object])(a.astype(float)) for name, a in arrays.items()}
-    tensors: dict[str, Any] = {name: _Table(a) for name, a in values.items()}
-    world = World(sizes_of(declared.program, arrays), tensors, EXACT)
-    for equation in declared.program.equations:
-        shape = [int(_size(i, world)) for i in equation.indices]
-        found = [scalar(equation.body, here) for here in points(equation.indices, world)]
-        tensors[equation.target] = _Table(np.array(found, dtype=object).reshape(shape))
-    return tensors[declared.outputs[0]].array.astype(float)
-
-
-class _Table:
-    """An array of high-precision numbers; not an ndarray, so that reads are not converted."""
-
-    def __init__(self, array: np.ndarray) -> None:
-        self.array, self.shape = array, array.shape
-
-    def __getitem__(self, place: tuple[int, ...]) -> Any:
-        return self.array[place]
-
-
-def _size(index: Any, world: World) -> int:
-    return integer(index.extent, world)
-
-
-def finite_and_right(declared: Layer, arrays: dict[str, np.ndarray], digits: int = 60) -> None:
-    """float32, no warning, finite gradients, and the values of an evaluation without rounding or overflow."""
-    compiled = symgrad.compile_layer(declared)
-    with warnings.catch_warnings():
-        warnings.simplefilter("error")
-        got, residuals = compiled.forward(*arrays.values())
-        gradients = compiled.backward(residuals, np.ones_like(got))
-    with mpmath.workdps(digits):
-        want = exact(declared, arrays)
-    assert got.dtype == np.float32
-    np.testing.assert_allclose(got, want, rtol=2e-5, atol=1e-30)
-    for name, gradient in zip(gradients._fields, gradients, strict=True):
-        assert gradient.dtype == np.float32
-        assert np.isfinite(gradient).all(), f"gradient of {name}: {gradient}"
-
-
 LOGITS = np.array([-1e4, -300, -90, -20, -1, -1e-8, 0, 1e-8, 1, 20, 90, 300, 1e4], np.float32)
 p = x[n]
 logistic = 1 / (1 + exp(-p))
@@ -493,6 +456,53 @@ def test_sums_with_something_beside_them(name: str) -> None:
     finite_and_right(layer(right, inputs=inputs), {i.base.name: arrays[i.base.name] for i in inputs})
 
 
+chance = IndexedBase("chance")
+others = IndexedBase("others")
+NAMED: dict[str, tuple[Any, ...]] = {
+    "log(1 - p)": (Eq(chance[n], logistic), log(1 - chance[n])),
+    "binary cross-entropy": (Eq(chance[n], logistic), -log(chance[n]) / 4 - 3 * log(1 - chance[n]) / 4),
+    "by way of another name": (Eq(chance[n], logistic), Eq(others[n], 1 - chance[n]), log(others[n])),
+    "log odds": (Eq(chance[n], logistic), log(chance[n] / (1 - chance[n]))),
+}
+
+
+@pytest.mark.parametrize("name", NAMED)
+def test_a_logarithm_sees_through_names(name: str) -> None:
+    *more, right = NAMED[name]
+    finite_and_right(layer(right, y[n], (x[N],), tuple(more)), {"x": LOGITS}, 9000)
+
+
+def test_a_logarithm_that_would_not_be_safer_reads_the_name() -> None:
+    declared = layer(log(3 - chance[n]), y[n], (x[N],), (Eq(chance[n], logistic),))
+    program = stabilise(split(declared.program, Trace()), Trace())
+    assert [r.tensor for r in reads_of(program.equations[-1].body)] == ["chance"]
+
+
+mask = IndexedBase("mask")
+KEPT = mask[n, j] > 0
+MASKED: dict[str, Any] = {
+    "softmax": Piecewise((exp(x[n, m]), mask[n, m] > 0), (0, True))
+    / Sum(Piecewise((exp(x[n, j]), KEPT), (0, True)), j),
+    "log-sum-exp": log(Sum(Piecewise((exp(x[n, j]), KEPT), (0, True)), j)) + 0 * x[n, m],
+    "weighted": Sum(Piecewise((exp(x[n, j]) * x[n, j], KEPT), (0, True)), j)
+    / Sum(Piecewise((exp(x[n, j]), KEPT), (0, True)), j)
+    + 0 * x[n, m],
+    "one against the others": -log(exp(x[n, 0]) / (exp(x[n, 0]) + Sum(Piecewise((exp(x[n, j]), j > 0), (0, True)), j)))
+    + 0 * x[n, m],
+}
+
+
+@pytest.mark.parametrize("name", MASKED)
+def test_masked_exponentials_are_shifted(name: str) -> None:
+    right = MASKED[name]
+    inputs = (x[N, M], mask[N, M]) if right.has(mask) else (x[N, M],)
+    constants = [mask] if right.has(mask) else []
+    declared = Layer("masked", inputs=inputs, equations=[Eq(y[n, m], right)], constants=constants)
+    X = np.array([[1e4, -1e4, 0], [500, 400, -700], [1, 2, 3], [-1e4, -1e4, -1e4]], np.float32)
+    arrays = {"x": X, "mask": np.array([[1, 1, 0], [0, 1, 1], [1, 0, 1], [1, 1, 1]], np.float32)}
+    finite_and_right(declared, {i.base.name: arrays[i.base.name] for i in inputs})
+
+
 @pytest.mark.parametrize("name", ["expm1", "log1p"])
 def test_no_cancellation_near_zero(name: str) -> None:
     right = exp(p) - 1 if name == "expm1" else log(1 + p)
@@ -559,3 +569,12 @@ def test_a_log_sum_exp_of_log_sum_exps(seed: int) -> None:
     constant = LogSumExp(LogSumExp(x[0, 0], (inner, 0, 3)), (outer, 0, 2))
     for value in (varied, constant):
         assert as_declared(Layer("nested", [x[3, 4]], [Eq(y, value)]), normals(seed, x=(3, 4)))
+
+
+def test_each_shift_meets_what_it_was_the_largest_of() -> None:
+    """x - max x and z - max z are exact for equal rows of large numbers; x - z rounds."""
+    other = sympy.exp(z[n, m]) / Sum(exp(z[n, j]), j)
+    declared = layer(log(exp(x[n, m]) / Sum(exp(x[n, j]), j) / other), inputs=(x[N, M], z[N, M]))
+    X = np.array([[-8e4, -8e4, -8e4], [8e4, 8e4 - 1, 8e4 - 2]], np.float32)
+    Z = np.array([[0.3, 0.1, 0.2], [-0.7, 0.1, 0.5]], np.float32)
+    finite_and_right(declared, {"x": X, "z": Z})
