@@ -149,8 +149,9 @@ class ScanLowering:
 
     def _with_border(self, task: Task, shape: tuple[Poly, ...]) -> bool:
         """Allocate an array inside the border that its reads need, so that no step has to add one."""
-        found = [(fill, widths) for (name, fill), widths in self.b.borders.items() if name == task.target]
-        if self.b.general or len(found) != 1 or len(found[0][1]) != len(shape):
+        key = task.target, len(shape)
+        found = [(fill, w) for (name, fill, rank), w in self.b.borders.items() if (name, rank) == key]
+        if self.b.general or len(found) != 1:
             return False
         ((fill, widths),) = found
         at_steps = [
