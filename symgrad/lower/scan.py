@@ -23,6 +23,7 @@ from symgrad.declare.scalars import (
     tensors_of,
 )
 from symgrad.declare.segments import segments
+from symgrad.derive.terms import all_indices
 from symgrad.lower.arrays import FULL, Assign, At, Fresh, Item, Map, Name, Slice, Statement, When
 from symgrad.lower.axes import subscript
 from symgrad.lower.builder import Builder, comment
@@ -43,6 +44,7 @@ from symgrad.lower.scan_parts import (
     stored_in,
     surely,
     terms_in,
+    within_limits,
     without_axis,
 )
 
@@ -147,8 +149,9 @@ class ScanLowering:
 
     def _with_border(self, task: Task, shape: tuple[Poly, ...]) -> bool:
         """Allocate an array inside the border that its reads need, so that no step has to add one."""
-        found = [(fill, widths) for (name, fill, _), widths in self.b.borders.items() if name == task.target]
-        if self.b.general or len(found) != 1 or len(found[0][1]) != len(shape):
+        key = task.target, len(shape)
+        found = [(fill, w) for (name, fill, rank), w in self.b.borders.items() if (name, rank) == key]
+        if self.b.general or len(found) != 1:
             return False
         ((fill, widths),) = found
         at_steps = [
@@ -241,7 +244,7 @@ class ScanLowering:
             if (stop - first).constant == 1:
                 self._step(scan, active, first)
                 continue
-            step = Index(usual.index.name, stop)
+            step = Index(self._step_name(active, usual), stop)
             with self.b.stepping(step, first, stop, scan.reverse):
                 self._step(scan, active, as_poly(step))
 
@@ -251,13 +254,21 @@ class ScanLowering:
             raise _OrderUnknownError
         first = extreme("min", [extreme("max", [p.first, -p.shift]) for p in parts])
         stop = extreme("max", [extreme("min", [p.stop, p.index.extent - p.shift]) for p in parts])
-        step = Index(parts[0].index.name, stop)
+        step = Index(self._step_name(parts, parts[0]), stop)
         turns = []
         for part in parts:
             ends = (at_least(as_poly(step), part.first), at_least(part.stop - 1, as_poly(step)))
             turns.append(replace(part, task=replace(part.task, when=(*part.task.when, *ends))))
         with self.b.stepping(step, first, stop, scan.reverse):
             self._step(scan, turns, as_poly(step))
+
+    def _step_name(self, parts: list[Part], usual: Part) -> str:
+        """A name for the loop's variable: that of a recurrent index that means nothing else in the equations."""
+        others = [*(i for p in parts for i in p.task.equation.indices if i != p.index), *self.b.loops]
+        bound = [i for p in parts for i in all_indices(p.task.equation.body) - set(p.task.equation.indices)]
+        taken = {i.name for i in (*others, *bound)}
+        names = [usual.index.name, *(p.index.name for p in parts)]
+        return next((n for n in names if n not in taken), None) or self.b.name("step")
 
     def _step(self, scan: Scan, active: list[Part], step: Poly) -> None:
         """One step: the equations in order, inner recurrences as loops of their own."""
@@ -285,6 +296,8 @@ class ScanLowering:
                 if not (task.adds and body == NOUGHT):
                     self._emit(replace(task.of(body, shown), when=(*task.when, condition)))
             return
+        if self.b.loops and not self.b.general:
+            task = task.of(within_limits(task.equation.body, self.b.loops), task.shown)
         start = len(self.b.block)
         whole = all(i == FULL for i in task.items) and task.target not in self._made()
         if task.target not in self.stored or whole:

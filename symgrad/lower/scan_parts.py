@@ -5,9 +5,9 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 
 from symgrad.declare.bounds import nonnegative
-from symgrad.declare.conditions import negation
+from symgrad.declare.conditions import all_of, conjuncts, negation
 from symgrad.declare.formula import text
-from symgrad.declare.integers import ZERO, Extreme, Index, Poly, Size, as_poly, show
+from symgrad.declare.integers import ZERO, Extreme, Index, Poly, Size, affine_in, as_poly, atoms, indices_of, show
 from symgrad.declare.program import Equation
 from symgrad.declare.recurrence import Scan, scans
 from symgrad.declare.rewriting import changed, map_children
@@ -119,6 +119,49 @@ def assuming(body: Scalar, condition: Condition) -> Scalar:
         return simplified_sum(map_children(node, change))
 
     return changed(body, change)
+
+
+def within_limits(body: Scalar, loops: frozenset[Index]) -> Scalar:
+    """A body whose sums run over the range that conditions on a summed index and the step leave, without a mask."""
+
+    def change(node: Node) -> Node:
+        node = map_children(node, change)
+        if not isinstance(node, Reduce) or node.kind not in ("sum", "max", "min"):
+            return node
+        if node.kind != "sum" and node.ties != "none":
+            return node  # an extremum of nothing is an error, and stays one
+        for condition in conjuncts(node.condition):
+            for index in node.indices:
+                found = _range_of(condition, index, loops)
+                if found is not None:
+                    return change(_over_range(node, condition, index, *found))
+        return node
+
+    return changed(body, change)
+
+
+def _range_of(condition: Condition, index: Index, loops: frozenset[Index]) -> tuple[Poly, Poly] | None:
+    """First value and number of values that the step leaves to an index; None if the condition is no such bound."""
+    if not isinstance(condition, Compare) or condition.relation != ">=":
+        return None
+    split = affine_in(condition.poly, index)
+    if split is None or split[0].constant not in (1, -1) or not indices_of(split[1]) & loops:
+        return None
+    if not all(isinstance(a, Size) or a in loops for a in atoms(split[1])):
+        return None
+    if split[0].constant == -1:
+        return ZERO, at_or_after(at_or_before(split[1] + 1, index.extent), ZERO)
+    first = at_or_after(-split[1], ZERO)
+    return first, at_or_after(index.extent - first, ZERO)
+
+
+def _over_range(node: Reduce, condition: Condition, index: Index, first: Poly, extent: Poly) -> Reduce:
+    """A reduction whose index runs over a part of its range, in which a condition holds."""
+    shorter = Index(index.name, extent)
+    table = {index: as_poly(shorter) + first}
+    rest = all_of(*(c for c in conjuncts(node.condition) if c != condition))
+    indices = tuple(shorter if i == index else i for i in node.indices)
+    return Reduce(node.kind, indices, rename(rest, table), rename(node.body, table), node.ties)
 
 
 def stored_in(scan: Scan, kept: frozenset[str], general: bool) -> frozenset[str]:

@@ -45,6 +45,7 @@ _VERBS = {"add": "plus", "sub": "minus", "mul": "times", "div": "over", "square"
 def share(statements: tuple[Statement, ...], taken: set[str]) -> tuple[Statement, ...]:
     """Name every elementwise expression that occurs more than once outside loops, or in one turn of a loop."""
     views = _views(statements)
+    taken |= {name for s in walk(statements) for name in defines(s)}
     return tuple(_in_turns(s, taken, views) for s in _share(statements, taken))
 
 

@@ -6,7 +6,7 @@ import ast
 
 import numpy as np
 import pytest
-from sympy import Eq, Idx, IndexedBase, Piecewise, Sum, symbols, tanh
+from sympy import Eq, Idx, IndexedBase, Piecewise, Sum, exp, symbols, tanh
 
 import symgrad
 from symgrad import Layer, LogSumExp, Padded
@@ -134,3 +134,37 @@ def test_paths_of_ten_thousand_in_float32() -> None:
     gradients = compiled.backward(residuals, np.ones_like(found))
     assert all(np.isfinite(g).all() for g in gradients)
     assert all(g.dtype == np.float32 for g in gradients)
+
+
+def volterra() -> Layer:
+    s = symbols("s", integer=True)
+    inner = Sum(w[t, s] * y[b, s, i], (s, 0, t - 1))
+    return Layer("volterra", inputs=[x[B, T, D], w[T, T]], equations=[Eq(y[b, t, i], tanh(x[b, t, i] + inner))])
+
+
+def attending() -> Layer:
+    """Each state reads those before it, weighted by a softmax of products with the input.
+
+    The summed index of one equation is the recurrent index of another.
+    """
+    s, u = symbols("s u", integer=True)
+    score = Sum(x[b, t, j] * y[b, s, j], j)
+    other = Sum(x[b, t, j] * y[b, u, j], j)
+    read = Sum(exp(score) * y[b, s, i], (s, 0, t - 1)) / Sum(exp(other), (u, 0, t - 1))
+    body = x[b, t, i] + Piecewise((read, t > 0), (0, True)) / 2
+    return Layer("attending", inputs=[x[B, T, D]], equations=[Eq(y[b, t, i], body)])
+
+
+@pytest.mark.parametrize(("make", "names"), [(volterra, ("forward", "backward")), (attending, ("forward",))])
+def test_a_sum_over_the_past_is_a_slice_of_it(make, names) -> None:
+    layer = make()
+    tree = functions(symgrad.compile_layer(layer).source)
+    for name in names:
+        inside = loops(tree[name])
+        text = "".join(map(ast.unparse, inside))
+        assert "where" not in text and "arange" not in text
+        steps = {loop.target.id for loop in inside if isinstance(loop.target, ast.Name)}
+        slices = [n for loop in inside for n in ast.walk(loop) if isinstance(n, ast.Slice)]
+        assert any(isinstance(n, ast.Name) and n.id in steps for s in slices for n in ast.walk(s))
+    report = symgrad.check_layer(layer)
+    assert report.ok, report
