@@ -242,6 +242,9 @@ RULES: dict[str, RuleWords] = {
         "Where every exponent is left out or is -inf, the largest is -inf. Any number may be subtracted from all of "
         "them, so 0 is there.",
     ),
+    "(exp(u) v)^n = exp(n u) v^n": RuleWords(
+        "Power of a product with an exponential", r"(e^{u}\, v)^{n} = e^{n u}\, v^{n}", "So that exponentials meet."
+    ),
     "exp(u) (v if c else w) = (exp(u) v if c else exp(u) w)": RuleWords(
         "An exponential before a choice between exponentials goes into it",
         r"e^{u} \begin{cases} v & c \\ w & \text{otherwise} \end{cases}"
