@@ -227,6 +227,9 @@ RULES: dict[str, RuleWords] = {
     "(exp(u) - exp(-u))/(exp(u) + exp(-u)) = tanh(u)": RuleWords(
         "Hyperbolic tangent", r"\frac{e^{u} - e^{-u}}{e^{u} + e^{-u}} = \tanh(u)", STABLE
     ),
+    "write out a named exponential": RuleWords(
+        "Exponentials with a name are written out", "", "So that they meet those beside them before any overflows."
+    ),
     "write out the definition inside a logarithm": RuleWords(
         "Definitions inside logarithms are written out", "", "So that logarithms meet the exponentials inside."
     ),
