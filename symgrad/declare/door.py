@@ -124,7 +124,7 @@ def _exact(value: float) -> Fraction | float:
     if value != value or value in (float("inf"), float("-inf")):
         return value
     short = Fraction(repr(value))
-    return short if short.denominator <= 64 else value
+    return short if short.denominator <= 64 and abs(value) < 2**53 else value
 
 
 def _real_symbol(symbol: Any, scope: Scope) -> Scalar:

@@ -22,6 +22,7 @@ _DECLARED = {
         tanh2d
     """,
     "affine": "dense",
+    "alignment": "connectionist_loss",
     "arrangement": """
         channels_last concat cumulative_product cumulative_sum flip fold2d pad_reflect2d pad_replicate2d pad_wrap2d
         pad_zero2d roll split transpose unflatten unfold2d weighted_sum
@@ -88,6 +89,9 @@ _DECLARED = {
     "position": """
         fourier_features learned_positions rotary_embedding rotary_embedding_halves sinusoidal_positions
     """,
+    "reduction": """
+        l1_axis l2_axis log_sum_axis log_sum_exp_axis max_axis mean_axis min_axis product_axis sum_axis sum_square_axis
+    """,
     "regions": "modulated_deformable_conv2d roi_align",
     "regression": """
         absolute_error gaussian_loss huber l1_penalty l2_penalty log_cosh poisson_loss quantile_loss smooth_l1
@@ -107,6 +111,10 @@ _DECLARED = {
     "scaling": """
         adaptive_instance_norm2d batch_norm_unbiased cosine_similarity group_norm instance_norm2d l2_normalise
         local_contrast_norm2d local_response_norm2d rms_norm spectral_norm_dense weight_norm_dense
+    """,
+    "selection": """
+        clip depth_to_space hardmax l1_normalise lower_triangle mean_variance_norm2d one_hot scatter_add scatter_along
+        shrink space_to_depth top_1 upper_triangle
     """,
     "similarity": "clip_loss contrastive cosine_embedding info_nce margin_ranking normal_divergence triplet",
     "structure": "dropout flatten",

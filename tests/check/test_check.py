@@ -13,7 +13,7 @@ from typing import Any
 
 import numpy as np
 import pytest
-from sympy import Eq, Idx, IndexedBase, KroneckerDelta, Max, Sum, exp, symbols
+from sympy import Eq, Idx, IndexedBase, KroneckerDelta, Max, Piecewise, Sum, exp, symbols
 
 from symgrad import Layer, ReduceMax
 from symgrad.check.check import check_layer
@@ -334,3 +334,9 @@ def test_nothing_is_raised_even_where_no_case_exists() -> None:
     found = check_layer(never, Module(lambda *a: None, lambda *a: None))
     assert not found.ok
     assert "none of 2000 small sizes" in str(found)
+
+
+def test_without_real_inputs_there_is_no_single_precision_to_keep():
+    body = Piecewise((1, Eq(ids[n], k)), (0, True))
+    report = check_layer(Layer("marked", [ids[N]], [Eq(y[n, k], body)], attributes={K: 3}, integers=[ids]))
+    assert report.ok, str(report)
