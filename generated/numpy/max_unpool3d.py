@@ -50,33 +50,19 @@ def forward(x, positions, *, O=4, P=4, Q=4):
     _expect("positions", positions, "(N, C, D, H, W)", (N, C, D, H, W))
 
     # y[n, c, p, q, r] = sum_{i, j, h : P * Q * p + Q * q + r == positions[n, c, i, j, h]} x[n, c, i, j, h]
-    y = np.zeros((N, C, O, P, Q), dtype=dtype)
+    y = np.zeros((N, C, O * P * Q), dtype=dtype)
     _add_at(
         y,
-        np.arange(N)[:, None, None, None],
-        np.arange(C)[:, None, None],
-        np.arange(O)[:, None],
-        np.arange(P),
-        np.clip(
-            positions.transpose(2, 3, 4, 0, 1)[:, :, :, :, :, None, None]
-            - P * Q * np.arange(O)[:, None]
-            - Q * np.arange(P),
-            0,
-            Q - 1,
-        ),
+        np.arange(N)[:, None],
+        np.arange(C),
+        np.clip(positions.transpose(2, 3, 4, 0, 1), 0, O * P * Q - 1),
         np.where(
-            (
-                positions.transpose(2, 3, 4, 0, 1)[:, :, :, :, :, None, None]
-                < P * Q * np.arange(O)[:, None] + Q * np.arange(P) + Q
-            )
-            & (
-                positions.transpose(2, 3, 4, 0, 1)[:, :, :, :, :, None, None]
-                >= P * Q * np.arange(O)[:, None] + Q * np.arange(P)
-            ),
-            x.transpose(2, 3, 4, 0, 1)[:, :, :, :, :, None, None],
+            (positions.transpose(2, 3, 4, 0, 1) < O * P * Q) & (positions.transpose(2, 3, 4, 0, 1) >= 0),
+            x.transpose(2, 3, 4, 0, 1),
             0,
         ),
     )
+    y = y.reshape(N, C, O, P, Q)
     return y, Residuals(positions, O, P, Q)
 
 
