@@ -69,6 +69,7 @@ def _functions(m: Any, floor: Any, ceil: Any, names: Mapping[str, str]) -> dict[
     plain = ["exp", "log", "expm1", "log1p", "sin", "cos", "tan", "sinh", "cosh", "tanh", "erf", "erfc"]
     table = {name: getattr(m, name) for name in plain} | {name: getattr(m, other) for name, other in names.items()}
     return table | {
+        "log": lambda u: m.log(u) if u else -m.inf,
         "sigmoid": lambda u: 1 / (1 + m.exp(-u)),
         "softplus": lambda u: m.log(1 + m.exp(u)),
         "logcosh": lambda u: m.log(m.cosh(u)),

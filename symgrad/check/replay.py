@@ -200,11 +200,12 @@ class Replay:
         self.pending.append(step)
 
     def _settle(self, step: Step | None) -> None:
-        """Evaluate anew; the names that were redefined may differ from what they were, nothing else may."""
+        """Evaluate anew; names that were redefined, or are written out in the end, may differ; nothing else may."""
         if step is not None and step.before is not None:
             self.pending.append(step)
         self.values = dict(self.given)
-        free = {s.after.target for s in self.pending} - self.outputs
+        gone = {n for n in self.reference if self.stages.derived.program.equation(n) is None} - self.given.keys()
+        free = ({s.after.target for s in self.pending} | gone) - self.outputs
         if all(name in free or not self._differs(name) for name in self.reference):
             first, last = self.pending[0], self.pending[-1]
             # A meaning that is changed on purpose is made good by another rule, or by changing another meaning too.

@@ -227,6 +227,9 @@ RULES: dict[str, RuleWords] = {
     "(exp(u) - exp(-u))/(exp(u) + exp(-u)) = tanh(u)": RuleWords(
         "Hyperbolic tangent", r"\frac{e^{u} - e^{-u}}{e^{u} + e^{-u}} = \tanh(u)", STABLE
     ),
+    "write out a named exponential": RuleWords(
+        "Exponentials with a name are written out", "", "So that they meet those beside them before any overflows."
+    ),
     "write out the definition inside a logarithm": RuleWords(
         "Definitions inside logarithms are written out", "", "So that logarithms meet the exponentials inside."
     ),
@@ -241,6 +244,9 @@ RULES: dict[str, RuleWords] = {
         "",
         "Where every exponent is left out or is -inf, the largest is -inf. Any number may be subtracted from all of "
         "them, so 0 is there.",
+    ),
+    "(exp(u) v)^n = exp(n u) v^n": RuleWords(
+        "Power of a product with an exponential", r"(e^{u}\, v)^{n} = e^{n u}\, v^{n}", "So that exponentials meet."
     ),
     "exp(u) (v if c else w) = (exp(u) v if c else exp(u) w)": RuleWords(
         "An exponential before a choice between exponentials goes into it",

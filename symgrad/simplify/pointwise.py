@@ -22,7 +22,15 @@ from symgrad.simplify.logarithms import (
     log_of_two,
     logcosh_by_softplus,
 )
-from symgrad.simplify.quotients import complement, into_choice, logistic, one_plus_tanh, shifted, tangent
+from symgrad.simplify.quotients import (
+    complement,
+    into_choice,
+    logistic,
+    one_plus_tanh,
+    power_of_product,
+    shifted,
+    tangent,
+)
 from symgrad.simplify.terms import factors_of
 
 Rule: TypeAlias = Callable[[Scalar], Scalar | None]
@@ -109,6 +117,7 @@ QUOTIENTS: tuple[tuple[str, Rule], ...] = (
 
 POINTWISE: tuple[tuple[str, Rule], ...] = (
     *QUOTIENTS,
+    ("(exp(u) v)^n = exp(n u) v^n", power_of_product),
     ("exp(u) (v if c else w) = (exp(u) v if c else exp(u) w)", into_choice),
     ("exp(u) sigmoid(-u) = sigmoid(u)", _mirrored),
     ("1 - sigmoid(u) = sigmoid(-u)", complement),

@@ -158,6 +158,18 @@ def into_choice(node: Scalar) -> Scalar | None:
     return None
 
 
+def power_of_product(node: Scalar) -> Scalar | None:
+    """(exp(u) v)^n = exp(n u) v^n."""
+    match node:
+        case Power(base, Number(n)):
+            coefficient, factors = factors_of(base)
+            exponents = [f.args[0] for f in factors if isinstance(f, Apply) and f.function == "exp"]
+            if exponents:
+                rest = multiply(Number(coefficient), *(f for f in factors if not _is_exp(f)))
+                return multiply(apply("exp", spread(multiply(Number(n), add(*exponents)))), power(rest, Number(n)))
+    return None
+
+
 # --- sigmoid and tanh beside a number --------------------------------------------------------------------------------
 
 

@@ -142,7 +142,8 @@ def _apply(program: Program, groups: Sequence[_Group]) -> tuple[list[Equation], 
         for g in groups:
             body = _unscale(body, g)
         after = replace(equation, body=rewrite(_softplus_of_sums(body, groups), []))
-        left |= _left_over(after.body, names)
+        if after.target in program.outputs or shifted_exponent(after) is None:
+            left |= _left_over(after.body, names)  # of a sum of exponentials, the next largest is taken out
         equations.append(after)
     return equations, left
 

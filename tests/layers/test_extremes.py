@@ -46,6 +46,7 @@ UNDERFLOW = {("linear_attention", 300.0), ("causal_linear_attention", 300.0)}
 CASES = [
     pytest.param(name, size, marks=pytest.mark.xfail(strict=True) if (name, size) in UNDERFLOW else ())
     for name in symgrad.catalogue()
+    if name != "connectionist_loss"  # integers drawn at random leave no path; test_table_selection.py has it
     for size in (1e4, 300.0)
 ]
 

@@ -27,7 +27,10 @@ from sympy import (
     symbols,
 )
 
+import symgrad
 from symgrad import Layer
+from symgrad.check.steps import check_steps
+from symgrad.compiler import run
 
 from .exact import exact, exact_gradients, quiet
 
@@ -308,3 +311,11 @@ def test_values_and_gradients_are_right_without_a_warning(name: str) -> None:
         assert gradients[tensor].dtype == np.float32
         largest = max(1.0, float(np.abs(slope).max()))
         np.testing.assert_allclose(gradients[tensor], slope, rtol=2e-5, atol=rounding * largest, err_msg=tensor)
+
+
+@pytest.mark.parametrize("name", [n for n in CASES if n.startswith("named")])
+def test_every_step_of_what_is_written_out_holds(name: str) -> None:
+    stages = run(CASES[name][0])
+    assert check_steps(stages) == []
+    text = symgrad.compile_layer(CASES[name][0]).derivation.to_text()
+    assert "are written out" in " ".join(text.split())

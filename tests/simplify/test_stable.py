@@ -69,6 +69,11 @@ INSTANCES: dict[str, list[Scalar]] = {
         divide(e(u), add(e(u), e(v))),
         multiply(w, e(add(u, v)), power(add(e(u), e(v)), number(-2))),
     ],
+    "(exp(u) v)^n = exp(n u) v^n": [
+        power(e(u), Number(Fraction(1, 2))),
+        power(multiply(number(3), v, e(negate(w))), Number(Fraction(-3, 2))),
+        power(multiply(e(u), power(add(v, w), number(-1))), Number(Fraction(1, 3))),
+    ],
     "exp(u) (v if c else w) = (exp(u) v if c else exp(u) w)": [
         multiply(number(3), v, e(negate(w)), select(relation("<", u, one), e(u), NOUGHT)),
         multiply(e(negate(w)), select(relation("<", one, u), one, multiply(v, e(u)))),
@@ -382,6 +387,7 @@ FORMS: dict[str, Any] = {
     "log cosh by softplus": p + log(1 + exp(-2 * p)) - log(2),
     "sigmoid of base 2": 1 / (1 + 2 ** (-p)),
     "softplus of base 2": log(1 + 2**p) / log(2),
+    "logistic of roots": sqrt(exp(p)) / (1 + sqrt(exp(p))),
     "one root": (1 + exp(p)) ** Rational(-1, 2),
     "focal loss": -((1 - logistic) ** 2) * log(logistic),
     "entropy": -logistic * log(logistic) - (1 - logistic) * log(1 - logistic),
@@ -443,6 +449,8 @@ TOGETHER: dict[str, Any] = {
     "one against many": -log(exp(z[n, m]) / (exp(z[n, m]) + OTHERS[1])),
     "base 2": 2 ** x[n, m] / Sum(2 ** x[n, j], j),
     "focal": (1 - exp(x[n, m]) / OTHERS[1]) ** 2 * (x[n, m] - log(OTHERS[1])),
+    "root of a share": sqrt(exp(x[n, m]) / OTHERS[1]),
+    "share of roots": sqrt(exp(x[n, m])) / Sum(sqrt(exp(x[n, j])), j),
     "entropy, a term": -exp(x[n, m]) / OTHERS[1] * log(exp(x[n, m]) / OTHERS[1]),
 }
 
@@ -569,6 +577,13 @@ def test_a_log_sum_exp_of_log_sum_exps(seed: int) -> None:
     constant = LogSumExp(LogSumExp(x[0, 0], (inner, 0, 3)), (outer, 0, 2))
     for value in (varied, constant):
         assert as_declared(Layer("nested", [x[3, 4]], [Eq(y, value)]), normals(seed, x=(3, 4)))
+
+
+def test_a_sum_of_powers_of_sums_is_shifted_twice() -> None:
+    array = np.array([[[800, -800], [0, 3]], [[-700, 20], [-90, -900]]], np.float32)
+    T, k_ = IndexedBase("t"), Idx("k", K)
+    right = log(Sum(Sum(exp(T[n, j, k_]), j) ** 2, k_))
+    finite_and_right(layer(right, y[n], (T[N, M, K],)), {"t": array}, 900)
 
 
 def test_each_shift_meets_what_it_was_the_largest_of() -> None:
