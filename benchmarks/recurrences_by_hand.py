@@ -184,27 +184,27 @@ def log_sum_exp(x, axis):
 
 
 def crf_log_partition(score, transition, g):
-    """A step is a product of matrices of exponentials, after the largest score of a row is taken out."""
-    N, T, K = score.shape
-    largest_move = transition.max()
-    moves = np.exp(transition - largest_move)
+    """The candidates of a step are formed again on the way back, so that their exponentials need not be kept."""
+    T = score.shape[1]
     path = np.empty_like(score)
     path[:, 0] = score[:, 0]
-    shares = np.empty((N, T, K), score.dtype)
-    totals = np.empty((N, T, K), score.dtype)
     for t in range(1, T):
-        largest = path[:, t - 1].max(axis=1, keepdims=True)
-        np.exp(path[:, t - 1] - largest, out=shares[:, t])
-        np.matmul(shares[:, t], moves, out=totals[:, t])
-        path[:, t] = score[:, t] + np.log(totals[:, t]) + largest + largest_move
+        candidates = path[:, t - 1, :, None] + transition
+        largest = candidates.max(axis=1)
+        candidates -= largest[:, None]
+        np.exp(candidates, out=candidates)
+        path[:, t] = score[:, t] + np.log(candidates.sum(axis=1)) + largest
     total, last = log_sum_exp(path[:, -1], 1)
     grad = np.empty_like(score)
+    grad_transition = np.zeros_like(transition)
     grad[:, -1] = g[:, None] * last
     for t in reversed(range(1, T)):
-        totals[:, t] = grad[:, t] / totals[:, t]
-        grad[:, t - 1] = shares[:, t] * (totals[:, t] @ moves.T)
-    rows = (N * (T - 1), K)
-    grad_transition = moves * (shares[:, 1:].reshape(rows).T @ totals[:, 1:].reshape(rows))
+        shares = path[:, t - 1, :, None] + transition
+        shares -= (path[:, t] - score[:, t])[:, None]
+        np.exp(shares, out=shares)
+        shares *= grad[:, t, None]
+        grad[:, t - 1] = shares.sum(axis=2)
+        grad_transition += shares.sum(axis=0)
     return (total,), {"score": grad, "transition": grad_transition}
 
 

@@ -111,7 +111,7 @@ def words_of_code(tree: ast.AST) -> Iterator[str]:
 
 def test_the_compiler_names_no_layer():
     functions = {name for name in symgrad.catalogue() if hasattr(np, name) or hasattr(sympy, name)}
-    layers = set(symgrad.catalogue()) - functions - {"sigmoid", "softplus"}  # functions of one number, as log and tanh
+    layers = set(symgrad.catalogue()) - functions - {"sigmoid", "sine", "softplus"}  # of one number, as log and tanh
     family = re.compile(
         r"conv(?=\d|ol)|pool(?=\d|ing)|softmax|relu|attention|lstm|batch_?norm|layer_?norm", re.IGNORECASE
     )

@@ -101,11 +101,9 @@ def backward(residuals, grad_y, wrt=None):
         # grad_scores[n, t, s] = sum_{e : t >= s} grad_sum_y[n, t, e] * value[n, s, e] - [t >= s] *
         #     (dot_grad_y_y[n, t] / sum_scores[n, t])
         total_part = grad_sum_y @ value.swapaxes(-1, -2)
-        grad_scores = (np.arange(T)[:, None] >= np.arange(T)).astype(dtype) * total_part - np.where(
-            np.arange(T)[:, None] >= np.arange(T),
-            dot_grad_y_y[:, :, None]
-            / np.where(np.arange(T)[:, None] >= np.arange(T), sum_scores[:, :, None], 1),
-            0,
+        mask = np.arange(T)[:, None] >= np.arange(T)
+        grad_scores = mask.astype(dtype) * total_part - np.where(
+            mask, dot_grad_y_y[:, :, None] / np.where(mask, sum_scores[:, :, None], 1), 0
         )
     if "key" in wrt:
         # grad_k[n, s, d] = sum_{t} grad_scores[n, t, s] * q[n, t, d]

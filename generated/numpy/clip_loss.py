@@ -69,8 +69,8 @@ def forward(left, right, *, temperature=0.07):
     #     2 * similarity[n_2, n_2]) / (2 * N)
     loss = (
         max_similarity
-        + max_similarity_2
         - 2 * similarity[np.arange(N), np.arange(N)]
+        + max_similarity_2
         + np.log(sum_exp)
         + np.log(sum_exp_2)
     ).sum(axis=0) / (2 * N)

@@ -53,19 +53,9 @@ def backward(residuals, grad_y, wrt=None):
     dtype = grad_y.dtype
 
     # grad_x[n, c, u, v] = [W * u + v == winner_y[n, c]] * grad_y[n, c]
-    grad_x = np.zeros((N, C, H, W), dtype=dtype)
-    _add_at(
-        grad_x,
-        np.arange(N)[:, None, None],
-        np.arange(C)[:, None],
-        np.arange(H),
-        np.clip(winner_y.astype(np.intp)[:, :, None] - W * np.arange(H), 0, W - 1),
-        np.where(
-            (winner_y[:, :, None] < W * np.arange(H) + W) & (winner_y[:, :, None] >= W * np.arange(H)),
-            grad_y[:, :, None],
-            0,
-        ),
-    )
+    grad_x = np.zeros((N, C, H * W), dtype=dtype)
+    grad_x[np.arange(N)[:, None], np.arange(C), winner_y] = grad_y
+    grad_x = grad_x.reshape(N, C, H, W)
     return Gradients(grad_x)
 
 
@@ -115,21 +105,3 @@ def _wanted(wrt):
     if not all(name in Gradients._fields for name in names):
         raise ValueError(f"global_max_pool2d: wrt must be a tuple of {Gradients._fields}, got {wrt!r}")
     return names
-
-
-def _add_at(target, *positions_and_values):
-    """Add rows to ``target`` at positions along its first axes, repeated positions adding up."""
-    *positions, values = map(np.asarray, positions_and_values)
-    lead = len(positions)
-    shape = np.broadcast_shapes(*(p.shape for p in positions))
-    flat = np.ravel_multi_index(np.broadcast_arrays(*positions), target.shape[:lead]).ravel()
-    if not flat.size or not target.size:
-        return
-    if target.ndim == lead:
-        sums = np.bincount(flat, np.broadcast_to(values, shape).ravel(), minlength=target.size)
-        target += sums.reshape(target.shape).astype(target.dtype)
-        return
-    rows = np.broadcast_to(values, shape + target.shape[lead:]).reshape(flat.size, *target.shape[lead:])
-    order = np.argsort(flat, kind="stable")
-    found, starts = np.unique(flat[order], return_index=True)
-    target[np.unravel_index(found, target.shape[:lead])] += np.add.reduceat(rows[order], starts)

@@ -160,11 +160,9 @@ def backward(residuals, grad_h, wrt=None):
     factor_pre_update = update * one_minus_update * (h_states[:, :T] - new)
     grad_pre_new = np.empty((N, T, M), dtype=dtype)
     grad_sum_pre_new = np.empty((N, T, M), dtype=dtype)
-    grad_sum_pre_reset_2 = np.empty((N, T, M), dtype=dtype)
-    grad_sum_pre_update_2 = np.empty((N, T, M), dtype=dtype)
+    grad_pre_reset = np.empty((N, T, M), dtype=dtype)
+    grad_pre_update = np.empty((N, T, M), dtype=dtype)
     grad_h_states = np.zeros((N, T + 1, M), dtype=dtype)
-    grad_pre_reset = grad_sum_pre_reset_2
-    grad_pre_update = grad_sum_pre_update_2
     for t in reversed(range(T)):
         # grad_h_total[n, t, m] = grad_h[n, t, m] + grad_h_states[n, t + 1, m]
         grad_h_total = grad_h[:, t] + grad_h_states[:, t + 1]
@@ -176,51 +174,42 @@ def backward(residuals, grad_h, wrt=None):
         grad_pre_reset[:, t] = factor_pre_reset[:, t] * grad_pre_new[:, t]
         # grad_pre_update[n, t, m] = factor_pre_update[n, t, m] * grad_h_total[n, t, m]
         grad_pre_update[:, t] = factor_pre_update[:, t] * grad_h_total
-        # grad_h_states[n, t, m] = sum_{m_2} grad_sum_pre_new[n, t, m_2] * r[2, m_2, m] + sum_{m_2}
-        #     grad_sum_pre_reset_2[n, t, m_2] * r[0, m_2, m] + sum_{m_2} grad_sum_pre_update_2[n, t, m_2] * r[1,
-        #     m_2, m] + grad_h_total[n, t, m] * update[n, t, m]
+        # grad_h_states[n, t, m] = sum_{m_2} grad_pre_reset[n, t, m_2] * r[0, m_2, m] + sum_{m_2}
+        #     grad_pre_update[n, t, m_2] * r[1, m_2, m] + sum_{m_2} grad_sum_pre_new[n, t, m_2] * r[2, m_2, m] +
+        #     grad_h_total[n, t, m] * update[n, t, m]
         grad_h_states[:, t] = (
-            grad_sum_pre_new[:, t] @ r[2]
-            + grad_sum_pre_reset_2[:, t] @ r[0]
-            + grad_sum_pre_update_2[:, t] @ r[1]
+            grad_pre_reset[:, t] @ r[0]
+            + grad_pre_update[:, t] @ r[1]
+            + grad_sum_pre_new[:, t] @ r[2]
             + grad_h_total * update[:, t]
         )
-    if "x" in wrt or "w" in wrt:
-        # grad_sum_pre_update[n, t, m] = grad_pre_update[n, t, m]
-        grad_sum_pre_update = grad_pre_update
-        # grad_sum_pre_reset[n, t, m] = grad_pre_reset[n, t, m]
-        grad_sum_pre_reset = grad_pre_reset
     if "x" in wrt:
-        # grad_x[n, t, c_3] = sum_{m} grad_pre_new[n, t, m] * w[2, m, c_3] + sum_{m} grad_sum_pre_reset[n, t, m]
-        #     * w[0, m, c_3] + sum_{m} grad_sum_pre_update[n, t, m] * w[1, m, c_3]
+        # grad_x[n, t, c_3] = sum_{m} grad_pre_new[n, t, m] * w[2, m, c_3] + sum_{m} grad_pre_reset[n, t, m] *
+        #     w[0, m, c_3] + sum_{m} grad_pre_update[n, t, m] * w[1, m, c_3]
         grad_x = (
             (grad_pre_new.reshape(N * T, M) @ w[2]).reshape(N, T, C)
-            + (grad_sum_pre_reset.reshape(N * T, M) @ w[0]).reshape(N, T, C)
-            + (grad_sum_pre_update.reshape(N * T, M) @ w[1]).reshape(N, T, C)
+            + (grad_pre_reset.reshape(N * T, M) @ w[0]).reshape(N, T, C)
+            + (grad_pre_update.reshape(N * T, M) @ w[1]).reshape(N, T, C)
         )
     if "h0" in wrt:
         # grad_h0[n, m] = grad_h_states[n, 0, m]
         grad_h0 = grad_h_states[:, 0]
     if "w" in wrt:
-        # grad_w[t0_t, m, c_3] = sum_{n, t : t0_t == 1} grad_sum_pre_update[n, t, m] * x[n, t, c_3] + sum_{n, t
-        #     : t0_t == 2} grad_pre_new[n, t, m] * x[n, t, c_3] + sum_{n, t : t0_t == 0} grad_sum_pre_reset[n,
-        #     t, m] * x[n, t, c_3]
+        # grad_w[t0_t, m, c_3] = sum_{n, t : t0_t == 1} grad_pre_update[n, t, m] * x[n, t, c_3] + sum_{n, t :
+        #     t0_t == 2} grad_pre_new[n, t, m] * x[n, t, c_3] + sum_{n, t : t0_t == 0} grad_pre_reset[n, t, m] *
+        #     x[n, t, c_3]
         grad_w = np.zeros((3, M, C), dtype=dtype)
-        grad_w[1] = grad_sum_pre_update.transpose(2, 0, 1).reshape(M, N * T) @ x.reshape(N * T, C)
+        grad_w[1] = grad_pre_update.transpose(2, 0, 1).reshape(M, N * T) @ x.reshape(N * T, C)
         grad_w[2] += grad_pre_new.transpose(2, 0, 1).reshape(M, N * T) @ x.reshape(N * T, C)
-        grad_w[0] += grad_sum_pre_reset.transpose(2, 0, 1).reshape(M, N * T) @ x.reshape(N * T, C)
+        grad_w[0] += grad_pre_reset.transpose(2, 0, 1).reshape(M, N * T) @ x.reshape(N * T, C)
     if "r" in wrt:
-        # grad_r[t0_t, m, i_3] = sum_{n, t : t0_t == 1} grad_sum_pre_update_2[n, t, m] * h_states[n, t, i_3] +
-        #     sum_{n, t : t0_t == 2} grad_sum_pre_new[n, t, m] * h_states[n, t, i_3] + sum_{n, t : t0_t == 0}
-        #     grad_sum_pre_reset_2[n, t, m] * h_states[n, t, i_3]
+        # grad_r[t0_t, m, i_3] = sum_{n, t : t0_t == 1} grad_pre_update[n, t, m] * h_states[n, t, i_3] + sum_{n,
+        #     t : t0_t == 2} grad_sum_pre_new[n, t, m] * h_states[n, t, i_3] + sum_{n, t : t0_t == 0}
+        #     grad_pre_reset[n, t, m] * h_states[n, t, i_3]
         grad_r = np.zeros((3, M, M), dtype=dtype)
-        grad_r[1] = grad_sum_pre_update_2.transpose(2, 0, 1).reshape(M, N * T) @ h_states[:, :T].reshape(
-            N * T, M
-        )
+        grad_r[1] = grad_pre_update.transpose(2, 0, 1).reshape(M, N * T) @ h_states[:, :T].reshape(N * T, M)
         grad_r[2] += grad_sum_pre_new.transpose(2, 0, 1).reshape(M, N * T) @ h_states[:, :T].reshape(N * T, M)
-        grad_r[0] += grad_sum_pre_reset_2.transpose(2, 0, 1).reshape(M, N * T) @ h_states[:, :T].reshape(
-            N * T, M
-        )
+        grad_r[0] += grad_pre_reset.transpose(2, 0, 1).reshape(M, N * T) @ h_states[:, :T].reshape(N * T, M)
     if "b" in wrt:
         # grad_b[t0_t, m] = sum_{n, t : t0_t == 1} grad_pre_update[n, t, m] + sum_{n, t : t0_t == 2}
         #     grad_pre_new[n, t, m] + sum_{n, t : t0_t == 0} grad_pre_reset[n, t, m]

@@ -46,8 +46,10 @@ def forward(x, noise, *, temperature=1.0):
     a = (x - np.log(-np.log(noise))) / temperature
     # max_a[n] = max_{j} a[n, j]
     max_a = a.max(axis=1, initial=-np.inf)
-    # exp_a[n, j] = exp(a[n, j] - max_a[n])
-    exp_a = np.exp(a - max_a[:, None])
+    # shift_a[n] = (max_a[n] if abs(max_a[n]) < inf else 0)
+    shift_a = np.where(np.abs(max_a) < np.inf, max_a, 0)
+    # exp_a[n, j] = exp(a[n, j] - shift_a[n])
+    exp_a = np.exp(a - shift_a[:, None])
     # sum_exp[n] = sum_{j} exp_a[n, j]
     sum_exp = exp_a.sum(axis=1)
     # y[n, i] = exp_a[n, i] / sum_exp[n]

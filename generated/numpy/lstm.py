@@ -149,6 +149,14 @@ def backward(residuals, grad_h, grad_cell, wrt=None):
     grad_x = grad_h0 = grad_c0 = grad_w = grad_r = grad_b = None
     # factor_cell_total[n, t, m] = sigmoid_z_3[n, t, m] * (1 - tanh_cell[n, t, m]^2)
     factor_cell_total = sigmoid_z_3 * (1 - tanh_cell * tanh_cell)
+    # factor_z[n, t, m] = sigmoid_z[n, t, m] * (1 - sigmoid_z[n, t, m])
+    factor_z = sigmoid_z * (1 - sigmoid_z)
+    # factor_z_2[n, t, m] = 1 - tanh_z[n, t, m]^2
+    factor_z_2 = 1 - tanh_z * tanh_z
+    # factor_z_3[n, t, m] = sigmoid_z_3[n, t, m] * (1 - sigmoid_z_3[n, t, m])
+    factor_z_3 = sigmoid_z_3 * (1 - sigmoid_z_3)
+    # factor_z_4[n, t, m] = sigmoid_z_2[n, t, m] * (1 - sigmoid_z_2[n, t, m])
+    factor_z_4 = sigmoid_z_2 * (1 - sigmoid_z_2)
     grad_z = np.empty((N, T, 4, M), dtype=dtype)
     grad_h_states = np.zeros((N, T + 1, M), dtype=dtype)
     grad_cell_states = np.zeros((N, T + 1, M), dtype=dtype)
@@ -166,15 +174,14 @@ def backward(residuals, grad_h, grad_cell, wrt=None):
         grad_sigmoid_z_3 = grad_h_total * tanh_cell[:, t]
         # grad_sigmoid_z_2[n, t, m] = grad_cell_total[n, t, m] * tanh_z[n, t, m]
         grad_sigmoid_z_2 = grad_cell_total * tanh_z[:, t]
-        # grad_z[n, t, g, m] = [g == 1] * (grad_sigmoid_z[n, t, m] * sigmoid_z[n, t, m] * (1 - sigmoid_z[n, t,
-        #     m])) + [g == 2] * (grad_tanh_z[n, t, m] * (1 - tanh_z[n, t, m]^2)) + [g == 3] *
-        #     (grad_sigmoid_z_3[n, t, m] * sigmoid_z_3[n, t, m] * (1 - sigmoid_z_3[n, t, m])) + [g == 0] *
-        #     (grad_sigmoid_z_2[n, t, m] * sigmoid_z_2[n, t, m] * (1 - sigmoid_z_2[n, t, m]))
+        # grad_z[n, t, g, m] = [g == 1] * (factor_z[n, t, m] * grad_sigmoid_z[n, t, m]) + [g == 2] *
+        #     (factor_z_2[n, t, m] * grad_tanh_z[n, t, m]) + [g == 3] * (factor_z_3[n, t, m] *
+        #     grad_sigmoid_z_3[n, t, m]) + [g == 0] * (factor_z_4[n, t, m] * grad_sigmoid_z_2[n, t, m])
         grad_z_step = np.zeros((N, 4, M), dtype=dtype)
-        grad_z_step[:, 1] = grad_sigmoid_z * sigmoid_z[:, t] * (1 - sigmoid_z[:, t])
-        grad_z_step[:, 2] += grad_tanh_z * (1 - np.square(tanh_z[:, t]))
-        grad_z_step[:, 3] += grad_sigmoid_z_3 * sigmoid_z_3[:, t] * (1 - sigmoid_z_3[:, t])
-        grad_z_step[:, 0] += grad_sigmoid_z_2 * sigmoid_z_2[:, t] * (1 - sigmoid_z_2[:, t])
+        grad_z_step[:, 1] = factor_z[:, t] * grad_sigmoid_z
+        grad_z_step[:, 2] += factor_z_2[:, t] * grad_tanh_z
+        grad_z_step[:, 3] += factor_z_3[:, t] * grad_sigmoid_z_3
+        grad_z_step[:, 0] += factor_z_4[:, t] * grad_sigmoid_z_2
         grad_z[:, t] = grad_z_step
         # grad_h_states[n, t, m] = sum_{g, m_2} grad_z[n, t, g, m_2] * r[g, m_2, m]
         grad_h_states[:, t] = grad_z[:, t].reshape(N, 4 * M) @ r.reshape(4 * M, M)

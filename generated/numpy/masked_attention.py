@@ -78,8 +78,10 @@ def forward(query, key, value, mask):
     )
     # max_scores[n, t] = max_{r} scores[n, t, r]
     max_scores = scores.max(axis=2, initial=-np.inf)
-    # exp_scores[n, t, r] = exp(scores[n, t, r] - max_scores[n, t])
-    exp_scores = np.exp(scores - max_scores[:, :, None])
+    # shift_scores[n, t] = (max_scores[n, t] if abs(max_scores[n, t]) < inf else 0)
+    shift_scores = np.where(np.abs(max_scores) < np.inf, max_scores, 0)
+    # exp_scores[n, t, r] = exp(scores[n, t, r] - shift_scores[n, t])
+    exp_scores = np.exp(scores - shift_scores[:, :, None])
     # sum_exp[n, t] = sum_{r} exp_scores[n, t, r]
     sum_exp = exp_scores.sum(axis=2)
     # weights[n, t, s] = exp_scores[n, t, s] / sum_exp[n, t]

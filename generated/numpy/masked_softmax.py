@@ -13,8 +13,8 @@ Declaration:
 
 Derived:
     grad_sum_exp[n] = sum_{i} grad_y[n, i] * (-exp_a[n, i] / sum_exp[n]^2 if 0 < count[n] else 0)
-    grad_x[n, i] = (exp_a[n, i] * grad_sum_exp[n] + grad_y[n, i] * (exp_a[n, i] / sum_exp[n] if 0 <
-        count[n] else 0)) * [0 < mask[n, i]]
+    grad_x[n, i] = exp_a[n, i] * (grad_sum_exp[n] + grad_y[n, i] * (1 / sum_exp[n] if 0 < count[n] else
+        0)) * [0 < mask[n, i]]
 """
 
 from typing import NamedTuple
@@ -52,17 +52,14 @@ def forward(x, mask):
     a = np.where(mask > 0, x, np.where(mask_2, -np.inf, 0).astype(dtype)[:, None])
     # max_a[n] = max_{j_2} a[n, j_2]
     max_a = a.max(axis=1, initial=-np.inf)
-    a_minus_max_a = a - max_a[:, None]
-    # exp_a[n, j_2] = exp(a[n, j_2] - max_a[n])
-    exp_a = np.exp(a_minus_max_a)
+    # shift_a[n] = (max_a[n] if abs(max_a[n]) < inf else 0)
+    shift_a = np.where(np.abs(max_a) < np.inf, max_a, 0)
+    # exp_a[n, j_2] = exp(a[n, j_2] - shift_a[n])
+    exp_a = np.exp(a - shift_a[:, None])
     # sum_exp[n] = sum_{j_2} exp_a[n, j_2]
     sum_exp = exp_a.sum(axis=1)
-    # y[n, i] = (exp(a[n, i] - max_a[n]) / sum_exp[n] if 0 < count[n] else 0)
-    y = np.where(
-        mask_2[:, None],
-        np.exp(np.where(mask_2[:, None], a_minus_max_a, 0)) / np.where(mask_2, sum_exp, 1)[:, None],
-        0,
-    )
+    # y[n, i] = (exp_a[n, i] / sum_exp[n] if 0 < count[n] else 0)
+    y = np.where(mask_2[:, None], exp_a / np.where(mask_2, sum_exp, 1)[:, None], 0)
     return y, Residuals(mask, count, exp_a, sum_exp)
 
 
@@ -80,11 +77,9 @@ def backward(residuals, grad_y, wrt=None):
     grad_sum_exp = np.einsum(
         "ni,ni->n", grad_y, np.where(mask_2[:, None], -(exp_a / (chosen * chosen)[:, None]), 0)
     )
-    # grad_x[n, i] = (exp_a[n, i] * grad_sum_exp[n] + grad_y[n, i] * (exp_a[n, i] / sum_exp[n] if 0 < count[n]
-    #     else 0)) * [0 < mask[n, i]]
-    grad_x = (
-        grad_sum_exp[:, None] * exp_a + grad_y * np.where(mask_2[:, None], exp_a / chosen[:, None], 0)
-    ) * (mask > 0)
+    # grad_x[n, i] = exp_a[n, i] * (grad_sum_exp[n] + grad_y[n, i] * (1 / sum_exp[n] if 0 < count[n] else 0)) *
+    #     [0 < mask[n, i]]
+    grad_x = exp_a * (np.where(mask_2, 1 / chosen, 0)[:, None] * grad_y + grad_sum_exp[:, None]) * (mask > 0)
     return Gradients(grad_x)
 
 

@@ -43,20 +43,19 @@ def forward(x, positions, *, P=4, Q=4):
     _expect("positions", positions, "(N, C, H, W)", (N, C, H, W))
 
     # y[n, c, i, j] = sum_{u, v : Q * i + j == positions[n, c, u, v]} x[n, c, u, v]
-    y = np.zeros((N, C, P, Q), dtype=dtype)
+    y = np.zeros((N, C, P * Q), dtype=dtype)
     _add_at(
         y,
-        np.arange(N)[:, None, None],
-        np.arange(C)[:, None],
-        np.arange(P),
-        np.clip(positions.transpose(2, 3, 0, 1)[:, :, :, :, None] - Q * np.arange(P), 0, Q - 1),
+        np.arange(N)[:, None],
+        np.arange(C),
+        np.clip(positions.transpose(2, 3, 0, 1), 0, P * Q - 1),
         np.where(
-            (positions.transpose(2, 3, 0, 1)[:, :, :, :, None] < Q * np.arange(P) + Q)
-            & (positions.transpose(2, 3, 0, 1)[:, :, :, :, None] >= Q * np.arange(P)),
-            x.transpose(2, 3, 0, 1)[:, :, :, :, None],
+            (positions.transpose(2, 3, 0, 1) < P * Q) & (positions.transpose(2, 3, 0, 1) >= 0),
+            x.transpose(2, 3, 0, 1),
             0,
         ),
     )
+    y = y.reshape(N, C, P, Q)
     return y, Residuals(positions, P, Q)
 
 

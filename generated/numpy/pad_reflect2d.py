@@ -46,7 +46,7 @@ def forward(x, *, padding=1):
 
     # y[n, c, i, j] = x[n, c, min((i - padding) % max(2 * H - 2, 1), 2 * H - (i - padding) % max(2 * H - 2, 1) -
     #     2), min((j - padding) % max(2 * W - 2, 1), 2 * W - (j - padding) % max(2 * W - 2, 1) - 2)]
-    y = _repeat_border(x, ((0, 0), (0, 0), (padding, padding), (padding, padding)), "reflect")
+    y = _repeat_border("x", x, ((0, 0), (0, 0), (padding, padding), (padding, padding)), "reflect")
     return y, Residuals(C, H, N, W, padding)
 
 
@@ -122,11 +122,13 @@ def _wanted(wrt):
     return names
 
 
-def _repeat_border(array, widths, mode):
-    """Pad with elements of the array itself; an empty axis has none, and zeros stand there."""
-    if 0 in array.shape:
-        return np.pad(array, widths)
-    return np.pad(array, widths, mode=mode)
+def _repeat_border(name, array, widths, mode):
+    """Pad with elements of the array itself; a bordered axis has to have some."""
+    if any(not extent and any(pair) for extent, pair in zip(array.shape, widths, strict=True)):
+        raise ValueError(
+            f"pad_reflect2d: {name} has shape {array.shape}, and an empty axis has nothing to border it with"
+        )
+    return np.pad(array, widths, mode=mode) if array.size else np.pad(array, widths)
 
 
 def _fold_border(array, axis, widths, mode):

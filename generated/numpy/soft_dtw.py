@@ -82,16 +82,18 @@ def forward(cost, *, gamma=1.0):
         max_exponent = np.maximum(
             np.maximum(-r_sheared_over_gamma, -r_sheared_over_gamma_2), -r_sheared_over_gamma_3
         )
-        # exp_exponent[n, p, o] = exp(-max_exponent[n, p, o] - r[n, p + 1, o] / gamma)
-        exp_exponent_sheared[:, first:stop, diagonal] = np.exp(-max_exponent - r_sheared_over_gamma)
-        # exp_exponent_2[n, p, o] = exp(-max_exponent[n, p, o] - r[n, p, o + 1] / gamma)
-        exp_exponent_2_sheared[:, first:stop, diagonal] = np.exp(-max_exponent - r_sheared_over_gamma_2)
-        # exp_exponent_3[n, p, o] = exp(-max_exponent[n, p, o] - r[n, p, o] / gamma)
-        exp_exponent_3_sheared[:, first:stop, diagonal] = np.exp(-max_exponent - r_sheared_over_gamma_3)
+        # shift_exponent[n, p, o] = (max_exponent[n, p, o] if abs(max_exponent[n, p, o]) < inf else 0)
+        shift_exponent = np.where(np.abs(max_exponent) < np.inf, max_exponent, 0)
+        # exp_exponent[n, p, o] = exp(-shift_exponent[n, p, o] - r[n, p + 1, o] / gamma)
+        exp_exponent_sheared[:, first:stop, diagonal] = np.exp(-shift_exponent - r_sheared_over_gamma)
+        # exp_exponent_2[n, p, o] = exp(-shift_exponent[n, p, o] - r[n, p, o + 1] / gamma)
+        exp_exponent_2_sheared[:, first:stop, diagonal] = np.exp(-shift_exponent - r_sheared_over_gamma_2)
+        # exp_exponent_3[n, p, o] = exp(-shift_exponent[n, p, o] - r[n, p, o] / gamma)
+        exp_exponent_3_sheared[:, first:stop, diagonal] = np.exp(-shift_exponent - r_sheared_over_gamma_3)
         # new_r[n, p, o] = cost[n, p, o] - gamma * (log(exp_exponent[n, p, o] + exp_exponent_2[n, p, o] +
-        #     exp_exponent_3[n, p, o]) + max_exponent[n, p, o])
+        #     exp_exponent_3[n, p, o]) + shift_exponent[n, p, o])
         new_r_sheared[:, first:stop, diagonal] = cost_sheared[:, first:stop, diagonal] - gamma * (
-            max_exponent
+            shift_exponent
             + np.log(
                 exp_exponent_2_sheared[:, first:stop, diagonal]
                 + exp_exponent_3_sheared[:, first:stop, diagonal]
@@ -122,7 +124,10 @@ def backward(residuals, grad_y, wrt=None):
     # factor_r_part_3[n, p, o] = exp_exponent[n, p, o] / (exp_exponent[n, p, o] + exp_exponent_2[n, p, o] +
     #     exp_exponent_3[n, p, o])
     factor_r_part_3 = exp_exponent / total
+    grad_r_part_padded = np.zeros((N, P + 1, Q + 1), dtype=dtype)
+    grad_r_part_2_padded = np.zeros((N, P + 1, Q + 1), dtype=dtype)
     grad_new_r = np.empty((N, P, Q), dtype=dtype)
+    grad_r_part_3_padded = np.zeros((N, P + 1, Q + 1), dtype=dtype)
     # grad_r[n, p, o] = [o == Q, p == P] * grad_y[n]
     grad_r = np.zeros((N, P + 1, Q + 1), dtype=dtype)
     grad_r[:, P, Q] = grad_y

@@ -10,8 +10,7 @@ Declaration:
     y[n, m] = x[n, m] / (abs(x[n, m]) + 1)
 
 Derived:
-    grad_x[n, m] = grad_y[n, m] * (1 / (abs(x[n, m]) + 1) - y[n, m] * sign(x[n, m]) / (abs(x[n, m]) +
-        1))
+    grad_x[n, m] = grad_y[n, m] / (abs(x[n, m]) + 1)^2
 """
 
 from typing import NamedTuple
@@ -23,7 +22,6 @@ class Residuals(NamedTuple):
     """What forward keeps for backward; inputs and outputs are not copied."""
 
     x: np.ndarray  # x[N, M], an input
-    y: np.ndarray  # y[N, M], an output
 
 
 class Gradients(NamedTuple):
@@ -39,20 +37,19 @@ def forward(x):
 
     # y[n, m] = x[n, m] / (abs(x[n, m]) + 1)
     y = x / (np.abs(x) + 1)
-    return y, Residuals(x, y)
+    return y, Residuals(x)
 
 
 def backward(residuals, grad_y, wrt=None):
     """Pull grad_y back to x; ``wrt`` names the inputs whose gradient is wanted (default: all)."""
-    x, y = _kept(residuals)
+    (x,) = _kept(residuals)
     N, M = x.shape
     grad_y = _cotangent("grad_y", grad_y, (N, M), x.dtype)
     if "x" not in _wanted(wrt):
         return Gradients(None)
 
-    abs_x_plus_one = np.abs(x) + 1
-    # grad_x[n, m] = grad_y[n, m] * (1 / (abs(x[n, m]) + 1) - y[n, m] * sign(x[n, m]) / (abs(x[n, m]) + 1))
-    grad_x = grad_y * (1 / abs_x_plus_one - y * np.sign(x) / abs_x_plus_one)
+    # grad_x[n, m] = grad_y[n, m] / (abs(x[n, m]) + 1)^2
+    grad_x = grad_y / np.square(np.abs(x) + 1)
     return Gradients(grad_x)
 
 

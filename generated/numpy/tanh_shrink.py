@@ -10,7 +10,7 @@ Declaration:
     y[n, m] = x[n, m] - tanh(x[n, m])
 
 Derived:
-    grad_x[n, m] = grad_y[n, m] * (1 - (1 - tanh_x[n, m]^2))
+    grad_x[n, m] = grad_y[n, m] * tanh_x[n, m]^2
 """
 
 from typing import NamedTuple
@@ -50,8 +50,8 @@ def backward(residuals, grad_y, wrt=None):
     if "x" not in _wanted(wrt):
         return Gradients(None)
 
-    # grad_x[n, m] = grad_y[n, m] * (1 - (1 - tanh_x[n, m]^2))
-    grad_x = grad_y * (1 - (1 - tanh_x * tanh_x))
+    # grad_x[n, m] = grad_y[n, m] * tanh_x[n, m]^2
+    grad_x = grad_y * (tanh_x * tanh_x)
     return Gradients(grad_x)
 
 

@@ -284,6 +284,11 @@ RULES: dict[str, RuleWords] = {
     "name a sum": RuleWords(
         "Sums get names", "", "A sum that stands inside a larger expression, or in several, is computed once."
     ),
+    "terms that cancel meet": RuleWords(
+        "Terms that cancel are brought together",
+        r"\frac{1}{v} - \frac{u}{v^2} = \frac{v - u}{v^2}",
+        "Where they nearly cancel, their difference would lose its digits.",
+    ),
     "reuse forward values, take invariant factors out of sums": RuleWords(
         "Forward values are used again, invariant factors leave sums",
         r"\sum_{i} c\, a_{i} = c \sum_{i} a_{i}",

@@ -13,6 +13,7 @@ O, P, Q = symbols("O P Q", integer=True, positive=True)  # noqa: E741
 scale = symbols("scale", integer=True, positive=True)
 corners = symbols("corners", integer=True, nonnegative=True)
 grid, row, column, depth, raw_row, raw_column = tensors("grid row column depth raw_row raw_column")
+down_weights, across_weights, wide = tensors("down_weights across_weights wide")
 a, d, e = Idx("a", 2), Idx("d", 2), Idx("e", 2)
 p, q, o = Idx("i", P), Idx("j", Q), Idx("h", O)
 SAMPLED = {N: 16, C: 16, H: 32, W: 32, P: 32, Q: 32}
@@ -169,20 +170,20 @@ def cubic(tap: Idx, behind: Expr) -> Expr:
     return Piecewise((near, (tap >= 1) & (tap <= 2)), (((-0.75 * far + 3.75) * far - 6) * far + 3, True))
 
 
-def cubic_share(positions: Sequence[tuple[Expr, Expr]], mode: str) -> Expr:
-    """Return the sixteen pixels around a position, each given by the pixel before and the distance behind it."""
-    (down, below), (across, right) = positions
-    read = Padded(x, mode=mode)[n, c, down + taps - 1, across + others - 1]
-    return Sum(read * cubic(taps, below) * cubic(others, right), taps, others)
-
-
 ABOUT_CUBIC = "The cubic has the parameter -3/4."
 KEYS = "Keys, Cubic convolution interpolation for digital image processing"
+
+SIXTEEN = Padded(x)[n, c, floor(row[n, p, q]) + taps - 1, floor(column[n, p, q]) + others - 1]
 
 grid_sample2d_bicubic = Layer(
     "grid_sample2d_bicubic",
     inputs=[x[N, C, H, W], grid[N, P, Q, 2]],
-    equations=[*POSITIONS, Eq(y[n, c, p, q], cubic_share([(floor(at), fraction(at)) for at in HERE], "constant"))],
+    equations=[
+        *POSITIONS,
+        Eq(down_weights[n, p, q, taps], cubic(taps, fraction(row[n, p, q]))),
+        Eq(across_weights[n, p, q, others], cubic(others, fraction(column[n, p, q]))),
+        Eq(y[n, c, p, q], Sum(SIXTEEN * down_weights[n, p, q, taps] * across_weights[n, p, q, others], taps, others)),
+    ],
     outputs=[y],
     attributes={corners: 0},
     requires=[corners <= 1, *some(H, W)],
@@ -200,10 +201,25 @@ grid_sample2d_bicubic = Layer(
 i, j, h, l = Idx("i", scale * H), Idx("j", scale * W), Idx("h", scale * D), Idx("i", scale * L)  # noqa: E741
 ABOUT_SCALE = "scale: how many times finer. Beyond the outermost centres their values go on."
 
+pixel = Idx("h", H)
+(above, below), (before, behind) = from_centre(i), from_centre(j)
+
 upsample_bicubic2d = Layer(
     "upsample_bicubic2d",
     inputs=[x[N, C, H, W]],
-    equations=[Eq(y[n, c, i, j], cubic_share([from_centre(i), from_centre(j)], "replicate"))],
+    equations=[
+        Eq(down_weights[i, taps], cubic(taps, below)),
+        Eq(across_weights[j, taps], cubic(taps, behind)),
+        Eq(
+            wide[n, c, pixel, j],
+            Sum(Padded(x, mode="replicate")[n, c, pixel, before + taps - 1] * across_weights[j, taps], taps),
+        ),
+        Eq(
+            y[n, c, i, j],
+            Sum(Padded(wide, mode="replicate")[n, c, above + taps - 1, j] * down_weights[i, taps], taps),
+        ),
+    ],
+    outputs=[y],
     attributes={scale: 2},
     typical={N: 16, C: 16, H: 32, W: 32, scale: 2},
     doc=f"""

@@ -55,6 +55,7 @@ class Builder:
     borders: dict[tuple[str, float | Name, int], tuple[tuple[Poly, Poly], ...]] = field(default_factory=dict)
     checked: tuple[Checked, ...] = ()
     changing: frozenset[str] = frozenset()
+    bordered: dict[str, tuple[str, tuple[tuple[Poly, Poly], ...], float | Name]] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
         """Guess the sizes that nobody gave."""
@@ -121,6 +122,11 @@ class Builder:
     def loops(self) -> frozenset[Index]:
         """The variables of the loops around."""
         return self.turning.union(*(level.loops for level in self.levels))
+
+    @property
+    def in_step(self) -> bool:
+        """Whether we are in a step of a recurrence."""
+        return self.stepwise or any(level.stepwise for level in self.levels)
 
     @contextmanager
     def looping(self, indices: Iterable[Index], comment: str = "") -> Iterator[None]:

@@ -51,9 +51,11 @@ def checked_entries(program: Program) -> tuple[Checked, ...]:
                 if isinstance(entry := poly.atom, Entry) and _is_whole(program, entry):
                     found[Checked(entry, program.extents(tensor)[axis], all_of(*behind))] = None
         match equation.body:
-            case Reduce(kind, (index,)) if kind.startswith("arg"):
-                whole = Entry(equation.target, tuple(map(as_poly, equation.indices)))
-                found[Checked(whole, index.extent, all_of())] = None
+            case Reduce(kind, searched) if kind.startswith("arg"):
+                whole, count = Entry(equation.target, tuple(map(as_poly, equation.indices))), as_poly(1)
+                for index in searched:
+                    count = count * index.extent
+                found[Checked(whole, count, all_of())] = None
     return tuple(found)
 
 

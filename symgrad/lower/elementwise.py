@@ -24,6 +24,7 @@ from symgrad.declare.scalars import (
     Number,
     Power,
     Read,
+    Reduce,
     Relation,
     Scalar,
     Select,
@@ -91,13 +92,52 @@ def _sum(b: Builder, node: Add, order: Axes) -> Value:
     signed = [_sign(t) for a in node.args for t in _opened(a)]
     signed.sort(key=lambda st: st[0] < 0)
     late = [st for st in signed if isinstance(st[1], Apply) and st[1].function == "log"]
-    if late and len(late) < len(signed) and any(isinstance(t, Stopped) for _, t in signed):
-        total = _grouped(b, [st for st in signed if st not in late], order)
+    if late and len(late) < len(signed) and any(_is_shift(b, t) for _, t in signed):
+        pairs = _pairs(b, [st for st in signed if st not in late])
+        total = (
+            add_values([_grouped(b, p, order) for p in pairs], order)
+            if len(pairs) > 1
+            else _grouped(b, pairs[0], order)
+        )
         for sign, term in late:
             value = as_float(value_of(b, term, order))
             total = mapped("sub" if sign < 0 else "add", [total, value], order)
         return total
     return _grouped(b, signed, order)
+
+
+def _pairs(b: Builder, signed: list[tuple[int, Scalar]]) -> list[list[tuple[int, Scalar]]]:
+    """The terms apart by the shift that they go with, if there are several: each meets what it was the largest of."""
+    shifts = [st for st in signed if _is_shift(b, st[1])]
+    found = [[st] for st in shifts]
+    rest: list[tuple[int, Scalar]] = []
+    for sign, term in (st for st in signed if st not in shifts):
+        own = [p for p in found if p[0][0] != sign and set(tensors_of(term)) & _shifted_by(b, p[0][1])]
+        (own[0] if own and len(shifts) > 1 else rest).append((sign, term))
+    return [*found, *([rest] if rest else [])] if len(shifts) > 1 else [signed]
+
+
+def _is_shift(b: Builder, term: Scalar) -> bool:
+    """Whether a term is the largest of some exponents, taken out of a sum."""
+    match term:
+        case Stopped():
+            return True
+        case Read(tensor, _, _):
+            equation = b.program.equation(tensor)
+            return equation is not None and isinstance(equation.body, Reduce) and equation.body.ties == "none"
+    return False
+
+
+def _shifted_by(b: Builder, shift: Scalar) -> set[str]:
+    """The tensors that a shift is the largest value of."""
+    found: set[str] = set()
+    waiting = list(tensors_of(shift))
+    while waiting:
+        equation = b.program.equation(waiting.pop())
+        inner = set() if equation is None else set(tensors_of(equation.body)) - found
+        found |= inner
+        waiting += sorted(inner)
+    return found
 
 
 def _opened(term: Scalar) -> tuple[Scalar, ...]:

@@ -29,6 +29,8 @@ from symgrad.lower.sums import window_indices
 from symgrad.lower.values import mapped
 
 _IDENTITY = {"max": float("-inf"), "argmax": float("-inf"), "min": float("inf"), "argmin": float("inf"), "product": 1.0}
+FEW = 2**14
+"""Candidates of a step up to which calls cost more than the work."""
 _BETTER = {"max": "gt", "min": "lt"}
 _FOLD = {"max": "maximum", "min": "minimum"}
 
@@ -43,7 +45,7 @@ def reduction(b: Builder, equation: Equation, winner: str | None) -> None:
             _product_of_others(b, equation, node, *excluded)
             return
     slides = () if b.general else window_indices(b, node.body, node.indices)
-    if slides == node.indices and node.kind in ("max", "min"):
+    if slides == node.indices and node.kind in ("max", "min") and not _is_short(b, equation, node):
         _looped(b, equation, node, winner)
         return
     _direct(b, equation, node, winner)
@@ -54,7 +56,7 @@ def _direct(b: Builder, equation: Equation, node: Reduce, winner: str | None) ->
     kind = node.kind
     order = (*equation.indices, *node.indices)
     if winner is None and kind in ("max", "min"):
-        order = _stored_order(node, order)
+        order = _inner_order(b, node, order)
     value = _body(b, node, order)
     if value.kind == "scalar":
         value = Value(Cast(Helper("np.asarray", (value.array,)), "float"), ())
@@ -84,14 +86,18 @@ def _direct(b: Builder, equation: Equation, node: Reduce, winner: str | None) ->
         b.emit(Assign(winner, full(where, equation.indices)))
 
 
-def _stored_order(node: Reduce, order: Axes) -> Axes:
-    """An order of axes in which a tensor of the candidates need not be transposed: what is reduced before the last."""
-    ends = [r.indices[-2:] for r in reads_of(node.body) if len(r.indices) > 1]
-    for left, right in ends:
-        inner, last = left.atom, right.atom
-        if len(node.indices) == 1 and inner == node.indices[0] and order[-2:] == (last, inner):
-            return (*order[:-2], order[-1], order[-2])
-    return order
+def _is_short(b: Builder, equation: Equation, node: Reduce) -> bool:
+    """Whether a step of a recurrence has so few candidates that a call for each offset costs more than all at once."""
+    return b.in_step and b.volume((*equation.indices, *node.indices)) <= FEW
+
+
+def _inner_order(b: Builder, node: Reduce, order: Axes) -> Axes:
+    """What is reduced before the last axis: in a step, where others read the candidates, or as a tensor is stored."""
+    if len(node.indices) != 1 or len(order) < 2:
+        return order
+    inner = (*order[:-2], order[-1], order[-2])
+    ends = {tuple(p.atom for p in r.indices[-2:]) for r in reads_of(node.body) if len(r.indices) > 1}
+    return inner if b.in_step or inner[-2:] in ends else order
 
 
 def _body(b: Builder, node: Reduce, order: Axes) -> Value:

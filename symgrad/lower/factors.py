@@ -10,15 +10,19 @@ from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, replace
 
 from symgrad.declare.algebra import add, multiply
+from symgrad.declare.bounds import nonnegative
 from symgrad.declare.conditions import conjuncts
-from symgrad.declare.integers import Index, as_poly
+from symgrad.declare.integers import ZERO, Index, as_poly
 from symgrad.declare.program import Equation
 from symgrad.declare.recurrence import Item, Scan, scans
 from symgrad.declare.rewriting import changed, map_children
 from symgrad.declare.scalars import (
     PLAIN,
+    TRUE,
     Apply,
     Compare,
+    Condition,
+    Extension,
     Mul,
     Node,
     Number,
@@ -32,6 +36,7 @@ from symgrad.declare.scalars import (
     walk,
 )
 from symgrad.derive.invert import solve
+from symgrad.derive.states import range_where
 from symgrad.derive.terms import Term, rename, terms_of, total
 from symgrad.lower.axes import Axes
 from symgrad.lower.builder import Builder
@@ -155,33 +160,65 @@ def _multiplies(reader: Equation, name: str, names: set[str]) -> bool:
 
 def _outside(b: Builder, term: Scalar, equation: Equation, scan: Scan, names: set[str], made: list[Equation]) -> Scalar:
     """A term whose factor that needs nothing of the recurrence is read from an array over all steps."""
-    if not isinstance(term, Mul):
+    bound: Axes = ()
+    condition: Condition = TRUE
+    body = term
+    if isinstance(term, Reduce) and term.kind == "sum":
+        bound, condition, body = term.indices, term.condition, term.body
+    if not isinstance(body, Mul):
         return term
-    free = [f for f in term.args if not set(tensors_of(f)) & names]
-    inner = [f for f in term.args if f not in free]
+    free = [f for f in body.args if not set(tensors_of(f)) & names]
+    inner = [f for f in body.args if f not in free]
     factor = multiply(*free)
     axes = free_indices(factor)
     steps = {s.index(equation.target) for s in (scan, *scans(scan.body)) if equation in s.members}
-    if not inner or not steps & axes or not axes <= set(equation.indices) or not _is_work(factor):
+    if not inner or not steps & axes or not axes <= {*equation.indices, *bound} or b.volume(axes - steps) > FEW:
         return term
-    if b.volume(axes - steps) > FEW:
+    found = _named(b, factor, tuple(i for i in (*equation.indices, *bound) if i in axes), condition, equation, made)
+    if found is None:
         return term
-    indices = tuple(i for i in equation.indices if i in axes)
+    product = multiply(Number(body.coefficient), found, *inner)
+    return Reduce("sum", bound, condition, product) if isinstance(term, Reduce) else product
+
+
+def _named(
+    b: Builder, factor: Scalar, axes: Axes, condition: Condition, equation: Equation, made: list[Equation]
+) -> Read | None:
+    """A read of the factor under a name, over the ranges in which a condition holds; None if it is not worth one."""
+    ranges = {i: range_where(i, conjuncts(condition)) for i in axes}
+    first = {i: found[0] if found else ZERO for i, found in ranges.items()}
+    own = {i: Index(i.name, found[1]) if found else i for i, found in ranges.items()}
+    body = rename(factor, {i: as_poly(own[i]) + first[i] for i in axes})
+    if not _is_work(b, body):
+        return None
+    indices = tuple(own[i] for i in axes)
+    extension = Extension("guarded") if any(ranges.values()) else None
+    at = tuple(as_poly(i) - first[i] for i in axes)
     for other in made:
-        if (other.indices, other.body) == (indices, factor):
-            return multiply(Number(term.coefficient), Read(other.target, tuple(map(as_poly, indices))), *inner)
+        if (other.indices, other.body) == (indices, body):
+            return Read(other.target, at, extension)
     name = b.name(f"factor_{equation.target.removeprefix('grad_')}")
-    made.append(Equation(name, indices, factor))
-    return multiply(Number(term.coefficient), Read(name, tuple(map(as_poly, indices))), *inner)
+    made.append(Equation(name, indices, body))
+    return Read(name, at, extension)
 
 
-def _is_work(factor: Scalar) -> bool:
+def _is_work(b: Builder, factor: Scalar) -> bool:
     """Whether computing a factor takes two operations at least, on values that are all there."""
     parts = list(walk(factor))
-    if any(isinstance(p, Reduce) for p in parts) or any(r.extension is not None for r in reads_of(factor)):
+    if any(isinstance(p, Reduce) for p in parts):
         return False
     reads = [p for p in parts if isinstance(p, Read)]
+    if not all(r.extension not in PLAIN or _is_inside(b, r) for r in reads):
+        return False
+    if isinstance(factor, Power) and isinstance(factor.base, Read):
+        return False  # a division in the step costs as much as a product
     return len(reads) > 1 or any(isinstance(p, Apply | Power) for p in parts)
+
+
+def _is_inside(b: Builder, read: Read) -> bool:
+    """Whether a read is inside wherever it stands."""
+    pairs = zip(read.indices, b.program.extents(read.tensor), strict=True)
+    return all(nonnegative(p) and nonnegative(extent - 1 - p) for p, extent in pairs)
 
 
 # --- sums that are no sums ------------------------------------------------------------------------------------------

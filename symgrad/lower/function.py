@@ -54,7 +54,7 @@ from symgrad.lower.chunks import in_chunks, joint_space
 from symgrad.lower.extrema import full, reduction
 from symgrad.lower.masks import rows_set
 from symgrad.lower.placement import Scatter, as_scatter, factors_of, makes_matrices, prefers_solved, solved_form
-from symgrad.lower.prepare import eliminate, split_digits
+from symgrad.lower.prepare import eliminate, fuse_digits, split_digits
 from symgrad.lower.reads import integer
 from symgrad.lower.scatter import scatter
 from symgrad.lower.sums import term_value
@@ -137,6 +137,9 @@ def lower_equation(b: Builder, equation: Equation, winner: str | None = None) ->
     original, start = equation, len(b.block)
     b.current = equation.target
     equation, split_left = split_digits(equation)
+    if not b.general:
+        equation, fused = fuse_digits(equation)
+        split_left = split_left or fused
     free = equation.indices
     plain: list[Term] = []
     scattered: list[Scatter] = []

@@ -130,6 +130,28 @@ def split_digits(equation: Equation) -> tuple[Equation, bool]:
     return equation, split_left or placed
 
 
+def fuse_digits(equation: Equation) -> tuple[Equation, bool]:
+    """Write neighbouring left indices that the body knows by their place in row-major order alone as one index.
+
+    Returns the equation with that index in their place, and whether there were any: ``H i + j == winner[n]``.
+    """
+    left = equation.indices
+    runs = [(a, b) for a in range(len(left)) for b in range(len(left), a + 1, -1)]
+    compared = {p.poly for p in walk(equation.body) if isinstance(p, Compare) and p.relation == "=="}
+    for first, stop in sorted(runs, key=lambda run: run[0] - run[1]):
+        digits, extent, place = left[first:stop], as_poly(1), as_poly(0)
+        for i in reversed(digits):
+            place, extent = place + extent * as_poly(i), extent * i.extent
+        if not any(set(digits) <= indices_of(p) for p in compared):
+            continue
+        whole = Index(fresh("_".join(i.name for i in digits), {i.name for i in _everything(equation)}), extent)
+        last = digits[-1]
+        body = rename(equation.body, {last: as_poly(whole) - (place - as_poly(last))})
+        if not all_indices(body) & set(digits):
+            return replace(equation, indices=(*left[:first], whole, *left[stop:]), body=body), True
+    return equation, False
+
+
 def _digit_equalities(body: Scalar) -> Scalar:
     """``u a + b = u c + d`` with ``b, d`` in 0 .. u - 1 says ``a = c`` and ``b = d``."""
 

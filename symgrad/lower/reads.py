@@ -7,7 +7,7 @@ from symgrad.declare.integers import ZERO, Atom, Entry, Index, Poly, RealFloor, 
 from symgrad.declare.scalars import Extension, Scalar
 from symgrad.lower.arrays import FLIP, FULL, Arange, Array, At, By, Cast, Const, Item, Map, Name, Value, Whole
 from symgrad.lower.axes import Axes, align, aligned_axes, place_in, subscript
-from symgrad.lower.borders import fill_of
+from symgrad.lower.borders import border, fill_of
 from symgrad.lower.builder import Builder
 from symgrad.lower.repeats import padded_copy
 from symgrad.lower.shear import diagonal
@@ -42,6 +42,10 @@ def read(
         seen |= used
     shared = [i for w, p in zip(walks, indices, strict=True) if w is None for i in indices_of(p)]
     walks = [None if w and {i for i, _ in w.steps} & set(shared) else w for w in walks]
+    if isinstance(source, Name) and source.text in b.bordered and extension is not None:
+        inside_border = _inside_border(b, source.text, extents, indices, walks, extension)
+        if inside_border is not None:
+            return read(b, *inside_border, None, order, base)
     if isinstance(source, Name) and source.text in b.changing and extension is not None:
         source, extents, indices, walks = _at_step(source, extents, indices, walks)
         if isinstance(source, Name):
@@ -52,6 +56,28 @@ def read(
     if any(w is None for w in walks):
         return _gather(b, source, extents, indices, walks, extension, order)
     return view(b, source, extents, [w for w in walks if w], extension, order, base)
+
+
+def _inside_border(
+    b: Builder,
+    tensor: str,
+    extents: tuple[Poly, ...],
+    indices: tuple[Poly, ...],
+    walks: list[Along | None],
+    extension: Extension,
+) -> tuple[Array, tuple[Poly, ...], tuple[Poly, ...]] | None:
+    """A read of an array that lies inside its border, as a read of the whole; None if that does not reach so far."""
+    name, widths, fill = b.bordered[tensor]
+    if fill != fill_of(extension) or any(w is None for w in walks):
+        return None
+    wanted = [border(w, e) for w, e in zip(walks, extents, strict=True) if w is not None]
+    enough = (
+        nonnegative(have - need) for a, c in zip(widths, wanted, strict=True) for have, need in zip(a, c, strict=True)
+    )
+    if not all(enough):
+        return None
+    larger = tuple(e + before + after for e, (before, after) in zip(extents, widths, strict=True))
+    return Name(name), larger, tuple(p + before for p, (before, _) in zip(indices, widths, strict=True))
 
 
 def _at_step(

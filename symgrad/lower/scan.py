@@ -16,7 +16,7 @@ from symgrad.declare.bounds import nonnegative
 from symgrad.declare.conditions import at_least, negation
 from symgrad.declare.integers import ZERO, Index, Poly, as_poly, extreme
 from symgrad.declare.program import Equation
-from symgrad.declare.recurrence import Scan
+from symgrad.declare.recurrence import Scan, scans
 from symgrad.declare.scalars import (
     NOUGHT,
     TRUE,
@@ -68,6 +68,7 @@ class ScanLowering:
         self.made: set[str] = set()
         self.zeros: set[str] = set()
         self.cuts: list[Poly] = []
+        self.steps: frozenset[Index] = frozenset()
 
     def scan(self, scan: Scan) -> None:
         """Emit the statements of a recurrence."""
@@ -87,6 +88,7 @@ class ScanLowering:
         members = {e.target: without_axis(e, local, scan) for e in scan.members}
         shorter = (replace(e, indices=left_over(e, scan)) if e.target in local else e for e in self.b.program.equations)
         self.b.program = replace(self.b.program, equations=tuple(shorter))
+        self.steps = frozenset(s.index(e.target) for s in (scan, *scans(scan.body)) for e in s.members)
         with self.b.recurring(self.stored):
             start = len(self.b.block)
             tasks = [
@@ -137,9 +139,36 @@ class ScanLowering:
         extents = (i.extent for i in task.equation.indices)
         shape = tuple(e if surely(e) else extreme("max", [e, ZERO]) for e in extents)
         kind = "int" if task.equation.integer else "float"
+        if not fill and kind == "float" and self._with_border(task, shape):
+            return
         array = Fresh("full", shape, fill, kind) if fill else Fresh("zeros", shape, dtype=kind)
         self.b.emit(Assign(task.target, array))
         self.made.add(task.target)
+
+    def _with_border(self, task: Task, shape: tuple[Poly, ...]) -> bool:
+        """Allocate an array inside the border that its reads need, so that no step has to add one."""
+        found = [(fill, widths) for (name, fill, _), widths in self.b.borders.items() if name == task.target]
+        if self.b.general or len(found) != 1 or len(found[0][1]) != len(shape):
+            return False
+        ((fill, widths),) = found
+        at_steps = [
+            w for index, pair in zip(task.equation.indices, widths, strict=True) if index in self.steps for w in pair
+        ]
+        if isinstance(fill, Name) or any(w.terms for w in at_steps) or not all(surely(w) for p in widths for w in p):
+            return False
+        if not any(w.terms for pair in widths for w in pair):
+            return False
+        name = self.b.name(f"{task.target}_padded")
+        larger = tuple(e + before + after for e, (before, after) in zip(shape, widths, strict=True))
+        self.b.emit(Assign(name, Fresh("full", larger, fill) if fill else Fresh("zeros", larger)))
+        items = [
+            Slice(before if before.terms else None, before + e if after.terms else None)
+            for e, (before, after) in zip(shape, widths, strict=True)
+        ]
+        self.b.emit(Assign(task.target, subscript(Name(name), items)))
+        self.b.bordered[task.target] = (name, widths, fill)
+        self.b.changing |= {name}
+        return True
 
     def _settle(self, scan: Scan, task: Task, home: Home) -> None:
         """The place of a left side inside another."""

@@ -8,6 +8,7 @@ from dataclasses import replace
 
 from symgrad.declare.integers import show
 from symgrad.lower.arrays import (
+    Arange,
     Array,
     Assign,
     By,
@@ -27,12 +28,16 @@ from symgrad.lower.arrays import (
     Update,
     When,
     Whole,
+    Windows,
 )
 from symgrad.lower.traverse import map_parts, names_in, parts
 from symgrad.naming import fresh
 
 BLOCKS = (For, When, Chunks)
 """Statements that hold others."""
+
+LONG = 6
+"""An expression of positions alone gets a name from this many operations and operands on."""
 
 _VERBS = {"add": "plus", "sub": "minus", "mul": "times", "div": "over", "square": "squared"}
 
@@ -101,7 +106,8 @@ def _worth(array: Array) -> bool:
     if isinstance(array, Pad):
         return True
     if isinstance(array, Map) and array.function != "neg":
-        return any(not isinstance(a, Whole) and names_in(a) - {"np.pi", "np.e"} for a in array.args)
+        read = any(not isinstance(a, Whole) and names_in(a) - {"np.pi", "np.e"} for a in array.args)
+        return read or (_weight(array) >= LONG and any(isinstance(a, Arange) for a in _every(array)))
     return False
 
 
@@ -144,6 +150,8 @@ def describe(array: Array) -> str:
             return describe(source)
         case Pad(source, _, _):
             return f"{describe(source)}_padded"
+        case Windows(source, _, _):
+            return f"{describe(source)}_windows"
     return "value"
 
 

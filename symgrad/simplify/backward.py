@@ -23,6 +23,7 @@ from symgrad.derive.trace import Trace
 from symgrad.simplify.cores import Cores
 from symgrad.simplify.cost import cost
 from symgrad.simplify.known import recognise, usable
+from symgrad.simplify.meeting import RULE, met
 from symgrad.simplify.sums import pulled
 from symgrad.simplify.terms import expand, factor_out
 
@@ -68,7 +69,9 @@ class _Simplifier:
         return replace(self.adjoint, program=program, backward=made)
 
     def _one(self, equation: Equation) -> None:
-        plain = recognise(changed(equation.body, without_stops), self.known)
+        alone = replace(equation, body=met(equation.body))
+        self.trace.record(RULE, equation, alone)
+        plain = recognise(changed(alone.body, without_stops), self.known)
         best = pulled(plain, self.linear, self.forward)
         least = self._cost(best)
         for written, inlined in self._inlinings(plain):
@@ -76,10 +79,10 @@ class _Simplifier:
             shared = any(self.readers[t] - {*written, equation.target} for t in written)
             if (price := self._cost(other)) < (GAIN if shared else 1) * least:
                 best, least = other, price
-        body = factor_out(self.cores.name_in(best, equation))
+        body = met(factor_out(self.cores.name_in(best, equation)))
         self.linear |= self.cores.names
         after = replace(equation, body=body)
-        self.trace.record("reuse forward values, take invariant factors out of sums", equation, after)
+        self.trace.record("reuse forward values, take invariant factors out of sums", alone, after)
         self.done.append(after)
 
     def _cost(self, body: Scalar) -> int:

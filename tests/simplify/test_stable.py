@@ -569,3 +569,12 @@ def test_a_log_sum_exp_of_log_sum_exps(seed: int) -> None:
     constant = LogSumExp(LogSumExp(x[0, 0], (inner, 0, 3)), (outer, 0, 2))
     for value in (varied, constant):
         assert as_declared(Layer("nested", [x[3, 4]], [Eq(y, value)]), normals(seed, x=(3, 4)))
+
+
+def test_each_shift_meets_what_it_was_the_largest_of() -> None:
+    """x - max x and z - max z are exact for equal rows of large numbers; x - z rounds."""
+    other = sympy.exp(z[n, m]) / Sum(exp(z[n, j]), j)
+    declared = layer(log(exp(x[n, m]) / Sum(exp(x[n, j]), j) / other), inputs=(x[N, M], z[N, M]))
+    X = np.array([[-8e4, -8e4, -8e4], [8e4, 8e4 - 1, 8e4 - 2]], np.float32)
+    Z = np.array([[0.3, 0.1, 0.2], [-0.7, 0.1, 0.5]], np.float32)
+    finite_and_right(declared, {"x": X, "z": Z})
