@@ -36,11 +36,13 @@ from symgrad.declare.scalars import (
     Node,
     Read,
     Reduce,
+    Relation,
     Select,
     children,
     free_indices,
     own_polynomials,
     polynomials,
+    tensors_of,
 )
 from symgrad.declare.substitution import rebuild
 from symgrad.errors import DeclarationError
@@ -204,6 +206,8 @@ def _ends(tensor: str, axis: int, index: Poly, extent: Poly) -> list[Requirement
 def _refute(program: Program, equation: Equation, read: Undecided) -> None:
     """Raise if the read leaves the tensor at every small size tried."""
     tensor, axis, index, extent, behind = read.tensor, read.axis, read.index, read.extent, read.behind
+    if any(isinstance(c, Compare | Relation) and tensors_of(c) for c in behind):
+        return  # data may keep everything from being read
     polys = [index, extent, *(p for c in behind for p in polynomials(c))]
     used = sorted({a for p in polys for a in _deep_atoms(p) if isinstance(a, Index)}, key=lambda i: i.name)
     sizes = sorted({a for p in polys for a in _deep_atoms(p) if isinstance(a, Size)}, key=lambda s: s.name)

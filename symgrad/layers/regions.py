@@ -5,7 +5,7 @@ from sympy import Expr, Idx, Max, Min, Piecewise, Sum, floor, symbols
 from symgrad import Layer
 from symgrad.layers.equation import Eq
 from symgrad.layers.resampling import share
-from symgrad.layers.sampling import blended, fraction
+from symgrad.layers.sampling import blended, fraction, some
 from symgrad.layers.symbols import C, H, K, N, R, S, W, b, c, dilation, k, n, padding, stride, tensors, u, v, w, x, y
 
 P, Q, G = symbols("P Q G", integer=True, positive=True)
@@ -55,7 +55,7 @@ roi_align = Layer(
     ],
     outputs=[y],
     attributes={P: 7, Q: 7, G: 2, spatial_scale: 1.0, aligned: 0},
-    requires=[aligned <= 1],
+    requires=[aligned <= 1, *some(H, W)],
     typical={N: 2, C: 16, H: 32, W: 32, K: 32, P: 7, Q: 7, G: 2},
     doc="""
     Region of interest, aligned: cells of a box, each the average of samples between the pixels.
@@ -94,6 +94,7 @@ modulated_deformable_conv2d = Layer(
     ],
     outputs=[y],
     attributes={stride: 1, padding: 0, dilation: 1},
+    requires=some(H, W),
     typical={N: 4, C: 16, K: 16, H: 16, W: 16, R: 3, S: 3},
     doc="""
     Modulated deformable convolution: every read is moved by an offset and weighted by a mask.

@@ -2,7 +2,7 @@
 
 from collections.abc import Sequence
 
-from sympy import Abs, Expr, Idx, Max, Min, Piecewise, Sum, floor, symbols
+from sympy import Abs, Expr, Idx, Max, Min, Mod, Piecewise, Rational, Sum, Symbol, ceiling, floor, symbols
 
 from symgrad import Layer, Padded
 from symgrad.layers.equation import Eq
@@ -23,6 +23,11 @@ ABOUT_CORNERS = (
 JADERBERG = "Jaderberg, Simonyan, Zisserman and Kavukcuoglu, Spatial transformer networks"
 
 
+def some(*extents: Symbol) -> list[Expr]:
+    """Return the requirements that these extents be at least 1: there is nothing between the pixels of nothing."""
+    return [Symbol(extent.name, integer=True) > 0 for extent in extents]
+
+
 def unnormalised(coordinate: Expr, extent: Expr) -> Expr:
     """Return the position in pixels of a coordinate from -1 to 1."""
     return ((coordinate + 1) * (extent - corners) - 1 + corners) / 2
@@ -35,6 +40,12 @@ def mirrored(position: Expr, extent: Expr) -> Expr:
     distance = Abs(position - first)
     rest = distance - period * floor(distance / period)
     return Max(0, Min(Min(rest, period - rest) + first, extent - 1))
+
+
+def rounded(position: Expr) -> Expr:
+    """Return the nearest whole number, of two as near the even one."""
+    above, below = floor(position + Rational(1, 2)), ceiling(position - Rational(1, 2))
+    return above - (above - below) * Mod(above, 2)
 
 
 def fraction(position: Expr) -> Expr:
@@ -66,7 +77,7 @@ grid_sample2d_corners = Layer(
     equations=[*POSITIONS, Eq(y[n, c, p, q], blended("constant", (n, c), HERE, (a, d)))],
     outputs=[y],
     attributes={corners: 1},
-    requires=[corners <= 1],
+    requires=[corners <= 1, *some(H, W)],
     typical=SAMPLED,
     doc=f"""
     Bilinear sampling of an image at the positions of a grid, by either rule for its corners.
@@ -106,17 +117,17 @@ grid_sample2d_nearest = Layer(
     inputs=[x[N, C, H, W], grid[N, P, Q, 2]],
     equations=[
         *POSITIONS,
-        Eq(y[n, c, p, q], Padded(x)[n, c, floor(row[n, p, q] + 0.5), floor(column[n, p, q] + 0.5)]),
+        Eq(y[n, c, p, q], Padded(x)[n, c, rounded(row[n, p, q]), rounded(column[n, p, q])]),
     ],
     outputs=[y],
     attributes={corners: 0},
-    requires=[corners <= 1],
+    requires=[corners <= 1, *some(H, W)],
     typical=SAMPLED,
     doc=f"""
     The pixel nearest to each position of a grid; the grid has no gradient but 0.
 
     {ABOUT_GRID}
-    Around the image are zeros; half way between two pixels it is the one to the right or below.
+    Around the image are zeros; half way between two pixels it is the one of the even number.
     Source: {JADERBERG}, equation 4;
     torch.nn.functional.grid_sample, mode nearest.
     """,
@@ -136,7 +147,7 @@ grid_sample3d = Layer(
     ],
     outputs=[y],
     attributes={corners: 0},
-    requires=[corners <= 1],
+    requires=[corners <= 1, *some(D, H, W)],
     typical={N: 2, C: 4, D: 8, H: 16, W: 16, O: 8, P: 16, Q: 16},
     doc=f"""
     Trilinear sampling of a volume at the positions of a grid, with zeros around the volume.
@@ -175,7 +186,7 @@ grid_sample2d_bicubic = Layer(
     ],
     outputs=[y],
     attributes={corners: 0},
-    requires=[corners <= 1],
+    requires=[corners <= 1, *some(H, W)],
     typical={**SAMPLED, C: 4},
     doc=f"""
     Bicubic sampling of an image at the positions of a grid, with zeros around the image.

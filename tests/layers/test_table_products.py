@@ -38,7 +38,8 @@ def unbiased(x, gamma, beta):
 
 
 def weight_norm(x, direction, length, b):
-    return f.linear(x, torch._weight_norm(direction, length[:, None], 0), b)
+    # Not by torch._weight_norm, whose second derivative is none.
+    return f.linear(x, length[:, None] * f.normalize(direction), b)
 
 
 def factorization(x, linear, factors):
