@@ -193,9 +193,9 @@ def _add_at(target, *positions_and_values):
     *positions, values = map(np.asarray, positions_and_values)
     lead = len(positions)
     shape = np.broadcast_shapes(*(p.shape for p in positions))
-    flat = np.ravel_multi_index(np.broadcast_arrays(*positions), target.shape[:lead]).ravel()
-    if not flat.size or not target.size:
+    if 0 in shape or not target.size:
         return
+    flat = np.ravel_multi_index(np.broadcast_arrays(*positions), target.shape[:lead]).ravel()
     if target.ndim == lead:
         sums = np.bincount(flat, np.broadcast_to(values, shape).ravel(), minlength=target.size)
         target += sums.reshape(target.shape).astype(target.dtype)
