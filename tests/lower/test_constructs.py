@@ -54,12 +54,18 @@ ROUNDED = "positions that are rounded or wrap by an amount that only an attribut
 EXCEPTIONS = {
     ("clip_loss", "arange index"): DIAGONAL,
     ("info_nce", "arange index"): DIAGONAL,
-    ("maxout", "arange index"): WINNER,
-    **{(n, w): WINNER for n in ("global_max_pool2d", "spatial_pyramid_pool2d") for w in ("clip", "_add_at")},
+    **{
+        (n, "arange index"): WINNER
+        for n in ("global_max_pool1d", "global_max_pool2d", "global_max_pool3d", "max_axis", "maxout", "min_axis")
+    },
+    **{("spatial_pyramid_pool2d", w): WINNER for w in ("clip", "_add_at")},
     **{(n, w): ROUNDED for n in ("fold2d", "unfold2d") for w in ("clip", "_add_at", "arange index")},
     **{
         (n, w): ROUNDED
-        for n in ("resize_bilinear2d_corners", "roll", "tiled_conv2d", "upsample_bilinear2d")
+        for n in (
+            *("resize_bilinear2d_corners", "roll", "tiled_conv2d", "upsample_bilinear2d"),
+            *("upsample_bicubic2d", "upsample_linear1d", "upsample_trilinear3d"),
+        )
         for w in ("_add_at", "arange index")
     },
 }
