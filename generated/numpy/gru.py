@@ -23,25 +23,20 @@ Derived:
     grad_sum_pre_new[n, t, m] = grad_pre_new[n, t, m] * reset[n, t, m]
     grad_reset[n, t, m] = grad_pre_new[n, t, m] * (s[2, m] + sum_pre_new[n, t, m])
     grad_pre_reset[n, t, m] = grad_reset[n, t, m] * reset[n, t, m] * (1 - reset[n, t, m])
-    grad_sum_pre_reset_2[n, t, m] = grad_pre_reset[n, t, m]
     grad_update[n, t, m] = grad_h_total[n, t, m] * (h_states[n, t, m] - new[n, t, m])
     grad_pre_update[n, t, m] = grad_update[n, t, m] * update[n, t, m] * (1 - update[n, t, m])
-    grad_sum_pre_update_2[n, t, m] = grad_pre_update[n, t, m]
     grad_h_states[n, t, m] = [T >= t + 1] * (grad_h_total[n, t, m] * update[n, t, m]) + sum_{m_2 : T >=
-        t + 1} grad_sum_pre_new[n, t, m_2] * r[2, m_2, m] + sum_{m_2 : T >= t + 1}
-        grad_sum_pre_reset_2[n, t, m_2] * r[0, m_2, m] + sum_{m_2 : T >= t + 1} grad_sum_pre_update_2[n,
-        t, m_2] * r[1, m_2, m]
-    grad_sum_pre_update[n, t, m] = grad_pre_update[n, t, m]
-    grad_sum_pre_reset[n, t, m] = grad_pre_reset[n, t, m]
-    grad_x[n, t, c_3] = sum_{m} grad_pre_new[n, t, m] * w[2, m, c_3] + sum_{m} grad_sum_pre_reset[n, t,
-        m] * w[0, m, c_3] + sum_{m} grad_sum_pre_update[n, t, m] * w[1, m, c_3]
+        t + 1} grad_pre_reset[n, t, m_2] * r[0, m_2, m] + sum_{m_2 : T >= t + 1} grad_pre_update[n, t,
+        m_2] * r[1, m_2, m] + sum_{m_2 : T >= t + 1} grad_sum_pre_new[n, t, m_2] * r[2, m_2, m]
+    grad_x[n, t, c_3] = sum_{m} grad_pre_new[n, t, m] * w[2, m, c_3] + sum_{m} grad_pre_reset[n, t, m] *
+        w[0, m, c_3] + sum_{m} grad_pre_update[n, t, m] * w[1, m, c_3]
     grad_h0[n, m] = grad_h_states[n, 0, m]
-    grad_w[t0_t, m, c_3] = sum_{n, t : t0_t == 1} grad_sum_pre_update[n, t, m] * x[n, t, c_3] + sum_{n,
-        t : t0_t == 2} grad_pre_new[n, t, m] * x[n, t, c_3] + sum_{n, t : t0_t == 0}
-        grad_sum_pre_reset[n, t, m] * x[n, t, c_3]
-    grad_r[t0_t, m, i_3] = sum_{n, t : t0_t == 1} grad_sum_pre_update_2[n, t, m] * h_states[n, t, i_3] +
+    grad_w[t0_t, m, c_3] = sum_{n, t : t0_t == 1} grad_pre_update[n, t, m] * x[n, t, c_3] + sum_{n, t :
+        t0_t == 2} grad_pre_new[n, t, m] * x[n, t, c_3] + sum_{n, t : t0_t == 0} grad_pre_reset[n, t, m]
+        * x[n, t, c_3]
+    grad_r[t0_t, m, i_3] = sum_{n, t : t0_t == 1} grad_pre_update[n, t, m] * h_states[n, t, i_3] +
         sum_{n, t : t0_t == 2} grad_sum_pre_new[n, t, m] * h_states[n, t, i_3] + sum_{n, t : t0_t == 0}
-        grad_sum_pre_reset_2[n, t, m] * h_states[n, t, i_3]
+        grad_pre_reset[n, t, m] * h_states[n, t, i_3]
     grad_b[t0_t, m] = sum_{n, t : t0_t == 1} grad_pre_update[n, t, m] + sum_{n, t : t0_t == 2}
         grad_pre_new[n, t, m] + sum_{n, t : t0_t == 0} grad_pre_reset[n, t, m]
     grad_s[t0_t, m] = sum_{n, t : t0_t == 1} grad_pre_update[n, t, m] + sum_{n, t : t0_t == 2}

@@ -2,7 +2,7 @@
 # Change the declaration and generate again instead of editing this file.
 """log_sum_axis: Logarithm of a sum over an axis, which must be positive.
 
-x (N, M, L); y (N, L). 
+x (N, M, L); y (N, L).
 Source: the operators Reduce of ONNX, over one axis.
 
 Declaration:

@@ -2,7 +2,7 @@
 # Change the declaration and generate again instead of editing this file.
 """sum_axis: Sum over an axis.
 
-x (N, M, L); y (N, L). 
+x (N, M, L); y (N, L).
 Source: the operators Reduce of ONNX, over one axis.
 
 Declaration:

@@ -24,6 +24,7 @@ from symgrad.emit.printer import WIDTH, Printer
 from symgrad.emit.sizes import local_extents, recovered
 from symgrad.emit.templates import render
 from symgrad.errors import EmissionError
+from symgrad.lower.aliases import without_aliases
 from symgrad.lower.plan import ModulePlan
 from symgrad.lower.share import needed_by
 from symgrad.naming import fresh
@@ -84,7 +85,9 @@ class _Writer:
             imports.append("from numpy.lib.stride_tricks import as_strided")
         if "math" in self.helpers:
             imports.insert(0, "import math")
-        derived = [e for e in self.plan.adjoint.program.equations if e.target in self.plan.adjoint.backward]
+        adjoint = self.plan.adjoint
+        derived = tuple(e for e in adjoint.program.equations if e.target in adjoint.backward)
+        derived = without_aliases(adjoint.program, derived, frozenset(adjoint.gradients))
         return ModuleSpec(
             docstring=module_docstring(self.program, derived),
             header=(

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ast
+import inspect
 import json
 import os
 import re
@@ -621,7 +622,7 @@ def without_use(statements: list[ast.stmt], result: str) -> list[str]:
 def executed(module: CompiledLayer, residuals: Any, seeds: list[np.ndarray], wrt: tuple[str, ...]) -> list[ast.stmt]:
     """The statements of backward, after the checks, that run."""
     lines: set[int] = set()
-    code = module.module.backward.__code__
+    code = inspect.unwrap(module.module.backward).__code__
 
     def trace(frame: types.FrameType, event: str, _: Any) -> Any:
         if frame.f_code is not code:
