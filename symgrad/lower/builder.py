@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 
 from symgrad.declare.integers import Atom, Entry, Index, Poly, atoms
 from symgrad.declare.program import Program
-from symgrad.declare.scalars import Condition
+from symgrad.declare.scalars import Condition, Reduce
 from symgrad.declare.typical import typical, typical_sizes, volume
 from symgrad.lower.arrays import Array, Assign, For, Name, Statement
 from symgrad.lower.checked import Checked, checked_entries
@@ -56,6 +56,7 @@ class Builder:
     checked: tuple[Checked, ...] = ()
     changing: frozenset[str] = frozenset()
     bordered: dict[str, tuple[str, tuple[tuple[Poly, Poly], ...], float | Name]] = field(default_factory=dict)
+    winners: dict[Reduce, Array] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
         """Guess the sizes that nobody gave."""

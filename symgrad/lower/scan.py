@@ -20,6 +20,7 @@ from symgrad.declare.recurrence import Scan, scans
 from symgrad.declare.scalars import (
     NOUGHT,
     TRUE,
+    Reduce,
     tensors_of,
 )
 from symgrad.declare.segments import segments
@@ -273,7 +274,7 @@ class ScanLowering:
     def _step(self, scan: Scan, active: list[Part], step: Poly) -> None:
         """One step: the equations in order, inner recurrences as loops of their own."""
         tasks = [p.task.along(p.index, At(step + p.shift), step + p.shift) for p in active]
-        for item in scan.body:
+        for item in _positions_first(scan.body):
             if isinstance(item, Scan):
                 outer, self.cuts = self.cuts, []
                 names = {e.target for e in item.members}
@@ -283,6 +284,14 @@ class ScanLowering:
             for task in tasks:
                 if task.target == item.target:
                     self._emit(task)
+                    self._remember(task)
+
+    def _remember(self, task: Task) -> None:
+        """Where the position of an extremum is, for the extremum itself."""
+        node = task.equation.body
+        if isinstance(node, Reduce) and node.kind.startswith("arg") and not task.when:
+            here = subscript(Name(task.target), task.items) if task.target in self.stored else Name(task.target)
+            self.b.winners[node] = here
 
     def _emit(self, task: Task) -> None:
         """Statements that compute a task, into its place if it has one.
@@ -318,3 +327,18 @@ class ScanLowering:
 
     def _made(self) -> set[str]:
         return {s.name for s in self.b.block if isinstance(s, Assign)}
+
+
+def _positions_first(items: tuple[Equation | Scan, ...]) -> list[Equation | Scan]:
+    """What a step does, the position of an extremum before the extremum, which then need not be searched again."""
+    order = list(items)
+    for item in items:
+        if not isinstance(item, Equation) or not isinstance(item.body, Reduce) or item.body.kind not in ("max", "min"):
+            continue
+        wanted = replace(item.body, kind=f"arg{item.body.kind}")
+        for other in order[order.index(item) + 1 :]:
+            if isinstance(other, Equation) and other.body == wanted and other.indices == item.indices:
+                order.remove(other)
+                order.insert(order.index(item), other)
+                break
+    return order
