@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from symgrad.emit.helpers_steps import CARRY
+
 HELPERS: dict[str, str] = {
     "_floats": '''
 def _floats(name, array, rank):
@@ -297,6 +299,7 @@ def _product_of_others(x):
     np.cumprod(x[..., :0:-1], axis=-1, out=after[..., -2::-1])
     return before * after
 ''',
+    "_carry": CARRY,
     "_add_at": '''
 def _add_at(target, *positions_and_values):
     """Add rows to ``target`` at positions along its first axes, repeated positions adding up."""

@@ -28,6 +28,7 @@ from symgrad.derive.terms import all_indices
 from symgrad.lower.arrays import FULL, Assign, At, Fresh, Item, Map, Name, Slice, Statement, When
 from symgrad.lower.axes import subscript
 from symgrad.lower.builder import Builder, comment
+from symgrad.lower.carry import carry_of
 from symgrad.lower.elementwise import condition_value
 from symgrad.lower.homes import KEPT, Home, fill_of, homes_of, without_copies
 from symgrad.lower.inplace import into, settled, without_copy
@@ -42,6 +43,7 @@ from symgrad.lower.scan_parts import (
     looks_ahead,
     lower_bounds,
     open_test,
+    positions_first,
     stored_in,
     surely,
     terms_in,
@@ -72,6 +74,7 @@ class ScanLowering:
         self.zeros: set[str] = set()
         self.cuts: list[Poly] = []
         self.steps: frozenset[Index] = frozenset()
+        self.homes: dict[str, Home] = {}
 
     def scan(self, scan: Scan) -> None:
         """Emit the statements of a recurrence."""
@@ -85,7 +88,7 @@ class ScanLowering:
 
     def _scan(self, scan: Scan, stored: frozenset[str]) -> None:
         """Emit the statements of a recurrence; ``stored`` left sides are arrays over all steps."""
-        homes = {} if self.b.general else homes_of(scan, {e.target for e in scan.members})
+        homes = self.homes = {} if self.b.general else homes_of(scan, {e.target for e in scan.members})
         self.cuts, self.stored = [], stored | frozenset(homes)
         local = {e.target for e in scan.members} - self.stored
         members = {e.target: without_axis(e, local, scan) for e in scan.members}
@@ -246,8 +249,26 @@ class ScanLowering:
                 self._step(scan, active, first)
                 continue
             step = Index(self._step_name(active, usual), stop)
+            if self._carried(scan, active, first, stop):
+                continue
             with self.b.stepping(step, first, stop, scan.reverse):
                 self._step(scan, active, as_poly(step))
+
+    def _carried(self, scan: Scan, active: list[Part], first: Poly, stop: Poly) -> bool:
+        """Emit steps that are affine in one state without a statement for each of them, if they are."""
+        if len(active) != 1 or len(scan.body) != len(scan.members) or active[0].task.target not in self.stored:
+            return False
+        carry = carry_of(self.b, active[0], first, stop, scan.reverse, self.homes)
+        if carry is None:
+            return False
+        task, start = active[0].task, len(self.b.block)
+        if carry.rest is not None:
+            self._emit(carry.rest)
+            self.b.block[start] = replace(self.b.block[start], comment=str(task))
+            start = len(self.b.block)
+        carry.emit(self.b, task.equation.indices, scan.reverse)
+        comment(self.b, start, f"the term with {carry.state}, one step after the other")
+        return True
 
     def _loop(self, scan: Scan, parts: list[Part]) -> None:
         """One loop over all steps: which range comes first is not known, so each asks whether it is its turn."""
@@ -274,7 +295,7 @@ class ScanLowering:
     def _step(self, scan: Scan, active: list[Part], step: Poly) -> None:
         """One step: the equations in order, inner recurrences as loops of their own."""
         tasks = [p.task.along(p.index, At(step + p.shift), step + p.shift) for p in active]
-        for item in _positions_first(scan.body):
+        for item in positions_first(scan.body):
             if isinstance(item, Scan):
                 outer, self.cuts = self.cuts, []
                 names = {e.target for e in item.members}
@@ -327,18 +348,3 @@ class ScanLowering:
 
     def _made(self) -> set[str]:
         return {s.name for s in self.b.block if isinstance(s, Assign)}
-
-
-def _positions_first(items: tuple[Equation | Scan, ...]) -> list[Equation | Scan]:
-    """What a step does, the position of an extremum before the extremum, which then need not be searched again."""
-    order = list(items)
-    for item in items:
-        if not isinstance(item, Equation) or not isinstance(item.body, Reduce) or item.body.kind not in ("max", "min"):
-            continue
-        wanted = replace(item.body, kind=f"arg{item.body.kind}")
-        for other in order[order.index(item) + 1 :]:
-            if isinstance(other, Equation) and other.body == wanted and other.indices == item.indices:
-                order.remove(other)
-                order.insert(order.index(item), other)
-                break
-    return order

@@ -44,6 +44,9 @@ def test_loops_run_over_steps_only(name: str) -> None:
     steps = {"diagonal"} if name == "soft_dtw" else {"t"}
     for function in (found["forward"], found["backward"]):
         inside = loops(function)
+        if "_carry(" in ast.unparse(function):
+            assert not inside  # affine in one state
+            continue
         assert inside
         # What a step forms of much less is formed again afterwards in chunks, whose loop is over their starts.
         chunks = {"start"} if name == "crf_log_partition" and function is found["backward"] else set()
@@ -80,7 +83,7 @@ def test_what_is_the_same_in_every_step_is_computed_before_the_loop() -> None:
     layer = Layer(
         "weights",
         inputs=[x[B, T, D], w[D, D]],
-        equations=[Eq(h[b, t, i], x[b, t, i] + Padded(h)[b, t - 1, i] * w[i, i] ** 2)],
+        equations=[Eq(h[b, t, i], tanh(x[b, t, i] + Padded(h)[b, t - 1, i] * w[i, i] ** 2))],
     )
     (loop,) = loops(functions(symgrad.compile_layer(layer).source)["forward"])
     assert "np.square" not in ast.unparse(loop) and "w[" not in ast.unparse(loop)
