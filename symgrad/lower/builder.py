@@ -53,6 +53,7 @@ class Builder:
     chunk: tuple[str, str, str] | None = None
     current: str = ""
     borders: dict[tuple[str, float | Name, int], tuple[tuple[Poly, Poly], ...]] = field(default_factory=dict)
+    declared: tuple[Program, ...] = ()
     checked: tuple[Checked, ...] = ()
     changing: frozenset[str] = frozenset()
     bordered: dict[str, tuple[str, tuple[tuple[Poly, Poly], ...], float | Name]] = field(default_factory=dict)
@@ -61,7 +62,8 @@ class Builder:
     def __post_init__(self) -> None:
         """Guess the sizes that nobody gave."""
         self.sizes = typical_sizes(self.program) | self.sizes
-        self.checked = checked_entries(self.program)
+        found = (c for program in self.declared or (self.program,) for c in checked_entries(program))
+        self.checked = tuple(dict.fromkeys(found))
 
     def inside(self, poly: Poly, extent: Poly, condition: Condition) -> bool:
         """Whether forward has checked that the integers lie inside an axis of ``extent`` where ``condition`` holds."""

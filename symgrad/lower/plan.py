@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from symgrad.declare.graph import needed
 from symgrad.declare.integers import Size, atoms
@@ -47,8 +47,9 @@ def plan_module(program: Program, adjoint: Adjoint, general: bool = False, resid
     read = {t for e in evaluated for t in tensors_of(e.body)}
     names = {a.name for a in program.attributes}
     results = frozenset({*program.outputs, *kept.names})
-    first = lower_equations(whole, forward, taken, general, results)
-    second = lower_equations(whole, evaluated, taken, general, frozenset(adjoint.gradients))
+    checked = (program, replace(whole, equations=forward))
+    first = lower_equations(whole, forward, taken, general, results, checked)
+    second = lower_equations(whole, evaluated, taken, general, frozenset(adjoint.gradients), checked)
     return ModulePlan(
         program,
         adjoint,
