@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from symgrad.emit.helpers_entry import ENTRY
+from symgrad.emit.helpers_steps import CARRY
 
 HELPERS: dict[str, str] = ENTRY | {
     "_sigmoid": '''
@@ -192,6 +193,7 @@ def _product_of_others(x):
     np.cumprod(x[..., :0:-1], axis=-1, out=after[..., -2::-1])
     return before * after
 ''',
+    "_carry": CARRY,
     "_add_at": '''
 def _add_at(target, *positions_and_values):
     """Add rows to ``target`` at positions along its first axes, repeated positions adding up."""
@@ -200,7 +202,10 @@ def _add_at(target, *positions_and_values):
     shape = np.broadcast_shapes(*(p.shape for p in positions))
     if 0 in shape or not target.size:
         return
-    flat = np.ravel_multi_index(np.broadcast_arrays(*positions), target.shape[:lead]).ravel()
+    flat = positions[0]
+    for extent, position in zip(target.shape[1:lead], positions[1:], strict=True):
+        flat = flat * extent + position
+    flat = flat.ravel()
     if target.ndim == lead:
         sums = np.bincount(flat, np.broadcast_to(values, shape).ravel(), minlength=target.size)
         target += sums.reshape(target.shape).astype(target.dtype)

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 
 from symgrad.declare.integers import Atom, Entry, Index, Poly, atoms
 from symgrad.declare.program import Program
-from symgrad.declare.scalars import Condition
+from symgrad.declare.scalars import Condition, Reduce
 from symgrad.declare.typical import typical, typical_sizes, volume
 from symgrad.lower.arrays import Array, Assign, For, Name, Statement
 from symgrad.lower.checked import Checked, checked_entries
@@ -53,14 +53,17 @@ class Builder:
     chunk: tuple[str, str, str] | None = None
     current: str = ""
     borders: dict[tuple[str, float | Name, int], tuple[tuple[Poly, Poly], ...]] = field(default_factory=dict)
+    declared: tuple[Program, ...] = ()
     checked: tuple[Checked, ...] = ()
     changing: frozenset[str] = frozenset()
     bordered: dict[str, tuple[str, tuple[tuple[Poly, Poly], ...], float | Name]] = field(default_factory=dict)
+    winners: dict[Reduce, Array] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
         """Guess the sizes that nobody gave."""
         self.sizes = typical_sizes(self.program) | self.sizes
-        self.checked = checked_entries(self.program)
+        found = (c for program in self.declared or (self.program,) for c in checked_entries(program))
+        self.checked = tuple(dict.fromkeys(found))
 
     def inside(self, poly: Poly, extent: Poly, condition: Condition) -> bool:
         """Whether forward has checked that the integers lie inside an axis of ``extent`` where ``condition`` holds."""

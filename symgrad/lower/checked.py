@@ -7,11 +7,15 @@ from dataclasses import dataclass
 from itertools import permutations
 
 from symgrad.declare.conditions import all_of, conjuncts
-from symgrad.declare.integers import Entry, Index, Poly, as_poly
+from symgrad.declare.integers import Atom, Entry, Index, Poly, as_poly, indices_of
 from symgrad.declare.program import Program
 from symgrad.declare.reads import places
-from symgrad.declare.scalars import Condition, Reduce, free_indices
+from symgrad.declare.scalars import Condition, Reduce, free_indices, walk
+from symgrad.declare.substitution import substitute
 from symgrad.derive.terms import rename
+
+MOST = 6
+"""Indices of an expression up to which every way to call them is tried."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -30,25 +34,33 @@ class Checked:
         return any(set(conjuncts(c)) <= given for c in self._renamed(entry, condition))
 
     def _renamed(self, entry: Entry, condition: Condition) -> Iterator[Condition]:
-        """The condition in the indices of the other entry, its further indices in every way that extents allow."""
-        pairs = {a.atom: b.atom for a, b in zip(self.entry.indices, entry.indices, strict=True)}
-        table = {a: as_poly(b) for a, b in pairs.items() if isinstance(a, Index) and isinstance(b, Index)}
-        if len(table) < len(entry.indices):
+        """The condition in the indices of the other entry, in every way that extents allow and that makes them one."""
+        own = _indices(self.entry) | free_indices(self.condition)
+        there = _indices(entry) | free_indices(condition)
+        mine, others = (sorted(found, key=lambda i: (i.name, str(i.extent))) for found in (own, there))
+        if len(others) > MOST:
             return
-        rest = sorted(free_indices(self.condition) - set(table), key=lambda i: i.name)
-        there = sorted(free_indices(condition) - {i for p in table.values() if isinstance(i := p.atom, Index)}, key=str)
-        for chosen in permutations(there, len(rest)):
-            if all(a.extent == b.extent for a, b in zip(rest, chosen, strict=True)):
-                yield rename(self.condition, table | {a: as_poly(b) for a, b in zip(rest, chosen, strict=True)})
+        for chosen in permutations(others, len(mine)):
+            table = {a: as_poly(b) for a, b in zip(mine, chosen, strict=True)}
+            values: dict[Atom, Poly] = dict(table.items())
+            alike = all(a.extent == b.extent for a, b in zip(mine, chosen, strict=True))
+            if alike and tuple(substitute(p, values) for p in self.entry.indices) == entry.indices:
+                yield rename(self.condition, table)
+
+
+def _indices(entry: Entry) -> set[Index]:
+    return {i for p in entry.indices for i in indices_of(p)}
 
 
 def checked_entries(program: Program) -> tuple[Checked, ...]:
-    """What the index checks of forward say of entries that are read as whole tensors; positions found are inside."""
+    """What the index checks of forward say of entries; positions found are inside."""
     found: dict[Checked, None] = {}
     for equation in program.equations:
         for tensor, indices, behind in places(equation.body):
+            if any(isinstance(part, Reduce) for c in behind for part in walk(c)):
+                continue
             for axis, poly in enumerate(indices):
-                if isinstance(entry := poly.atom, Entry) and _is_whole(program, entry):
+                if isinstance(entry := poly.atom, Entry):
                     found[Checked(entry, program.extents(tensor)[axis], all_of(*behind))] = None
         match equation.body:
             case Reduce(kind, searched) if kind.startswith("arg"):
@@ -57,10 +69,3 @@ def checked_entries(program: Program) -> tuple[Checked, ...]:
                     count = count * index.extent
                 found[Checked(whole, count, all_of())] = None
     return tuple(found)
-
-
-def _is_whole(program: Program, entry: Entry) -> bool:
-    """Whether the entry runs over all that its tensor holds."""
-    extents = program.extents(entry.tensor)
-    plain = [p.atom for p in entry.indices if isinstance(p.atom, Index)]
-    return len(set(plain)) == len(extents) and all(i.extent == e for i, e in zip(plain, extents, strict=True))

@@ -2,14 +2,18 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 from symgrad.declare.conditions import all_of, conjuncts
-from symgrad.declare.integers import Index
+from symgrad.declare.integers import Index, as_poly
 from symgrad.declare.program import Equation
 from symgrad.declare.scalars import Compare, Condition, Reduce, free_indices, reads_of
 from symgrad.derive.adjoint import row_major
 from symgrad.lower.arrays import (
+    FULL,
     Array,
     Assign,
+    At,
     Cast,
     Collapse,
     Const,
@@ -17,8 +21,10 @@ from symgrad.lower.arrays import (
     Helper,
     Map,
     Name,
+    NewAxis,
     Reshape,
     Run,
+    Subscript,
     Value,
     Whole,
 )
@@ -55,7 +61,8 @@ def _direct(b: Builder, equation: Equation, node: Reduce, winner: str | None) ->
     """Reduce over axes of the whole array; several axes become one where a position is asked for."""
     kind = node.kind
     order = (*equation.indices, *node.indices)
-    if winner is None and kind in ("max", "min"):
+    found = b.winners.get(replace(node, kind=f"arg{kind}")) if len(node.indices) == 1 else None
+    if winner is None and kind in ("max", "min") and found is None:
         order = _inner_order(b, node, order)
     value = _body(b, node, order)
     if value.kind == "scalar":
@@ -71,6 +78,12 @@ def _direct(b: Builder, equation: Equation, node: Reduce, winner: str | None) ->
     array, axes = align(value, tuple(i for i in order if i in value.axes)), [i for i in order if i in value.axes]
     positions = tuple(axes.index(i) for i in node.indices)
     kept = tuple(i for i in axes if i not in node.indices)
+    if b.in_step and len(positions) == 1 and kept == equation.indices:
+        if kind.startswith("arg"):
+            array = b.keep(array, "candidates")
+        elif found is not None:
+            _at_winner(b, equation, array, found)
+            return
     if (winner is not None or kind in ("argmax", "argmin")) and len(positions) > 1:
         array = Reshape(array, (*(i.extent for i in kept), joint_extent(node.indices)))
         array = b.keep(array, f"{equation.target}_candidates") if winner is not None else array
@@ -84,6 +97,15 @@ def _direct(b: Builder, equation: Equation, node: Reduce, winner: str | None) ->
     if winner is not None:
         where = Value(Collapse(f"arg{kind}", array, positions), kept, "int")
         b.emit(Assign(winner, full(where, equation.indices)))
+
+
+def _at_winner(b: Builder, equation: Equation, candidates: Array, winner: Array) -> None:
+    """The extremum along the last axis, from its position: candidates are compared once."""
+    target, all_axes = equation.target, (FULL,) * len(equation.indices)
+    at = Subscript(winner, (*all_axes, NewAxis()))
+    chosen = Helper("np.take_along_axis", (b.keep(candidates, "candidates"), at, Whole(as_poly(-1))))
+    b.because(f"{target}: taken at the position that a step finds anyway")
+    b.emit(Assign(target, Subscript(chosen, (*all_axes, At(as_poly(0))))))
 
 
 def _is_short(b: Builder, equation: Equation, node: Reduce) -> bool:

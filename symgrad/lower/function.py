@@ -77,6 +77,7 @@ def lower_equations(
     taken: set[str],
     general: bool = False,
     results: frozenset[str] = frozenset(),
+    declared: tuple[Program, ...] = (),
 ) -> Lowered:
     """Statements that compute the equations in order.
 
@@ -86,8 +87,9 @@ def lower_equations(
         taken: names that no variable may have.
         general: leave every optimisation out.
         results: what the function gives back or keeps.
+        declared: the layer as declared, and as forward computes it: what forward has checked.
     """
-    b = Builder(program, set(taken), general=general)
+    b = Builder(program, set(taken), general=general, declared=declared)
     equations = tuple(replace(e, body=changed(e.body, cancelled)) for e in equations)
     equations = equations if general else without_aliases(program, equations, results)
     b.borders = survey_borders(program, [e.body for e in equations])

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from symgrad.declare.graph import needed
 from symgrad.declare.integers import Size, atoms
@@ -10,7 +10,7 @@ from symgrad.declare.program import Equation, Program
 from symgrad.declare.scalars import Node, polynomials, tensors_of
 from symgrad.derive.adjoint import Adjoint
 from symgrad.lower.function import Lowered, lower_equations
-from symgrad.lower.residuals import choose
+from symgrad.lower.residuals import choose, with_formed
 from symgrad.lower.share import share
 
 
@@ -43,12 +43,13 @@ def plan_module(program: Program, adjoint: Adjoint, general: bool = False, resid
     taken = whole.names()
     made = {e.target for e in backward}
     kept = choose(program, forward, backward, made | set(adjoint.cotangents), residuals)
-    evaluated = (*kept.again, *backward)
+    evaluated = with_formed((*kept.again, *backward), kept.formed)
     read = {t for e in evaluated for t in tensors_of(e.body)}
     names = {a.name for a in program.attributes}
     results = frozenset({*program.outputs, *kept.names})
-    first = lower_equations(whole, forward, taken, general, results)
-    second = lower_equations(whole, evaluated, taken, general, frozenset(adjoint.gradients))
+    checked = (program, replace(whole, equations=forward))
+    first = lower_equations(whole, forward, taken, general, results, checked)
+    second = lower_equations(whole, evaluated, taken, general, frozenset(adjoint.gradients), checked)
     return ModulePlan(
         program,
         adjoint,
@@ -56,7 +57,7 @@ def plan_module(program: Program, adjoint: Adjoint, general: bool = False, resid
         Lowered(share(second.statements, set(taken)), second.reasons),
         kept.names,
         tuple(a.name for a in program.attributes if a.name in read or a.name in names & _sizes_used(evaluated)),
-        tuple(e.target for e in kept.again),
+        tuple(e.target for e in (*kept.again, *kept.formed)),
     )
 
 

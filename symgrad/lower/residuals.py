@@ -1,20 +1,28 @@
 """What forward keeps for backward, and what backward computes again: bytes against work.
 
 A value that backward reads is kept, or computed again from what is kept. Policy ``store`` keeps everything,
-``recompute`` only inputs and outputs, ``auto`` all but what costs about as much to compute as to read.
+``recompute`` only inputs and outputs, ``auto`` all but what costs about as much to compute as to read, and what a
+recurrence forms at each step out of much less: backward forms that again where it reads it, one step at a time.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass, replace
+from math import prod
 
+from symgrad.declare.bounds import nonnegative
 from symgrad.declare.graph import groups, is_recurrent
+from symgrad.declare.integers import Poly
 from symgrad.declare.program import Equation, Program
+from symgrad.declare.rewriting import changed, map_children
 from symgrad.declare.scalars import (
+    PLAIN,
     Add,
     Apply,
+    Extension,
     Mul,
+    Node,
     Number,
     Power,
     Read,
@@ -22,25 +30,38 @@ from symgrad.declare.scalars import (
     Relation,
     Scalar,
     Select,
+    reads_of,
     tensors_of,
     walk,
 )
+from symgrad.declare.typical import typical, typical_sizes, volume
+from symgrad.derive.terms import rename
 
+Extents = Callable[[str], tuple[Poly, ...]]
 POLICIES = ("auto", "store", "recompute")
 CHEAP = 2
 """Operations an element that are as cheap as reading the element."""
+SPREAD = 8
+"""A step's candidates are this many times as many as the values that they are formed of, or they are kept."""
 
 
 @dataclass(frozen=True, slots=True)
 class Kept:
-    """The tensors that forward keeps, and the forward equations that backward evaluates again, both in order."""
+    """The tensors that forward keeps, and the forward equations that backward evaluates again, both in order.
+
+    Attributes:
+        names: the tensors.
+        again: what backward computes first.
+        formed: what backward has no array of: its elements are computed where they are read.
+    """
 
     names: tuple[str, ...]
     again: tuple[Equation, ...]
+    formed: tuple[Equation, ...] = ()
 
 
 def choose(
-    program: Program, forward: Sequence[Equation], backward: Iterable[Equation], given: set[str], policy: str
+    program: Program, forward: Sequence[Equation], backward: Sequence[Equation], given: set[str], policy: str
 ) -> Kept:
     """Decide for every value that backward reads.
 
@@ -55,7 +76,12 @@ def choose(
     read = {t for e in backward for t in tensors_of(e.body)} - given
     free = {t.name for t in program.inputs} | set(program.outputs)
     by_name = {e.target: e for e in forward}
+
+    def extents(name: str) -> tuple[Poly, ...]:
+        return tuple(i.extent for i in by_name[name].indices) if name in by_name else program.extents(name)
+
     again: set[str] = set()
+    formed: tuple[Equation, ...] = ()
     members = {e.target: {m.target for m in g} for g in groups(tuple(forward)) if is_recurrent(g) for e in g}
     if policy == "recompute":
         pending = [t for t in read if t in by_name and t not in free]
@@ -71,6 +97,11 @@ def choose(
             pending += [t for t in needs if t in by_name and t not in free]
     elif policy == "auto":
         # The members of a recurrence are filled in together; its states cost nothing to keep.
+        formed = tuple(e for e in forward if e.target in read - free and e.target in members)
+        formed = tuple(e for e in formed if _spreads(program, extents, e))
+        formed = tuple(e for e in formed if not {f.target for f in formed} & set(tensors_of(e.body)))
+        formed = tuple(_unguarded(e, extents) for e in formed if _is_read_plainly(e.target, backward))
+        read = {t for e in formed for t in tensors_of(e.body)} | (read - {e.target for e in formed})
         for equation in forward:
             target = equation.target
             if target in read - free - set(members) and _is_cheap(equation.body):
@@ -78,7 +109,59 @@ def choose(
                 if sources <= read - again:
                     again.add(target)
     names = tuple(t for t in order if t in read - again)
-    return Kept(names, tuple(e for e in forward if e.target in again))
+    return Kept(names, tuple(e for e in forward if e.target in again), formed)
+
+
+def with_formed(equations: Iterable[Equation], formed: Iterable[Equation]) -> tuple[Equation, ...]:
+    """The equations with the elements of some left sides written out where they are read."""
+    by_name = {e.target: e for e in formed}
+
+    def change(node: Node) -> Node:
+        node = map_children(node, change)
+        if not isinstance(node, Read) or node.tensor not in by_name:
+            return node
+        made, extension = by_name[node.tensor], node.extension
+        body = rename(made.body, dict(zip(made.indices, node.indices, strict=True)))
+        return changed(body, lambda inner: _guarded(inner, extension)) if extension is not None else body
+
+    return tuple(replace(e, body=changed(e.body, change)) for e in equations)
+
+
+def _guarded(node: Node, extension: Extension | None) -> Node:
+    """Every read behind the condition that hides the element it belongs to."""
+    node = map_children(node, lambda inner: _guarded(inner, extension))
+    return replace(node, extension=extension) if isinstance(node, Read) and node.extension is None else node
+
+
+def _spreads(program: Program, extents: Extents, equation: Equation) -> bool:
+    """Whether a pointwise expression has many more elements than all that it reads."""
+    reads = reads_of(equation.body)
+    if equation.integer or not reads or any(r.extension not in PLAIN for r in reads):
+        return False
+    if any(isinstance(part, Reduce | Select) for part in walk(equation.body)):
+        return False
+    sizes = typical_sizes(program)
+    sources = {r.tensor: prod(typical(e, sizes) for e in extents(r.tensor)) for r in reads}
+    return volume(equation.indices, sizes) >= SPREAD * sum(sources.values())
+
+
+def _unguarded(equation: Equation, extents: Extents) -> Equation:
+    """The equation without guards on reads that its ranges keep inside."""
+
+    def change(node: Node) -> Node:
+        node = map_children(node, change)
+        if not isinstance(node, Read) or node.extension not in PLAIN:
+            return node
+        pairs = zip(node.indices, extents(node.tensor), strict=True)
+        inside = all(nonnegative(p) and nonnegative(extent - 1 - p) for p, extent in pairs)
+        return replace(node, extension=None) if inside else node
+
+    return replace(equation, body=changed(equation.body, change))
+
+
+def _is_read_plainly(name: str, equations: Iterable[Equation]) -> bool:
+    """Whether every read of a tensor is of its elements, not of a border around them."""
+    return all(r.extension in PLAIN for e in equations for r in reads_of(e.body) if r.tensor == name)
 
 
 def _is_cheap(body: Scalar) -> bool:

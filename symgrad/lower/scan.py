@@ -20,6 +20,7 @@ from symgrad.declare.recurrence import Scan, scans
 from symgrad.declare.scalars import (
     NOUGHT,
     TRUE,
+    Reduce,
     tensors_of,
 )
 from symgrad.declare.segments import segments
@@ -27,6 +28,7 @@ from symgrad.derive.terms import all_indices
 from symgrad.lower.arrays import FULL, Assign, At, Fresh, Item, Map, Name, Slice, Statement, When
 from symgrad.lower.axes import subscript
 from symgrad.lower.builder import Builder, comment
+from symgrad.lower.carry import carry_of
 from symgrad.lower.elementwise import condition_value
 from symgrad.lower.homes import KEPT, Home, fill_of, homes_of, without_copies
 from symgrad.lower.inplace import into, settled, without_copy
@@ -41,6 +43,7 @@ from symgrad.lower.scan_parts import (
     looks_ahead,
     lower_bounds,
     open_test,
+    positions_first,
     stored_in,
     surely,
     terms_in,
@@ -71,6 +74,7 @@ class ScanLowering:
         self.zeros: set[str] = set()
         self.cuts: list[Poly] = []
         self.steps: frozenset[Index] = frozenset()
+        self.homes: dict[str, Home] = {}
 
     def scan(self, scan: Scan) -> None:
         """Emit the statements of a recurrence."""
@@ -84,7 +88,7 @@ class ScanLowering:
 
     def _scan(self, scan: Scan, stored: frozenset[str]) -> None:
         """Emit the statements of a recurrence; ``stored`` left sides are arrays over all steps."""
-        homes = {} if self.b.general else homes_of(scan, {e.target for e in scan.members})
+        homes = self.homes = {} if self.b.general else homes_of(scan, {e.target for e in scan.members})
         self.cuts, self.stored = [], stored | frozenset(homes)
         local = {e.target for e in scan.members} - self.stored
         members = {e.target: without_axis(e, local, scan) for e in scan.members}
@@ -245,8 +249,26 @@ class ScanLowering:
                 self._step(scan, active, first)
                 continue
             step = Index(self._step_name(active, usual), stop)
+            if self._carried(scan, active, first, stop):
+                continue
             with self.b.stepping(step, first, stop, scan.reverse):
                 self._step(scan, active, as_poly(step))
+
+    def _carried(self, scan: Scan, active: list[Part], first: Poly, stop: Poly) -> bool:
+        """Emit steps that are affine in one state without a statement for each of them, if they are."""
+        if len(active) != 1 or len(scan.body) != len(scan.members) or active[0].task.target not in self.stored:
+            return False
+        carry = carry_of(self.b, active[0], first, stop, scan.reverse, self.homes)
+        if carry is None:
+            return False
+        task, start = active[0].task, len(self.b.block)
+        if carry.rest is not None:
+            self._emit(carry.rest)
+            self.b.block[start] = replace(self.b.block[start], comment=str(task))
+            start = len(self.b.block)
+        carry.emit(self.b, task.equation.indices, scan.reverse)
+        comment(self.b, start, f"the term with {carry.state}, one step after the other")
+        return True
 
     def _loop(self, scan: Scan, parts: list[Part]) -> None:
         """One loop over all steps: which range comes first is not known, so each asks whether it is its turn."""
@@ -273,7 +295,7 @@ class ScanLowering:
     def _step(self, scan: Scan, active: list[Part], step: Poly) -> None:
         """One step: the equations in order, inner recurrences as loops of their own."""
         tasks = [p.task.along(p.index, At(step + p.shift), step + p.shift) for p in active]
-        for item in scan.body:
+        for item in positions_first(scan.body):
             if isinstance(item, Scan):
                 outer, self.cuts = self.cuts, []
                 names = {e.target for e in item.members}
@@ -283,6 +305,14 @@ class ScanLowering:
             for task in tasks:
                 if task.target == item.target:
                     self._emit(task)
+                    self._remember(task)
+
+    def _remember(self, task: Task) -> None:
+        """Where the position of an extremum is, for the extremum itself."""
+        node = task.equation.body
+        if isinstance(node, Reduce) and node.kind.startswith("arg") and not task.when:
+            here = subscript(Name(task.target), task.items) if task.target in self.stored else Name(task.target)
+            self.b.winners[node] = here
 
     def _emit(self, task: Task) -> None:
         """Statements that compute a task, into its place if it has one.

@@ -244,3 +244,18 @@ def lower_bounds(poly: Poly) -> tuple[Poly, ...]:
 def surely(poly: Poly) -> bool:
     """Whether the value is not negative even where sizes are 0."""
     return all(c > 0 and all(isinstance(a, Size) for a in m) for m, c in poly.terms)
+
+
+def positions_first(items: tuple[Equation | Scan, ...]) -> list[Equation | Scan]:
+    """What a step does, the position of an extremum before the extremum, which then need not be searched again."""
+    order = list(items)
+    for item in items:
+        if not isinstance(item, Equation) or not isinstance(item.body, Reduce) or item.body.kind not in ("max", "min"):
+            continue
+        wanted = replace(item.body, kind=f"arg{item.body.kind}")
+        for other in order[order.index(item) + 1 :]:
+            if isinstance(other, Equation) and other.body == wanted and other.indices == item.indices:
+                order.remove(other)
+                order.insert(order.index(item), other)
+                break
+    return order

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from fractions import Fraction
 
 from symgrad.declare.algebra import multiply, select
 from symgrad.declare.bounds import nonnegative
 from symgrad.declare.conditions import all_of, at_least
 from symgrad.declare.integers import Index, Poly, as_poly, indices_of
-from symgrad.declare.scalars import NOUGHT, TRUE, Condition
+from symgrad.declare.scalars import NOUGHT, TRUE, Condition, Number, Reduce, Scalar, Select
 from symgrad.lower.arrays import (
     Array,
     Assign,
@@ -28,7 +29,7 @@ from symgrad.lower.arrays import (
 from symgrad.lower.axes import Axes, align
 from symgrad.lower.builder import Builder
 from symgrad.lower.elementwise import condition_value, value_of
-from symgrad.lower.placement import Scatter
+from symgrad.lower.placement import Scatter, factors_of
 from symgrad.lower.reads import integer
 from symgrad.lower.sums import sum_value
 from symgrad.lower.values import as_float, mapped
@@ -47,9 +48,10 @@ def add_at_positions(b: Builder, target: Name, free: Axes, job: Scatter, first: 
     plain = tuple(f for a, f in enumerate(free) if a not in axes_placed and f not in vectors)
     carried = tuple(f for a, f in enumerate(free) if a not in axes_placed and f in vectors)
     inner = tuple(i for i in job.term.bound if i not in deciding)
-    guards = [_range_guard(b, job.places[a], free[a], job.condition) for a in axes_placed]
-    landing = all_of(*guards)
     weight = multiply(job.term.scale, job.term.body)
+    behind = all_of(job.condition, *_conditions(weight))
+    guards = [_range_guard(b, job.places[a], free[a], behind) for a in axes_placed]
+    landing = all_of(*guards)
     if inner:
         value = as_float(sum_value(b, inner, job.condition, weight, (*vectors, *plain), target.text))
         if landing != TRUE:
@@ -75,6 +77,14 @@ def add_at_positions(b: Builder, target: Name, free: Axes, job: Scatter, first: 
         return
     b.because(f"{target.text}: positions may repeat, so rows are sorted and added up")
     b.emit(Run(Helper("_add_at", (view, *positions, array))))
+
+
+def _conditions(weight: Scalar) -> Iterator[Condition]:
+    """Conditions without which a product is 0: those that are factors of it."""
+    for factor in factors_of(weight):
+        match factor:
+            case Reduce("sum", (), condition) | Select(condition, _, Number(Fraction(numerator=0))):
+                yield condition
 
 
 def _range_guard(b: Builder, poly: Poly | None, index: Index, condition: Condition) -> Condition:

@@ -23,6 +23,7 @@ from symgrad.derive.terms import rename
 from symgrad.lower.arrays import FLIP, FULL, Array, Assign, At, Item, Map, Name, Slice, When, Whole
 from symgrad.lower.axes import Axes, subscript
 from symgrad.lower.builder import Builder, comment
+from symgrad.lower.carry import one_state
 from symgrad.lower.diagonals import Diagonals, diagonals_of, on_diagonals
 from symgrad.lower.factors import solved, with_factors
 from symgrad.lower.homes import KEPT, fill_of, homes_of
@@ -47,8 +48,12 @@ def lower_recurrence(b: Builder, scan: Scan, lower: Lower, kept: frozenset[str])
         start = len(b.block)
         lower(b, equation)
         comment(b, start, equation_text(equation))
-    if not _on_diagonals(b, solved(prepared.scan), lower, kept):
-        ScanLowering(b, lower, kept).scan(prepared.scan)
+    if _on_diagonals(b, solved(prepared.scan), lower, kept):
+        return
+    scan, after = one_state(b, prepared.scan, kept)
+    read = frozenset(t for each in after for e in each.members for t in (e.target, *tensors_of(e.body)))
+    for each in (scan, *after):
+        ScanLowering(b, lower, kept | read).scan(each)
 
 
 def _on_diagonals(b: Builder, scan: Scan, lower: Lower, kept: frozenset[str]) -> bool:

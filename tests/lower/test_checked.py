@@ -6,7 +6,7 @@ import tracemalloc
 
 import numpy as np
 import pytest
-from sympy import Eq, Idx, IndexedBase, KroneckerDelta, Piecewise, Sum, symbols
+from sympy import Eq, Idx, IndexedBase, KroneckerDelta, Min, Mod, Piecewise, Sum, floor, symbols
 
 from symgrad import Layer, compile_layer
 
@@ -102,3 +102,35 @@ def test_the_adjoint_of_accumulated_rows_picks_rows():
     tracemalloc.stop()
     np.testing.assert_allclose(found, mean.T @ cotangent)
     assert peak < 5e6
+
+
+def test_an_index_checked_in_any_case_is_not_cut_off_behind_another_condition():
+    """Every source is checked, the targets are not: only these are cut off in backward."""
+    source, target = IndexedBase("source"), IndexedBase("target")
+    received = Sum(rows[source[m], d] * KroneckerDelta(target[m], b), m)
+    layer = Layer("edges", [rows[B, D], source[T], target[T]], [Eq(y[b, d], received)], integers=[source, target])
+    module = compile_layer(layer)
+    backward = module.source[module.source.index("def backward") :]
+    assert "source <" not in backward and "clip(source" not in backward
+    assert "clip(target" in backward
+    arrays = np.arange(6.0).reshape(3, 2), np.array([0, 2, 2, 1]), np.array([1, 1, 7, -1])
+    summed, residuals = module.forward(*arrays)
+    np.testing.assert_array_equal(summed, [[0, 0], [4, 6], [0, 0]])
+    np.testing.assert_array_equal(module.backward(residuals, np.ones((3, 2))).rows, [[1, 1], [0, 0], [1, 1]])
+    with pytest.raises(IndexError, match="source"):
+        module.forward(arrays[0], np.array([0, 3, 2, 1]), arrays[2])
+
+
+def test_an_index_checked_where_it_counts_lands_without_a_mask():
+    """Every other position reads a label; what the positions between would read lands nowhere."""
+    p = Idx("p", 2 * T + 1)
+    chosen = Piecewise((rows[ids[Min(floor(p / 2), T - 1)], d], Eq(Mod(p, 2), 1)), (0, True))
+    layer = Layer("every_other", [rows[V, D], ids[T]], [Eq(y[p, d], chosen)], integers=[ids])
+    module = compile_layer(layer)
+    backward = module.source[module.source.index("def backward") : module.source.index("# --- helpers")]
+    assert "< V" not in backward and ">= 0" not in backward
+    _, residuals = module.forward(np.ones((3, 2)), np.array([1, 2, 1]))
+    gradient = module.backward(residuals, np.ones((7, 2))).rows
+    np.testing.assert_array_equal(gradient, [[0, 0], [2, 2], [1, 1]])
+    with pytest.raises(IndexError, match="ids"):
+        module.forward(np.ones((3, 2)), np.array([1, 3, 1]))

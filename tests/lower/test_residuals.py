@@ -48,3 +48,20 @@ def test_the_module_says_what_it_keeps() -> None:
 def test_an_unknown_policy() -> None:
     with pytest.raises(ValueError, match="auto, store, recompute"):
         compile_layer(NETWORK, residuals="some")
+
+
+def test_what_a_step_forms_of_much_less_is_formed_again() -> None:
+    """The candidates of a step have an axis more than what they are made of: no function has them for all steps."""
+    small = compile_layer(layers.crf_log_partition, residuals="store")
+    compiled = compile_layer(layers.crf_log_partition)
+    rng = np.random.default_rng(0)
+    score, transition = rng.normal(size=(2, 5, 16)), rng.normal(size=(16, 16))
+    total, residuals = compiled.forward(score, transition)
+    assert all(v.size <= max(score.size, transition.size) for v in residuals if isinstance(v, np.ndarray))
+    assert max(v.size for v in small.forward(score, transition)[1] if isinstance(v, np.ndarray)) == 2 * 4 * 16 * 16
+    assert "Computed again there: exp_path." in compiled.source
+    assert "np.pad" not in compiled.source
+    cotangent = rng.normal(size=total.shape)
+    expected = small.backward(small.forward(score, transition)[1], cotangent)
+    for found, want in zip(compiled.backward(residuals, cotangent), expected, strict=True):
+        np.testing.assert_allclose(found, want, rtol=1e-12, atol=1e-14)
