@@ -244,14 +244,7 @@ def backward(residuals, grad_loss, wrt=None):
         grad_log_probability.swapaxes(-1, -2),
         np.arange(N),
         np.clip(labels[:, np.minimum(S - 1, np.arange(2 * S + 1) // 2)].T, 0, M - 1),
-        np.where(
-            (
-                (labels[:, np.minimum(S - 1, np.arange(2 * S + 1) // 2)].T < M)
-                & (labels[:, np.minimum(S - 1, np.arange(2 * S + 1) // 2)].T >= 0)
-            )[:, :, None],
-            grad_path.transpose(2, 0, 1) * (np.arange(2 * S + 1) % 2 == 1)[:, None, None],
-            0,
-        ),
+        grad_path.transpose(2, 0, 1) * (np.arange(2 * S + 1) % 2 == 1)[:, None, None],
     )
     # sum_grad_log_probability[n, t] = sum_{m} grad_log_probability[n, t, m]
     sum_grad_log_probability = grad_log_probability.sum(axis=2)
@@ -396,7 +389,10 @@ def _add_at(target, *positions_and_values):
     shape = np.broadcast_shapes(*(p.shape for p in positions))
     if 0 in shape or not target.size:
         return
-    flat = np.ravel_multi_index(np.broadcast_arrays(*positions), target.shape[:lead]).ravel()
+    flat = positions[0]
+    for extent, position in zip(target.shape[1:lead], positions[1:], strict=True):
+        flat = flat * extent + position
+    flat = flat.ravel()
     if target.ndim == lead:
         sums = np.bincount(flat, np.broadcast_to(values, shape).ravel(), minlength=target.size)
         target += sums.reshape(target.shape).astype(target.dtype)

@@ -27,13 +27,14 @@ import numpy as np
 
 
 class Residuals(NamedTuple):
-    """What forward keeps for backward; inputs and outputs are not copied."""
+    """What forward keeps for backward; inputs and outputs are not copied. Computed again there: exp_path."""
 
-    exp_path: np.ndarray  # exp_path[N, T - 1, K, K], kept
+    transition: np.ndarray  # transition[K, K], an input
+    max_exponent: np.ndarray  # max_exponent[N, T - 1, K], kept
     sum_exp: np.ndarray  # sum_exp[N, T - 1, K], kept
+    path: np.ndarray  # path[N, T, K], kept
     exp_path_2: np.ndarray  # exp_path_2[N, K], kept
     sum_exp_2: np.ndarray  # sum_exp_2[N], kept
-    T: int
 
 
 class Gradients(NamedTuple):
@@ -51,7 +52,7 @@ def forward(score, transition):
     N, T, K = score.shape
     _expect("transition", transition, "(K, K)", (K, K))
 
-    exp_path = np.empty((N, max(T - 1, 0), K, K), dtype=dtype)
+    max_exponent = np.empty((N, max(T - 1, 0), K), dtype=dtype)
     sum_exp = np.empty((N, max(T - 1, 0), K), dtype=dtype)
     path = np.empty((N, T, K), dtype=dtype)
     # path[n, 0, j] = score[n, 0, j]
@@ -59,13 +60,13 @@ def forward(score, transition):
     for t in range(T - 1):
         path_plus_transition = path[:, t][:, :, None] + transition
         # max_exponent[n, t, j] = max_{f} (path[n, t, f] + transition[f, j])
-        max_exponent = path_plus_transition.max(axis=1, initial=-np.inf)
+        max_exponent[:, t] = path_plus_transition.max(axis=1, initial=-np.inf)
         # exp_path[n, t, f, j] = exp(path[n, t, f] + transition[f, j] - max_exponent[n, t, j])
-        exp_path[:, t] = np.exp(path_plus_transition - max_exponent[:, None])
+        exp_path = np.exp(path_plus_transition - max_exponent[:, t][:, None])
         # sum_exp[n, t, j] = sum_{f} exp_path[n, t, f, j]
-        sum_exp[:, t] = exp_path[:, t].sum(axis=1)
+        sum_exp[:, t] = exp_path.sum(axis=1)
         # path[n, t + 1, j] = score[n, t + 1, j] + log(sum_exp[n, t, j]) + max_exponent[n, t, j]
-        path[:, t + 1] = score[:, t + 1] + max_exponent + np.log(sum_exp[:, t])
+        path[:, t + 1] = score[:, t + 1] + max_exponent[:, t] + np.log(sum_exp[:, t])
     # max_path[n] = max_{e} path[n, T - 1, e]
     max_path = path[:, T - 1].max(axis=1, initial=-np.inf)
     # exp_path_2[n, e] = exp(path[n, T - 1, e] - max_path[n])
@@ -74,7 +75,7 @@ def forward(score, transition):
     sum_exp_2 = exp_path_2.sum(axis=1)
     # total[n] = log(sum_exp_2[n]) + max_path[n]
     total = max_path + np.log(sum_exp_2)
-    return total, Residuals(exp_path, sum_exp, exp_path_2, sum_exp_2, T)
+    return total, Residuals(transition, max_exponent, sum_exp, path, exp_path_2, sum_exp_2)
 
 
 def backward(residuals, grad_total, wrt=None):
@@ -82,9 +83,11 @@ def backward(residuals, grad_total, wrt=None):
 
     ``wrt`` names the inputs whose gradient is wanted (default: all).
     """
-    exp_path, sum_exp, exp_path_2, sum_exp_2, T = _kept(residuals)
-    N, K = exp_path.shape[0], exp_path.shape[2]
-    grad_total = _cotangent("grad_total", grad_total, (N,), exp_path.dtype)
+    transition, max_exponent, sum_exp, path, exp_path_2, sum_exp_2 = _kept(residuals)
+    K = transition.shape[0]
+    N = max_exponent.shape[0]
+    T = path.shape[1]
+    grad_total = _cotangent("grad_total", grad_total, (N,), transition.dtype)
     wrt = _wanted(wrt)
     dtype = grad_total.dtype
 
@@ -98,14 +101,32 @@ def backward(residuals, grad_total, wrt=None):
     for t in reversed(range(T - 1)):
         # grad_sum_exp[n, t, j] = grad_path[n, t + 1, j] / sum_exp[n, t, j]
         grad_sum_exp[:, t] = grad_path[:, t + 1] / sum_exp[:, t]
-        # grad_path[n, t, j] += sum_{j_2} exp_path[n, t, j, j_2] * grad_sum_exp[n, t, j_2]
-        grad_path[:, t] += np.einsum("nj,naj->na", grad_sum_exp[:, t], exp_path[:, t])
+        # grad_path[n, t, j] += sum_{j_2} grad_sum_exp[n, t, j_2] * exp(path[n, t, j] + transition[j, j_2] -
+        #     max_exponent[n, t, j_2])
+        grad_path[:, t] += np.einsum(
+            "nj,naj->na",
+            grad_sum_exp[:, t],
+            np.exp(path[:, t][:, :, None] + transition - max_exponent[:, t][:, None]),
+        )
     if "score" in wrt:
         # grad_score[n, t, j] = grad_path[n, t, j]
         grad_score = grad_path
     if "transition" in wrt:
-        # grad_transition[f, j] = sum_{n, t} exp_path[n, t, f, j] * grad_sum_exp[n, t, j]
-        grad_transition = np.einsum("ntj,ntfj->fj", grad_sum_exp, exp_path)
+        # grad_transition[f, j] = sum_{n, t} grad_sum_exp[n, t, j] * exp(path[n, t, f] + transition[f, j] -
+        #     max_exponent[n, t, j])
+        grad_transition = np.empty((K, K), dtype=dtype)
+        rows = max(1, 262144 // max(K * N * T - K * N, 1))  # what is computed at once stays in cache
+        for start in range(0, K, rows):
+            stop = min(start + rows, K)
+            grad_transition[start:stop] = np.einsum(
+                "ntj,fntj->fj",
+                grad_sum_exp,
+                np.exp(
+                    path[:, : T - 1, start:stop].transpose(2, 0, 1)[:, :, :, None]
+                    + transition[start:stop, None, None]
+                    - max_exponent
+                ),
+            )
     return Gradients(grad_score, grad_transition)
 
 

@@ -44,10 +44,10 @@ def forward(x, *, weight=0.9):
     y = np.empty((N, T), dtype=dtype)
     # y[n, 0] = x[n, 0]
     y[:, :1] = x[:, :1]
-    one_minus_weight = 1 - weight
-    for t in range(1, T):
-        # y[n, t] = weight * y[n, t - 1] + x[n, t] * (1 - weight)
-        y[:, t] = weight * y[:, t - 1] + one_minus_weight * x[:, t]
+    # y[n, t] = weight * y[n, t - 1] + x[n, t] * (1 - weight)
+    y[:, 1:] = (1 - weight) * x[:, 1:]
+    # the term with y, one step after the other
+    _carry(y, weight, 1)
     return y, Residuals(N, T, weight)
 
 
@@ -62,9 +62,10 @@ def backward(residuals, grad_y, wrt=None):
     grad_y_total = np.empty((N, T), dtype=dtype)
     # grad_y_total[n, T - 1] = grad_y[n, T - 1]
     grad_y_total[:, T - 1 :] = grad_y[:, T - 1 :]
-    for t in reversed(range(T - 1)):
-        # grad_y_total[n, t] = grad_y[n, t] + grad_y_total[n, t + 1] * weight
-        grad_y_total[:, t] = grad_y[:, t] + weight * grad_y_total[:, t + 1]
+    # grad_y_total[n, t] = grad_y[n, t] + grad_y_total[n, t + 1] * weight
+    grad_y_total[:, : T - 1] = grad_y[:, : T - 1]
+    # the term with grad_y_total, one step after the other
+    _carry(grad_y_total[:, ::-1], weight, 1)
     # grad_x[n, t] = grad_y_total[n, t] * (1 if t == 0 else 1 - weight)
     grad_x = np.where(np.arange(T) == 0, 1, 1 - weight).astype(dtype) * grad_y_total
     return Gradients(grad_x)
@@ -149,6 +150,38 @@ def _wanted(wrt):
     if not all(name in Gradients._fields for name in names):
         raise ValueError(f"exponential_moving_average: wrt must be a tuple of {Gradients._fields}, got {wrt!r}")
     return names
+
+
+def _carry(states, factor, axis):
+    """Add ``factor`` times each state along ``axis`` to the state after it, in place, one after the other."""
+    states = np.moveaxis(states, axis, 0)
+    steps, width = len(states) - 1, states[:1].size
+    if steps < 1 or not width:
+        return
+    factor = np.asarray(factor, states.dtype)
+    spread = np.moveaxis(states[1:], 0, axis).shape
+    factor = np.moveaxis(np.broadcast_to(factor, spread), axis, 0)
+    done = 0
+    # Where a step has few elements its calls cost most: blocks of steps go side by side, then what enters a
+    # block is added times the products of its factors. No factor may exceed 1, or products might overflow.
+    if steps >= 64 and width <= 256 and np.abs(factor).max() <= 1:
+        length = int(steps**0.5)
+        done = steps - steps % length
+        shape = (done // length, length, *states.shape[1:])
+        inner = states[1 : done + 1].reshape(shape).swapaxes(0, 1).copy()
+        products = factor[:done].reshape(shape).swapaxes(0, 1).copy()
+        for t in range(1, length):
+            inner[t] += products[t] * inner[t - 1]
+            products[t] *= products[t - 1]
+        entering = np.empty_like(inner[0])
+        entering[0] = states[0]
+        for block in range(1, len(entering)):
+            entering[block] = inner[-1, block - 1] + products[-1, block - 1] * entering[block - 1]
+        products *= entering
+        inner += products
+        states[1 : done + 1] = inner.swapaxes(0, 1).reshape(done, *states.shape[1:])
+    for t in range(done, steps):
+        states[t + 1] += factor[t] * states[t]
 
 
 forward, backward = _in_single(forward), _in_single(backward)

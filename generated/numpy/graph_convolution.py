@@ -82,11 +82,11 @@ def backward(residuals, grad_y, wrt=None):
     # grad_message[r, k] = sum_{r_3, e_2 : r == source[e_2], r_3 == target[e_2]} grad_y[r_3, k] / max(1,
     #     count[r_3])
     grad_message = np.zeros((R, K), dtype=dtype)
-    mask = (source < R) & (target < R) & (source >= 0) & (target >= 0)
+    mask = (target < R) & (target >= 0)
     clip_value = np.clip(target, 0, R - 1)
     _add_at(
         grad_message,
-        np.clip(source, 0, R - 1),
+        source,
         np.where(
             mask[:, None], grad_y[clip_value] / np.where(mask, np.maximum(count[clip_value], 1), 1)[:, None], 0
         ),
@@ -212,7 +212,10 @@ def _add_at(target, *positions_and_values):
     shape = np.broadcast_shapes(*(p.shape for p in positions))
     if 0 in shape or not target.size:
         return
-    flat = np.ravel_multi_index(np.broadcast_arrays(*positions), target.shape[:lead]).ravel()
+    flat = positions[0]
+    for extent, position in zip(target.shape[1:lead], positions[1:], strict=True):
+        flat = flat * extent + position
+    flat = flat.ravel()
     if target.ndim == lead:
         sums = np.bincount(flat, np.broadcast_to(values, shape).ravel(), minlength=target.size)
         target += sums.reshape(target.shape).astype(target.dtype)

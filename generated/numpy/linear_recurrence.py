@@ -50,9 +50,10 @@ def forward(x, decay, h0):
     # h_states[n, 0, c] = h0[n, c]
     h_states[:, 0] = h0
     h = h_states[:, 1:]
-    for t in range(T):
-        # h[n, t, c] = x[n, t, c] + decay[n, t, c] * h_states[n, t, c]
-        h[:, t] = x[:, t] + decay[:, t] * h_states[:, t]
+    # h[n, t, c] = x[n, t, c] + decay[n, t, c] * h_states[n, t, c]
+    h[:] = x
+    # the term with h_states, one step after the other
+    _carry(h_states, decay, 1)
     return h, Residuals(decay, h_states)
 
 
@@ -66,12 +67,16 @@ def backward(residuals, grad_h, wrt=None):
 
     grad_x = grad_decay = grad_h0 = None
     grad_h_total = np.empty((N, T, C), dtype=dtype)
-    grad_h_states = np.zeros((N, T + 1, C), dtype=dtype)
-    for t in reversed(range(T)):
-        # grad_h_total[n, t, c] = grad_h[n, t, c] + grad_h_states[n, t + 1, c]
-        grad_h_total[:, t] = grad_h[:, t] + grad_h_states[:, t + 1]
+    # grad_h_total[n, T - 1, c] = grad_h[n, T - 1, c]
+    grad_h_total[:, T - 1 :] = grad_h[:, T - 1 :]
+    # grad_h_total[n, t, c] = grad_h[n, t, c] + decay[n, t + 1, c] * grad_h_total[n, t + 1, c]
+    grad_h_total[:, : T - 1] = grad_h[:, : T - 1]
+    # the term with grad_h_total, one step after the other
+    _carry(grad_h_total[:, ::-1], decay[:, 1:][:, ::-1], 1)
+    if "h0" in wrt:
+        grad_h_states = np.zeros((N, T + 1, C), dtype=dtype)
         # grad_h_states[n, t, c] = decay[n, t, c] * grad_h_total[n, t, c]
-        grad_h_states[:, t] = decay[:, t] * grad_h_total[:, t]
+        grad_h_states[:, :T] = decay * grad_h_total
     if "x" in wrt:
         # grad_x[n, t, c] = grad_h_total[n, t, c]
         grad_x = grad_h_total
@@ -167,6 +172,38 @@ def _wanted(wrt):
     if not all(name in Gradients._fields for name in names):
         raise ValueError(f"linear_recurrence: wrt must be a tuple of {Gradients._fields}, got {wrt!r}")
     return names
+
+
+def _carry(states, factor, axis):
+    """Add ``factor`` times each state along ``axis`` to the state after it, in place, one after the other."""
+    states = np.moveaxis(states, axis, 0)
+    steps, width = len(states) - 1, states[:1].size
+    if steps < 1 or not width:
+        return
+    factor = np.asarray(factor, states.dtype)
+    spread = np.moveaxis(states[1:], 0, axis).shape
+    factor = np.moveaxis(np.broadcast_to(factor, spread), axis, 0)
+    done = 0
+    # Where a step has few elements its calls cost most: blocks of steps go side by side, then what enters a
+    # block is added times the products of its factors. No factor may exceed 1, or products might overflow.
+    if steps >= 64 and width <= 256 and np.abs(factor).max() <= 1:
+        length = int(steps**0.5)
+        done = steps - steps % length
+        shape = (done // length, length, *states.shape[1:])
+        inner = states[1 : done + 1].reshape(shape).swapaxes(0, 1).copy()
+        products = factor[:done].reshape(shape).swapaxes(0, 1).copy()
+        for t in range(1, length):
+            inner[t] += products[t] * inner[t - 1]
+            products[t] *= products[t - 1]
+        entering = np.empty_like(inner[0])
+        entering[0] = states[0]
+        for block in range(1, len(entering)):
+            entering[block] = inner[-1, block - 1] + products[-1, block - 1] * entering[block - 1]
+        products *= entering
+        inner += products
+        states[1 : done + 1] = inner.swapaxes(0, 1).reshape(done, *states.shape[1:])
+    for t in range(done, steps):
+        states[t + 1] += factor[t] * states[t]
 
 
 forward, backward = _in_single(forward), _in_single(backward)

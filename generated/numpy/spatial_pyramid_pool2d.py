@@ -243,7 +243,10 @@ def _add_at(target, *positions_and_values):
     shape = np.broadcast_shapes(*(p.shape for p in positions))
     if 0 in shape or not target.size:
         return
-    flat = np.ravel_multi_index(np.broadcast_arrays(*positions), target.shape[:lead]).ravel()
+    flat = positions[0]
+    for extent, position in zip(target.shape[1:lead], positions[1:], strict=True):
+        flat = flat * extent + position
+    flat = flat.ravel()
     if target.ndim == lead:
         sums = np.bincount(flat, np.broadcast_to(values, shape).ravel(), minlength=target.size)
         target += sums.reshape(target.shape).astype(target.dtype)

@@ -79,9 +79,10 @@ def forward(x, step, A, B, U, gain):
     exp_step = np.exp(A * step[:, :, :, None])
     h_states = np.zeros((N, T + 1, C, K), dtype=dtype)
     h = h_states[:, 1:]
-    for t in range(T):
-        # h[n, t, c, k] = B[n, t, k] * step[n, t, c] * x[n, t, c] + exp_step[n, t, c, k] * h_states[n, t, c, k]
-        h[:, t] = (step[:, t] * x[:, t])[:, :, None] * B[:, t][:, None] + exp_step[:, t] * h_states[:, t]
+    # h[n, t, c, k] = B[n, t, k] * step[n, t, c] * x[n, t, c] + exp_step[n, t, c, k] * h_states[n, t, c, k]
+    h[:] = (step * x)[:, :, :, None] * B[:, :, None]
+    # the term with h_states, one step after the other
+    _carry(h_states, exp_step, 1)
     # y[n, t, c] = sum_{q} U[n, t, q] * h[n, t, c, q] + gain[c] * x[n, t, c]
     y = np.einsum("ntq,ntcq->ntc", U, h) + gain * x
     return y, Residuals(x, step, A, B, U, gain, exp_step, h, h_states)
@@ -102,12 +103,12 @@ def backward(residuals, grad_y, wrt=None):
     grad_x = grad_step = grad_A = grad_B = grad_U = grad_gain = None
     if "x" in wrt or "step" in wrt or "A" in wrt or "B" in wrt:
         grad_h = np.empty((N, T, C, K), dtype=dtype)
-        grad_h_states = np.zeros((N, T + 1, C, K), dtype=dtype)
-        for t in reversed(range(T)):
-            # grad_h[n, t, c, k] = grad_h_states[n, t + 1, c, k] + U[n, t, k] * grad_y[n, t, c]
-            grad_h[:, t] = grad_h_states[:, t + 1] + grad_y[:, t][:, :, None] * U[:, t][:, None]
-            # grad_h_states[n, t, c, k] = exp_step[n, t, c, k] * grad_h[n, t, c, k]
-            grad_h_states[:, t] = exp_step[:, t] * grad_h[:, t]
+        # grad_h[n, T - 1, c, k] = U[n, T - 1, k] * grad_y[n, T - 1, c]
+        grad_h[:, T - 1 :] = grad_y[:, T - 1 :, :, None] * U[:, T - 1 :, None]
+        # grad_h[n, t, c, k] = U[n, t, k] * grad_y[n, t, c] + exp_step[n, t + 1, c, k] * grad_h[n, t + 1, c, k]
+        grad_h[:, : T - 1] = grad_y[:, : T - 1, :, None] * U[:, : T - 1, None]
+        # the term with grad_h, one step after the other
+        _carry(grad_h[:, ::-1], exp_step[:, 1:][:, ::-1], 1)
     if "x" in wrt or "step" in wrt:
         # dot_B_grad_h[n, t, c] = sum_{k} B[n, t, k] * grad_h[n, t, c, k]
         dot_B_grad_h = np.einsum("ntk,ntck->ntc", B, grad_h)
@@ -216,6 +217,38 @@ def _wanted(wrt):
     if not all(name in Gradients._fields for name in names):
         raise ValueError(f"state_space_scan: wrt must be a tuple of {Gradients._fields}, got {wrt!r}")
     return names
+
+
+def _carry(states, factor, axis):
+    """Add ``factor`` times each state along ``axis`` to the state after it, in place, one after the other."""
+    states = np.moveaxis(states, axis, 0)
+    steps, width = len(states) - 1, states[:1].size
+    if steps < 1 or not width:
+        return
+    factor = np.asarray(factor, states.dtype)
+    spread = np.moveaxis(states[1:], 0, axis).shape
+    factor = np.moveaxis(np.broadcast_to(factor, spread), axis, 0)
+    done = 0
+    # Where a step has few elements its calls cost most: blocks of steps go side by side, then what enters a
+    # block is added times the products of its factors. No factor may exceed 1, or products might overflow.
+    if steps >= 64 and width <= 256 and np.abs(factor).max() <= 1:
+        length = int(steps**0.5)
+        done = steps - steps % length
+        shape = (done // length, length, *states.shape[1:])
+        inner = states[1 : done + 1].reshape(shape).swapaxes(0, 1).copy()
+        products = factor[:done].reshape(shape).swapaxes(0, 1).copy()
+        for t in range(1, length):
+            inner[t] += products[t] * inner[t - 1]
+            products[t] *= products[t - 1]
+        entering = np.empty_like(inner[0])
+        entering[0] = states[0]
+        for block in range(1, len(entering)):
+            entering[block] = inner[-1, block - 1] + products[-1, block - 1] * entering[block - 1]
+        products *= entering
+        inner += products
+        states[1 : done + 1] = inner.swapaxes(0, 1).reshape(done, *states.shape[1:])
+    for t in range(done, steps):
+        states[t + 1] += factor[t] * states[t]
 
 
 forward, backward = _in_single(forward), _in_single(backward)

@@ -13,8 +13,8 @@ def _carry(states, factor, axis):
     spread = np.moveaxis(states[1:], 0, axis).shape
     factor = np.moveaxis(np.broadcast_to(factor, spread), axis, 0)
     done = 0
-    # Few elements a step: its calls cost most, so blocks of steps go side by side, and what enters a block is added
-    # times the products of its factors. Only where no factor exceeds 1: products might overflow or cancel otherwise.
+    # Where a step has few elements its calls cost most: blocks of steps go side by side, then what enters a
+    # block is added times the products of its factors. No factor may exceed 1, or products might overflow.
     if steps >= 64 and width <= 256 and np.abs(factor).max() <= 1:
         length = int(steps**0.5)
         done = steps - steps % length
