@@ -11,6 +11,7 @@ from sympy import Eq, Idx, IndexedBase, Sum, Symbol, floor, symbols
 
 import symgrad
 from symgrad import CompiledLayer, Layer, Padded, compile_layer
+from symgrad.declare.scalars import Stopped, walk
 from symgrad.errors import DerivationError
 
 from . import points
@@ -73,7 +74,12 @@ def test_the_vjp_is_a_layer_with_derivatives(name: str) -> None:
     close(dot([by_input[k] for k in names], cotangents), dot(weights, as_tuple(got)), 1e-8)
 
 
-@pytest.mark.parametrize("name", NAMES)
+def stops(name: str) -> bool:
+    """Whether a gradient is declared not to be the slope."""
+    return any(isinstance(p, Stopped) for e in point(name).layer.program.equations for p in walk(e.body))
+
+
+@pytest.mark.parametrize("name", [name for name in NAMES if not stops(name)])
 def test_the_jvp_is_the_slope_along_the_tangents(name: str) -> None:
     here = point(name)
     tangents = dict(zip(here.wanted, normal_like([here.arrays[k] for k in here.wanted], 2), strict=True))

@@ -121,14 +121,14 @@ def forward(logits, labels, steps, lengths, *, blank=0):
         & (np.arange(2 * S + 1) % 2 == 1)
         & (np.arange(2 * S + 1) >= 2),
         0,
-        -1e+30,
+        -1e30,
     ).astype(dtype)
     max_exponent = np.zeros((N, max(T - 1, 0), 2 * S + 1), dtype=dtype)
     sum_exp_2 = np.zeros((N, max(T - 1, 0), 2 * S + 1), dtype=dtype)
-    path_padded = np.full((N, T, 2 * S + 3), -1e+30, dtype=dtype)
+    path_padded = np.full((N, T, 2 * S + 3), -1e30, dtype=dtype)
     path = path_padded[:, :, 2:]
     # path[n, 0, p] = emitted[n, 0, p] + (0 if 1 >= p else -1e+30)
-    path[:, :1] = emitted[:, :1] + np.where(1 >= np.arange(2 * S + 1), 0, -1e+30).astype(dtype)
+    path[:, :1] = emitted[:, :1] + np.where(1 >= np.arange(2 * S + 1), 0, -1e30).astype(dtype)
     chosen = np.where((np.arange(3) == 2)[:, None], jump[:, None], 0)
     for t in range(T - 1):
         total = _windows(path_padded[:, t], (3,), axes=(1,))[:, :, ::-1].swapaxes(-1, -2) + chosen
@@ -153,13 +153,13 @@ def forward(logits, labels, steps, lengths, *, blank=0):
     clip_value_2 = np.clip(position_3, 0, 2 * S)
     clip_value_3 = np.clip(position_2, 0, T - 1)
     max_path = np.maximum(
-        np.where(mask_2, path[np.arange(N), clip_value_3, clip_value_2], -1e+30),
-        np.where(mask, path[np.arange(N), clip_value_3, clip_value], -1e+30),
+        np.where(mask_2, path[np.arange(N), clip_value_3, clip_value_2], -1e30),
+        np.where(mask, path[np.arange(N), clip_value_3, clip_value], -1e30),
     )
     # exp_path[n] = exp(pad(path, -1e+30)[n, steps[n] - 1, 2 * lengths[n] - 1] - max_path[n])
-    exp_path = np.exp(np.where(mask_2, path[np.arange(N), clip_value_3, clip_value_2], -1e+30) - max_path)
+    exp_path = np.exp(np.where(mask_2, path[np.arange(N), clip_value_3, clip_value_2], -1e30) - max_path)
     # exp_path_2[n] = exp(pad(path, -1e+30)[n, steps[n] - 1, 2 * lengths[n]] - max_path[n])
-    exp_path_2 = np.exp(np.where(mask, path[np.arange(N), clip_value_3, clip_value], -1e+30) - max_path)
+    exp_path_2 = np.exp(np.where(mask, path[np.arange(N), clip_value_3, clip_value], -1e30) - max_path)
     # loss[n] = -(log(exp_path[n] + exp_path_2[n]) + max_path[n])
     loss = -(max_path + np.log(exp_path + exp_path_2))
     return loss, Residuals(
@@ -189,11 +189,11 @@ def backward(residuals, grad_loss, wrt=None):
         & (np.arange(2 * S + 1) % 2 == 1)
         & (np.arange(2 * S + 1) >= 2),
         0,
-        -1e+30,
+        -1e30,
     ).astype(dtype)
     # factor_path[n, t, k, p_2] = exp(pad(path, -1e+30)[n, t, p_2 - k] + (jump[n, p_2] if k == 2 else 0) -
     #     max_exponent[n, t, p_2])
-    path_padded = np.pad(path, ((0, 0), (0, 0), (2, 0)), constant_values=-1e+30)
+    path_padded = np.pad(path, ((0, 0), (0, 0), (2, 0)), constant_values=-1e30)
     path_windows = _windows(path_padded[:, : T - 1], (3,), axes=(2,))[:, :, :, ::-1]
     factor_path = np.exp(
         path_windows.swapaxes(-1, -2)
@@ -262,6 +262,28 @@ def backward(residuals, grad_loss, wrt=None):
 
 
 # --- helpers ---
+
+
+def _in_single(function):
+    """Let ``function`` take float16 as well, computed in float32: sums of float16 soon overflow."""
+
+    def widened(*arrays, **options):
+        kinds = {a.dtype.name for a in (*arrays, *options.values()) if isinstance(a, np.ndarray)}
+        if "float16" not in kinds or not kinds.isdisjoint({"float32", "float64"}):
+            return function(*arrays, **options)
+        options = {name: _cast(value, np.float16, np.float32) for name, value in options.items()}
+        return _cast(function(*_cast(arrays, np.float16, np.float32), **options), np.float32, np.float16)
+
+    widened.__name__, widened.__doc__, widened.__wrapped__ = function.__name__, function.__doc__, function
+    return widened
+
+
+def _cast(value, old, new):
+    """Convert the arrays of one dtype to another, inside tuples as well but for what is kept for backward."""
+    if isinstance(value, tuple) and not isinstance(value, Residuals):
+        items = [_cast(item, old, new) for item in value]
+        return tuple(items) if type(value) is tuple else type(value)(*items)
+    return value.astype(new) if getattr(value, "dtype", None) == old else value
 
 
 def _floats(name, array, rank):
@@ -383,3 +405,6 @@ def _add_at(target, *positions_and_values):
     order = np.argsort(flat, kind="stable")
     found, starts = np.unique(flat[order], return_index=True)
     target[np.unravel_index(found, target.shape[:lead])] += np.add.reduceat(rows[order], starts)
+
+
+forward, backward = _in_single(forward), _in_single(backward)

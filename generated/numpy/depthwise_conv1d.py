@@ -101,6 +101,28 @@ def backward(residuals, grad_y, wrt=None):
 # --- helpers ---
 
 
+def _in_single(function):
+    """Let ``function`` take float16 as well, computed in float32: sums of float16 soon overflow."""
+
+    def widened(*arrays, **options):
+        kinds = {a.dtype.name for a in (*arrays, *options.values()) if isinstance(a, np.ndarray)}
+        if "float16" not in kinds or not kinds.isdisjoint({"float32", "float64"}):
+            return function(*arrays, **options)
+        options = {name: _cast(value, np.float16, np.float32) for name, value in options.items()}
+        return _cast(function(*_cast(arrays, np.float16, np.float32), **options), np.float32, np.float16)
+
+    widened.__name__, widened.__doc__, widened.__wrapped__ = function.__name__, function.__doc__, function
+    return widened
+
+
+def _cast(value, old, new):
+    """Convert the arrays of one dtype to another, inside tuples as well but for what is kept for backward."""
+    if isinstance(value, tuple) and not isinstance(value, Residuals):
+        items = [_cast(item, old, new) for item in value]
+        return tuple(items) if type(value) is tuple else type(value)(*items)
+    return value.astype(new) if getattr(value, "dtype", None) == old else value
+
+
 def _floats(name, array, rank):
     """Return ``array`` as native floats after checking dtype and rank."""
     array = np.asarray(array)
@@ -184,3 +206,6 @@ def _windows(array, sizes, axes):
     inner = tuple(max(size, 0) for size in sizes)
     steps = tuple(strides[axis] for axis in axes)
     return as_strided(array, (*shape, *inner), strides + steps, writeable=False)
+
+
+forward, backward = _in_single(forward), _in_single(backward)

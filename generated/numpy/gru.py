@@ -23,25 +23,20 @@ Derived:
     grad_sum_pre_new[n, t, m] = grad_pre_new[n, t, m] * reset[n, t, m]
     grad_reset[n, t, m] = grad_pre_new[n, t, m] * (s[2, m] + sum_pre_new[n, t, m])
     grad_pre_reset[n, t, m] = grad_reset[n, t, m] * reset[n, t, m] * (1 - reset[n, t, m])
-    grad_sum_pre_reset_2[n, t, m] = grad_pre_reset[n, t, m]
     grad_update[n, t, m] = grad_h_total[n, t, m] * (h_states[n, t, m] - new[n, t, m])
     grad_pre_update[n, t, m] = grad_update[n, t, m] * update[n, t, m] * (1 - update[n, t, m])
-    grad_sum_pre_update_2[n, t, m] = grad_pre_update[n, t, m]
     grad_h_states[n, t, m] = [T >= t + 1] * (grad_h_total[n, t, m] * update[n, t, m]) + sum_{m_2 : T >=
-        t + 1} grad_sum_pre_new[n, t, m_2] * r[2, m_2, m] + sum_{m_2 : T >= t + 1}
-        grad_sum_pre_reset_2[n, t, m_2] * r[0, m_2, m] + sum_{m_2 : T >= t + 1} grad_sum_pre_update_2[n,
-        t, m_2] * r[1, m_2, m]
-    grad_sum_pre_update[n, t, m] = grad_pre_update[n, t, m]
-    grad_sum_pre_reset[n, t, m] = grad_pre_reset[n, t, m]
-    grad_x[n, t, c_3] = sum_{m} grad_pre_new[n, t, m] * w[2, m, c_3] + sum_{m} grad_sum_pre_reset[n, t,
-        m] * w[0, m, c_3] + sum_{m} grad_sum_pre_update[n, t, m] * w[1, m, c_3]
+        t + 1} grad_pre_reset[n, t, m_2] * r[0, m_2, m] + sum_{m_2 : T >= t + 1} grad_pre_update[n, t,
+        m_2] * r[1, m_2, m] + sum_{m_2 : T >= t + 1} grad_sum_pre_new[n, t, m_2] * r[2, m_2, m]
+    grad_x[n, t, c_3] = sum_{m} grad_pre_new[n, t, m] * w[2, m, c_3] + sum_{m} grad_pre_reset[n, t, m] *
+        w[0, m, c_3] + sum_{m} grad_pre_update[n, t, m] * w[1, m, c_3]
     grad_h0[n, m] = grad_h_states[n, 0, m]
-    grad_w[t0_t, m, c_3] = sum_{n, t : t0_t == 1} grad_sum_pre_update[n, t, m] * x[n, t, c_3] + sum_{n,
-        t : t0_t == 2} grad_pre_new[n, t, m] * x[n, t, c_3] + sum_{n, t : t0_t == 0}
-        grad_sum_pre_reset[n, t, m] * x[n, t, c_3]
-    grad_r[t0_t, m, i_3] = sum_{n, t : t0_t == 1} grad_sum_pre_update_2[n, t, m] * h_states[n, t, i_3] +
+    grad_w[t0_t, m, c_3] = sum_{n, t : t0_t == 1} grad_pre_update[n, t, m] * x[n, t, c_3] + sum_{n, t :
+        t0_t == 2} grad_pre_new[n, t, m] * x[n, t, c_3] + sum_{n, t : t0_t == 0} grad_pre_reset[n, t, m]
+        * x[n, t, c_3]
+    grad_r[t0_t, m, i_3] = sum_{n, t : t0_t == 1} grad_pre_update[n, t, m] * h_states[n, t, i_3] +
         sum_{n, t : t0_t == 2} grad_sum_pre_new[n, t, m] * h_states[n, t, i_3] + sum_{n, t : t0_t == 0}
-        grad_sum_pre_reset_2[n, t, m] * h_states[n, t, i_3]
+        grad_pre_reset[n, t, m] * h_states[n, t, i_3]
     grad_b[t0_t, m] = sum_{n, t : t0_t == 1} grad_pre_update[n, t, m] + sum_{n, t : t0_t == 2}
         grad_pre_new[n, t, m] + sum_{n, t : t0_t == 0} grad_pre_reset[n, t, m]
     grad_s[t0_t, m] = sum_{n, t : t0_t == 1} grad_pre_update[n, t, m] + sum_{n, t : t0_t == 2}
@@ -230,6 +225,28 @@ def backward(residuals, grad_h, wrt=None):
 # --- helpers ---
 
 
+def _in_single(function):
+    """Let ``function`` take float16 as well, computed in float32: sums of float16 soon overflow."""
+
+    def widened(*arrays, **options):
+        kinds = {a.dtype.name for a in (*arrays, *options.values()) if isinstance(a, np.ndarray)}
+        if "float16" not in kinds or not kinds.isdisjoint({"float32", "float64"}):
+            return function(*arrays, **options)
+        options = {name: _cast(value, np.float16, np.float32) for name, value in options.items()}
+        return _cast(function(*_cast(arrays, np.float16, np.float32), **options), np.float32, np.float16)
+
+    widened.__name__, widened.__doc__, widened.__wrapped__ = function.__name__, function.__doc__, function
+    return widened
+
+
+def _cast(value, old, new):
+    """Convert the arrays of one dtype to another, inside tuples as well but for what is kept for backward."""
+    if isinstance(value, tuple) and not isinstance(value, Residuals):
+        items = [_cast(item, old, new) for item in value]
+        return tuple(items) if type(value) is tuple else type(value)(*items)
+    return value.astype(new) if getattr(value, "dtype", None) == old else value
+
+
 def _floats(name, array, rank):
     """Return ``array`` as native floats after checking dtype and rank."""
     array = np.asarray(array)
@@ -290,3 +307,6 @@ def _sigmoid(x):
     """1 / (1 + exp(-x)); where exp overflows the quotient is 0, as it should be."""
     with np.errstate(over="ignore"):
         return 1 / (1 + np.exp(-x))
+
+
+forward, backward = _in_single(forward), _in_single(backward)

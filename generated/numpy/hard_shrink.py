@@ -59,6 +59,28 @@ def backward(residuals, grad_y, wrt=None):
 # --- helpers ---
 
 
+def _in_single(function):
+    """Let ``function`` take float16 as well, computed in float32: sums of float16 soon overflow."""
+
+    def widened(*arrays, **options):
+        kinds = {a.dtype.name for a in (*arrays, *options.values()) if isinstance(a, np.ndarray)}
+        if "float16" not in kinds or not kinds.isdisjoint({"float32", "float64"}):
+            return function(*arrays, **options)
+        options = {name: _cast(value, np.float16, np.float32) for name, value in options.items()}
+        return _cast(function(*_cast(arrays, np.float16, np.float32), **options), np.float32, np.float16)
+
+    widened.__name__, widened.__doc__, widened.__wrapped__ = function.__name__, function.__doc__, function
+    return widened
+
+
+def _cast(value, old, new):
+    """Convert the arrays of one dtype to another, inside tuples as well but for what is kept for backward."""
+    if isinstance(value, tuple) and not isinstance(value, Residuals):
+        items = [_cast(item, old, new) for item in value]
+        return tuple(items) if type(value) is tuple else type(value)(*items)
+    return value.astype(new) if getattr(value, "dtype", None) == old else value
+
+
 def _floats(name, array, rank):
     """Return ``array`` as native floats after checking dtype and rank."""
     array = np.asarray(array)
@@ -108,3 +130,6 @@ def _wanted(wrt):
     if not all(name in Gradients._fields for name in names):
         raise ValueError(f"hard_shrink: wrt must be a tuple of {Gradients._fields}, got {wrt!r}")
     return names
+
+
+forward, backward = _in_single(forward), _in_single(backward)

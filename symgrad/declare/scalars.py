@@ -189,9 +189,11 @@ def children(node: Node) -> tuple[Node, ...]:
 
 def walk(node: Node) -> Iterator[Node]:
     """The node and everything inside it, outermost first."""
-    yield node
-    for child in children(node):
-        yield from walk(child)
+    waiting: list[Node] = [node]
+    while waiting:
+        found = waiting.pop()
+        yield found
+        waiting.extend(reversed(children(found)))
 
 
 def own_polynomials(node: Node) -> tuple[Poly, ...]:

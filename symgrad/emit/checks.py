@@ -13,7 +13,7 @@ from symgrad.declare.program import Program, Tensor
 from symgrad.declare.scalars import Reduce, free_indices, polynomials, tensors_of, walk
 from symgrad.emit.integer_text import PRODUCT, UNARY
 from symgrad.emit.printer import Printer, escape
-from symgrad.emit.sizes import plain_text
+from symgrad.emit.sizes import PLAIN, plain_text
 from symgrad.lower.builder import Builder
 from symgrad.lower.elementwise import condition_value
 from symgrad.lower.plan import ModulePlan
@@ -104,7 +104,7 @@ class _EntryChecks:
             shape = self.printer.shape(t.extents)
             label = ", ".join(self.printer.poly(e) for e in t.extents)
             line = f'_expect("{name}", {name}, "({label})", {shape})'
-            waits = any(a in self.printer.locals for e in t.extents for a in atoms(e))
+            waits = any(self.printer.names_extent(e) for e in t.extents)
             (late if waits else lines).append(line)
         return lines, late
 
@@ -116,16 +116,16 @@ class _EntryChecks:
         after: list[str] = []
         if step.coefficient.constant is None and not self._positive(step.coefficient):
             wrong = f"{where}, which does not determine {size.name}"
-            before.append(self._require(f"{self.printer.poly(step.coefficient)} > 0", wrong, step.coefficient))
+            before.append(self._require(f"{PLAIN.poly(step.coefficient)} > 0", wrong, step.coefficient))
         if not _surely_nonnegative(-step.rest) or not _surely_nonnegative(step.coefficient):
             wrong = f"{where}, which makes {size.name} negative"
             after.append(self._require(f"{size.name} >= 0", wrong, as_poly(size)))
         source = f"{step.tensor}.shape[{step.axis}]"
         if step.rest.terms:
-            source += f" - {self.printer.poly(step.rest, PRODUCT)}"
+            source += f" - {PLAIN.poly(step.rest, PRODUCT)}"
         if step.coefficient.constant != 1:
             source = f"({source})" if step.rest.terms else source
-            source += f" // {self.printer.poly(step.coefficient, UNARY)}"
+            source += f" // {PLAIN.poly(step.coefficient, UNARY)}"
         return [*before, f"{step.size} = {source}", *after]
 
     def _positive(self, poly: Poly) -> bool:

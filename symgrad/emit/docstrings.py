@@ -17,7 +17,7 @@ def module_docstring(program: Program, derived: Iterable[Equation]) -> str:
         first, *others = program.doc.strip().splitlines()
         lines = [f"{program.name}: {first.rstrip('.')}.", ""]
         rest = textwrap.dedent("\n".join(others)).strip("\n")
-        lines += [*rest.splitlines(), ""] if rest else []
+        lines += [*(line.rstrip() for line in rest.splitlines()), ""] if rest else []
     lines += ["Declaration:", *_formulas(program.equations), ""]
     lines += ["Derived:", *_formulas(derived)]
     return escape("\n".join(lines))

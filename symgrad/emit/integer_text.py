@@ -77,6 +77,11 @@ class IntegerPrinter(ABC):
             mine = min(mine, SUM if len(poly.terms) > 1 else UNARY if c < 0 else rank)
         return "".join(pieces) or "0", mine
 
+    def names_extent(self, poly: Poly) -> bool:
+        """Whether the name of a compound extent stands in the text."""
+        long = any(shortened(poly, name, extent) != poly for name, extent in self.extents.items())
+        return long or any(atom in self.locals for atom in atoms(poly))
+
     def _named(self, atom: Atom) -> Atom:
         """What stands for an array, with the names of the extents inside."""
         return substitute(as_poly(atom), self.locals).atom or atom

@@ -24,6 +24,7 @@ from symgrad.emit.printer import WIDTH, Printer
 from symgrad.emit.sizes import local_extents, recovered
 from symgrad.emit.templates import render
 from symgrad.errors import EmissionError
+from symgrad.lower.aliases import without_aliases
 from symgrad.lower.plan import ModulePlan
 from symgrad.lower.share import needed_by
 from symgrad.naming import fresh
@@ -69,7 +70,7 @@ class _Writer:
     def __init__(self, layer: Layer, plan: ModulePlan) -> None:
         self.layer, self.plan, self.program = layer, plan, plan.program
         self.local = local_extents(plan)
-        self.helpers: set[str] = {"_floats", "_cotangent"}
+        self.helpers: set[str] = {"_floats", "_cotangent", "_in_single"}
         self.dtype = fresh("dtype", plan.adjoint.program.names())
         self.real = [t for t in self.program.inputs if not t.integer]
 
@@ -79,12 +80,14 @@ class _Writer:
         forward = self._forward(tuple(residuals))
         gradients = tuple((t.name, shape_text(t)) for t in self._wanted())
         outputs = tuple((o, self._output_shape(o)) for o in self.program.outputs)
-        imports = ["import numpy as np"]
+        imports = ["from typing import NamedTuple", "", "import numpy as np"]
         if {"_windows", "_sheared"} & self.helpers:
             imports.append("from numpy.lib.stride_tricks import as_strided")
         if "math" in self.helpers:
             imports.insert(0, "import math")
-        derived = [e for e in self.plan.adjoint.program.equations if e.target in self.plan.adjoint.backward]
+        adjoint = self.plan.adjoint
+        derived = tuple(e for e in adjoint.program.equations if e.target in adjoint.backward)
+        derived = without_aliases(adjoint.program, derived, frozenset(adjoint.gradients))
         return ModuleSpec(
             docstring=module_docstring(self.program, derived),
             header=(
@@ -217,7 +220,7 @@ def _verify(text: str) -> None:
         compile(tree, "<emitted>", "exec")  # finds what parsing does not, such as two parameters of one name
     except SyntaxError as error:
         raise EmissionError(f"the emitted module is not Python: {error}\n{text}") from error
-    allowed = {"numpy", "numpy.lib.stride_tricks", "typing", "math"}
+    allowed = {"math", "numpy", "numpy.lib.stride_tricks", "typing"}
     for node in ast.walk(tree):
         names = [a.name for a in node.names] if isinstance(node, ast.Import) else []
         names += [node.module or ""] if isinstance(node, ast.ImportFrom) else []

@@ -321,4 +321,5 @@ def _float(value: float) -> str:
         return "np.inf"
     if value == float("-inf"):
         return "-np.inf"
-    return repr(int(value)) if value == int(value) and abs(value) < 1e6 else repr(value)
+    # 1e30, as formatters write it.
+    return repr(int(value)) if value == int(value) and abs(value) < 1e6 else repr(value).replace("e+", "e")

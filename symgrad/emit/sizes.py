@@ -8,10 +8,13 @@ from symgrad.declare.integers import Atom, Extreme, Poly, Quotient, Size, as_pol
 from symgrad.emit.printer import Printer
 from symgrad.lower.plan import ModulePlan
 
+PLAIN = Printer({}, "")
+"""Prints with no names for compound extents."""
+
 
 def plain_text(poly: Poly) -> str:
     """An integer expression with no names for compound extents."""
-    return Printer({}, "").poly(poly)
+    return PLAIN.poly(poly)
 
 
 @dataclass(frozen=True, slots=True)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from abc import ABC, abstractmethod
 from dataclasses import dataclass
+from functools import cache
 
 from symgrad.declare.integers import (
     Atom,
@@ -78,14 +79,7 @@ class IntegerTypesetter(ABC):
 
     def _by_letters(self, poly: Poly) -> Poly:
         """Put letters in place of quotients that are an extent but for a number."""
-        table: dict[Atom, Poly] = {}
-        for extent, letter in self.notation.extents:
-            varying = [(m, c) for m, c in extent.terms if m]
-            if len(varying) == 1 and varying[0][1] == 1 and len(varying[0][0]) == 1:
-                atom = varying[0][0][0]
-                if isinstance(atom, Quotient):
-                    table[atom] = as_poly(Size(letter)) - (extent - as_poly(atom))
-        return substitute(poly, table)
+        return substitute(poly, _letters_of(self.notation.extents))
 
     def _monomial(self, monomial: tuple[Atom, ...], c: int, small: bool) -> str:
         ordered = sorted(monomial, key=lambda a: (not isinstance(a, Size), atom_key(a)))
@@ -136,6 +130,18 @@ class IntegerTypesetter(ABC):
         inner = min(one.poly, other.poly, key=lambda p: (_negative_part(p), len(p.terms)))
         end = f"< {self.extent(top + 1)}" if top.constant is None else rf"\le {top.constant}"
         return rf"0 \le {self.poly(inner)} {end}"
+
+
+@cache
+def _letters_of(extents: tuple[tuple[Poly, str], ...]) -> dict[Atom, Poly]:
+    table: dict[Atom, Poly] = {}
+    for extent, letter in extents:
+        varying = [(m, c) for m, c in extent.terms if m]
+        if len(varying) == 1 and varying[0][1] == 1 and len(varying[0][0]) == 1:
+            atom = varying[0][0][0]
+            if isinstance(atom, Quotient):
+                table[atom] = as_poly(Size(letter)) - (extent - as_poly(atom))
+    return table
 
 
 def mark(extension: Extension) -> str:
