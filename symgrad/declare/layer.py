@@ -18,7 +18,7 @@ from symgrad.declare.inline import without_inner_reductions
 from symgrad.declare.integers import Index, Poly, Size, as_poly
 from symgrad.declare.program import Attribute, Equation, Part, Program, Requirement, Tensor
 from symgrad.declare.ranges import bound_in, range_from_reads
-from symgrad.declare.scalars import FALSE, TRUE, FromInteger, Reduce
+from symgrad.declare.scalars import FALSE, TRUE, FromInteger, Reduce, Scalar, tensors_of
 from symgrad.declare.scope import Scope, label
 from symgrad.declare.unfold import unfolded
 from symgrad.declare.write import declaration, poly_to_sympy
@@ -239,7 +239,7 @@ class _Reader:
         integer = target in scope.integers
         self.known[target] = tuple(i.extent for i in indices)
         if integer and not isinstance(body, FromInteger | Reduce):
-            raise scope.fail(f"{target} is used as an integer, but its equation gives a real number")
+            raise scope.fail(_no_integer(target, body, equation))
         return Equation(target, indices, body, integer)
 
     def _left_indices(self, target: str, lefts: Sequence[Any], equation: Any) -> tuple[Index, ...]:
@@ -293,3 +293,15 @@ class _Reader:
                 self.layer.ranges[name] = (sympy.Integer(0), poly_to_sympy(high))
             if failures and len(waiting) == before:
                 raise failures[0]
+
+
+def _no_integer(target: str, body: Scalar, equation: Any) -> str:
+    """What is wrong with the equation of a left side that is used as an integer, and what to write instead."""
+    if target not in tensors_of(body):
+        return f"{target} is used as an integer, but its equation gives a real number"
+    return (
+        f"{target} is an integer (it stands in an index) and reads itself, in {equation.rhs}; a recurrence holds real "
+        f"numbers. Let a counter be real and use floor({target}[..]) as the index; follow positions as rows that are 1 "
+        f"there and 0 elsewhere, here[t, d] = Sum(here[t + 1, i]*KroneckerDelta(next[t + 1, i], d), i), which "
+        f"ArgMax(here[t, d], d) turns into positions"
+    )

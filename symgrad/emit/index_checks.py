@@ -8,6 +8,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import dataclass
 
+from symgrad.declare.bounds import nonnegative
 from symgrad.declare.conditions import all_of, conjuncts
 from symgrad.declare.integers import Entry, Poly, depends_on_data, show
 from symgrad.declare.program import Program
@@ -18,6 +19,7 @@ from symgrad.lower.arrays import Helper, Name, Value
 from symgrad.lower.axes import align, union
 from symgrad.lower.builder import Builder
 from symgrad.lower.elementwise import condition_value
+from symgrad.lower.facts import facts
 from symgrad.lower.plan import ModulePlan
 from symgrad.lower.reads import integer
 from symgrad.lower.share import defines
@@ -58,8 +60,11 @@ class _Read:
 def _to_check(program: Program) -> Iterator[_Read]:
     """Undecided reads under conditions that can be evaluated; the ends of unconditional affine ones are required."""
     found: dict[_Read, None] = {}
+    known = facts(program)
     for equation in program.equations:
         for read in undecided(program, equation):
+            if nonnegative(read.index, known) and nonnegative(read.extent - 1 - read.index, known):
+                continue
             if not read.behind and not depends_on_data(read.index) and reaches_ends(read.index):
                 continue
             where = all_of(*read.behind)

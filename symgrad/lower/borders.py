@@ -15,8 +15,8 @@ Borders = dict[tuple[str, float | Name, int], Widths]
 """By tensor, fill value and rank: inside a step of a recurrence a tensor has lost the axes of the steps."""
 
 
-def survey_borders(program: Program, nodes: list[Scalar]) -> Borders:
-    """One border per tensor and fill value, wide enough for every read of it."""
+def survey_borders(program: Program, nodes: list[Scalar], known: tuple[Poly, ...] = ()) -> Borders:
+    """One border per tensor and fill value, wide enough for every read of it, given that ``known`` are at least 0."""
     found: Borders = {}
     for r in dict.fromkeys(r for node in nodes for r in reads_of(node)):
         if r.extension is None:
@@ -24,7 +24,7 @@ def survey_borders(program: Program, nodes: list[Scalar]) -> Borders:
         walks = [along(tighten(p), frozenset()) for p in r.indices]
         if any(w is None for w in walks):
             continue
-        pairs = [border(w, e) for w, e in zip(walks, program.extents(r.tensor), strict=True) if w is not None]
+        pairs = [border(w, e, known) for w, e in zip(walks, program.extents(r.tensor), strict=True) if w is not None]
         widen(found, (r.tensor, fill_of(r.extension), len(pairs)), tuple(pairs))
     return found
 
@@ -51,7 +51,7 @@ def padded(
 ) -> tuple[Array, tuple[Poly, ...], list[Along]]:
     """A border wide enough for every position read, where it cannot be shown that none is needed."""
     fill = fill_of(extension)
-    widths = [border(walk, extent) for walk, extent in zip(walks, extents, strict=True)]
+    widths = [border(walk, extent, b.facts) for walk, extent in zip(walks, extents, strict=True)]
     if not any(w.terms for pair in widths for w in pair):
         return source, extents, walks
     widths = list(widen(b.borders, (base, fill, len(widths)), tuple(widths)))
@@ -61,17 +61,17 @@ def padded(
     return kept, extents, walks
 
 
-def border(walk: Along, extent: Poly) -> tuple[Poly, Poly]:
-    """How far an axis is read before its beginning and after its end, at most."""
+def border(walk: Along, extent: Poly, known: tuple[Poly, ...] = ()) -> tuple[Poly, Poly]:
+    """How far an axis is read before its beginning and after its end, at most, given that ``known`` are at least 0."""
     last = walk.start + walk.span - 1
     before, after = ZERO, ZERO
-    if not nonnegative(walk.start):
+    if not nonnegative(walk.start, known):
         low = lower_end(walk.start)
         before = -(walk.start if low is None else low)
-    if not nonnegative(extent - 1 - last):
+    if not nonnegative(extent - 1 - last, known):
         high = upper_end(relaxed_upper(last))
         after = (last if high is None else high) - extent + 1
-    return _at_least_zero(before), _at_least_zero(after)
+    return _at_least_zero(before, known), _at_least_zero(after, known)
 
 
 def _larger(a: Poly, c: Poly) -> Poly:
@@ -80,5 +80,5 @@ def _larger(a: Poly, c: Poly) -> Poly:
     return c if nonnegative(c - a) else extreme("max", [a, c])
 
 
-def _at_least_zero(width: Poly) -> Poly:
-    return width if nonnegative(width) else ZERO if nonnegative(-width) else extreme("max", [width, ZERO])
+def _at_least_zero(width: Poly, known: tuple[Poly, ...]) -> Poly:
+    return width if nonnegative(width, known) else ZERO if nonnegative(-width, known) else extreme("max", [width, ZERO])

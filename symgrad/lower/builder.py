@@ -13,6 +13,7 @@ from symgrad.declare.scalars import Condition, Reduce
 from symgrad.declare.typical import typical, typical_sizes, volume
 from symgrad.lower.arrays import Array, Assign, For, Name, Statement
 from symgrad.lower.checked import Checked, checked_entries
+from symgrad.lower.facts import facts
 from symgrad.lower.invariant import invariants_out, varies
 from symgrad.naming import fresh
 
@@ -55,6 +56,7 @@ class Builder:
     borders: dict[tuple[str, float | Name, int], tuple[tuple[Poly, Poly], ...]] = field(default_factory=dict)
     declared: tuple[Program, ...] = ()
     checked: tuple[Checked, ...] = ()
+    facts: tuple[Poly, ...] = ()
     changing: frozenset[str] = frozenset()
     bordered: dict[str, tuple[str, tuple[tuple[Poly, Poly], ...], float | Name]] = field(default_factory=dict)
     winners: dict[Reduce, Array] = field(default_factory=dict)
@@ -63,6 +65,7 @@ class Builder:
         """Guess the sizes that nobody gave."""
         self.sizes = typical_sizes(self.program) | self.sizes
         found = (c for program in self.declared or (self.program,) for c in checked_entries(program))
+        self.facts = facts((self.declared or (self.program,))[0])
         self.checked = tuple(dict.fromkeys(found))
 
     def inside(self, poly: Poly, extent: Poly, condition: Condition) -> bool:

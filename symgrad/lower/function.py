@@ -92,7 +92,7 @@ def lower_equations(
     b = Builder(program, set(taken), general=general, declared=declared)
     equations = tuple(replace(e, body=changed(e.body, cancelled)) for e in equations)
     equations = equations if general else without_aliases(program, equations, results)
-    b.borders = survey_borders(program, [e.body for e in equations])
+    b.borders = survey_borders(program, [e.body for e in equations], b.facts)
     winners = {e.body: e.target for e in equations if _is_winner(e)}
     positions = frozenset(p for e in equations if (p := _winner_of(e, winners)) is not None)
 
@@ -166,7 +166,7 @@ def lower_equation(b: Builder, equation: Equation, winner: str | None = None) ->
         b.emit(Assign(target.text, Fresh("zeros", tuple(i.extent for i in free))))
         plain = []
     if plain and not (scattered and all(_is_nought(t) for t in plain)):
-        for key, widths in survey_borders(b.program, [t.body for t in plain]).items():
+        for key, widths in survey_borders(b.program, [t.body for t in plain], b.facts).items():
             widen(b.borders, key, widths)
         plain = _together(plain)
         values = [term_value(b, t, free, _part_name(t, equation, len(plain))) for t in plain]

@@ -143,7 +143,7 @@ class ScanLowering:
     def _allocate(self, task: Task, fill: float) -> None:
         """The array of a left side."""
         extents = (i.extent for i in task.equation.indices)
-        shape = tuple(e if surely(e) else extreme("max", [e, ZERO]) for e in extents)
+        shape = tuple(e if surely(e) or e in self.b.facts else extreme("max", [e, ZERO]) for e in extents)
         kind = "int" if task.equation.integer else "float"
         if not fill and kind == "float" and self._with_border(task, shape):
             return

@@ -118,7 +118,7 @@ def _buffer(
     b: Builder, target: Name, free: Axes, walks: list[Along | None]
 ) -> tuple[Name, list[Poly | None], list[Item] | None]:
     """The array to add into: the target itself, or one with a border that is cut off afterwards."""
-    widths = [(ZERO, ZERO) if w is None else border(w, i.extent) for i, w in zip(free, walks, strict=True)]
+    widths = [(ZERO, ZERO) if w is None else border(w, i.extent, b.facts) for i, w in zip(free, walks, strict=True)]
     if not any(w.terms for pair in widths for w in pair):
         return target, [w.start if w else None for w in walks], None
     name = b.name(f"{target.text}_padded")
