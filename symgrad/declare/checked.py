@@ -4,14 +4,16 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass
+from functools import partial
 from itertools import permutations
 
 from symgrad.declare.conditions import all_of, conjuncts
-from symgrad.declare.integers import Entry, Index, Poly, as_poly
+from symgrad.declare.integers import Atom, Entry, Index, Poly, as_poly
 from symgrad.declare.program import Program
 from symgrad.declare.reads import places
+from symgrad.declare.rewriting import map_polynomials
 from symgrad.declare.scalars import Condition, Reduce, free_indices
-from symgrad.derive.terms import rename
+from symgrad.declare.substitution import substitute
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,17 +41,20 @@ class Checked:
         there = sorted(free_indices(condition) - {i for p in table.values() if isinstance(i := p.atom, Index)}, key=str)
         for chosen in permutations(there, len(rest)):
             if all(a.extent == b.extent for a, b in zip(rest, chosen, strict=True)):
-                yield rename(self.condition, table | {a: as_poly(b) for a, b in zip(rest, chosen, strict=True)})
+                pairs_too = zip((*table, *rest), (*table.values(), *map(as_poly, chosen)), strict=True)
+                whole: dict[Atom, Poly] = dict(pairs_too)
+                yield map_polynomials(self.condition, partial(substitute, table=whole))
 
 
 def checked_entries(program: Program) -> tuple[Checked, ...]:
     """What the index checks of forward say of entries that are read as whole tensors; positions found are inside."""
     found: dict[Checked, None] = {}
-    for equation in program.equations:
+    for equation in program.declared or program.equations:
         for tensor, indices, behind in places(equation.body):
             for axis, poly in enumerate(indices):
                 if isinstance(entry := poly.atom, Entry) and _is_whole(program, entry):
                     found[Checked(entry, program.extents(tensor)[axis], all_of(*behind))] = None
+    for equation in program.equations:
         match equation.body:
             case Reduce(kind, searched) if kind.startswith("arg"):
                 whole, count = Entry(equation.target, tuple(map(as_poly, equation.indices))), as_poly(1)
