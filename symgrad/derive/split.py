@@ -37,6 +37,7 @@ from symgrad.declare.scalars import (
     tensors_of,
     walk,
 )
+from symgrad.derive.common import factors_outside
 from symgrad.derive.extensions import explicit_extensions
 from symgrad.derive.recurrence import prepare
 from symgrad.derive.states import range_where
@@ -47,7 +48,8 @@ from symgrad.naming import base_of, fresh
 
 def split(program: Program, trace: Trace) -> Program:
     """Rewrite every equation into statements; equal reductions are shared."""
-    program = explicit_extensions(prepare(replace(program, declared=program.equations), trace), trace)
+    program = factors_outside(replace(program, declared=program.equations), trace)
+    program = explicit_extensions(prepare(program, trace), trace)
     splitter = _Splitter(program, trace)
     for equation in program.equations:
         splitter.statement(equation)
