@@ -14,6 +14,7 @@ from symgrad.declare.arguments import expect_layer
 from symgrad.declare.formula import condition_text, equation_text
 from symgrad.declare.layer import Layer
 from symgrad.declare.program import Equation, Program
+from symgrad.declare.recurrence import NoOrderError
 from symgrad.derive.adjoint import Adjoint, adjoint
 from symgrad.derive.split import split
 from symgrad.derive.trace import Trace
@@ -21,7 +22,7 @@ from symgrad.emit.graph import graph_text
 from symgrad.emit.module import module_text
 from symgrad.emit.printer import Printer
 from symgrad.emit.study import Derivation, derivation_of
-from symgrad.errors import ArgumentError
+from symgrad.errors import ArgumentError, DerivationError
 from symgrad.lower.plan import ModulePlan, plan_module
 from symgrad.lower.residuals import POLICIES
 from symgrad.simplify.backward import simplify_backward
@@ -53,10 +54,13 @@ def run(layer: Layer, general: bool = False, residuals: str = "auto") -> Stages:
     statements = split(layer.program, trace)
     # simplify: statements -> statements that neither overflow nor cancel
     stable = name_costly(stabilise(statements, trace), trace)
-    # derive: statements -> statements of the backward pass, by the chain rule
-    chained = adjoint(stable, trace)
-    # simplify: forward values reused, invariant factors out of sums
-    derived = simplify_backward(chained, trace)
+    try:
+        # derive: statements -> statements of the backward pass, by the chain rule
+        chained = adjoint(stable, trace)
+        # simplify: forward values reused, invariant factors out of sums
+        derived = simplify_backward(chained, trace)
+    except NoOrderError as error:
+        raise DerivationError(f"{layer.name}: its backward pass cannot be computed step by step: {error}") from None
     # lower: statements -> array programs of forward and backward
     plan = plan_module(layer.program, derived, general, residuals)
     # emit: array programs -> the text of a module

@@ -223,6 +223,8 @@ def _reduce(node: Reduce, world: World) -> Any:
         case "product":
             return math.prod(values, start=world.numbers.make(1))
         case "max" | "min":
+            if not values and node.ties == "none":
+                return world.numbers.make(float("-inf" if node.kind == "max" else "inf"))
             return {"max": max, "min": min}[node.kind](values)
         case "argmax" | "argmin":
             best = {"argmax": max, "argmin": min}[node.kind](values)

@@ -57,7 +57,10 @@ class Part:
 
 @dataclass(frozen=True, slots=True)
 class Program:
-    """Equations in an order in which each reads only what stands before it."""
+    """Equations in an order in which each reads only what stands before it.
+
+    ``declared`` are the equations as they were before any rewriting: forward checks their reads.
+    """
 
     name: str
     inputs: tuple[Tensor, ...]
@@ -67,6 +70,7 @@ class Program:
     requirements: tuple[Requirement, ...] = ()
     typical: tuple[tuple[str, int], ...] = ()
     doc: str = field(default="", compare=False)
+    declared: tuple[Equation, ...] = field(default=(), repr=False)
 
     def extents(self, tensor: str) -> tuple[Poly, ...]:
         """Extents of an input or of a left side."""

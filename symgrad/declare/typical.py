@@ -2,21 +2,22 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 
 from symgrad.declare.evaluate import value_of
 from symgrad.declare.integers import Index, Poly, Quotient, Size, atoms
 from symgrad.declare.program import Program
+from symgrad.declare.scalars import reads_of
 
 LARGE, SMALL = 64, 3
 
 
 def typical_sizes(program: Program) -> dict[str, int]:
-    """Sizes to choose schedules by: given, default of an attribute, small for what shrinks an extent, else large."""
+    """Sizes to choose schedules by: given, default of an attribute, small for windows and kernels, else large."""
     sizes: dict[str, int] = {}
     extents = [e for t in program.inputs for e in t.extents]
     extents += [i.extent for e in program.equations for i in e.indices]
-    kernels = {a.name for e in extents for a in _subtracted(e)}
+    kernels = {a.name for e in extents for a in _subtracted(e)} | {a.name for a in _offsets(program)}
     for extent in extents:
         for atom in atoms(extent):
             if isinstance(atom, Size):
@@ -35,6 +36,16 @@ def _subtracted(extent: Poly) -> list[Size]:
             elif isinstance(atom, Quotient) and c > 0:
                 found += _subtracted(atom.numerator)
     return found
+
+
+def _offsets(program: Program) -> Iterator[Size]:
+    """Sizes of what goes around each position of an axis: K where ``pad(x)[l + k]`` is read for all ``l < L``."""
+    for equation in program.equations:
+        for read in reads_of(equation.body):
+            for poly, extent in zip(read.indices, program.extents(read.tensor), strict=True):
+                plain = {a for monomial, _ in poly.terms for a in monomial if isinstance(a, Index)}
+                if read.extension is not None and len(plain) > 1 and any(i.extent == extent for i in plain):
+                    yield from (i.extent.atom for i in plain if i.extent != extent and isinstance(i.extent.atom, Size))
 
 
 def typical(poly: Poly, sizes: Mapping[str, int]) -> int:

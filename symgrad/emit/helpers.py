@@ -194,6 +194,18 @@ def _product_of_others(x):
     return before * after
 ''',
     "_carry": CARRY,
+    "_first_at": '''
+def _first_at(best, *positions_and_values):
+    """Number of the first value that is as large as ``best`` at its position; 0 where no value has that position."""
+    *positions, values = positions_and_values
+    shape = np.broadcast_shapes(*(p.shape for p in positions))
+    count = int(np.prod(shape))
+    numbers = np.arange(count).reshape(*shape, *[1] * (values.ndim - len(shape)))
+    first = np.full(best.shape, count)
+    np.minimum.at(first, tuple(positions), np.where(values == best[tuple(positions)], numbers, count))
+    first[first == count] = 0
+    return first
+''',
     "_add_at": '''
 def _add_at(target, *positions_and_values):
     """Add rows to ``target`` at positions along its first axes, repeated positions adding up."""

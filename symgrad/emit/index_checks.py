@@ -85,7 +85,7 @@ class _Checks:
     """Lines that check reads, and the positions that they compute on the way."""
 
     def __init__(self, plan: ModulePlan, printer: Printer, given: set[str]) -> None:
-        self.printer, self.lines = printer, list[str]()
+        self.printer, self.lines, self.said = printer, list[str](), set[str]()
         self.builder = Builder(plan.adjoint.program, given | {e.target for e in plan.adjoint.program.equations})
 
     def add(self, read: _Read) -> None:
@@ -93,8 +93,15 @@ class _Checks:
         done = len(self.builder.block)
         check = self._call(read)
         self.lines += self.printer.lines(tuple(self.builder.block[done:]))
-        if check not in self.lines:
+        # Tensors of the same extent, read at the same places: one check says it of all.
+        what = check.replace(self._place(read), "")
+        if what not in self.said:
             self.lines.append(check)
+            self.said.add(what)
+
+    @staticmethod
+    def _place(read: _Read) -> str:
+        return f'"axis {read.axis} of {read.tensor}"'
 
     def _call(self, read: _Read) -> str:
         indices = free_indices(FromInteger(read.index)) | free_indices(read.where)
@@ -104,7 +111,7 @@ class _Checks:
         values = integer(self.builder, read.index, order)
         if not values.axes and not isinstance(values.array, Name):
             values = Value(Helper("np.asarray", (values.array,)), ())
-        place = f'{self.printer.poly(read.extent)}, "axis {read.axis} of {read.tensor}"'
+        place = f"{self.printer.poly(read.extent)}, {self._place(read)}"
         self.printer.helpers.add("_within")
         if read.where == TRUE:
             return f'_within("{escape(what)}", {self.printer.expr(values.array)}, {place})'

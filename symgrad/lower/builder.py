@@ -7,12 +7,12 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING
 
+from symgrad.declare.checked import Checked, checked_entries
 from symgrad.declare.integers import Atom, Entry, Index, Poly, atoms
 from symgrad.declare.program import Program
 from symgrad.declare.scalars import Condition, Reduce
 from symgrad.declare.typical import typical, typical_sizes, volume
 from symgrad.lower.arrays import Array, Assign, For, Name, Statement
-from symgrad.lower.checked import Checked, checked_entries
 from symgrad.lower.facts import facts
 from symgrad.lower.invariant import invariants_out, varies
 from symgrad.naming import fresh

@@ -31,6 +31,7 @@ from symgrad.lower.arrays import (
 from symgrad.lower.axes import Axes, align, joint_extent
 from symgrad.lower.builder import Builder
 from symgrad.lower.elementwise import condition_value, value_of
+from symgrad.lower.extrema_at import extremum_at
 from symgrad.lower.sums import window_indices
 from symgrad.lower.values import mapped
 
@@ -50,6 +51,8 @@ def reduction(b: Builder, equation: Equation, winner: str | None) -> None:
         if excluded is not None:
             _product_of_others(b, equation, node, *excluded)
             return
+    if node.kind in ("max", "min") and not b.general and extremum_at(b, equation, node, winner):
+        return
     slides = () if b.general else window_indices(b, node.body, node.indices)
     if slides == node.indices and node.kind in ("max", "min") and not _is_short(b, equation, node):
         _looped(b, equation, node, winner)

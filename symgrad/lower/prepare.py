@@ -8,12 +8,10 @@ from symgrad.declare.bounds import nonnegative, positive, tighten
 from symgrad.declare.conditions import all_of, at_least, compare, conjuncts
 from symgrad.declare.division import divide, split_multiples
 from symgrad.declare.integers import (
-    Atom,
     Entry,
     Index,
     Poly,
     Quotient,
-    RealFloor,
     Remainder,
     affine_in,
     as_poly,
@@ -24,22 +22,20 @@ from symgrad.declare.integers import (
 from symgrad.declare.program import Equation
 from symgrad.declare.rewriting import changed, map_children, map_polynomials
 from symgrad.declare.scalars import (
+    TRUE,
     Compare,
     Condition,
-    Extension,
     Node,
-    Read,
     Reduce,
     Scalar,
-    own_polynomials,
     polynomials,
     walk,
 )
-from symgrad.declare.substitution import rebuild
 from symgrad.derive.terms import Term, all_indices, rename
 from symgrad.lower.builder import Builder
 from symgrad.lower.walks import as_digits
 from symgrad.naming import fresh
+from symgrad.simplify.placed import guarded
 
 
 def eliminate(b: Builder, term: Term) -> Term:
@@ -53,20 +49,23 @@ def eliminate(b: Builder, term: Term) -> Term:
             found = _trivial(b, part, rest, bound)
             if found is None:
                 continue
-            index, value, sure = found
+            index, value, sure, anywhere = found
             condition = map_polynomials(rename(rest, {index: value}), tighten)
             body = map_polynomials(rename(body, {index: value}), tighten)
+            if not anywhere:
+                condition, body = guarded(condition, value), guarded(body, value)
             if not sure:
                 condition = all_of(condition, at_least(value, 0), at_least(index.extent - 1, value))
-                body = _guarded(body, value)
             bound = tuple(i for i in bound if i != index)
             searching = True
             break
     return Term(term.scale, bound, condition, body)
 
 
-def _trivial(b: Builder, part: Condition, rest: Condition, bound: tuple[Index, ...]) -> tuple[Index, Poly, bool] | None:
-    """An index, what it equals, and whether that is sure to lie in its range."""
+def _trivial(
+    b: Builder, part: Condition, rest: Condition, bound: tuple[Index, ...]
+) -> tuple[Index, Poly, bool, bool] | None:
+    """An index, what it equals, and whether that is sure to lie in its range: under the conditions, and anywhere."""
     if not isinstance(part, Compare) or part.relation != "==":
         return None
     for index in bound:
@@ -75,30 +74,13 @@ def _trivial(b: Builder, part: Condition, rest: Condition, bound: tuple[Index, .
             continue
         value = -split[1] if split[0].constant == 1 else split[1]
         sure = nonnegative(value) and nonnegative(index.extent - 1 - value)
-        if sure or (depends_on_data(value) and indices_of(value) <= set(bound)):
-            return index, value, sure or b.inside(value, index.extent, rest)
+        known = b.inside(value, index.extent, rest)
+        # Positions found in a window are better looped over.
+        found = isinstance(value.atom, Entry) and b.program.equation(value.atom.tensor) is not None
+        alone = known and not (found and b.small(index))
+        if sure or alone or (depends_on_data(value) and indices_of(value) <= set(bound)):
+            return index, value, sure or known, sure or b.inside(value, index.extent, TRUE)
     return None
-
-
-def _guarded(body: Scalar, value: Poly) -> Scalar:
-    """The body with every read at a position that may lie outside marked as one behind a condition."""
-    data = {a for a in atoms(value) if isinstance(a, Entry | RealFloor)}
-
-    def entries(poly: Poly) -> Poly:
-        def change(atom: Atom) -> Poly | None:
-            if isinstance(atom, Entry) and atom not in data and any(data & set(atoms(i)) for i in atom.indices):
-                return as_poly(Entry(atom.tensor, tuple(map(entries, atom.indices)), True))
-            return None
-
-        return rebuild(poly, change)
-
-    def change(node: Node) -> Node:
-        match node:
-            case Read(tensor, indices, None) if any(data & set(atoms(i)) for i in indices):
-                return Read(tensor, tuple(map(entries, indices)), Extension("guarded"))
-        return map_polynomials(node, entries) if own_polynomials(node) else map_children(node, change)
-
-    return changed(body, change)
 
 
 def split_digits(equation: Equation) -> tuple[Equation, bool]:

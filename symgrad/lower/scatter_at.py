@@ -50,7 +50,7 @@ def add_at_positions(b: Builder, target: Name, free: Axes, job: Scatter, first: 
     inner = tuple(i for i in job.term.bound if i not in deciding)
     weight = multiply(job.term.scale, job.term.body)
     behind = all_of(job.condition, *_conditions(weight))
-    guards = [_range_guard(b, job.places[a], free[a], behind) for a in axes_placed]
+    guards = [range_guard(b, job.places[a], free[a], behind) for a in axes_placed]
     landing = all_of(*guards)
     if inner:
         value = as_float(sum_value(b, inner, job.condition, weight, (*vectors, *plain), target.text))
@@ -66,7 +66,7 @@ def add_at_positions(b: Builder, target: Name, free: Axes, job: Scatter, first: 
     for a in lead:
         poly = job.places[a] if a in axes_placed else as_poly(free[a])
         assert poly is not None
-        positions.append(_position(b, poly, free[a], vectors))
+        positions.append(position_of(b, poly, free[a], vectors))
     order = (*lead, *(a for a in range(len(free)) if a not in lead))
     view: Array = target if order == tuple(range(len(free))) else Transpose(target, order)
     # Positions that are clipped may meet others.
@@ -87,7 +87,7 @@ def _conditions(weight: Scalar) -> Iterator[Condition]:
                 yield condition
 
 
-def _range_guard(b: Builder, poly: Poly | None, index: Index, condition: Condition) -> Condition:
+def range_guard(b: Builder, poly: Poly | None, index: Index, condition: Condition) -> Condition:
     """What lands outside the target is dropped, unless forward has checked that nothing does that is not 0."""
     assert poly is not None
     if b.inside(poly, index.extent, condition):
@@ -95,7 +95,8 @@ def _range_guard(b: Builder, poly: Poly | None, index: Index, condition: Conditi
     return all_of(at_least(poly, 0), at_least(index.extent - 1, poly))
 
 
-def _position(b: Builder, poly: Poly, index: Index, vectors: Axes) -> Array:
+def position_of(b: Builder, poly: Poly, index: Index, vectors: Axes) -> Array:
+    """Positions on an axis as an integer array, clipped where they may leave it."""
     value = integer(b, poly, vectors)
     array = align(value, vectors)
     if _never_leaves(b, poly, index):

@@ -35,12 +35,15 @@ from symgrad.declare.scalars import (
     Truth,
     free_indices,
     reads_of,
+    tensors_of,
+    walk,
 )
 from symgrad.derive.terms import rename
 from symgrad.derive.trace import Trace
 from symgrad.naming import base_of, fresh
 
 RULE = "m = 0 where the largest exponent is infinite"
+EMPTY = "log(0) = -oo"
 
 
 def guard_maxima(program: Program, ours: frozenset[str], trace: Trace) -> Program:
@@ -57,8 +60,12 @@ def guard_maxima(program: Program, ours: frozenset[str], trace: Trace) -> Progra
             taken.add(name)
             shifts[e.target] = Equation(name, e.indices, finite(Read(e.target, tuple(map(as_poly, e.indices)))))
 
+    empty = {e.target for e in program.equations if isinstance(e.body, Reduce) and _shifts_of(e.body) & shifts.keys()}
+
     def change(node: Node) -> Node:
         match node:
+            case Apply("log", (Read(tensor) as total,)) if tensor in empty:
+                return select(relation("<", NOUGHT, total), node, Number(-inf))
             case Stopped(Read(tensor, indices, extension)) if tensor in shifts:
                 return Stopped(Read(shifts[tensor].target, indices, extension))
             case Stopped(Apply("max", _) as largest) if found.may_be(largest):
@@ -68,12 +75,17 @@ def guard_maxima(program: Program, ours: frozenset[str], trace: Trace) -> Progra
     equations: list[Equation] = []
     for before in program.equations:
         after = replace(before, body=changed(before.body, change))
-        trace.record(RULE, before, after)
+        trace.record(EMPTY if set(tensors_of(before.body)) & empty else RULE, before, after)
         equations.append(after)
         if before.target in shifts:
             trace.record(RULE, None, shifts[before.target])
             equations.append(shifts[before.target])
     return replace(program, equations=tuple(equations))
+
+
+def _shifts_of(body: Scalar) -> set[str]:
+    """The left sides that are subtracted as constants."""
+    return {n.value.tensor for n in walk(body) if isinstance(n, Stopped) and isinstance(n.value, Read)}
 
 
 def finite(value: Scalar) -> Scalar:

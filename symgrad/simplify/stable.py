@@ -18,6 +18,7 @@ from symgrad.simplify.exponentials import at_most_nought
 from symgrad.simplify.infinite import guard_maxima
 from symgrad.simplify.maxima import name_maxima
 from symgrad.simplify.norms import guard_norms
+from symgrad.simplify.placed import at_places
 from symgrad.simplify.pointwise import rewrite
 from symgrad.simplify.shift import shift, shifted_exponent
 from symgrad.simplify.through import see_through
@@ -35,7 +36,8 @@ def _stable(program: Program, trace: Trace) -> Program:
     program = shift(_to_base_e(program, trace), trace)
     program = guard_norms(_pointwise(program, trace, shifting=True), trace)
     program = name_maxima(program, trace)
-    return guard_maxima(program, frozenset(e.target for e in program.equations) - own, trace)
+    program = guard_maxima(program, frozenset(e.target for e in program.equations) - own, trace)
+    return at_places(program, trace)
 
 
 def _pointwise(program: Program, trace: Trace, shifting: bool) -> Program:

@@ -3,18 +3,19 @@
 from __future__ import annotations
 
 import pytest
-from sympy import Eq, Idx, IndexedBase, Piecewise, Sum, symbols, tanh
+from sympy import Eq, Idx, IndexedBase, Piecewise, Sum, sqrt, symbols, tanh
 
 import symgrad
 from symgrad import Layer, Padded
 from symgrad.check.steps import check_steps
-from symgrad.compiler import CompiledLayer, run
+from symgrad.compiler import CompiledLayer, compile_layer, run
 from symgrad.declare.formula import equation_text
 from symgrad.declare.program import Program
 from symgrad.declare.recurrence import Scan, schedule
 from symgrad.derive.adjoint import adjoint
 from symgrad.derive.split import split
 from symgrad.derive.trace import Trace
+from symgrad.errors import DerivationError
 
 T, U, D = symbols("T U D", integer=True, positive=True)
 x, h, w, first, r = (IndexedBase(name) for name in ["x", "h", "w", "first", "r"])
@@ -120,3 +121,14 @@ def test_every_step_of_the_derivation_holds(make) -> None:
 def test_the_gradient_is_a_layer_again(make) -> None:
     """Its own gradients are those of a layer with recurrences in both directions."""
     assert symgrad.check_layer(symgrad.vjp(make()), cases=2).ok
+
+
+def test_backward_without_an_order_of_steps_is_an_error_of_ours() -> None:
+    size = symbols("size", integer=True, positive=True)
+    given, factor = IndexedBase("given"), IndexedBase("factor")
+    i, j, p, q = (Idx(name, size) for name in "ijpq")
+    below = (given[i, j] - Sum(factor[i, q] * factor[j, q], (q, 0, j - 1))) / factor[j, j]
+    diagonal = sqrt(given[i, i] - Sum(factor[i, p] ** 2, (p, 0, j - 1)))
+    cholesky = Eq(factor[i, j], Piecewise((diagonal, Eq(i, j)), (below, i > j), (0, True)))
+    with pytest.raises(DerivationError, match="triangular: its backward pass cannot be computed step by step"):
+        compile_layer(Layer("triangular", [given[size, size]], [cholesky]))

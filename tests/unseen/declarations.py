@@ -1,7 +1,19 @@
 """All unseen layers, by kind; importing them registers them."""
 
-from . import attention, contractions, extrema, gathers, layouts, pointwise, reads, recurrences, stencils, sums
+from . import (
+    attention,
+    contractions,
+    extrema,
+    gathers,
+    layouts,
+    pointwise,
+    reads,
+    recurrences,
+    segments,
+    stencils,
+    sums,
+)
 from .registry import CASES, LOGITS
 
 __all__ = ["CASES", "LOGITS"]
-KINDS = (attention, contractions, extrema, gathers, layouts, pointwise, reads, recurrences, stencils, sums)
+KINDS = (attention, contractions, extrema, gathers, layouts, pointwise, reads, recurrences, segments, stencils, sums)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import numpy as np
-from sympy import Eq, Idx, IndexedBase, KroneckerDelta, Max, Piecewise, Sum, Symbol, exp, log, symbols
+from sympy import Eq, Idx, IndexedBase, KroneckerDelta, Max, Mod, Piecewise, Sum, Symbol, exp, floor, log, symbols
 
 from symgrad import Layer, LogSumExp
 
@@ -214,3 +214,31 @@ def margin_loss() -> Case:
         return out
 
     return Case(layer, normals(x=(4, 3)) | {"labels": np.array([2, 0, 2, 1])}, reference)
+
+
+@case
+def hashed_grid() -> Case:
+    """Features at the corners around a point, hashed into one table, weighted by products of choices."""
+    place = IndexedBase("place")
+    finest = Symbol("finest", integer=True, positive=True)
+    n, d, a, b = Idx("n", N), Idx("d", D), Idx("a", 2), Idx("b", 2)
+    i, j = finest * place[n, 0], finest * place[n, 1]
+    right, down = i - floor(i), j - floor(j)
+    row, column = Piecewise((1 - right, Eq(a, 0)), (right, True)), Piecewise((1 - down, Eq(b, 0)), (down, True))
+    layer = Layer(
+        "hashed_grid",
+        inputs=[place[N, 2], t[V, D]],
+        equations=[Eq(y[n, d], Sum(row * column * t[Mod(floor(i) + a + 73 * (floor(j) + b), V), d], a, b))],
+        attributes={finest: 16},
+    )
+
+    def reference(place, t, finest=16):
+        y = np.zeros((len(place), t.shape[1]))
+        for n, point in enumerate(place * finest):
+            corner = np.floor(point).astype(int)
+            for a, b in np.ndindex(2, 2):
+                weight = np.abs(1 - a - point[0] + corner[0]) * np.abs(1 - b - point[1] + corner[1])
+                y[n] += weight * t[(corner[0] + a + 73 * (corner[1] + b)) % len(t)]
+        return y
+
+    return Case(layer, normals(place=(4, 2), t=(7, 2)), reference, {"finest": 3})

@@ -4,15 +4,16 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass
+from functools import partial
 from itertools import permutations
 
 from symgrad.declare.conditions import all_of, conjuncts
 from symgrad.declare.integers import Atom, Entry, Index, Poly, as_poly, indices_of
 from symgrad.declare.program import Program
 from symgrad.declare.reads import places
+from symgrad.declare.rewriting import map_polynomials
 from symgrad.declare.scalars import Condition, Reduce, free_indices, walk
 from symgrad.declare.substitution import substitute
-from symgrad.derive.terms import rename
 
 MOST = 6
 """Indices of an expression up to which every way to call them is tried."""
@@ -41,11 +42,10 @@ class Checked:
         if len(others) > MOST:
             return
         for chosen in permutations(others, len(mine)):
-            table = {a: as_poly(b) for a, b in zip(mine, chosen, strict=True)}
-            values: dict[Atom, Poly] = dict(table.items())
+            table: dict[Atom, Poly] = {a: as_poly(b) for a, b in zip(mine, chosen, strict=True)}
             alike = all(a.extent == b.extent for a, b in zip(mine, chosen, strict=True))
-            if alike and tuple(substitute(p, values) for p in self.entry.indices) == entry.indices:
-                yield rename(self.condition, table)
+            if alike and tuple(substitute(p, table) for p in self.entry.indices) == entry.indices:
+                yield map_polynomials(self.condition, partial(substitute, table=table))
 
 
 def _indices(entry: Entry) -> set[Index]:
@@ -55,13 +55,14 @@ def _indices(entry: Entry) -> set[Index]:
 def checked_entries(program: Program) -> tuple[Checked, ...]:
     """What the index checks of forward say of entries; positions found are inside."""
     found: dict[Checked, None] = {}
-    for equation in program.equations:
+    for equation in program.declared or program.equations:
         for tensor, indices, behind in places(equation.body):
             if any(isinstance(part, Reduce) for c in behind for part in walk(c)):
                 continue
             for axis, poly in enumerate(indices):
                 if isinstance(entry := poly.atom, Entry):
                     found[Checked(entry, program.extents(tensor)[axis], all_of(*behind))] = None
+    for equation in program.equations:
         match equation.body:
             case Reduce(kind, searched) if kind.startswith("arg"):
                 whole, count = Entry(equation.target, tuple(map(as_poly, equation.indices))), as_poly(1)
