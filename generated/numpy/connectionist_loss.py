@@ -89,9 +89,6 @@ def forward(logits, labels, steps, lengths, *, blank=0):
         "axis 2 of log_probability",
         np.arange(2 * S + 1) % 2 == 1,
     )
-    _within_where(
-        "the index blank", np.asarray(blank), M, "axis 2 of log_probability", np.arange(2 * S + 1) % 2 != 1
-    )
 
     # max_logits[n, t] = max_{j} logits[n, t, j]
     max_logits = logits.max(axis=2, initial=-np.inf)
@@ -105,11 +102,10 @@ def forward(logits, labels, steps, lengths, *, blank=0):
     # emitted[n, t, p] = (log_probability[n, t, labels[n, min(S - 1, p // 2)]] if p % 2 == 1 else
     #     log_probability[n, t, blank])
     position = labels[:, np.minimum(S - 1, np.arange(2 * S + 1) // 2)]
-    log_probability_padded = np.pad(log_probability, ((0, 0), (0, 0), (0, max(blank + 1 - M, 0))))
     emitted = np.where(
         np.arange(2 * S + 1) % 2 == 1,
         log_probability[np.arange(N)[:, None], :, np.clip(position, 0, M - 1)].swapaxes(-1, -2),
-        log_probability_padded[:, :, blank][:, :, None],
+        log_probability[:, :, blank][:, :, None],
     )
     # jump[n, p] = (0 if labels[n, max(p // 2 - 1, 0)] != labels[n, min(S - 1, p // 2)], p % 2 == 1, p >= 2 else
     #     -1e+30)
@@ -123,8 +119,8 @@ def forward(logits, labels, steps, lengths, *, blank=0):
         0,
         -1e30,
     ).astype(dtype)
-    max_exponent = np.zeros((N, max(T - 1, 0), 2 * S + 1), dtype=dtype)
-    sum_exp_2 = np.zeros((N, max(T - 1, 0), 2 * S + 1), dtype=dtype)
+    max_exponent = np.zeros((N, T - 1, 2 * S + 1), dtype=dtype)
+    sum_exp_2 = np.zeros((N, T - 1, 2 * S + 1), dtype=dtype)
     path_padded = np.full((N, T, 2 * S + 3), -1e30, dtype=dtype)
     path = path_padded[:, :, 2:]
     # path[n, 0, p] = emitted[n, 0, p] + (0 if 1 >= p else -1e+30)
@@ -235,11 +231,10 @@ def backward(residuals, grad_loss, wrt=None):
         grad_path[:, t] += grad_path_step_padded[:, 2 : 2 * S + 3]
     # grad_log_probability[n, t, m] = sum_{p : m == blank} grad_path[n, t, p] * (0 if p % 2 == 1 else 1) +
     #     sum_{p : m == labels[n, min(S - 1, p // 2)]} grad_path[n, t, p] * [p % 2 == 1]
-    grad_log_probability_padded = np.zeros((N, T, max(blank + 1 - M, 0) + M), dtype=dtype)
-    grad_log_probability_padded[:, :, blank] = np.einsum(
+    grad_log_probability = np.zeros((N, T, M), dtype=dtype)
+    grad_log_probability[:, :, blank] = np.einsum(
         "p,ntp->nt", (np.arange(2 * S + 1) % 2 != 1).astype(dtype), grad_path
     )
-    grad_log_probability = grad_log_probability_padded[:, :, :M]
     _add_at(
         grad_log_probability.swapaxes(-1, -2),
         np.arange(N),

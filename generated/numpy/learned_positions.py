@@ -63,9 +63,8 @@ def backward(residuals, grad_y, wrt=None):
         grad_x = grad_y.copy()
     if "table" in wrt:
         # grad_table[m, d] = sum_{n, t : m == t} grad_y[n, t, d]
-        grad_table_padded = np.zeros((max(T - M, 0) + M, D), dtype=dtype)
-        grad_table_padded[:T] = grad_y.sum(axis=0)
-        grad_table = grad_table_padded[:M]
+        grad_table = np.zeros((M, D), dtype=dtype)
+        grad_table[:T] = grad_y.sum(axis=0)
     return Gradients(grad_x, grad_table)
 
 

@@ -70,9 +70,7 @@ def backward(residuals, grad_first, grad_second, wrt=None):
     # grad_x[n, m] = sum_{i : i + P == m} grad_second[n, i] + sum_{i : i == m} grad_first[n, i]
     grad_x = np.zeros((N, M), dtype=dtype)
     grad_x[:, P:M] = grad_second
-    grad_x_padded = np.zeros((N, max(P - M, 0) + M), dtype=dtype)
-    grad_x_padded[:, :P] = grad_first
-    grad_x += grad_x_padded[:, :M]
+    grad_x[:, :P] += grad_first
     return Gradients(grad_x)
 
 
