@@ -132,20 +132,39 @@ def errors(name: str, seeds: int) -> Iterator[Error]:
     yield from worst.values()
 
 
-def table(found: Sequence[Error]) -> Table:
-    """A row for each output and gradient, the worst layers first."""
-    made = Table(title="float32 against float64, in units in the last place of the largest value")
-    for column in ("layer", "result", *INPUTS, "overflows", "warns"):
-        made.add_column(column, justify="left" if column in ("layer", "result") else "right")
-    rows: dict[tuple[str, str], dict[str, Error]] = {}
+TITLE = "float32 against float64, in units in the last place of the largest value"
+COLUMNS = ("layer", "result", *INPUTS, "overflows", "warns")
+
+
+def rows(found: Sequence[Error]) -> list[tuple[str, ...]]:
+    """The cells for each output and gradient, in the order of the layers."""
+    kinds_of: dict[tuple[str, str], dict[str, Error]] = {}
     for error in found:
-        rows.setdefault((error.layer, error.result), {})[error.inputs] = error
-    for (layer, result), kinds in sorted(rows.items(), key=lambda r: -max(e.ulps for e in r[1].values())):
-        cells = [f"{kinds[k].ulps:.3g}" for k in INPUTS]
+        kinds_of.setdefault((error.layer, error.result), {})[error.inputs] = error
+    made = []
+    for (layer, result), kinds in kinds_of.items():
         lost = sum(e.overflows for e in kinds.values())
         warns = ", ".join(k for k, e in kinds.items() if e.warns)
-        made.add_row(layer, result, *cells, str(lost or ""), warns)
+        made.append((layer, result, *(f"{kinds[k].ulps:.3g}" for k in INPUTS), str(lost or ""), warns))
     return made
+
+
+def table(found: Sequence[Error]) -> Table:
+    """A row for each output and gradient, the worst first."""
+    made = Table(title=TITLE)
+    for column in COLUMNS:
+        made.add_column(column, justify="left" if column in ("layer", "result") else "right")
+    for cells in sorted(rows(found), key=lambda cells: -max(map(float, cells[2 : 2 + len(INPUTS)]))):
+        made.add_row(*cells)
+    return made
+
+
+def page(found: Sequence[Error]) -> str:
+    """The table as Markdown, layers in alphabetical order."""
+    about = " ".join((__doc__ or "").split("\n\n")[-1].split()).replace("``", "`")
+    lines = [f"# Accuracy: {TITLE}", "", "As `python benchmarks/accuracy.py --markdown FILE` found it.", about, ""]
+    lines += ["| " + " | ".join(cells) + " |" for cells in (COLUMNS, ("---",) * len(COLUMNS), *rows(found))]
+    return "\n".join(lines) + "\n"
 
 
 def main(arguments: Sequence[str] | None = None) -> None:
@@ -154,6 +173,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
     parser.add_argument("layers", nargs="*", help="names from the catalogue; all of it by default")
     parser.add_argument("--seeds", type=int, default=5, help="draws of sizes and values for each layer")
     parser.add_argument("--json", type=Path, help="write the numbers here too")
+    parser.add_argument("--markdown", type=Path, help="write the table here too")
     parser.add_argument("--smoke", action="store_true", help="two layers, one draw")
     chosen = parser.parse_args(arguments)
     unknown = sorted(set(chosen.layers) - set(symgrad.catalogue()))
@@ -164,6 +184,8 @@ def main(arguments: Sequence[str] | None = None) -> None:
     Console(width=120).print(table(found))
     if chosen.json:
         chosen.json.write_text(json.dumps([asdict(e) for e in found], indent=1) + "\n")
+    if chosen.markdown:
+        chosen.markdown.write_text(page(found))
 
 
 if __name__ == "__main__":

@@ -89,8 +89,8 @@ def test_generation_of_an_unknown_layer_is_refused():
 
 
 def test_accuracy_is_tabled_for_outputs_and_gradients(tmp_path):
-    out = tmp_path / "out.json"
-    printed = run("accuracy.py", "--smoke", "--json", str(out)).stdout
+    out, page = tmp_path / "out.json", tmp_path / "out.md"
+    printed = run("accuracy.py", "--smoke", "--json", str(out), "--markdown", str(page)).stdout
     found = json.loads(out.read_text())
     assert {e["inputs"] for e in found} == {"ordinary", "small", "large"}
     assert {e["result"] for e in found if e["layer"] == "dense"} == {"y", *(f"gradient of {n}" for n in "xwb")}
@@ -99,6 +99,7 @@ def test_accuracy_is_tabled_for_outputs_and_gradients(tmp_path):
         assert 0 <= error["ulps"] < 20
         assert error["overflows"] == 0
         assert not error["warns"]
+        assert f"| {error['layer']} | {error['result']} | " in page.read_text()
 
 
 def test_accuracy_of_an_unknown_layer():
