@@ -19,6 +19,7 @@ import numpy as np
 from symgrad.declare.integers import Entry, Extreme, Index, Poly, Quotient, RealFloor, Remainder, Size
 from symgrad.declare.program import Equation, Program
 from symgrad.declare.scalars import (
+    TRUE,
     Add,
     All,
     AnyOf,
@@ -223,10 +224,13 @@ def _reduce(node: Reduce, world: World) -> Any:
         case "product":
             return math.prod(values, start=world.numbers.make(1))
         case "max" | "min":
-            if not values and node.ties == "none":
+            # Where a condition lets nothing through, -oo stood there as declared.
+            if not values and (node.ties == "none" or node.condition != TRUE):
                 return world.numbers.make(float("-inf" if node.kind == "max" else "inf"))
             return {"max": max, "min": min}[node.kind](values)
         case "argmax" | "argmin":
+            if not values and node.condition != TRUE:
+                return 0  # of nothing but -oo the first
             best = {"argmax": max, "argmin": min}[node.kind](values)
             return places[values.index(best)]
     raise TypeError(node.kind)

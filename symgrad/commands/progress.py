@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import os
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import Future, ProcessPoolExecutor
@@ -40,7 +41,8 @@ def over_catalogue(work: Callable[[str], Result], names: Sequence[str], doing: s
     One process takes all layers of a submodule, for loading a submodule declares every layer of it.
     """
     workers = min(len(names), os.cpu_count() or 1)
-    with ProcessPoolExecutor(workers, mp_context=get_context("spawn")) as pool:
+    # What a layer is made of is remembered for the next ones: looking for garbage finds none.
+    with ProcessPoolExecutor(workers, get_context("spawn"), initializer=gc.disable) as pool:
         results: dict[str, tuple[Future[list[Result]], int]] = {}
         for group in by_submodule(names):
             future = pool.submit(_each, work, group)

@@ -42,7 +42,10 @@ def _offsets(program: Program) -> Iterator[Size]:
     """Sizes of what goes around each position of an axis: K where ``pad(x)[l + k]`` is read for all ``l < L``."""
     for equation in program.equations:
         for read in reads_of(equation.body):
-            for poly, extent in zip(read.indices, program.extents(read.tensor), strict=True):
+            extents = program.extents(read.tensor)
+            if len(extents) != len(read.indices):
+                continue  # the part of a tensor that one step of a recurrence has
+            for poly, extent in zip(read.indices, extents, strict=True):
                 plain = {a for monomial, _ in poly.terms for a in monomial if isinstance(a, Index)}
                 if read.extension is not None and len(plain) > 1 and any(i.extent == extent for i in plain):
                     yield from (i.extent.atom for i in plain if i.extent != extent and isinstance(i.extent.atom, Size))

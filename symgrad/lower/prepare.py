@@ -120,6 +120,9 @@ def fuse_digits(equation: Equation) -> tuple[Equation, bool]:
     left = equation.indices
     runs = [(a, b) for a in range(len(left)) for b in range(len(left), a + 1, -1)]
     compared = {p.poly for p in walk(equation.body) if isinstance(p, Compare) and p.relation == "=="}
+    compared = {p for p in compared if len(indices_of(p) & set(left)) > 1}
+    if not compared:
+        return equation, False
     for first, stop in sorted(runs, key=lambda run: run[0] - run[1]):
         digits, extent, place = left[first:stop], as_poly(1), as_poly(0)
         for i in reversed(digits):
