@@ -130,21 +130,23 @@ def derive(layer: str, format_name: str) -> None:
 @click.option("--check", is_flag=True, help="Write nothing; exit 1 and list the files that are not current.")
 @click.option("--out", type=click.Path(path_type=Path), default=Path("generated"), show_default=True, help="Folder.")
 @residuals_option
+@click.option("--afresh", is_flag=True, help="Compile the catalogue anew, whatever the cache holds.")
 @json_option
 @click.pass_context
 def generate(
-    ctx: click.Context, layers: tuple[str, ...], check: bool, out: Path, residuals: str, as_json: bool
+    ctx: click.Context, layers: tuple[str, ...], check: bool, out: Path, residuals: str, afresh: bool, as_json: bool
 ) -> None:
     """Write modules and derivations as files.
 
     OUT/numpy/NAME.py and OUT/study/NAME.md for each LAYER; without one, for the whole catalogue, with a page that
     lists it, OUT/study/index.md.
     LAYER is a name of the catalogue, file.py:variable, or an equation as text.
-    A file that symgrad did not generate is never overwritten.
+    A file that symgrad did not generate is never overwritten. What was compiled of the catalogue is kept in the
+    user's cache and compiled again when its declaration or the compiler changed.
     """
     from symgrad.commands.generate import generate as run
 
-    ctx.exit(0 if run(layers, out, check, as_json, residuals) else 1)
+    ctx.exit(0 if run(layers, out, check, as_json, residuals, afresh) else 1)
 
 
 @main.command(epilog=examples("symgrad check conv2d max_pool2d"))

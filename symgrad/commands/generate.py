@@ -6,30 +6,38 @@ import json
 from collections.abc import Sequence
 from functools import partial
 from pathlib import Path
+from typing import TYPE_CHECKING, Any
 
 import click
 
 import symgrad
-from symgrad import Layer
-from symgrad.commands.index import index_of
+from symgrad.commands.cache import Cache
+from symgrad.commands.index import index_of, row_of
 from symgrad.commands.progress import announce, over_catalogue, track
 from symgrad.emit.files import MARKDOWN_HEADER, State, compare, has_header, left_over, resolve, write_files
 from symgrad.errors import DeclarationError
+from symgrad.layers import by_submodule, theme
 from symgrad.loading import find_layer
+
+if TYPE_CHECKING:
+    from symgrad import Layer
 
 FOLDERS = ("numpy", "study")
 INDEX = "study/index.md"
 
 
-def generate(references: Sequence[str], out: Path, check: bool, as_json: bool, residuals: str = "auto") -> bool:
+def generate(
+    references: Sequence[str], out: Path, check: bool, as_json: bool, residuals: str = "auto", afresh: bool = False
+) -> bool:
     """Write ``numpy/NAME.py`` and ``study/NAME.md`` below ``out``, or compare them with ``check``.
 
     For the whole catalogue ``study/index.md`` as well, which lists it. ``residuals`` as in ``compile_layer``.
+    ``afresh`` compiles the catalogue without reading back what was compiled before.
 
     Returns:
         Whether all is well: False when ``check`` found a file that is not current.
     """
-    files = _named(references, residuals) if references else _catalogue(residuals)
+    files = _named(references, residuals) if references else _catalogue(residuals, afresh)
     targets = {path: resolve(path, out) for path in files}
     states = {path: compare(target, files[path]).value for path, target in targets.items()}
     if not references:
@@ -65,14 +73,31 @@ def _named(references: Sequence[str], residuals: str) -> dict[str, str]:
     return {path: text for files in rendered for path, text in files.items()}
 
 
-def _catalogue(residuals: str) -> dict[str, str]:
-    names = symgrad.catalogue()
-    rendered = over_catalogue(partial(_from_catalogue, residuals), names, "compiling")
-    return {path: text for files in rendered for path, text in files.items()} | {INDEX: index_of(names)}
+def _catalogue(residuals: str, afresh: bool) -> dict[str, str]:
+    """Return the files of all layers and of the index. Submodules that did not change are not compiled again."""
+    groups = by_submodule(symgrad.catalogue())
+    cache = Cache("generate", residuals)
+    # submodule -> layer -> what _from_catalogue returns
+    made: dict[str, dict[str, Any]] = {} if afresh else {name: cache.recall(name) or {} for name in groups}
+    missing = [submodule for submodule in groups if not made.get(submodule)]
+    names = sorted(name for submodule in missing for name in groups[submodule])
+    if names:
+        results = dict(zip(names, over_catalogue(partial(_from_catalogue, residuals), names, "compiling"), strict=True))
+        for submodule in missing:
+            made[submodule] = {name: results[name] for name in groups[submodule]}
+            cache.keep(submodule, made[submodule])
+    entries = {name: entry for submodule in groups for name, entry in made[submodule].items()}
+    files = {path: text for name in sorted(entries) for path, text in entries[name]["files"].items()}
+    rows = {submodule: [entries[name]["row"] for name in group] for submodule, group in groups.items()}
+    themes = {submodule: entries[group[0]]["theme"] for submodule, group in groups.items()}
+    return files | {INDEX: index_of(rows, themes)}
 
 
-def _from_catalogue(residuals: str, name: str) -> dict[str, str]:
-    return render(symgrad.layers.get(name), residuals)
+def _from_catalogue(residuals: str, name: str) -> dict[str, Any]:
+    """Return what is kept of a layer: its files, and its row and heading in the index."""
+    layer = symgrad.layers.get(name)
+    (submodule,) = by_submodule([name])
+    return {"files": render(layer, residuals), "row": row_of(layer), "theme": theme(submodule)}
 
 
 def _left_over(out: Path, files: dict[str, str]) -> list[str]:

@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from itertools import groupby
+from collections.abc import Mapping, Sequence
+from typing import TYPE_CHECKING
 
-from symgrad import Layer, __version__, layers
+from symgrad import __version__
 from symgrad.commands.study import attributes_of, equations_of
 from symgrad.emit.files import MARKDOWN_HEADER
+
+if TYPE_CHECKING:
+    from symgrad import Layer
 
 HEAD = f"""{MARKDOWN_HEADER} {__version__} from the catalogue; do not edit. -->
 
@@ -19,24 +22,27 @@ emitted from the equations shown; `symgrad check NAME` compares its module with 
 """
 
 
-def index_of(names: Sequence[str]) -> str:
-    """Return the page, Markdown, over the layers called ``names``."""
-    by_theme = sorted(names, key=lambda name: (*layers.theme(name), name))
+def index_of(rows: Mapping[str, Sequence[str]], themes: Mapping[str, str]) -> str:
+    """Return the page, Markdown.
+
+    Args:
+        rows: a submodule of the catalogue -> the rows of its layers, as from ``row_of``.
+        themes: a submodule of the catalogue -> what it is about.
+    """
     sections = [
-        f"\n## {submodule.capitalize()}\n\n{about}\n\n{_table(list(group))}"
-        for (submodule, about), group in groupby(by_theme, key=layers.theme)
+        f"\n## {submodule.capitalize()}\n\n{themes[submodule]}\n\n{_table(rows[submodule])}"
+        for submodule in sorted(rows)
     ]
-    return f"{HEAD}{len(names)} {ABOUT}{''.join(sections)}"
+    return f"{HEAD}{sum(map(len, rows.values()))} {ABOUT}{''.join(sections)}"
 
 
-def _table(names: Sequence[str]) -> str:
-    """Return one row for every layer."""
-    rows = ["| layer | | equations | attributes | gradients |", "|---|---|---|---|---|"]
-    rows += [_row(layers.get(name)) for name in names]
-    return "\n".join(rows) + "\n"
+def _table(rows: Sequence[str]) -> str:
+    """Return one row for every layer below a head."""
+    head = ["| layer | | equations | attributes | gradients |", "|---|---|---|---|---|"]
+    return "\n".join([*head, *rows]) + "\n"
 
 
-def _row(layer: Layer) -> str:
+def row_of(layer: Layer) -> str:
     """Return links, summary, equations, attributes and the inputs that get a gradient."""
     summary = layer.doc.split("\n", 1)[0]
     equations = "<br>".join(f"`{_safe(equation)}`" for equation in equations_of(layer))

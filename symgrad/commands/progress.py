@@ -44,7 +44,7 @@ def over_catalogue(work: Callable[[str], Result], names: Sequence[str], doing: s
     # What a layer is made of is remembered for the next ones: looking for garbage finds none.
     with ProcessPoolExecutor(workers, get_context("spawn"), initializer=gc.disable) as pool:
         results: dict[str, tuple[Future[list[Result]], int]] = {}
-        for group in by_submodule(names):
+        for group in by_submodule(names).values():
             future = pool.submit(_each, work, group)
             results |= {name: (future, place) for place, name in enumerate(group)}
         try:

@@ -3,16 +3,19 @@
 from __future__ import annotations
 
 import json
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import click
 from rich.console import Console
 from rich.table import Table
 
 import symgrad
-from symgrad import Layer, layers
+from symgrad import layers
 from symgrad.commands.progress import announce
 from symgrad.loading import find_layer
+
+if TYPE_CHECKING:
+    from symgrad import Layer
 
 
 def list_layers(as_json: bool) -> None:

@@ -150,19 +150,18 @@ def get(name: str) -> Layer:
     return layer
 
 
-def by_submodule(names: Iterable[str]) -> tuple[tuple[str, ...], ...]:
-    """Return the names in groups that one submodule declares, the largest first."""
+def by_submodule(names: Iterable[str]) -> dict[str, tuple[str, ...]]:
+    """Return the names that each submodule declares, the submodule with the most of them first."""
     groups: dict[str, list[str]] = {}
     for name in names:
         groups.setdefault(_SUBMODULE[name], []).append(name)
-    return tuple(tuple(group) for group in sorted(groups.values(), key=len, reverse=True))
+    return {submodule: tuple(group) for submodule, group in sorted(groups.items(), key=lambda item: -len(item[1]))}
 
 
-def theme(name: str) -> tuple[str, str]:
-    """Return the submodule that declares the layer called ``name``, and what its docstring says first."""
-    submodule = _SUBMODULE[name]
+def theme(submodule: str) -> str:
+    """Return what the docstring of a submodule says first."""
     doc = import_module(f"{__name__}.{submodule}").__doc__ or ""
-    return submodule, doc.split("\n", 1)[0]
+    return doc.split("\n", 1)[0]
 
 
 def __getattr__(name: str) -> Layer:
