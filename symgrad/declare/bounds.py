@@ -46,12 +46,22 @@ def positive(poly: Poly, facts: Iterable[Poly] = ()) -> bool:
 
 @cache
 def _nonnegative(poly: Poly, facts: tuple[Poly, ...]) -> bool:
-    facts = (*facts, *_nonempty(poly))
     if _prove(poly, DEPTH):
         return True
+    facts = _touching(poly, (*facts, *_nonempty(poly)))
     return any(_prove(poly - f, DEPTH) for f in facts) or any(
         _prove(poly - f - g, DEPTH) for i, f in enumerate(facts) for g in facts[i:]
     )
+
+
+def _touching(poly: Poly, facts: tuple[Poly, ...]) -> tuple[Poly, ...]:
+    """The facts that speak of something in ``poly``, or in another such fact: no other one can help."""
+    near = set(atoms(poly))
+    found: set[Poly] = set()
+    while more := {f for f in facts if f not in found and not near.isdisjoint(atoms(f))}:
+        found |= more
+        near.update(*map(atoms, more))
+    return tuple(f for f in facts if f in found)
 
 
 def _nonempty(poly: Poly) -> tuple[Poly, ...]:

@@ -91,7 +91,16 @@ class Poly(Hashed):
         terms = as_poly(other).terms
         if not self.terms or not terms:
             return self if self.terms else Poly(terms)
+        if not terms[-1][0] and len(terms) == 1:
+            return self._plus_number(terms[0][1])
         return collect([*self.terms, *terms])
+
+    def _plus_number(self, number: int) -> Poly:
+        """The number stands last."""
+        *others, (monomial, last) = self.terms
+        if monomial:
+            return Poly((*self.terms, ((), number)))
+        return Poly((*others, ((), last + number)) if last + number else tuple(others))
 
     __radd__ = __add__
 

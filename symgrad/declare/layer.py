@@ -126,7 +126,8 @@ class _Reader:
     def __init__(self, layer: Layer) -> None:
         self.layer = layer
         self.lefts = [survey.left(e) for e in layer.equations]
-        self.attributes = [self._attribute(s, v) for s, v in layer.attributes.items()]
+        scaling = survey.scaling_symbols(layer.equations) if layer.attributes else set()
+        self.attributes = [self._attribute(s, v, s in scaling) for s, v in layer.attributes.items()]
         names = [a.name for a in self.attributes]
         for name in names:
             if names.count(name) > 1:
@@ -189,14 +190,13 @@ class _Reader:
             if nonnegative(-extent - 1):
                 raise self.scope.fail(f"axis {axis} of {tensor} has extent {extent}, which is negative")
 
-    def _attribute(self, symbol: Any, default: Any) -> Attribute:
+    def _attribute(self, symbol: Any, default: Any, scales: bool) -> Attribute:
         if not isinstance(symbol, sympy.Symbol):
             raise DeclarationError(f"{self.layer.name}: the attribute {symbol!r} is not a Symbol")
         name = check_name(symbol.name, f"{self.layer.name}: the attribute")
         value = arguments.default_of(self.layer.name, name, default, bool(symbol.is_integer))
         if not symbol.is_integer:
             return Attribute(name, value, False)
-        scales = symbol in survey.scaling_symbols(self.layer.equations)
         minimum = 1 if symbol.is_positive or scales else 0 if symbol.is_nonnegative else None
         if minimum is not None and value < minimum:
             raise DeclarationError(

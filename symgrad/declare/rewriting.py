@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
+from operator import is_
 from typing import TypeAlias, cast, overload
 
 from symgrad.declare.algebra import add, apply, from_integer, multiply, power, select
@@ -51,7 +52,7 @@ def map_children(node: Node, change: Change) -> Node:
     """Rebuild a node with each child changed, in canonical form."""
     before = children(node)
     after = tuple(map(change, before))
-    if all(new is old for new, old in zip(after, before, strict=True)):
+    if _same(after, before):
         return node
     scalars, conditions = cast(tuple[Scalar, ...], after), cast(tuple[Condition, ...], after)
     match node:
@@ -76,6 +77,10 @@ def map_children(node: Node, change: Change) -> Node:
         case AnyOf():
             return any_of(*conditions)
     return node
+
+
+def _same(after: Sequence[object], before: Sequence[object]) -> bool:
+    return all(map(is_, after, before))
 
 
 def without_stops(node: Node) -> Node:
@@ -105,10 +110,14 @@ def map_polynomials(node: Node, change: Callable[[Poly], Poly]) -> Node:
         case Compare(kind, poly):
             return node if (made := change(poly)) is poly else compare(kind, made)
         case Read(tensor, indices, extension):
-            return Read(tensor, tuple(change(i) for i in indices), extension)
+            places = tuple(change(i) for i in indices)
+            return node if _same(places, indices) else Read(tensor, places, extension)
         case Reduce(kind, bound, condition, body, ties):
             renamed = tuple(_as_index(change(as_poly(i)), i) for i in bound)
-            return Reduce(kind, renamed, map_polynomials(condition, change), map_polynomials(body, change), ties)
+            inside = (map_polynomials(condition, change), map_polynomials(body, change))
+            if _same(renamed, bound) and _same(inside, (condition, body)):
+                return node
+            return Reduce(kind, renamed, *inside, ties)
     return map_children(node, lambda child: map_polynomials(child, change))
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
+from operator import is_
 
 from symgrad.declare.division import quotient, remainder
 from symgrad.declare.integers import (
@@ -31,29 +32,54 @@ def substitute(poly: Poly, table: Mapping[Atom, Poly]) -> Poly:
 def rebuild(poly: Poly, replace: Callable[[Atom], Poly | None]) -> Poly:
     """Rebuild bottom-up; ``replace`` gives an atom's substitute or None to keep it."""
     terms: list[tuple[Monomial, int]] = []
+    unchanged = True
     for monomial, coefficient in poly.terms:
-        product = as_poly(coefficient)
+        kept: list[Atom] = []
+        new: list[Poly] = []
         for atom in monomial:
-            product = product * _rebuild_atom(atom, replace)
+            rebuilt = _rebuild_atom(atom, replace)
+            if rebuilt is None:
+                kept.append(atom)
+            else:
+                new.append(rebuilt)
+        if not new:
+            terms.append((monomial, coefficient))
+            continue
+        unchanged = False
+        product = Poly(((tuple(kept), coefficient),))
+        for factor in new:
+            product = product * factor
         terms += product.terms
-    return collect(terms)
+    return poly if unchanged else collect(terms)
 
 
-def _rebuild_atom(atom: Atom, replace: Callable[[Atom], Poly | None]) -> Poly:
+def _rebuild_atom(atom: Atom, replace: Callable[[Atom], Poly | None]) -> Poly | None:
+    """Return what takes the place of ``atom``, None where it stays."""
     replaced = replace(atom)
     if replaced is not None:
         return replaced
     match atom:
-        case Quotient(a, b, exact):
-            return quotient(rebuild(a, replace), rebuild(b, replace), exact)
-        case Remainder(a, b):
-            return remainder(rebuild(a, replace), rebuild(b, replace))
-        case Extreme(kind, args):
-            return extreme(kind, [rebuild(a, replace) for a in args])
-        case Entry(tensor, args, guarded):
-            return as_poly(Entry(tensor, tuple(rebuild(a, replace) for a in args), guarded))
+        case Quotient(a, b) | Remainder(a, b):
+            before: tuple[Poly, ...] = (a, b)
+        case Extreme(_, before) | Entry(_, before):
+            pass
         case RealFloor(value):
             from symgrad.declare.rewriting import map_polynomials  # which proves signs, and proofs substitute
 
-            return as_poly(RealFloor(map_polynomials(value, lambda p: rebuild(p, replace))))
-    return as_poly(atom)
+            real = map_polynomials(value, lambda p: rebuild(p, replace))
+            return None if real is value else as_poly(RealFloor(real))
+        case _:
+            return None
+    after = tuple(rebuild(part, replace) for part in before)
+    if all(map(is_, after, before)):
+        return None
+    match atom:
+        case Quotient(_, _, exact):
+            return quotient(after[0], after[1], exact)
+        case Remainder():
+            return remainder(after[0], after[1])
+        case Extreme(kind):
+            return extreme(kind, list(after))
+        case Entry(tensor, _, guarded):
+            return as_poly(Entry(tensor, after, guarded))
+    return None

@@ -80,6 +80,9 @@ class _Frame(NamedTuple):
 
 def render(doc: Doc, indent: int, width: int) -> list[str]:
     """The lines of a document whose first line starts at column ``indent``."""
+    flat = _flat(doc)
+    if flat is not None and indent + len(flat) <= width:
+        return [" " * indent + flat]
     lines = [" " * indent]
     stack = [_Frame(doc, indent)]
     while stack:
@@ -98,6 +101,23 @@ def render(doc: Doc, indent: int, width: int) -> list[str]:
             case _:
                 stack += _parts(frame)
     return lines
+
+
+def _flat(doc: Doc) -> str | None:
+    """A document on one line, None where something in it always breaks."""
+    match doc:
+        case str(text) | Line(text):
+            return text
+        case Broken():
+            return ""
+        case Indent(part) | Group(part, open=False):
+            return _flat(part)
+        case Choice(layouts):
+            return _flat(layouts[0])
+        case tuple(parts):
+            found = [_flat(part) for part in parts]
+            return None if None in found else "".join(text for text in found if text)
+    return None
 
 
 def _chosen(frame: _Frame, stack: list[_Frame], column: int, width: int) -> _Frame:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import ast
 import hashlib
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 
 from symgrad import __version__
@@ -221,9 +222,19 @@ def _verify(text: str) -> None:
     except SyntaxError as error:
         raise EmissionError(f"the emitted module is not Python: {error}\n{text}") from error
     allowed = {"math", "numpy", "numpy.lib.stride_tricks", "typing"}
-    for node in ast.walk(tree):
+    for node in _statements(tree.body):
         names = [a.name for a in node.names] if isinstance(node, ast.Import) else []
         names += [node.module or ""] if isinstance(node, ast.ImportFrom) else []
         for name in names:
             if name not in allowed:
                 raise EmissionError(f"the emitted module imports {name}")
+
+
+def _statements(body: Iterable[ast.stmt]) -> Iterator[ast.stmt]:
+    """Yield statements with those inside of them."""
+    for statement in body:
+        yield statement
+        for part in ("body", "orelse", "finalbody"):
+            yield from _statements(getattr(statement, part, ()))
+        for handler in getattr(statement, "handlers", ()):
+            yield from _statements(handler.body)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from abc import ABC, abstractmethod
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import cache
 
 from symgrad.declare.integers import (
@@ -34,6 +34,8 @@ class IntegerTypesetter(ABC):
     """Prints integer expressions in one notation."""
 
     notation: Notation
+    # What was printed before, for the steps of a derivation have most of their parts in common.
+    _printed: dict[tuple[Poly, bool], str] = field(default_factory=dict, init=False, repr=False, compare=False)
 
     @abstractmethod
     def scalar(self, node: Scalar, level: int = 0) -> str:
@@ -65,6 +67,12 @@ class IntegerTypesetter(ABC):
 
     def poly(self, poly: Poly, small: bool = False) -> str:
         """Return an integer expression; ``small`` in a subscript, where floors take one line."""
+        key = (poly, small)
+        if key not in self._printed:
+            self._printed[key] = self._poly(poly, small)
+        return self._printed[key]
+
+    def _poly(self, poly: Poly, small: bool) -> str:
         letter = self.notation.extent(poly)
         if letter:
             return letter

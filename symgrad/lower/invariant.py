@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import fields, replace
+from dataclasses import replace
 from typing import Any
 
 from symgrad.declare.integers import Index, Poly, indices_of
@@ -25,7 +25,7 @@ from symgrad.lower.arrays import (
     When,
 )
 from symgrad.lower.share import describe
-from symgrad.lower.traverse import map_parts, names_in, parts
+from symgrad.lower.traverse import map_parts, names_in, names_of, parts
 
 Keep = Callable[[Array, str], Name]
 
@@ -43,8 +43,8 @@ def _polynomials(part: Any) -> Iterator[Poly]:
         for inner in part:
             yield from _polynomials(inner)
     elif hasattr(part, "__dataclass_fields__") and not isinstance(part, Index):
-        for f in fields(part):
-            yield from _polynomials(getattr(part, f.name))
+        for name in names_of(part):
+            yield from _polynomials(getattr(part, name))
 
 
 def invariants_out(

@@ -3,17 +3,22 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
-from dataclasses import fields
 from typing import Any
 
 from symgrad.declare.integers import Poly
 from symgrad.lower.arrays import Array, At, By, Name, Slice
 
 
+def names_of(record: Any) -> tuple[str, ...]:
+    """The names of the fields of a dataclass, which ``match`` has at hand: ``fields`` looks for them each time."""
+    names: tuple[str, ...] = record.__match_args__
+    return names
+
+
 def parts(array: Array) -> Iterator[Array]:
     """The arrays directly inside an array expression."""
-    for f in fields(array):
-        value = getattr(array, f.name)
+    for name in names_of(array):
+        value = getattr(array, name)
         for item in value if isinstance(value, tuple) else (value,):
             match item:
                 case By(inner) | (_, inner) if isinstance(inner, Array):
@@ -38,14 +43,14 @@ def polynomials_in(array: Array) -> Iterator[Poly]:
             case Poly():
                 yield value
             case Slice() | At():
-                for f in fields(value):
-                    yield from within(getattr(value, f.name))
+                for name in names_of(value):
+                    yield from within(getattr(value, name))
             case tuple():
                 for item in value:
                     yield from within(item)
 
-    for f in fields(array):
-        yield from within(getattr(array, f.name))
+    for name in names_of(array):
+        yield from within(getattr(array, name))
     for part in parts(array):
         yield from polynomials_in(part)
 
@@ -63,6 +68,6 @@ def map_parts(array: Array, change: Callable[[Array], Array]) -> Array:
                 return change(value)
         return value
 
-    old: dict[str, Any] = {f.name: getattr(array, f.name) for f in fields(array)}
+    old: dict[str, Any] = {name: getattr(array, name) for name in names_of(array)}
     new: dict[str, Any] = {n: tuple(map(changed, v)) if isinstance(v, tuple) else changed(v) for n, v in old.items()}
     return array if new == old else type(array)(**new)
