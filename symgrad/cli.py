@@ -15,6 +15,7 @@ from symgrad.errors import CheckError, SymgradError
 STAGES = ("graph", "declare", "derive", "simplify", "lower", "emit")
 GRAPHS = ("mermaid", "dot")
 RESIDUALS = ("auto", "store", "recompute")
+SCHEDULES = ("readable", "fast")
 FORMATS = ("text", "latex", "markdown", "html")
 
 Command = TypeVar("Command", bound=Callable[..., Any])
@@ -47,6 +48,14 @@ def residuals_option(command: Command) -> Command:
     help_text = "What forward keeps for backward: everything, as little as can be, or what is dear to compute."
     return click.option(
         "--residuals", type=click.Choice(RESIDUALS), default=RESIDUALS[0], show_default=True, help=help_text
+    )(command)
+
+
+def schedule_option(command: Command) -> Command:
+    """Add ``--schedule``."""
+    help_text = "The plainest efficient code, or faster code that is longer: parts that stay in cache, threads."
+    return click.option(
+        "--schedule", type=click.Choice(SCHEDULES), default=SCHEDULES[0], show_default=True, help=help_text
     )(command)
 
 
@@ -86,7 +95,8 @@ def list_command(as_json: bool) -> None:
 @click.option("--stage", type=click.Choice(STAGES), default="emit", show_default=True, help="Stop after this stage.")
 @click.option("--format", "form", type=click.Choice(GRAPHS), help="Form of the graph.  [default: mermaid]")
 @residuals_option
-def show(layer: str, stage: str, form: str | None, residuals: str) -> None:
+@schedule_option
+def show(layer: str, stage: str, form: str | None, residuals: str, schedule: str) -> None:
     """Show LAYER at a stage of the compiler. The last stage is the module.
 
     The stage graph draws which equation reads which tensor; in a layer made of layers, theirs stand together.
@@ -96,7 +106,7 @@ def show(layer: str, stage: str, form: str | None, residuals: str) -> None:
 
     if form is not None and stage != "graph":
         raise click.UsageError("--format is of the graph; add --stage graph")
-    run(layer, stage, form or GRAPHS[0], residuals)
+    run(layer, stage, form or GRAPHS[0], residuals, schedule)
 
 
 @main.command(epilog=examples("symgrad new my_layer && symgrad check my_layer.py:my_layer"))
@@ -130,11 +140,19 @@ def derive(layer: str, format_name: str) -> None:
 @click.option("--check", is_flag=True, help="Write nothing; exit 1 and list the files that are not current.")
 @click.option("--out", type=click.Path(path_type=Path), default=Path("generated"), show_default=True, help="Folder.")
 @residuals_option
+@schedule_option
 @click.option("--afresh", is_flag=True, help="Compile the catalogue anew, whatever the cache holds.")
 @json_option
 @click.pass_context
 def generate(
-    ctx: click.Context, layers: tuple[str, ...], check: bool, out: Path, residuals: str, afresh: bool, as_json: bool
+    ctx: click.Context,
+    layers: tuple[str, ...],
+    check: bool,
+    out: Path,
+    residuals: str,
+    schedule: str,
+    afresh: bool,
+    as_json: bool,
 ) -> None:
     """Write modules and derivations as files.
 
@@ -146,7 +164,7 @@ def generate(
     """
     from symgrad.commands.generate import generate as run
 
-    ctx.exit(0 if run(layers, out, check, as_json, residuals, afresh) else 1)
+    ctx.exit(0 if run(layers, out, check, as_json, residuals, schedule, afresh) else 1)
 
 
 @main.command(epilog=examples("symgrad check conv2d max_pool2d"))

@@ -23,7 +23,7 @@ from symgrad.emit.module import module_text
 from symgrad.emit.printer import Printer
 from symgrad.emit.study import Derivation, derivation_of
 from symgrad.errors import ArgumentError, DerivationError
-from symgrad.lower.plan import ModulePlan, plan_module
+from symgrad.lower.plan import SCHEDULES, ModulePlan, plan_module
 from symgrad.lower.residuals import POLICIES
 from symgrad.simplify.backward import simplify_backward
 from symgrad.simplify.named import name_costly
@@ -44,10 +44,10 @@ class Stages:
     trace: Trace
 
 
-def run(layer: Layer, general: bool = False, residuals: str = "auto") -> Stages:
+def run(layer: Layer, general: bool = False, residuals: str = "auto", schedule: str = "readable") -> Stages:
     """Compile a layer; every stage's input is the stage before it.
 
-    ``general`` lowers without optimisations; ``residuals`` as in ``compile_layer``.
+    ``general`` lowers without optimisations; ``residuals`` and ``schedule`` as in ``compile_layer``.
     """
     trace = Trace()
     # derive: equations -> statements with one reduction each
@@ -62,7 +62,7 @@ def run(layer: Layer, general: bool = False, residuals: str = "auto") -> Stages:
     except NoOrderError as error:
         raise DerivationError(f"{layer.name}: its backward pass cannot be computed step by step: {error}") from None
     # lower: statements -> array programs of forward and backward
-    plan = plan_module(layer.program, derived, general, residuals)
+    plan = plan_module(layer.program, derived, general, residuals, schedule)
     # emit: array programs -> the text of a module
     source = module_text(layer, plan)
     return Stages(layer, statements, stable, chained, derived, plan, source, trace)
@@ -106,7 +106,9 @@ class CompiledLayer:
         return f"CompiledLayer({self.layer!r})"
 
 
-def compile_layer(layer: Layer, target: str = "numpy", residuals: str = "auto") -> CompiledLayer:
+def compile_layer(
+    layer: Layer, target: str = "numpy", residuals: str = "auto", schedule: str = "readable"
+) -> CompiledLayer:
     """Derive, lower and emit a layer.
 
     Args:
@@ -114,15 +116,17 @@ def compile_layer(layer: Layer, target: str = "numpy", residuals: str = "auto") 
         target: ``numpy``.
         residuals: what forward keeps for backward: ``store`` everything that backward reads, ``recompute`` all but
             inputs and outputs there, ``auto`` what is dearer to compute than to read.
+        schedule: ``readable`` is the plainest efficient code; ``fast`` works in parts that stay in cache, side by side
+            on several threads, and takes forms that are worth their length.
 
     Raises:
-        ArgumentError: ``layer`` is no Layer, or the target or the policy is unknown.
+        ArgumentError: ``layer`` is no Layer, or the target, the policy or the schedule is unknown.
         SymgradError: a stage cannot do what the declaration asks; the message says which and why.
     """
     expect_layer(layer, "compile_layer")
     if target != "numpy":
         raise ArgumentError(f"unknown target {target!r}; known: numpy")
-    return CompiledLayer(run(layer, residuals=_policy(residuals)))
+    return CompiledLayer(run(layer, residuals=_policy(residuals), schedule=_schedule(schedule)))
 
 
 def _policy(residuals: str) -> str:
@@ -131,16 +135,22 @@ def _policy(residuals: str) -> str:
     return residuals
 
 
+def _schedule(schedule: str) -> str:
+    if schedule not in SCHEDULES:
+        raise ArgumentError(f"unknown schedule {schedule!r}; known: {', '.join(SCHEDULES)}")
+    return schedule
+
+
 STAGES = ("graph", "declare", "derive", "simplify", "lower", "emit")
 
 
-def show_stage(layer: Layer, stage: str, residuals: str = "auto") -> str:
+def show_stage(layer: Layer, stage: str, residuals: str = "auto", schedule: str = "readable") -> str:
     """What a stage gives, as text; ``graph`` is the declaration drawn, as Mermaid text.
 
-    ``residuals`` as in ``compile_layer``.
+    ``residuals`` and ``schedule`` as in ``compile_layer``.
 
     Raises:
-        ArgumentError: ``layer`` is no Layer, or the stage is unknown.
+        ArgumentError: ``layer`` is no Layer, or the stage, the policy or the schedule is unknown.
     """
     expect_layer(layer, "show_stage")
     if stage not in STAGES:
@@ -149,7 +159,7 @@ def show_stage(layer: Layer, stage: str, residuals: str = "auto") -> str:
         return _shown(layer.program.equations, layer.program)
     if stage == "graph":
         return graph_text(layer)
-    stages = run(layer, residuals=_policy(residuals))
+    stages = run(layer, residuals=_policy(residuals), schedule=_schedule(schedule))
     match stage:
         case "derive":
             return _shown(stages.chained.program.equations, stages.chained.program)

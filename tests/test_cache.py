@@ -116,7 +116,7 @@ def test_generate_compiles_only_what_changed(kept, monkeypatch):
     assert {path: Path("elsewhere", *path.parts[1:]).read_bytes() for path in first} == first
     assert run("--check", "--afresh") == [["dense", "sgd_step"]]
     assert run("--residuals", "store", "--out", "stored") == [["dense", "sgd_step"]]
-    damaged = kept / "affine-generate-auto.json"
+    damaged = kept / "affine-generate-auto-readable.json"
     assert "dense" in json.loads(damaged.read_text())["value"]
     damaged.unlink()
     assert run("--check") == [["dense"]]

@@ -27,17 +27,23 @@ INDEX = "study/index.md"
 
 
 def generate(
-    references: Sequence[str], out: Path, check: bool, as_json: bool, residuals: str = "auto", afresh: bool = False
+    references: Sequence[str],
+    out: Path,
+    check: bool,
+    as_json: bool,
+    residuals: str = "auto",
+    schedule: str = "readable",
+    afresh: bool = False,
 ) -> bool:
     """Write ``numpy/NAME.py`` and ``study/NAME.md`` below ``out``, or compare them with ``check``.
 
-    For the whole catalogue ``study/index.md`` as well, which lists it. ``residuals`` as in ``compile_layer``.
-    ``afresh`` compiles the catalogue without reading back what was compiled before.
+    For the whole catalogue ``study/index.md`` as well, which lists it. ``residuals`` and ``schedule`` as in
+    ``compile_layer``. ``afresh`` compiles the catalogue without reading back what was compiled before.
 
     Returns:
         Whether all is well: False when ``check`` found a file that is not current.
     """
-    files = _named(references, residuals) if references else _catalogue(residuals, afresh)
+    files = _named(references, residuals, schedule) if references else _catalogue(residuals, schedule, afresh)
     targets = {path: resolve(path, out) for path in files}
     states = {path: compare(target, files[path]).value for path, target in targets.items()}
     if not references:
@@ -51,9 +57,9 @@ def generate(
     return not check or all(state == State.CURRENT.value for state in states.values())
 
 
-def render(layer: Layer, residuals: str = "auto") -> dict[str, str]:
+def render(layer: Layer, residuals: str = "auto", schedule: str = "readable") -> dict[str, str]:
     """Return the files of one layer: path below the output folder -> text."""
-    compiled = symgrad.compile_layer(layer, residuals=residuals)
+    compiled = symgrad.compile_layer(layer, residuals=residuals, schedule=schedule)
     study = compiled.derivation.to_markdown().strip() + "\n"
     header = f"{MARKDOWN_HEADER} {symgrad.__version__} from the layer {layer.name}; do not edit. -->\n\n"
     return {
@@ -62,27 +68,28 @@ def render(layer: Layer, residuals: str = "auto") -> dict[str, str]:
     }
 
 
-def _named(references: Sequence[str], residuals: str) -> dict[str, str]:
+def _named(references: Sequence[str], residuals: str, schedule: str) -> dict[str, str]:
     found: dict[str, Layer] = {}
     for reference in references:
         layer = find_layer(reference, announce)
         if layer.name in found:
             raise DeclarationError(f"two layers are called {layer.name}; give one of them another name")
         found[layer.name] = layer
-    rendered = (render(found[name], residuals) for name in track(tuple(found), "compiling"))
+    rendered = (render(found[name], residuals, schedule) for name in track(tuple(found), "compiling"))
     return {path: text for files in rendered for path, text in files.items()}
 
 
-def _catalogue(residuals: str, afresh: bool) -> dict[str, str]:
+def _catalogue(residuals: str, schedule: str, afresh: bool) -> dict[str, str]:
     """Return the files of all layers and of the index. Submodules that did not change are not compiled again."""
     groups = by_submodule(symgrad.catalogue())
-    cache = Cache("generate", residuals)
+    cache = Cache("generate", residuals, schedule)
     # submodule -> layer -> what _from_catalogue returns
     made: dict[str, dict[str, Any]] = {} if afresh else {name: cache.recall(name) or {} for name in groups}
     missing = [submodule for submodule in groups if not made.get(submodule)]
     names = sorted(name for submodule in missing for name in groups[submodule])
     if names:
-        results = dict(zip(names, over_catalogue(partial(_from_catalogue, residuals), names, "compiling"), strict=True))
+        compiled = over_catalogue(partial(_from_catalogue, residuals, schedule), names, "compiling")
+        results = dict(zip(names, compiled, strict=True))
         for submodule in missing:
             made[submodule] = {name: results[name] for name in groups[submodule]}
             cache.keep(submodule, made[submodule])
@@ -93,11 +100,11 @@ def _catalogue(residuals: str, afresh: bool) -> dict[str, str]:
     return files | {INDEX: index_of(rows, themes)}
 
 
-def _from_catalogue(residuals: str, name: str) -> dict[str, Any]:
+def _from_catalogue(residuals: str, schedule: str, name: str) -> dict[str, Any]:
     """Return what is kept of a layer: its files, and its row and heading in the index."""
     layer = symgrad.layers.get(name)
     (submodule,) = by_submodule([name])
-    return {"files": render(layer, residuals), "row": row_of(layer), "theme": theme(submodule)}
+    return {"files": render(layer, residuals, schedule), "row": row_of(layer), "theme": theme(submodule)}
 
 
 def _left_over(out: Path, files: dict[str, str]) -> list[str]:

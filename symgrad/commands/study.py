@@ -36,13 +36,15 @@ def list_layers(as_json: bool) -> None:
     console.print(table, markup=False)
 
 
-def show(reference: str, stage: str, form: str = "mermaid", residuals: str = "auto") -> None:
-    """Print the layer as it leaves ``stage``; ``form`` is that of a graph, ``residuals`` as in ``compile_layer``."""
+def show(
+    reference: str, stage: str, form: str = "mermaid", residuals: str = "auto", schedule: str = "readable"
+) -> None:
+    """Print the layer as it leaves ``stage``; ``form`` is that of a graph, the others as in ``compile_layer``."""
     from symgrad.compiler import show_stage
     from symgrad.emit.graph import graph_text
 
     layer = find_layer(reference, announce)
-    text = graph_text(layer, form) if stage == "graph" else show_stage(layer, stage, residuals)
+    text = graph_text(layer, form) if stage == "graph" else show_stage(layer, stage, residuals, schedule)
     click.echo(text.rstrip("\n"))
 
 

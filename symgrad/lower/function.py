@@ -78,6 +78,7 @@ def lower_equations(
     general: bool = False,
     results: frozenset[str] = frozenset(),
     declared: tuple[Program, ...] = (),
+    fast: bool = False,
 ) -> Lowered:
     """Statements that compute the equations in order.
 
@@ -88,8 +89,9 @@ def lower_equations(
         general: leave every optimisation out.
         results: what the function gives back or keeps.
         declared: the layer as declared, and as forward computes it: what forward has checked.
+        fast: take forms that are worth their length.
     """
-    b = Builder(program, set(taken), general=general, declared=declared)
+    b = Builder(program, set(taken), general=general, fast=fast, declared=declared)
     equations = tuple(replace(e, body=changed(e.body, cancelled)) for e in equations)
     equations = equations if general else without_aliases(program, equations, results)
     b.borders = survey_borders(program, [e.body for e in equations], b.facts)

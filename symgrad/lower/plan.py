@@ -27,7 +27,12 @@ class ModulePlan:
     again: tuple[str, ...] = ()
 
 
-def plan_module(program: Program, adjoint: Adjoint, general: bool = False, residuals: str = "auto") -> ModulePlan:
+SCHEDULES = ("readable", "fast")
+
+
+def plan_module(
+    program: Program, adjoint: Adjoint, general: bool = False, residuals: str = "auto", schedule: str = "readable"
+) -> ModulePlan:
     """Lower forward and backward.
 
     Args:
@@ -35,6 +40,7 @@ def plan_module(program: Program, adjoint: Adjoint, general: bool = False, resid
         adjoint: its forward equations (split, stable) and its backward equations.
         general: leave every optimisation out, for tests.
         residuals: what forward keeps, one of ``residuals.POLICIES``.
+        schedule: one of ``SCHEDULES``.
     """
     whole = adjoint.program
     backward = tuple(e for e in whole.equations if e.target in adjoint.backward)
@@ -48,8 +54,9 @@ def plan_module(program: Program, adjoint: Adjoint, general: bool = False, resid
     names = {a.name for a in program.attributes}
     results = frozenset({*program.outputs, *kept.names})
     checked = (program, replace(whole, equations=forward))
-    first = lower_equations(whole, forward, taken, general, results, checked)
-    second = lower_equations(whole, evaluated, taken, general, frozenset(adjoint.gradients), checked)
+    fast = schedule == "fast"
+    first = lower_equations(whole, forward, taken, general, results, checked, fast)
+    second = lower_equations(whole, evaluated, taken, general, frozenset(adjoint.gradients), checked, fast)
     return ModulePlan(
         program,
         adjoint,
