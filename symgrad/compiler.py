@@ -23,8 +23,9 @@ from symgrad.emit.module import module_text
 from symgrad.emit.printer import Printer
 from symgrad.emit.study import Derivation, derivation_of
 from symgrad.errors import ArgumentError, DerivationError
-from symgrad.lower.plan import SCHEDULES, ModulePlan, plan_module
+from symgrad.lower.plan import ModulePlan, plan_module
 from symgrad.lower.residuals import POLICIES
+from symgrad.lower.schedules import SCHEDULES
 from symgrad.simplify.backward import simplify_backward
 from symgrad.simplify.named import name_costly
 from symgrad.simplify.stable import stabilise
@@ -92,9 +93,9 @@ class CompiledLayer:
         result: tuple[Any, Any] = self.module.forward(*arrays, **attributes)
         return result
 
-    def backward(self, residuals: Any, *cotangents: Any, wrt: tuple[str, ...] | None = None) -> Any:
+    def backward(self, residuals: Any, *cotangents: Any, wrt: tuple[str, ...] | None = None, **options: Any) -> Any:
         """Run the module's ``backward``; see its docstring."""
-        return self.module.backward(residuals, *cotangents, wrt=wrt)
+        return self.module.backward(residuals, *cotangents, wrt=wrt, **options)
 
     @cached_property
     def derivation(self) -> Derivation:

@@ -34,10 +34,14 @@ def _formulas(equations: Iterable[Equation]) -> list[str]:
     return [line for equation in equations for line in wrapper.wrap(equation_text(equation))]
 
 
-def forward_docstring(inputs: Iterable[Tensor], outputs: Iterable[str]) -> str:
-    """``outputs`` are texts such as ``y[B, I]``."""
+def forward_docstring(inputs: Iterable[Tensor], outputs: Iterable[str], threads: str = "") -> str:
+    """``outputs`` are texts such as ``y[B, I]``, ``threads`` an argument that says how many there may be."""
     given = ", ".join(shape_text(t) for t in inputs)
-    return f"Compute {', '.join(outputs)} from {given}; the second result is for backward."
+    line = f"Compute {', '.join(outputs)} from {given}; the second result is for backward."
+    if not threads:
+        return line
+    note = f"``{threads}`` share the work, in parts that stay in cache; None: one for each core, 1: the caller alone."
+    return "\n".join([line, "", *(f"    {part}" for part in textwrap.wrap(note, WIDTH - 8)), "    "])
 
 
 def backward_docstring(cotangents: Iterable[str], wanted: Iterable[Tensor]) -> str:

@@ -2,22 +2,27 @@
 
 from __future__ import annotations
 
+import re
+
 from symgrad.emit.helpers_entry import ENTRY
+from symgrad.emit.helpers_parts import PARTS
 from symgrad.emit.helpers_steps import CARRY
 
-HELPERS: dict[str, str] = ENTRY | {
-    "_sigmoid": '''
+HELPERS: dict[str, str] = (
+    ENTRY
+    | {
+        "_sigmoid": '''
 def _sigmoid(x):
     """1 / (1 + exp(-x)); where exp overflows the quotient is 0, as it should be."""
     with np.errstate(over="ignore"):
         return 1 / (1 + np.exp(-x))
 ''',
-    "_softplus": '''
+        "_softplus": '''
 def _softplus(x):
     """log(1 + exp(x)) without overflow."""
     return np.maximum(x, 0) + np.log1p(np.exp(-np.abs(x)))
 ''',
-    "_logcosh": '''
+        "_logcosh": '''
 def _logcosh(x):
     """log(cosh(x)) without overflow; near 0 by log1p, beyond 1 what that has to grow by."""
     size = np.abs(x)
@@ -25,14 +30,14 @@ def _logcosh(x):
     value = np.log1p(2 * np.square(np.sinh(near / 2)))
     return value + (size - near) + (np.log1p(np.exp(-2 * size)) - np.log1p(np.exp(-2 * near)))
 ''',
-    "_log1mexp": '''
+        "_log1mexp": '''
 def _log1mexp(x):
     """log(1 - exp(x)) for x < 0 by expm1 near 0 and by log1p elsewhere, as Maechler does."""
     near = x > -0.6931472
     value = np.where(near, -np.expm1(x), 1)
     return np.where(near, np.log(value), np.log1p(-np.exp(np.where(near, -1, x).astype(x.dtype))))
 ''',
-    "_erf": '''
+        "_erf": '''
 # erf(x) = tanh(x P(x^2) / Q(x^2)) to rounding: coefficients of P and Q by dtype, highest power first, and the x from
 # which on erf(x) is 1.
 _ERF = {
@@ -83,12 +88,12 @@ def _erf(x):
             np.tanh(block.astype(x.dtype), out=target[start : start + 16384])
     return y
 ''',
-    "_erfc": '''
+        "_erfc": '''
 def _erfc(x):
     """1 - erf(x), element by element so that small values keep their digits."""
     return np.vectorize(math.erfc, otypes=[x.dtype])(x)
 ''',
-    "_polynomial": '''
+        "_polynomial": '''
 def _polynomial(coefficients, t):
     """Horner's rule, highest power first."""
     value = np.full_like(t, coefficients[0])
@@ -97,7 +102,7 @@ def _polynomial(coefficients, t):
         value += c
     return value
 ''',
-    "_windows": '''
+        "_windows": '''
 def _windows(array, sizes, axes):
     """View every window of the given sizes along ``axes``; positions inside a window are new last axes."""
     shape, strides = list(array.shape), array.strides
@@ -107,7 +112,7 @@ def _windows(array, sizes, axes):
     steps = tuple(strides[axis] for axis in axes)
     return as_strided(array, (*shape, *inner), strides + steps, writeable=False)
 ''',
-    "_sheared": '''
+        "_sheared": '''
 def _sheared(array, row, column, slope=1):
     """View an array such that diagonals are slices: (p, s) of the two axes is the element (p, s - slope * p).
 
@@ -118,14 +123,14 @@ def _sheared(array, row, column, slope=1):
     strides[row] -= slope * strides[column]
     return as_strided(array, shape, strides)
 ''',
-    "_repeat_border": '''
+        "_repeat_border": '''
 def _repeat_border(name, array, widths, mode):
     """Pad with elements of the array itself; a bordered axis has to have some."""
     if any(not extent and any(pair) for extent, pair in zip(array.shape, widths, strict=True)):
         raise ValueError(f"{LAYER}: {name} has shape {array.shape}, and an empty axis has nothing to border it with")
     return np.pad(array, widths, mode=mode) if array.size else np.pad(array, widths)
 ''',
-    "_fold_border": '''
+        "_fold_border": '''
 def _fold_border(array, axis, widths, mode):
     """Add a border back to the elements that it repeats, and drop it: the adjoint of _repeat_border."""
     rows = np.moveaxis(array, axis, 0)
@@ -138,7 +143,7 @@ def _fold_border(array, axis, widths, mode):
         _add_at(inner, repeated[before + extent :], rows[before + extent :])
     return np.moveaxis(inner, 0, axis)
 ''',
-    "_sum_diagonals": '''
+        "_sum_diagonals": '''
 def _sum_diagonals(array):
     """Sum array[..., i, j] over all i + j = t, for every t: rows shifted by one another, then added up."""
     *lead, rows, columns = array.shape
@@ -150,7 +155,7 @@ def _sum_diagonals(array):
     flat = shifted.reshape(*lead, rows * (rows + columns))
     return flat[..., : rows * diagonals].reshape(*lead, rows, diagonals).sum(axis=-2)
 ''',
-    "_sum_ranges": '''
+        "_sum_ranges": '''
 def _sum_ranges(rows, first, last):
     """Sum rows[first[k] : last[k]] for every k; ranges may be empty or overlap."""
     extent = len(rows)
@@ -163,7 +168,7 @@ def _sum_ranges(rows, first, last):
     sums[last <= first] = 0
     return sums
 ''',
-    "_spread_ranges": '''
+        "_spread_ranges": '''
 def _spread_ranges(rows, first, last, extent):
     """Add rows[k] at all positions first[k] .. last[k] - 1 of an axis: the adjoint of _sum_ranges."""
     first, last = np.clip(first, 0, extent), np.clip(last, 0, extent)
@@ -177,14 +182,14 @@ def _spread_ranges(rows, first, last, extent):
         _add_at(spread, positions, rows[owners])
     return spread
 ''',
-    "_covered": '''
+        "_covered": '''
 def _covered(first, last, extent):
     """Whether a position of an axis lies in one of the ranges first[k] .. last[k] - 1."""
     first, last = np.clip(first, 0, extent), np.clip(last, 0, extent)
     begun = np.bincount(first, minlength=extent + 1) - np.bincount(np.maximum(first, last), minlength=extent + 1)
     return begun.cumsum()[:extent] > 0
 ''',
-    "_product_of_others": '''
+        "_product_of_others": '''
 def _product_of_others(x):
     """For each element of the last axis the product of all the others: those before it times those after it."""
     before = np.ones_like(x)
@@ -193,8 +198,8 @@ def _product_of_others(x):
     np.cumprod(x[..., :0:-1], axis=-1, out=after[..., -2::-1])
     return before * after
 ''',
-    "_carry": CARRY,
-    "_first_at": '''
+        "_carry": CARRY,
+        "_first_at": '''
 def _first_at(best, *positions_and_values):
     """Number of the first value that is as large as ``best`` at its position; 0 where no value has that position."""
     *positions, values = positions_and_values
@@ -206,7 +211,7 @@ def _first_at(best, *positions_and_values):
     first[first == count] = 0
     return first
 ''',
-    "_add_at": '''
+        "_add_at": '''
 def _add_at(target, *positions_and_values):
     """Add rows to ``target`` at positions along its first axes, repeated positions adding up."""
     *positions, values = map(np.asarray, positions_and_values)
@@ -227,7 +232,9 @@ def _add_at(target, *positions_and_values):
     found, starts = np.unique(flat[order], return_index=True)
     target[np.unravel_index(found, target.shape[:lead])] += np.add.reduceat(rows[order], starts)
 ''',
-}
+    }
+    | PARTS
+)
 
 
 def helper_text(names: set[str], layer: str) -> str:
@@ -236,6 +243,6 @@ def helper_text(names: set[str], layer: str) -> str:
     for name, text in HELPERS.items():
         # The table lists a helper after those that call it.
         if name in wanted:
-            wanted |= {other for other in HELPERS if f" {other}(" in text and other != name}
+            wanted |= {other for other in HELPERS if re.search(rf"\b{other}\b", text) and other != name}
     found = [text.replace("{LAYER}", layer).strip("\n") for name, text in HELPERS.items() if name in wanted]
     return "\n\n\n".join(found)

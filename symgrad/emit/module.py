@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import ast
 import hashlib
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 
 from symgrad import __version__
@@ -19,6 +19,7 @@ from symgrad.emit.docstrings import (
     shape_text,
 )
 from symgrad.emit.helpers import helper_text
+from symgrad.emit.helpers_parts import IMPORTS
 from symgrad.emit.index_checks import index_checks
 from symgrad.emit.layout import lay_out
 from symgrad.emit.printer import WIDTH, Printer
@@ -26,6 +27,8 @@ from symgrad.emit.sizes import local_extents, recovered
 from symgrad.emit.templates import render
 from symgrad.errors import EmissionError
 from symgrad.lower.aliases import without_aliases
+from symgrad.lower.arrays import Parts, Statement
+from symgrad.lower.part_statements import threads_name
 from symgrad.lower.plan import ModulePlan
 from symgrad.lower.share import needed_by
 from symgrad.naming import fresh
@@ -73,6 +76,8 @@ class _Writer:
         self.local = local_extents(plan)
         self.helpers: set[str] = {"_floats", "_cotangent", "_in_single"}
         self.dtype = fresh("dtype", plan.adjoint.program.names())
+        in_parts = any(isinstance(s, Parts) for s in (*plan.forward.statements, *plan.backward.statements))
+        self.threads = threads_name(plan.adjoint.program) if in_parts else ""
         self.real = [t for t in self.program.inputs if not t.integer]
 
     def spec(self) -> ModuleSpec:
@@ -81,11 +86,12 @@ class _Writer:
         forward = self._forward(tuple(residuals))
         gradients = tuple((t.name, shape_text(t)) for t in self._wanted())
         outputs = tuple((o, self._output_shape(o)) for o in self.program.outputs)
-        imports = ["from typing import NamedTuple", "", "import numpy as np"]
+        modules = sorted({"math"} & self.helpers | {*IMPORTS} if self.threads else {"math"} & self.helpers)
+        imports = [f"import {name}" for name in modules]
+        imports += ["from concurrent import futures"] if self.threads else []
+        imports += ["from typing import NamedTuple", "", "import numpy as np"]
         if {"_windows", "_sheared"} & self.helpers:
             imports.append("from numpy.lib.stride_tricks import as_strided")
-        if "math" in self.helpers:
-            imports.insert(0, "import math")
         adjoint = self.plan.adjoint
         derived = tuple(e for e in adjoint.program.equations if e.target in adjoint.backward)
         derived = without_aliases(adjoint.program, derived, frozenset(adjoint.gradients))
@@ -101,9 +107,9 @@ class _Writer:
             gradients=gradients,
             outputs=outputs if len(outputs) > 1 else (),
             forward_signature=self._signature_names(),
-            forward_docstring=forward_docstring(self.program.inputs, (text for _, text in outputs)),
+            forward_docstring=forward_docstring(self.program.inputs, (text for _, text in outputs), self.threads),
             forward_lines=forward,
-            backward_signature=f"residuals, {', '.join(self.plan.adjoint.cotangents)}, wrt=None",
+            backward_signature=self._backward_signature(),
             backward_docstring=backward_docstring(self.plan.adjoint.cotangents, self._wanted()),
             backward_lines=backward,
             helpers=helper_text(self.helpers, self.program.name),
@@ -112,7 +118,12 @@ class _Writer:
     def _signature_names(self) -> str:
         names = [t.name for t in self.program.inputs]
         settings = [f"{a.name}={a.default!r}" for a in self.program.attributes]
+        settings += [f"{self.threads}=None"] if self.threads else []
         return ", ".join(names + (["*", *settings] if settings else []))
+
+    def _backward_signature(self) -> str:
+        names = ["residuals", *self.plan.adjoint.cotangents, "wrt=None"]
+        return ", ".join([*names, "*", f"{self.threads}=None"] if self.threads else names)
 
     def _wanted(self) -> list[Tensor]:
         return [t for t in self.program.inputs if not t.constant and not t.integer]
@@ -151,7 +162,7 @@ class _Writer:
         body += [*bounds.late, f"return {results}, {kept}"]
         checks = [*entry_checks(self.layer, self.plan, self.local.sizes, printer), *bounds.early]
         self.helpers |= printer.helpers
-        return (*checks, "", *body) if checks else tuple(body)
+        return _spaced((*checks, "", *body) if checks else body)
 
     def _backward(self) -> tuple[tuple[str, ...], tuple[str, ...]]:
         """Lines of the backward function and the sizes and attributes that the residuals must hold for it."""
@@ -178,7 +189,7 @@ class _Writer:
             checks.append(f"{self.dtype} = {dtype}")
         self.helpers |= printer.helpers
         tail = [f"return Gradients({', '.join(results)})"]
-        return (*head, *lines, *checks, "", *body, *tail), tuple(kept)
+        return _spaced((*head, *lines, *checks, "", *body, *tail)), tuple(kept)
 
     def _real_residual(self) -> str | None:
         integers = {t.name for t in self.program.inputs if t.integer}
@@ -190,24 +201,43 @@ class _Writer:
         statements = self.plan.backward.statements
         if len(results) <= 1:
             return printer.lines(statements)
-        names = dict(zip(results, inputs, strict=True))
-        lines = [" = ".join(results) + " = None"]
-        needs = needed_by(statements, results)
-        blocks: list[tuple[tuple[str, ...], list[str]]] = []
-        for statement, users in zip(statements, needs, strict=True):
+        tests = {r: f'"{i}" in wrt' for r, i in zip(results, inputs, strict=True)}
+        return [" = ".join(results) + " = None", *_tested(printer, statements, tests, {r: {r} for r in results})]
+
+
+def _tested(
+    printer: Printer, statements: tuple[Statement, ...], tests: Mapping[str, str], wanted: Mapping[str, set[str]]
+) -> list[str]:
+    """Statements, each behind the tests of the results that need it where those are not all of them."""
+    blocks: list[tuple[tuple[str, ...], list[str]]] = []
+    for statement, needs in zip(statements, needed_by(statements, wanted), strict=True):
+        if isinstance(statement, Parts) and len(needs) > 1:
+            nothing = [" = ".join(statement.sums) + " = None"] if statement.sums else []
+            text = printer.parts(statement, nothing + _tested(printer, statement.body, tests, needs))
+        else:
             text = printer.lines((statement,))
-            if blocks and blocks[-1][0] == users:
-                blocks[-1][1].extend(text)
-            elif users:
-                blocks.append((users, list(text)))
-        for users, text in blocks:
-            if len(users) == len(results):
-                lines += text
-                continue
-            test = " or ".join(f'"{names[u]}" in wrt' for u in users)
-            lines.append(f"if {test}:")
-            lines += ["    " + line for line in text]
-        return lines
+        users = tuple(needs)
+        if blocks and blocks[-1][0] == users:
+            blocks[-1][1].extend(text)
+        elif users:
+            blocks.append((users, text))
+    lines: list[str] = []
+    for users, text in blocks:
+        if len(users) == len(wanted):
+            lines += text
+        else:
+            lines += [f"if {' or '.join(tests[u] for u in users)}:", *("    " + line for line in text)]
+    return lines
+
+
+def _spaced(lines: Iterable[str]) -> tuple[str, ...]:
+    """The lines with an empty one above every inner function that does not open a block."""
+    found: list[str] = []
+    for line in lines:
+        if line.lstrip().startswith("def ") and found and found[-1] and not found[-1].endswith(":"):
+            found.append("")
+        found.append(line)
+    return tuple(found)
 
 
 def _results(names: tuple[str, ...], wrapper: str) -> str:
@@ -215,13 +245,13 @@ def _results(names: tuple[str, ...], wrapper: str) -> str:
 
 
 def _verify(text: str) -> None:
-    """The module is Python that compiles and imports NumPy alone."""
+    """The module is Python that compiles and imports NumPy and the standard library alone."""
     try:
         tree = ast.parse(text)
         compile(tree, "<emitted>", "exec")  # finds what parsing does not, such as two parameters of one name
     except SyntaxError as error:
         raise EmissionError(f"the emitted module is not Python: {error}\n{text}") from error
-    allowed = {"math", "numpy", "numpy.lib.stride_tricks", "typing"}
+    allowed = {"math", "numpy", "numpy.lib.stride_tricks", "typing", "concurrent", *IMPORTS}
     for node in _statements(tree.body):
         names = [a.name for a in node.names] if isinstance(node, ast.Import) else []
         names += [node.module or ""] if isinstance(node, ast.ImportFrom) else []

@@ -31,6 +31,7 @@ from symgrad.lower.arrays import (
     Name,
     NewAxis,
     Pad,
+    Parts,
     Reshape,
     Run,
     Slice,
@@ -273,11 +274,25 @@ class Printer(IntegerPrinter):
                     f"    {stop} = min({start} + {rows}, {length})",
                     *("    " + line for line in inner),
                 ]
+            case Parts(body=body):
+                return self.parts(s, self.lines(body))
             case When(condition, body):
                 return [f"if {self.expr(condition)}:", *("    " + line for line in self.lines(body))]
             case For(index, body):
                 return [f"for {index.name} in {self._steps(s)}:", *("    " + line for line in self.lines(body))]
         raise TypeError(s)
+
+    def parts(self, s: Parts, inner: list[str]) -> list[str]:
+        """A function of one part, whose body is ``inner``, and the call that runs it for all parts."""
+        self.helpers.add("_in_parts")
+        head = [f"{s.count} = {s.stop} - {s.start}"] if s.count in self.sizes else []
+        self.sizes -= {s.start, s.stop, s.count}
+        tail = [f"return {', '.join(s.sums)}"] if s.sums else []
+        call = f"_in_parts({s.function}, {self.poly(s.extent)}, {self.poly(s.others)}, {s.threads})"
+        note = f'"""Compute what belongs to ``{s.start} <= {s.indices} < {s.stop}``."""'
+        body = [note, *head, *inner, *tail]
+        given = f"{', '.join(s.sums)} = " if s.sums else ""
+        return [f"def {s.function}({s.start}, {s.stop}):", *("    " + line for line in body), "", given + call]
 
     def _steps(self, s: For) -> str:
         """What a loop runs over."""

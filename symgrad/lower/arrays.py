@@ -288,6 +288,28 @@ class Chunks:
 
 
 @dataclass(frozen=True, slots=True)
+class Parts:
+    """A function of the positions ``start .. stop - 1`` of an axis, run for all parts of it, side by side on threads.
+
+    A part has ``count`` positions, few enough for ``count * others`` elements to stay in cache; ``threads`` is the
+    argument that says how many, ``indices`` what they go along in the formulas. The body writes its
+    part of arrays from outside; ``sums`` are what it gives back, to be added up over the parts.
+    """
+
+    function: str
+    start: str
+    stop: str
+    count: str
+    extent: Poly
+    others: Poly
+    threads: str
+    body: tuple[Statement, ...]
+    sums: tuple[str, ...] = ()
+    indices: str = ""
+    comment: str = ""
+
+
+@dataclass(frozen=True, slots=True)
 class Run:
     """An expression evaluated for its effect."""
 
@@ -295,7 +317,7 @@ class Run:
     comment: str = ""
 
 
-Statement = Assign | Update | For | When | Chunks | Run
+Statement = Assign | Update | For | When | Chunks | Parts | Run
 
 
 @dataclass(frozen=True, slots=True)

@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
+from functools import partial
 from typing import TYPE_CHECKING
 
 from symgrad.declare.checked import Checked, checked_entries
 from symgrad.declare.integers import Atom, Entry, Index, Poly, atoms
 from symgrad.declare.program import Program
+from symgrad.declare.rewriting import map_polynomials
 from symgrad.declare.scalars import Condition, Reduce
+from symgrad.declare.substitution import substitute
 from symgrad.declare.typical import typical, typical_sizes, volume
 from symgrad.lower.arrays import Array, Assign, For, Name, Statement
 from symgrad.lower.facts import facts
@@ -62,6 +65,7 @@ class Builder:
     changing: frozenset[str] = frozenset()
     bordered: dict[str, tuple[str, tuple[tuple[Poly, Poly], ...], float | Name]] = field(default_factory=dict)
     winners: dict[Reduce, Array] = field(default_factory=dict)
+    whole: Mapping[Atom, Poly] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
         """Guess the sizes that nobody gave."""
@@ -72,6 +76,9 @@ class Builder:
 
     def inside(self, poly: Poly, extent: Poly, condition: Condition) -> bool:
         """Whether forward has checked that the integers lie inside an axis of ``extent`` where ``condition`` holds."""
+        if self.whole:  # forward checked the whole axis, not a part of it
+            poly = substitute(poly, self.whole)
+            condition = map_polynomials(condition, partial(substitute, table=self.whole))
         match poly.atom:
             case Entry() as entry:
                 return any(c.holds(entry, extent, condition) for c in self.checked)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass, replace
 
 from symgrad.declare.algebra import add, multiply
@@ -9,7 +10,7 @@ from symgrad.declare.bounds import tighten
 from symgrad.declare.conditions import conjuncts
 from symgrad.declare.formula import equation_text
 from symgrad.declare.graph import groups, is_recurrent
-from symgrad.declare.integers import as_poly
+from symgrad.declare.integers import Atom, Poly, as_poly
 from symgrad.declare.program import Equation, Program
 from symgrad.declare.recurrence import Scan, schedule, together
 from symgrad.declare.rewriting import cancelled, changed, map_polynomials
@@ -37,6 +38,7 @@ from symgrad.lower.arrays import (
     Fresh,
     Helper,
     Name,
+    Parts,
     Reshape,
     Run,
     Statement,
@@ -79,6 +81,8 @@ def lower_equations(
     results: frozenset[str] = frozenset(),
     declared: tuple[Program, ...] = (),
     fast: bool = False,
+    formulas: Mapping[str, str] | None = None,
+    whole: Mapping[Atom, Poly] | None = None,
 ) -> Lowered:
     """Statements that compute the equations in order.
 
@@ -90,8 +94,10 @@ def lower_equations(
         results: what the function gives back or keeps.
         declared: the layer as declared, and as forward computes it: what forward has checked.
         fast: take forms that are worth their length.
+        formulas: what stands above the statements of an equation, by left side, where it is not the equation.
+        whole: in a part of an axis, its index in terms of that of the whole axis.
     """
-    b = Builder(program, set(taken), general=general, fast=fast, declared=declared)
+    b = Builder(program, set(taken), general=general, fast=fast, declared=declared, whole=whole or {})
     equations = tuple(replace(e, body=changed(e.body, cancelled)) for e in equations)
     equations = equations if general else without_aliases(program, equations, results)
     b.borders = survey_borders(program, [e.body for e in equations], b.facts)
@@ -109,7 +115,7 @@ def lower_equations(
         elif item.target not in positions:
             start = len(b.block)
             lower_equation(b, item, _winner_of(item, winners))
-            comment(b, start, equation_text(item))
+            comment(b, start, (formulas or {}).get(item.target) or equation_text(item))
     return Lowered(tuple(b.block), tuple(b.reasons))
 
 
@@ -245,7 +251,7 @@ def _renamed(statement: Statement, old: Name, new: Name) -> Statement:
         return new if array == old else map_parts(array, change)
 
     match statement:
-        case For(body=body) | When(body=body) | Chunks(body=body):
+        case For(body=body) | When(body=body) | Chunks(body=body) | Parts(body=body):
             return replace(statement, body=tuple(_renamed(s, old, new) for s in body))
         case Assign(name, array, comment):
             return Assign(new.text if name == old.text else name, change(array), comment)

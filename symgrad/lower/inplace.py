@@ -39,7 +39,7 @@ def into(
     place = subscript(Name(target), items) if any(i != FULL for i in items) else Subscript(Name(target), (FULL,))
     *before, last = statements
     if isinstance(last, Assign) and last.name == name and not any(name in defines(s) | uses(s) for s in before):
-        return [*before, Update(place, op, _bare(last.array), last.comment)], False
+        return [*before, Update(place, op, bare(last.array), last.comment)], False
     first = next((s for s in statements if isinstance(s, Assign) and s.name == name), None)
     again = [s for s in statements if isinstance(s, Assign) and s.name == name and s is not first]
     viewed = first is not None and isinstance(first.array, Fresh) and first.array.kind == "zeros"
@@ -60,11 +60,11 @@ def without_copy(statements: Sequence[Statement], name: str) -> list[Statement]:
     return list(statements)
 
 
-def _bare(array: Array) -> Array:
+def bare(array: Array) -> Array:
     """What is written into an array need be neither copied nor broadcast nor converted first."""
     match array:
         case Helper("copy" | "np.broadcast_to" | "scalar", (inner, *_)) | Cast(inner, "float"):
-            return _bare(inner)
+            return bare(inner)
     return array
 
 
@@ -91,7 +91,7 @@ def _assigned(statements: list[Statement], target: str) -> list[Statement]:
     for axis in range(min(map(len, parts))):
         places = [p[axis].position.constant for p in parts if isinstance(p[axis], At)]  # type: ignore[union-attr]
         if len(places) == len(parts) and None not in places and len(set(places)) == len(places):
-            return [replace(s, op="=", array=_bare(s.array)) for s in written]
+            return [replace(s, op="=", array=bare(s.array)) for s in written]
     return statements
 
 

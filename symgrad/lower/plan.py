@@ -9,9 +9,9 @@ from symgrad.declare.integers import Size, atoms
 from symgrad.declare.program import Equation, Program
 from symgrad.declare.scalars import Node, polynomials, tensors_of
 from symgrad.derive.adjoint import Adjoint
-from symgrad.lower.function import Lowered, lower_equations
+from symgrad.lower.function import Lowered
 from symgrad.lower.residuals import choose, with_formed
-from symgrad.lower.share import share
+from symgrad.lower.schedules import lower_function
 
 
 @dataclass(frozen=True, slots=True)
@@ -25,9 +25,6 @@ class ModulePlan:
     residuals: tuple[str, ...]
     attributes: tuple[str, ...]
     again: tuple[str, ...] = ()
-
-
-SCHEDULES = ("readable", "fast")
 
 
 def plan_module(
@@ -54,14 +51,13 @@ def plan_module(
     names = {a.name for a in program.attributes}
     results = frozenset({*program.outputs, *kept.names})
     checked = (program, replace(whole, equations=forward))
-    fast = schedule == "fast"
-    first = lower_equations(whole, forward, taken, general, results, checked, fast)
-    second = lower_equations(whole, evaluated, taken, general, frozenset(adjoint.gradients), checked, fast)
+    first = lower_function(whole, forward, taken, results, checked, schedule, general)
+    second = lower_function(whole, evaluated, taken, frozenset(adjoint.gradients), checked, schedule, general)
     return ModulePlan(
         program,
         adjoint,
-        Lowered(share(first.statements, set(taken)), first.reasons),
-        Lowered(share(second.statements, set(taken)), second.reasons),
+        first,
+        second,
         kept.names,
         tuple(a.name for a in program.attributes if a.name in read or a.name in names & _sizes_used(evaluated)),
         tuple(e.target for e in (*kept.again, *kept.formed)),

@@ -20,6 +20,7 @@ from symgrad.lower.arrays import (
     Map,
     Name,
     Pad,
+    Parts,
     Reshape,
     Run,
     Statement,
@@ -33,7 +34,7 @@ from symgrad.lower.arrays import (
 from symgrad.lower.traverse import map_parts, names_in, parts
 from symgrad.naming import fresh
 
-BLOCKS = (For, When, Chunks)
+BLOCKS = (For, When, Chunks, Parts)
 """Statements that hold others."""
 
 LONG = 6
@@ -51,8 +52,8 @@ def share(statements: tuple[Statement, ...], taken: set[str]) -> tuple[Statement
 
 def _in_turns(statement: Statement, taken: set[str], views: Mapping[str, set[str]]) -> Statement:
     """A loop with what a turn computes twice computed once."""
-    if not isinstance(statement, BLOCKS):
-        return statement
+    if not isinstance(statement, BLOCKS) or isinstance(statement, Parts):
+        return statement  # parts are functions, shared by themselves
     block = [_in_turns(s, taken, views) for s in statement.body]
     places: dict[Array, list[int]] = {}
     for place, inner in enumerate(block):
@@ -200,6 +201,9 @@ def defines(statement: Statement) -> set[str]:
             return _run_target(array)
         case For(body=body) | When(body=body) | Chunks(body=body):
             return {n for s in body for n in defines(s)}
+        case Parts(body=body, sums=sums):
+            local = {s.name for s in body if isinstance(s, Assign)}
+            return {n for s in body for n in defines(s) if n not in local} | set(sums)
     return set()
 
 
@@ -218,27 +222,42 @@ def uses(statement: Statement) -> set[str]:
             return names_in(array)
         case Update(target, _, array):
             return names_in(array) | names_in(target)
-        case For(body=body) | Chunks(body=body):
+        case For(body=body) | Chunks(body=body) | Parts(body=body):
             return {n for s in body for n in uses(s)}
         case When(condition, body):
             return names_in(condition) | {n for s in body for n in uses(s)}
     return set()
 
 
-def needed_by(statements: tuple[Statement, ...], results: tuple[str, ...]) -> list[tuple[str, ...]]:
-    """For each statement the results that need it, in order."""
+def needed_by(statements: tuple[Statement, ...], wanted: Mapping[str, Iterable[str]]) -> list[dict[str, set[str]]]:
+    """For each statement the results that need it, in order, with the names that each needs after it.
+
+    ``wanted`` gives the names that each result needs in the end.
+    """
+    needs: list[dict[str, set[str]]] = [{} for _ in statements]
+    for result, names in wanted.items():
+        for place, after in _needed(statements, set(names)):
+            needs[place][result] = after
+    return needs
+
+
+def _needed(statements: tuple[Statement, ...], names: set[str]) -> Iterable[tuple[int, set[str]]]:
+    """The places of the statements that names need, last first, with what is needed after each.
+
+    ``names`` grows by what those read.
+    """
     views = _views(statements)
-    live: list[set[str]] = [{r} for r in results]
-    needs: list[tuple[str, ...]] = []
-    for statement in reversed(statements):
-        users = []
-        made = {v for n in defines(statement) for v in views.get(n, {n})}
-        for result, names in zip(results, live, strict=True):
-            if made & names:
-                names |= uses(statement)
-                users.append(result)
-        needs.append(tuple(users))
-    return needs[::-1]
+    for place in reversed(range(len(statements))):
+        statement = statements[place]
+        if not {v for n in defines(statement) for v in views.get(n, {n})} & names:
+            continue
+        after = set(names)
+        if isinstance(statement, Parts):
+            for _ in _needed(statement.body, names):
+                pass
+        else:
+            names |= uses(statement)
+        yield place, after
 
 
 def _views(statements: tuple[Statement, ...]) -> dict[str, set[str]]:

@@ -1,0 +1,94 @@
+"""Helper functions that run the parts of an axis, on threads where there are several, as text."""
+
+from __future__ import annotations
+
+PARTS: dict[str, str] = {
+    "_in_parts": '''
+_PART = 65536
+"""Elements of one array in a part: a few arrays of that size fit in the cache of a core."""
+
+
+def _in_parts(function, extent, elements, threads):
+    """Run ``function(start, stop)`` for all parts of an axis of ``extent`` and return the sum of what it returns.
+
+    One position takes ``elements``. ``threads`` share the parts; None: as many as there are cores, if NumPy's matrix
+    products can be told to take one each and the caller is no thread itself.
+    """
+    length = max(1, _PART // max(elements, 1))
+    starts = range(0, extent, length) or range(1)
+
+    def run(some):
+        total = None
+        for start in some:
+            total = _added(total, function(start, min(start + length, extent)))
+        return total
+
+    if threads is None:
+        alone = threading.current_thread() is threading.main_thread()
+        threads = _CORES if alone and _BLAS else 1
+    workers = min(threads, len(starts))
+    if workers < 2:
+        return run(starts)
+    shares = [starts[len(starts) * w // workers : len(starts) * (w + 1) // workers] for w in range(workers)]
+    with _LOCK, _one_thread_each():
+        pending = [_pool().submit(contextvars.copy_context().run, run, share) for share in shares[1:]]
+        try:
+            total = run(shares[0])
+        finally:
+            futures.wait(pending)
+    for other in pending:
+        total = _added(total, other.result())
+    return total
+''',
+    "_added": '''
+def _added(total, found):
+    """Add what a part found to the total so far; None is nothing."""
+    if isinstance(found, tuple):
+        return found if total is None else tuple(map(_added, total, found))
+    return total if found is None else found if total is None else total + found
+''',
+    "_pool": '''
+_CORES = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+_LOCK = threading.Lock()
+_POOLS = {}
+
+
+def _pool():
+    """Return the threads of this process: a forked one has none of its parent's."""
+    if os.getpid() not in _POOLS:
+        _POOLS[os.getpid()] = futures.ThreadPoolExecutor(_CORES, "{LAYER}")
+    return _POOLS[os.getpid()]
+''',
+    "_one_thread_each": '''
+def _find_blas():
+    """Return the functions that get and set the number of threads of NumPy's OpenBLAS, None where there is none."""
+    try:
+        library = ctypes.CDLL(np._core._multiarray_umath.__file__)
+    except (AttributeError, OSError):
+        return None
+    for name in ("scipy_openblas_{}_num_threads64_", "scipy_openblas_{}_num_threads", "openblas_{}_num_threads"):
+        if hasattr(library, name.format("set")):
+            return getattr(library, name.format("get")), getattr(library, name.format("set"))
+    return None
+
+
+_BLAS = _find_blas()
+
+
+@contextlib.contextmanager
+def _one_thread_each():
+    """Let matrix products take one thread each while several of ours call them: more would wait for each other."""
+    if _BLAS is None:
+        yield
+        return
+    before = _BLAS[0]()
+    _BLAS[1](1)
+    try:
+        yield
+    finally:
+        _BLAS[1](before)
+''',
+}
+
+IMPORTS = ("contextlib", "contextvars", "ctypes", "os", "threading")
+"""What these helpers import, besides ``from concurrent import futures``."""

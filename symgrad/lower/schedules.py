@@ -1,0 +1,63 @@
+"""The two schedules of a function: all of every equation in turn, or sections of equations part by part."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from symgrad.declare.graph import groups
+from symgrad.declare.program import Equation, Program
+from symgrad.declare.scalars import tensors_of
+from symgrad.lower.arrays import Statement
+from symgrad.lower.function import Lowered, lower_equations
+from symgrad.lower.part_statements import equations_of, lower_section
+from symgrad.lower.parts import Section, is_worthwhile, sections
+from symgrad.lower.share import defines, share, walk
+
+SCHEDULES = ("readable", "fast")
+
+
+def lower_function(
+    program: Program,
+    equations: tuple[Equation, ...],
+    taken: set[str],
+    results: frozenset[str],
+    declared: tuple[Program, ...],
+    schedule: str = "readable",
+    general: bool = False,
+) -> Lowered:
+    """Statements of one function; the arguments are those of ``lower_equations``, and one of ``SCHEDULES``."""
+    if general or schedule != "fast":
+        lowered = lower_equations(program, equations, taken, general, results, declared)
+        return Lowered(share(lowered.statements, set(taken)), lowered.reasons)
+    taken = set(taken)
+    # In the order in which they can be computed: with recurrences it is not the one in which they stand.
+    equations = tuple(e for group in groups(equations) for e in group)
+    statements: list[Statement] = []
+    reasons: list[str] = []
+    done = 0
+    for item in _items(program, equations):
+        done += len(item.cuts) if isinstance(item, Section) else len(item)
+        wanted = results | {t for e in equations[done:] for t in tensors_of(e.body)}
+        if isinstance(item, Section):
+            lowered = lower_section(program, item, wanted, taken, declared)
+        else:
+            lowered = lower_equations(program, item, taken, False, wanted, declared, fast=True)
+        taken |= {n for s in walk(lowered.statements) for n in defines(s)}
+        statements += lowered.statements
+        reasons += lowered.reasons
+    return Lowered(share(tuple(statements), taken), tuple(dict.fromkeys(reasons)))
+
+
+def _items(program: Program, equations: tuple[Equation, ...]) -> Iterator[Section | tuple[Equation, ...]]:
+    """The sections that are worth it, and the equations between them."""
+    between: tuple[Equation, ...] = ()
+    for item in sections(program, equations):
+        if isinstance(item, Section) and is_worthwhile(program, item):
+            if between:
+                yield between
+            yield item
+            between = ()
+        else:
+            between += tuple(equations_of(item))
+    if between:
+        yield between
