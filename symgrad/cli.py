@@ -169,9 +169,10 @@ def generate(
 
 @main.command(epilog=examples("symgrad check conv2d max_pool2d"))
 @click.argument("layers", metavar="[LAYER]...", nargs=-1)
+@schedule_option
 @json_option
 @click.pass_context
-def check(ctx: click.Context, layers: tuple[str, ...], as_json: bool) -> None:
+def check(ctx: click.Context, layers: tuple[str, ...], schedule: str, as_json: bool) -> None:
     """Check emitted code and its gradients.
 
     Compares the module with a naive evaluation of the equations, and gradients with numeric ones.
@@ -180,7 +181,7 @@ def check(ctx: click.Context, layers: tuple[str, ...], as_json: bool) -> None:
     """
     from symgrad.commands.check import check as run
 
-    ctx.exit(0 if run(layers, as_json) else 1)
+    ctx.exit(0 if run(layers, as_json, schedule) else 1)
 
 
 @main.command(epilog=examples("symgrad demo --network dense --out digits.svg"))

@@ -21,7 +21,9 @@ VISITS = 200_000
 """Nodes of the equations that the numerical derivatives of one case may visit."""
 
 
-def check_layer(layer: Layer, compiled: Module | None = None, seed: int = 0, cases: int = 6) -> CheckReport:
+def check_layer(
+    layer: Layer, compiled: Module | None = None, seed: int = 0, cases: int = 6, schedule: str = "readable"
+) -> CheckReport:
     """Compare a layer's module with what its declaration means, at random small sizes, attributes and values.
 
     Forward is compared with the naive evaluator; every gradient with the naive evaluator over dual numbers and, at some
@@ -34,6 +36,7 @@ def check_layer(layer: Layer, compiled: Module | None = None, seed: int = 0, cas
         compiled: anything with ``forward`` and ``backward``; by default the compiled layer.
         seed: of the random sizes and values; the same seed gives the same report.
         cases: how many sizes to try.
+        schedule: of the module, where ``compiled`` gives none.
 
     Returns:
         The report: what fails, in the module or before it runs, is an entry of it.
@@ -44,7 +47,7 @@ def check_layer(layer: Layer, compiled: Module | None = None, seed: int = 0, cas
     expect_layer(layer, "check_layer")
     entries: list[Entry] = []
     try:
-        module = _compiled(layer) if compiled is None else compiled
+        module = _compiled(layer, schedule) if compiled is None else compiled
         subject, sampler = Subject(layer, module), Sampler(layer, seed)
     except Exception as error:  # a report has to survive any error on the way to it
         entries.append(_failure("compile", "", error))
@@ -64,10 +67,10 @@ def check_layer(layer: Layer, compiled: Module | None = None, seed: int = 0, cas
     return CheckReport(layer.name, tuple(entries))
 
 
-def _compiled(layer: Layer) -> Module:
+def _compiled(layer: Layer, schedule: str) -> Module:
     from symgrad.compiler import compile_layer
 
-    compiled: Module = compile_layer(layer)
+    compiled: Module = compile_layer(layer, schedule=schedule)
     return compiled
 
 

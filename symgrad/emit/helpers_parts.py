@@ -4,8 +4,7 @@ from __future__ import annotations
 
 PARTS: dict[str, str] = {
     "_in_parts": '''
-_PART = 65536
-"""Elements of one array in a part: a few arrays of that size fit in the cache of a core."""
+_PART = 131072  # elements of one array in a part: few enough for the cache of a core, enough to keep it busy
 
 
 def _in_parts(function, extent, elements, threads):
@@ -26,6 +25,8 @@ def _in_parts(function, extent, elements, threads):
     if threads is None:
         alone = threading.current_thread() is threading.main_thread()
         threads = _CORES if alone and _BLAS else 1
+    elif not isinstance(threads, int | np.integer) or threads < 1:
+        raise ValueError(f"{LAYER}: threads must be None or a number from 1 on, got {threads!r}")
     workers = min(threads, len(starts))
     if workers < 2:
         return run(starts)

@@ -231,12 +231,12 @@ def _tested(
 
 
 def _spaced(lines: Iterable[str]) -> tuple[str, ...]:
-    """The lines with an empty one above every inner function that does not open a block."""
+    """The lines with an empty one above every inner function, and nothing in empty lines."""
     found: list[str] = []
     for line in lines:
-        if line.lstrip().startswith("def ") and found and found[-1] and not found[-1].endswith(":"):
+        if line.lstrip().startswith("def ") and found and found[-1]:
             found.append("")
-        found.append(line)
+        found.append(line.rstrip())
     return tuple(found)
 
 

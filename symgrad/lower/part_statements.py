@@ -19,7 +19,7 @@ from symgrad.lower.parts import Item, Section, row_elements
 from symgrad.lower.share import defines, share, uses, walk
 from symgrad.naming import fresh
 
-PART = 2**16
+PART = 2**17
 """Elements of one array in a part, as in the helper that runs the parts."""
 
 

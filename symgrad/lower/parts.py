@@ -11,7 +11,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
 from symgrad.declare.graph import groups, is_recurrent
-from symgrad.declare.integers import Entry, Index, Poly, RealFloor, as_poly, atoms, indices_of
+from symgrad.declare.integers import Entry, Index, Poly, RealFloor, as_poly, atoms, depends_on_data, indices_of
 from symgrad.declare.program import Equation, Program
 from symgrad.declare.scalars import (
     TRUE,
@@ -152,13 +152,13 @@ def _sliced(cut: Cut, axes: Mapping[str, int], integers: set[str]) -> frozenset[
     """
     found: set[tuple[str, int]] = set()
     for tensor, indices in _reads(cut.equation.body):
-        here = [p for p, poly in enumerate(indices) if indices_of(poly) & cut.indices]
+        here = [p for p, poly in enumerate(indices) if _counted(poly) & cut.indices]
         plain = len(here) == 1 and indices[here[0]].atom in cut.indices
         if (here and not plain) or (tensor in axes and here != [axes[tensor]]):
             return None
         if here and tensor not in axes and tensor not in integers:
             found.add((tensor, here[0]))
-    return frozenset(found) if _is_regular(cut.equation.body, cut.indices) else None
+    return frozenset(found) if _is_regular(cut.equation.body, cut) else None
 
 
 def _reads(node: Node) -> Iterable[tuple[str, tuple[Poly, ...]]]:
@@ -175,16 +175,26 @@ def _reads(node: Node) -> Iterable[tuple[str, tuple[Poly, ...]]]:
                         yield from _reads(value)
 
 
-def _is_regular(node: Node, indices: frozenset[Index]) -> bool:
-    """Whether no condition moves with the section's index, and nothing but sums runs over it."""
+def _counted(poly: Poly) -> frozenset[Index]:
+    """The indices that an integer expression depends on other than through data."""
+    plain = [a for a in atoms(poly, deep=False) if not isinstance(a, Entry | RealFloor)]
+    return frozenset().union(*(indices_of(as_poly(a)) for a in plain))
+
+
+def _is_regular(node: Node, cut: Cut) -> bool:
+    """Whether no condition moves with the section's index, nothing but sums runs over it, and what data place is cut.
+
+    Rows that data place are placed once, unless each part has its own.
+    """
     match node:
-        case Compare(_, poly):
-            return not any(
-                indices_of(as_poly(a)) & indices for a in atoms(poly, deep=False) if not isinstance(a, Entry)
-            )
-        case Reduce(kind, bound) if kind != "sum" and set(bound) & indices:
+        case Compare(relation, poly):
+            if _counted(poly) & cut.indices:
+                return False
+            placed = relation == "==" and depends_on_data(poly)
+            return not placed or (not cut.summed and bool(indices_of(poly) & cut.indices))
+        case Reduce(kind, bound) if kind != "sum" and set(bound) & cut.indices:
             return False
-    return all(_is_regular(child, indices) for child in children(node))
+    return all(_is_regular(child, cut) for child in children(node))
 
 
 # --- what it is worth --------------------------------------------------------------------------------------------

@@ -2,12 +2,19 @@
 
 from __future__ import annotations
 
+import os
+import warnings
+from concurrent.futures import ThreadPoolExecutor
+
 import numpy as np
 import pytest
 
+import symgrad
 from symgrad.compiler import CompiledLayer, run
+from symgrad.declare.textform import parse_layer
 
 from ..agreement import as_tuple
+from ..emit.test_layout import needs_ruff, ruff_difference
 from ..points import NAMES, cotangents, point, stages
 
 
@@ -33,3 +40,116 @@ def test_fast_modules_agree_with_readable_ones(name):
         for key, value in whole.items():
             assert np.asarray(parts[key]).dtype == np.asarray(value).dtype, key
             np.testing.assert_allclose(parts[key], value, rtol=1e-9, atol=1e-11, err_msg=f"{key} with {option}")
+
+
+def _in_small_parts(name):
+    """A fast layer whose parts have at most eight elements."""
+    compiled = CompiledLayer(run(point(name).layer, schedule="fast"))
+    compiled.module._PART = 8
+    return compiled
+
+
+def test_large_sums_over_the_axis_of_parts_are_added_up():
+    compiled = symgrad.compile_layer(symgrad.layers.conv2d, schedule="fast")
+    rng = np.random.default_rng(0)
+    x, w, b = rng.normal(size=(7, 3, 9, 8)), rng.normal(size=(4, 3, 3, 2)), rng.normal(size=4)
+    plain = symgrad.compile_layer(symgrad.layers.conv2d)
+    y, residuals = plain.forward(x, w, b, padding=1)
+    grad_y = rng.normal(size=y.shape)
+    wanted = plain.backward(residuals, grad_y)
+    for part, threads in ((1, 2), (500, 2), (500, 1), (10**6, None)):
+        compiled.module._PART = part
+        y_fast, residuals = compiled.forward(x, w, b, padding=1, threads=threads)
+        np.testing.assert_allclose(y_fast, y, rtol=1e-12, atol=1e-12)
+        for got, want in zip(compiled.backward(residuals, grad_y, threads=threads), wanted, strict=True):
+            np.testing.assert_allclose(got, want, rtol=1e-11, atol=1e-11)
+
+
+def test_gradients_that_nobody_asked_for_are_none_and_cost_nothing():
+    compiled = symgrad.compile_layer(symgrad.layers.conv2d, schedule="fast")
+    compiled.module._PART = 100
+    x, w, b = np.ones((5, 2, 6, 6)), np.ones((3, 2, 3, 3)), np.ones(3)
+    y, residuals = compiled.forward(x, w, b)
+    compiled.module._windows = None  # only the gradient of w needs windows
+    grads = compiled.backward(residuals, y, wrt=("b", "x"), threads=2)
+    assert grads.w is None
+    assert grads.x.shape == x.shape
+    np.testing.assert_allclose(grads.b, y.sum(axis=(0, 2, 3)))
+
+
+def test_errors_and_floating_point_settings_reach_the_threads():
+    compiled = _in_small_parts("sigmoid")
+    log = symgrad.compile_layer(parse_layer("y[n,m] = log(x[n,m])"), schedule="fast")
+    log.module._PART = 8
+    x = np.ones((64, 3))
+    x[60] = 0
+    with np.errstate(divide="raise"), pytest.raises(FloatingPointError):
+        log.forward(x, threads=2)
+    with np.errstate(divide="ignore"), warnings.catch_warnings():
+        warnings.simplefilter("error")
+        y, _ = log.forward(x, threads=2)
+    assert np.isneginf(y[60]).all() and np.isfinite(np.delete(y, 60, axis=0)).all()
+    with pytest.raises(ValueError, match="threads must be None or a number from 1 on, got 0"):
+        compiled.forward(x, threads=0)
+
+
+def test_matrix_products_have_their_threads_back_afterwards():
+    compiled = _in_small_parts("conv2d")
+    module, case = compiled.module, point("conv2d")
+    if module._BLAS is None:
+        pytest.skip("NumPy's matrix products cannot be told how many threads to take")
+    before = module._BLAS[0]()
+    compiled.forward(*case.arrays.values(), **case.attributes, threads=2)
+    assert module._BLAS[0]() == before
+    with pytest.raises(ZeroDivisionError):
+        module._in_parts(lambda start, stop: 1 // 0, 100, 1, 2)
+    assert module._BLAS[0]() == before
+
+
+def test_threads_of_the_caller_get_the_same_results():
+    compiled = _in_small_parts("softmax")
+    x = np.random.default_rng(0).normal(size=(200, 7))
+    want = compiled.forward(x, threads=1)[0]
+    with ThreadPoolExecutor(4) as pool:
+        for y, _ in pool.map(lambda threads: compiled.forward(x, threads=threads), [None, 2, 3, None, 2, 1]):
+            np.testing.assert_array_equal(y, want)
+
+
+@pytest.mark.skipif(not hasattr(os, "fork"), reason="no fork here")
+def test_a_forked_process_has_threads_of_its_own():
+    compiled = _in_small_parts("softmax")
+    x = np.random.default_rng(0).normal(size=(200, 7))
+    want = compiled.forward(x, threads=2)[0]
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", DeprecationWarning)  # fork beside threads is what is tried here
+        child = os.fork()
+    if child == 0:
+        os._exit(0 if np.array_equal(compiled.forward(x, threads=2)[0], want) else 1)
+    assert os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]) == 0
+
+
+def test_an_axis_without_positions_and_one_of_one_part():
+    compiled = _in_small_parts("layer_norm")
+    for rows in (0, 1, 2, 100):
+        x, gamma, beta = np.random.default_rng(0).normal(size=(rows, 5)), np.ones(5), np.zeros(5)
+        y, residuals = compiled.forward(x, gamma, beta, threads=2)
+        grads = compiled.backward(residuals, np.ones_like(y), threads=2)
+        assert y.shape == x.shape and grads.gamma.shape == (5,)
+        np.testing.assert_allclose(grads.beta, np.full(5, float(rows)))
+
+
+def test_rows_that_data_place_are_placed_once():
+    source = symgrad.compile_layer(symgrad.layers.embedding, schedule="fast").source
+    assert "_in_parts" not in source[source.index("def backward") : source.index("# --- helpers")]
+
+
+def test_plain_products_of_matrices_are_left_to_the_library():
+    assert "_in_parts" not in symgrad.compile_layer(symgrad.layers.dense, schedule="fast").source
+
+
+@needs_ruff
+@pytest.mark.parametrize("part", range(4))
+def test_fast_modules_are_laid_out(part, tmp_path):
+    for name in NAMES[part::4]:
+        (tmp_path / f"{name}.py").write_text(run(point(name).layer, schedule="fast").source)
+    assert ruff_difference(tmp_path) == ""
