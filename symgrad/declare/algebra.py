@@ -7,9 +7,9 @@ Nothing is distributed and nothing is evaluated in floating point here; every ru
 from __future__ import annotations
 
 from fractions import Fraction
-from functools import cache
 
 from symgrad.declare.division import divide as divide_exactly
+from symgrad.declare.frozen import remember
 from symgrad.declare.integers import Poly, Size, as_poly, atoms
 from symgrad.declare.scalars import (
     FALSE,
@@ -52,7 +52,7 @@ _ORDER: dict[type, int] = {
 _ZERO, _ONE = Fraction(0), Fraction(1)
 
 
-@cache
+@remember
 def key(node: Node) -> tuple[int, str]:
     """A total order on scalars that no hash seed changes."""
     return _ORDER.get(type(node), 20), show_scalar(node)

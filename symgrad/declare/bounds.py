@@ -7,9 +7,9 @@ iteration of every index being assumed (a read in an empty range never happens).
 from __future__ import annotations
 
 from collections.abc import Iterable
-from functools import cache
 
 from symgrad.declare.division import divide, quotient, remainder, split_multiples
+from symgrad.declare.frozen import remember
 from symgrad.declare.integers import (
     ONE,
     ZERO,
@@ -44,7 +44,7 @@ def positive(poly: Poly, facts: Iterable[Poly] = ()) -> bool:
     return nonnegative(poly - 1, facts)
 
 
-@cache
+@remember
 def _nonnegative(poly: Poly, facts: tuple[Poly, ...]) -> bool:
     if _prove(poly, DEPTH):
         return True
@@ -70,7 +70,7 @@ def _nonempty(poly: Poly) -> tuple[Poly, ...]:
     return tuple(sorted(extents, key=str))
 
 
-@cache
+@remember
 def _prove(poly: Poly, depth: int) -> bool:
     """Replace the outermost atom by the end of its interval that makes ``poly`` least; then look at the signs."""
     if not poly.terms:
