@@ -68,6 +68,7 @@ def from_integer(poly: Poly) -> Scalar:
     return number(poly.constant) if poly.constant is not None else FromInteger(poly)
 
 
+@remember
 def add(*args: Scalar) -> Scalar:
     """Sum, like terms collected."""
     constant: Fraction | float = _ZERO
@@ -117,6 +118,7 @@ def subtract(left: Scalar, right: Scalar) -> Scalar:
     return add(left, negate(right))
 
 
+@remember
 def multiply(*args: Scalar) -> Scalar:
     """Product, equal bases collected and exponentials merged."""
     coefficient: Fraction | float = _ONE
@@ -185,6 +187,7 @@ def divide(left: Scalar, right: Scalar) -> Scalar:
     return multiply(left, power(right, number(-1)))
 
 
+@remember
 def power(base: Scalar, exponent: Scalar) -> Scalar:
     """Power; integer powers of powers and products are merged."""
     match base, exponent:

@@ -36,7 +36,12 @@ DEPTH = 12
 
 def nonnegative(poly: Poly, facts: Iterable[Poly] = ()) -> bool:
     """Whether ``poly >= 0`` follows, given that each of ``facts`` is at least 0."""
-    return _nonnegative(poly, tuple(sorted(set(facts), key=str)))
+    return _nonnegative(poly, _sorted(tuple(facts)))
+
+
+@remember
+def _sorted(facts: tuple[Poly, ...]) -> tuple[Poly, ...]:
+    return tuple(sorted(set(facts), key=str))
 
 
 def positive(poly: Poly, facts: Iterable[Poly] = ()) -> bool:
@@ -233,6 +238,7 @@ def _atom_end(atom: Atom, low: bool) -> Poly | None:
     return None
 
 
+@remember
 def tighten(poly: Poly) -> Poly:
     """Drop quotients and remainders that the ranges of their indices decide."""
 

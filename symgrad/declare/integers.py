@@ -182,8 +182,11 @@ def _term_key(term: tuple[Monomial, int]) -> tuple[object, ...]:
 
 def as_poly(value: Poly | Atom | int) -> Poly:
     """An integer or an atom as a polynomial."""
-    if isinstance(value, Poly):
-        return value
+    return value if isinstance(value, Poly) else _as_poly(value)
+
+
+@remember
+def _as_poly(value: Atom | int) -> Poly:
     if isinstance(value, int):
         return Poly((((), value),)) if value else Poly()
     return Poly((((value,), 1),))

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from fractions import Fraction
+from itertools import chain
 from typing import TypeAlias
 
 from symgrad.declare.frozen import Single, frozen, remember
@@ -188,11 +189,12 @@ def children(node: Node) -> tuple[Node, ...]:
 
 def walk(node: Node) -> Iterator[Node]:
     """The node and everything inside it, outermost first."""
-    waiting: list[Node] = [node]
-    while waiting:
-        found = waiting.pop()
-        yield found
-        waiting.extend(reversed(children(found)))
+    return iter(_inside(node))
+
+
+@remember
+def _inside(node: Node) -> tuple[Node, ...]:
+    return (node, *chain.from_iterable(map(_inside, children(node))))
 
 
 def own_polynomials(node: Node) -> tuple[Poly, ...]:
@@ -205,6 +207,7 @@ def own_polynomials(node: Node) -> tuple[Poly, ...]:
     return ()
 
 
+@remember
 def polynomials(node: Node) -> tuple[Poly, ...]:
     """Every integer expression inside a node."""
     return tuple(p for part in walk(node) for p in own_polynomials(part))
