@@ -29,6 +29,7 @@ from symgrad.declare.integers import (
     collect,
     extreme,
 )
+from symgrad.declare.samples import negative
 from symgrad.declare.substitution import rebuild, substitute
 
 DEPTH = 12
@@ -54,8 +55,8 @@ def _nonnegative(poly: Poly, facts: tuple[Poly, ...]) -> bool:
     if _prove(poly, DEPTH):
         return True
     facts = _touching(poly, (*facts, *_nonempty(poly)))
-    return any(_prove(poly - f, DEPTH) for f in facts) or any(
-        _prove(poly - f - g, DEPTH) for i, f in enumerate(facts) for g in facts[i:]
+    return any(_prove(poly - f, DEPTH) for f in facts if not negative(poly, f)) or any(
+        _prove(poly - f - g, DEPTH) for i, f in enumerate(facts) for g in facts[i:] if not negative(poly, f, g)
     )
 
 
@@ -82,7 +83,7 @@ def _prove(poly: Poly, depth: int) -> bool:
         return True
     if poly.constant is not None:
         return poly.constant >= 0
-    if depth == 0:
+    if depth == 0 or negative(poly):
         return False
     target = _outermost(poly)
     if target is None:

@@ -32,6 +32,7 @@ def frozen(cls: type[Made]) -> type[Made]:
     """
     made = dataclass(frozen=True, slots=True, init=False, eq=False)(cls)
     made.__new__ = _maker(made)  # type: ignore[assignment, method-assign]
+    made.__repr__ = remember(made.__repr__)  # type: ignore[method-assign]
     made.__reduce__ = lambda self: (made, _values(self))  # type: ignore[method-assign]
     return made
 
