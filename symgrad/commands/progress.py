@@ -13,7 +13,7 @@ import click
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
 
-from symgrad.layers import by_submodule
+from symgrad.layers import by_submodule, length
 
 Result = TypeVar("Result")
 
@@ -38,13 +38,15 @@ def track(names: Sequence[str], doing: str) -> Iterator[str]:
 def over_catalogue(work: Callable[[str], Result], names: Sequence[str], doing: str) -> Iterator[Result]:
     """Yield ``work(name)`` for every name in order, computed by one process for each core: no layer needs another.
 
-    One process takes all layers of a submodule, for loading a submodule declares every layer of it.
+    One process takes all layers of a submodule, for loading a submodule declares every layer of it. Long submodules
+    come first, so that no process works on alone in the end.
     """
     workers = min(len(names), os.cpu_count() or 1)
     # What a layer is made of is remembered for the next ones: looking for garbage finds none.
     with ProcessPoolExecutor(workers, get_context("spawn"), initializer=gc.disable) as pool:
         results: dict[str, tuple[Future[list[Result]], int]] = {}
-        for group in by_submodule(names).values():
+        groups = by_submodule(names)
+        for group in (groups[submodule] for submodule in sorted(groups, key=length, reverse=True)):
             future = pool.submit(_each, work, group)
             results |= {name: (future, place) for place, name in enumerate(group)}
         try:

@@ -7,9 +7,9 @@ Nothing is distributed and nothing is evaluated in floating point here; every ru
 from __future__ import annotations
 
 from fractions import Fraction
-from functools import cache
 
 from symgrad.declare.division import divide as divide_exactly
+from symgrad.declare.frozen import remember
 from symgrad.declare.integers import Poly, Size, as_poly, atoms
 from symgrad.declare.scalars import (
     FALSE,
@@ -52,7 +52,7 @@ _ORDER: dict[type, int] = {
 _ZERO, _ONE = Fraction(0), Fraction(1)
 
 
-@cache
+@remember
 def key(node: Node) -> tuple[int, str]:
     """A total order on scalars that no hash seed changes."""
     return _ORDER.get(type(node), 20), show_scalar(node)
@@ -68,6 +68,7 @@ def from_integer(poly: Poly) -> Scalar:
     return number(poly.constant) if poly.constant is not None else FromInteger(poly)
 
 
+@remember
 def add(*args: Scalar) -> Scalar:
     """Sum, like terms collected."""
     constant: Fraction | float = _ZERO
@@ -117,6 +118,7 @@ def subtract(left: Scalar, right: Scalar) -> Scalar:
     return add(left, negate(right))
 
 
+@remember
 def multiply(*args: Scalar) -> Scalar:
     """Product, equal bases collected and exponentials merged."""
     coefficient: Fraction | float = _ONE
@@ -185,6 +187,7 @@ def divide(left: Scalar, right: Scalar) -> Scalar:
     return multiply(left, power(right, number(-1)))
 
 
+@remember
 def power(base: Scalar, exponent: Scalar) -> Scalar:
     """Power; integer powers of powers and products are merged."""
     match base, exponent:

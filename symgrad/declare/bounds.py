@@ -7,9 +7,9 @@ iteration of every index being assumed (a read in an empty range never happens).
 from __future__ import annotations
 
 from collections.abc import Iterable
-from functools import cache
 
 from symgrad.declare.division import divide, quotient, remainder, split_multiples
+from symgrad.declare.frozen import remember
 from symgrad.declare.integers import (
     ONE,
     ZERO,
@@ -29,6 +29,7 @@ from symgrad.declare.integers import (
     collect,
     extreme,
 )
+from symgrad.declare.samples import negative
 from symgrad.declare.substitution import rebuild, substitute
 
 DEPTH = 12
@@ -36,7 +37,12 @@ DEPTH = 12
 
 def nonnegative(poly: Poly, facts: Iterable[Poly] = ()) -> bool:
     """Whether ``poly >= 0`` follows, given that each of ``facts`` is at least 0."""
-    return _nonnegative(poly, tuple(sorted(set(facts), key=str)))
+    return _nonnegative(poly, _sorted(tuple(facts)))
+
+
+@remember
+def _sorted(facts: tuple[Poly, ...]) -> tuple[Poly, ...]:
+    return tuple(sorted(set(facts), key=str))
 
 
 def positive(poly: Poly, facts: Iterable[Poly] = ()) -> bool:
@@ -44,13 +50,13 @@ def positive(poly: Poly, facts: Iterable[Poly] = ()) -> bool:
     return nonnegative(poly - 1, facts)
 
 
-@cache
+@remember
 def _nonnegative(poly: Poly, facts: tuple[Poly, ...]) -> bool:
     if _prove(poly, DEPTH):
         return True
     facts = _touching(poly, (*facts, *_nonempty(poly)))
-    return any(_prove(poly - f, DEPTH) for f in facts) or any(
-        _prove(poly - f - g, DEPTH) for i, f in enumerate(facts) for g in facts[i:]
+    return any(_prove(poly - f, DEPTH) for f in facts if not negative(poly, f)) or any(
+        _prove(poly - f - g, DEPTH) for i, f in enumerate(facts) for g in facts[i:] if not negative(poly, f, g)
     )
 
 
@@ -70,14 +76,14 @@ def _nonempty(poly: Poly) -> tuple[Poly, ...]:
     return tuple(sorted(extents, key=str))
 
 
-@cache
+@remember
 def _prove(poly: Poly, depth: int) -> bool:
     """Replace the outermost atom by the end of its interval that makes ``poly`` least; then look at the signs."""
     if not poly.terms:
         return True
     if poly.constant is not None:
         return poly.constant >= 0
-    if depth == 0:
+    if depth == 0 or negative(poly):
         return False
     target = _outermost(poly)
     if target is None:
@@ -233,6 +239,7 @@ def _atom_end(atom: Atom, low: bool) -> Poly | None:
     return None
 
 
+@remember
 def tighten(poly: Poly) -> Poly:
     """Drop quotients and remainders that the ranges of their indices decide."""
 

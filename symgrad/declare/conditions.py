@@ -4,10 +4,12 @@ from __future__ import annotations
 
 from symgrad.declare.algebra import key
 from symgrad.declare.bounds import nonnegative
+from symgrad.declare.frozen import remember
 from symgrad.declare.integers import Poly, as_poly
 from symgrad.declare.scalars import FALSE, TRUE, All, AnyOf, Compare, Condition, Number, Relation, Scalar, Truth
 
 
+@remember
 def compare(relation: str, poly: Poly) -> Condition:
     """``poly relation 0``, decided where it can be."""
     value = poly.constant
@@ -31,6 +33,7 @@ def relation(kind: str, left: Scalar, right: Scalar) -> Condition:
     return Relation(kind, left, right)
 
 
+@remember
 def all_of(*args: Condition) -> Condition:
     """Conjunction, flattened."""
     kept: dict[Condition, None] = {}
@@ -57,6 +60,7 @@ def any_of(*args: Condition) -> Condition:
     return FALSE if not ordered else ordered[0] if len(ordered) == 1 else AnyOf(tuple(ordered))
 
 
+@remember
 def negation(condition: Condition) -> Condition:
     """The opposite condition. Over the reals NaN makes both false, as in NumPy; Select decides by the first."""
     match condition:

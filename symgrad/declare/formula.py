@@ -6,6 +6,7 @@ from fractions import Fraction
 
 from symgrad.declare.algebra import power
 from symgrad.declare.conditions import conjuncts
+from symgrad.declare.frozen import remember
 from symgrad.declare.integers import Poly, Quotient, Remainder, show
 from symgrad.declare.program import Equation
 from symgrad.declare.scalars import (
@@ -47,6 +48,7 @@ def text(node: Scalar, level: int = 0) -> str:
     return f"({rendered})" if mine < level else rendered
 
 
+@remember
 def _render(node: Scalar) -> tuple[str, int]:
     match node:
         case Number(Fraction() as value):

@@ -1,33 +1,88 @@
-"""Frozen data that remembers its hash: expressions are looked up in tables far more often than they are built."""
+"""Frozen data of which there is one of each: equal expressions are one object, so comparing them costs nothing.
+
+Expressions are compared and looked up in tables far more often than they are built.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Hashable
-from dataclasses import dataclass
-from typing import TypeVar, dataclass_transform
+from collections.abc import Callable, Hashable
+from dataclasses import MISSING, Field, dataclass, fields
+from functools import lru_cache, partial
+from threading import RLock
+from typing import Any, TypeVar, dataclass_transform
+from weakref import ref
 
 Made = TypeVar("Made", bound=Hashable)
 
+# Remembers the results of a pure function of frozen data, as many as keep the memory of a long-lived process bounded.
+remember = lru_cache(maxsize=1 << 16)
 
-class Hashed:
-    """Room for the hash. It depends on the hash seed, so it is neither a field nor pickled."""
 
-    __slots__ = ("_hash",)
-    _hash: int
+class Single:
+    """Base of what ``frozen`` makes; it can be referred to weakly."""
+
+    __slots__ = ("__weakref__",)
 
 
 @dataclass_transform(frozen_default=True)
 def frozen(cls: type[Made]) -> type[Made]:
-    """A frozen dataclass with slots, made of a subclass of ``Hashed``."""
-    made = dataclass(frozen=True, slots=True)(cls)
-    of_fields = made.__hash__
+    """A frozen dataclass with slots, made of a subclass of ``Single``: the same values give the same object.
 
-    def remembered(self: Hashed) -> int:
-        try:
-            return self._hash
-        except AttributeError:
-            object.__setattr__(self, "_hash", of_fields(self))
-            return self._hash
-
-    made.__hash__ = remembered  # type: ignore[assignment, method-assign]
+    Values are the same if they are equal and print alike: the float 1.0 is not the fraction 1.
+    """
+    made = dataclass(frozen=True, slots=True, init=False, eq=False)(cls)
+    made.__new__ = _maker(made)  # type: ignore[assignment, method-assign]
+    made.__repr__ = remember(made.__repr__)  # type: ignore[method-assign]
+    made.__reduce__ = lambda self: (made, _values(self))  # type: ignore[method-assign]
     return made
+
+
+def _maker(made: type[Made]) -> Callable[..., Made]:
+    """Return ``__new__``: it looks for an object with these values and makes one only where there is none."""
+    of_class: tuple[Field[Any], ...] = fields(made)  # type: ignore[arg-type]
+    names = [field.name for field in of_class]
+    defaults = {field.name: field.default for field in of_class if field.default is not MISSING}
+    floats = [place for place, field in enumerate(of_class) if "float" in str(field.type)]
+    setters = [getattr(made, name).__set__ for name in names]
+    kept: dict[tuple[Any, ...], ref[Made]] = {}
+    lock = RLock()
+
+    def find(cls: type[Made], *values: Any, **named: Any) -> Made:
+        if named or len(values) != len(names):
+            values = bound(values, named)
+        key = values
+        for place in floats:
+            if type(values[place]) is float:
+                key = (*key, repr(values[place]))
+        there = kept.get(key)
+        found = there() if there else None
+        return make(key, values) if found is None else found
+
+    def bound(values: tuple[Any, ...], named: dict[str, Any]) -> tuple[Any, ...]:
+        given = defaults | dict(zip(names, values, strict=False)) | named
+        if len(values) > len(names) or given.keys() != set(names):
+            raise TypeError(f"{made.__name__} takes {', '.join(names)}")
+        return tuple(given[name] for name in names)
+
+    def make(key: tuple[Any, ...], values: tuple[Any, ...]) -> Made:
+        with lock:
+            there = kept.get(key)
+            found = there() if there else None
+            if found is not None:  # made by another thread meanwhile
+                return found
+            new = object.__new__(made)
+            for setter, value in zip(setters, values, strict=True):
+                setter(new, value)
+            kept[key] = ref(new, partial(forget, key))
+            return new
+
+    def forget(key: tuple[Any, ...], gone: ref[Made]) -> None:
+        with lock:
+            if kept.get(key) is gone:
+                del kept[key]
+
+    return find
+
+
+def _values(node: Any) -> tuple[Any, ...]:
+    return tuple(getattr(node, field.name) for field in fields(node))

@@ -7,17 +7,16 @@ polynomials are equal exactly when their terms are, whatever order they were bui
 from __future__ import annotations
 
 from collections.abc import Iterable
-from functools import cache
 from typing import TYPE_CHECKING, TypeAlias
 
-from symgrad.declare.frozen import Hashed, frozen
+from symgrad.declare.frozen import Single, frozen, remember
 
 if TYPE_CHECKING:
     from symgrad.declare.scalars import Scalar
 
 
 @frozen
-class Size(Hashed):
+class Size(Single):
     """A dimension symbol or an integer attribute; ``minimum`` is the least value it can take (None: unknown)."""
 
     name: str
@@ -25,7 +24,7 @@ class Size(Hashed):
 
 
 @frozen
-class Index(Hashed):
+class Index(Single):
     """An iteration variable over 0 .. extent - 1."""
 
     name: str
@@ -33,7 +32,7 @@ class Index(Hashed):
 
 
 @frozen
-class Quotient(Hashed):
+class Quotient(Single):
     """``floor(numerator / denominator)``; exact when the layer requires the division to leave no remainder."""
 
     numerator: Poly
@@ -42,7 +41,7 @@ class Quotient(Hashed):
 
 
 @frozen
-class Remainder(Hashed):
+class Remainder(Single):
     """``numerator mod denominator``, in 0 .. denominator - 1."""
 
     numerator: Poly
@@ -50,7 +49,7 @@ class Remainder(Hashed):
 
 
 @frozen
-class Extreme(Hashed):
+class Extreme(Single):
     """The largest (``max``) or smallest (``min``) of several integers."""
 
     kind: str
@@ -58,7 +57,7 @@ class Extreme(Hashed):
 
 
 @frozen
-class Entry(Hashed):
+class Entry(Single):
     """An element of an integer tensor, used as a number or as an index.
 
     A ``guarded`` one stands behind a condition without which it may lie outside.
@@ -70,7 +69,7 @@ class Entry(Hashed):
 
 
 @frozen
-class RealFloor(Hashed):
+class RealFloor(Single):
     """``floor`` of a real expression, used as an index."""
 
     value: Scalar
@@ -81,7 +80,7 @@ Monomial: TypeAlias = tuple[Atom, ...]
 
 
 @frozen
-class Poly(Hashed):
+class Poly(Single):
     """A polynomial with integer coefficients: ``terms`` pairs each sorted monomial with its coefficient."""
 
     terms: tuple[tuple[Monomial, int], ...] = ()
@@ -165,13 +164,13 @@ def collect(pairs: Iterable[tuple[Monomial, int]]) -> Poly:
 _RANK = {Index: 0, Entry: 1, RealFloor: 2, Quotient: 3, Remainder: 4, Extreme: 5, Size: 6}
 
 
-@cache
+@remember
 def atom_key(atom: Atom) -> tuple[int, str]:
     """A total order on atoms that no hash seed changes."""
     return _RANK[type(atom)], repr(atom) if isinstance(atom, RealFloor) else show_atom(atom)
 
 
-@cache
+@remember
 def monomial_key(monomial: Monomial) -> tuple[object, ...]:
     """A total order on monomials: indices first, numbers last."""
     return (not monomial, tuple(atom_key(a) for a in monomial))
@@ -183,8 +182,11 @@ def _term_key(term: tuple[Monomial, int]) -> tuple[object, ...]:
 
 def as_poly(value: Poly | Atom | int) -> Poly:
     """An integer or an atom as a polynomial."""
-    if isinstance(value, Poly):
-        return value
+    return value if isinstance(value, Poly) else _as_poly(value)
+
+
+@remember
+def _as_poly(value: Atom | int) -> Poly:
     if isinstance(value, int):
         return Poly((((), value),)) if value else Poly()
     return Poly((((value,), 1),))
@@ -193,7 +195,7 @@ def as_poly(value: Poly | Atom | int) -> Poly:
 ZERO, ONE = Poly(), as_poly(1)
 
 
-@cache
+@remember
 def atoms(poly: Poly, deep: bool = True) -> tuple[Atom, ...]:
     """The atoms of a polynomial in canonical order, with those inside other atoms if ``deep``."""
     found: dict[Atom, None] = {}
@@ -224,7 +226,7 @@ def parts(atom: Atom) -> tuple[Poly, ...]:
     return ()
 
 
-@cache
+@remember
 def indices_of(poly: Poly) -> frozenset[Index]:
     """Every index that the polynomial depends on."""
     return frozenset(a for a in atoms(poly) if isinstance(a, Index))
@@ -264,7 +266,7 @@ def affine_in(poly: Poly, index: Index) -> tuple[Poly, Poly] | None:
 # --- text ----------------------------------------------------------------------------------------------------
 
 
-@cache
+@remember
 def show(poly: Poly) -> str:
     """The polynomial as text: what a person would write, also valid Python when no tensor is read."""
     positive = [t for t in poly.terms if t[1] > 0]

@@ -8,8 +8,8 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
-from functools import cache
 
+from symgrad.declare.frozen import remember
 from symgrad.declare.graph import components, groups, is_recurrent
 from symgrad.declare.integers import Index, Poly
 from symgrad.declare.program import Equation
@@ -148,7 +148,7 @@ def recurrent_axes(equations: Sequence[Equation]) -> dict[str, tuple[int, ...]]:
 # --- one group ---------------------------------------------------------------------------------------------------
 
 
-@cache
+@remember
 def scan_of(group: tuple[Equation, ...], dropped: frozenset[GroupRead] = frozenset()) -> Scan:
     """The order of steps of a group of equations that need each other.
 

@@ -33,6 +33,7 @@ from symgrad.declare.scalars import (
 
 Change: TypeAlias = Callable[[Node], Node]
 """A rewrite of scalars into scalars and of conditions into conditions."""
+Test: TypeAlias = Callable[[Node], bool]
 
 
 @overload
@@ -99,11 +100,16 @@ def cancelled(node: Node) -> Node:
 
 
 @overload
-def map_polynomials(node: Scalar, change: Callable[[Poly], Poly]) -> Scalar: ...
+def map_polynomials(node: Scalar, change: Callable[[Poly], Poly], stays: Test = ...) -> Scalar: ...
 @overload
-def map_polynomials(node: Condition, change: Callable[[Poly], Poly]) -> Condition: ...
-def map_polynomials(node: Node, change: Callable[[Poly], Poly]) -> Node:
-    """Rebuild a node with each integer expression in it changed; bound indices follow where they are renamed."""
+def map_polynomials(node: Condition, change: Callable[[Poly], Poly], stays: Test = ...) -> Condition: ...
+def map_polynomials(node: Node, change: Callable[[Poly], Poly], stays: Test = lambda node: False) -> Node:
+    """Rebuild a node with each integer expression in it changed; bound indices follow where they are renamed.
+
+    ``stays`` tells of a node that nothing in it will change, so that none of it is looked at.
+    """
+    if stays(node):
+        return node
     match node:
         case FromInteger(poly):
             return node if (made := change(poly)) is poly else from_integer(made)
@@ -114,11 +120,11 @@ def map_polynomials(node: Node, change: Callable[[Poly], Poly]) -> Node:
             return node if _same(places, indices) else Read(tensor, places, extension)
         case Reduce(kind, bound, condition, body, ties):
             renamed = tuple(_as_index(change(as_poly(i)), i) for i in bound)
-            inside = (map_polynomials(condition, change), map_polynomials(body, change))
+            inside = (map_polynomials(condition, change, stays), map_polynomials(body, change, stays))
             if _same(renamed, bound) and _same(inside, (condition, body)):
                 return node
             return Reduce(kind, renamed, *inside, ties)
-    return map_children(node, lambda child: map_polynomials(child, change))
+    return map_children(node, lambda child: map_polynomials(child, change, stays))
 
 
 def _as_index(poly: Poly, old: Index) -> Index:

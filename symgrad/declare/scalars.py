@@ -4,24 +4,24 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from fractions import Fraction
-from functools import cache
+from itertools import chain
 from typing import TypeAlias
 
-from symgrad.declare.frozen import Hashed, frozen
+from symgrad.declare.frozen import Single, frozen, remember
 from symgrad.declare.integers import Entry, Index, Poly, atoms, indices_of, show
 
 # --- conditions ----------------------------------------------------------------------------------------------
 
 
 @frozen
-class Truth(Hashed):
+class Truth(Single):
     """A condition that always or never holds."""
 
     value: bool
 
 
 @frozen
-class Compare(Hashed):
+class Compare(Single):
     """``poly >= 0``, ``poly == 0`` or ``poly != 0`` over the integers."""
 
     relation: str
@@ -29,7 +29,7 @@ class Compare(Hashed):
 
 
 @frozen
-class Relation(Hashed):
+class Relation(Single):
     """``left < right`` and the like over the reals; relation is one of ``<``, ``<=``, ``==``, ``!=``."""
 
     relation: str
@@ -38,14 +38,14 @@ class Relation(Hashed):
 
 
 @frozen
-class All(Hashed):
+class All(Single):
     """Every one of several conditions."""
 
     args: tuple[Condition, ...]
 
 
 @frozen
-class AnyOf(Hashed):
+class AnyOf(Single):
     """At least one of several conditions."""
 
     args: tuple[Condition, ...]
@@ -59,28 +59,28 @@ TRUE, FALSE = Truth(True), Truth(False)
 
 
 @frozen
-class Number(Hashed):
+class Number(Single):
     """A number: exact where it was written so."""
 
     value: Fraction | float
 
 
 @frozen
-class Named(Hashed):
+class Named(Single):
     """A mathematical constant: ``pi`` or ``e``."""
 
     name: str
 
 
 @frozen
-class FromInteger(Hashed):
+class FromInteger(Single):
     """An integer expression used as a number."""
 
     poly: Poly
 
 
 @frozen
-class Extension(Hashed):
+class Extension(Single):
     """What a tensor is outside its shape: a mode, and the value for mode ``constant``.
 
     Mode ``guarded``: a condition around the read keeps it inside; what is outside does not matter. ``name`` is the
@@ -93,7 +93,7 @@ class Extension(Hashed):
 
 
 @frozen
-class Read(Hashed):
+class Read(Single):
     """An element of a real tensor; without an extension it lies inside, or behind a condition that says so."""
 
     tensor: str
@@ -102,14 +102,14 @@ class Read(Hashed):
 
 
 @frozen
-class Add(Hashed):
+class Add(Single):
     """A sum of terms, sorted."""
 
     args: tuple[Scalar, ...]
 
 
 @frozen
-class Mul(Hashed):
+class Mul(Single):
     """A product: a number times sorted powers."""
 
     coefficient: Fraction | float
@@ -117,7 +117,7 @@ class Mul(Hashed):
 
 
 @frozen
-class Power(Hashed):
+class Power(Single):
     """``base ** exponent``."""
 
     base: Scalar
@@ -125,7 +125,7 @@ class Power(Hashed):
 
 
 @frozen
-class Apply(Hashed):
+class Apply(Single):
     """A function of the table in ``functions.py``, by name."""
 
     function: str
@@ -133,7 +133,7 @@ class Apply(Hashed):
 
 
 @frozen
-class Select(Hashed):
+class Select(Single):
     """``then`` where the condition holds, else ``otherwise``; only the one taken is evaluated."""
 
     condition: Condition
@@ -142,7 +142,7 @@ class Select(Hashed):
 
 
 @frozen
-class Reduce(Hashed):
+class Reduce(Single):
     """A reduction of ``body`` over ``indices`` where ``condition`` holds: sum, product, max, min, argmax, argmin.
 
     ``ties`` belongs to max and min: who gets the gradient of a value reached more than once. With ``none`` there is
@@ -157,7 +157,7 @@ class Reduce(Hashed):
 
 
 @frozen
-class Stopped(Hashed):
+class Stopped(Single):
     """Its value, constant for differentiation."""
 
     value: Scalar
@@ -189,11 +189,12 @@ def children(node: Node) -> tuple[Node, ...]:
 
 def walk(node: Node) -> Iterator[Node]:
     """The node and everything inside it, outermost first."""
-    waiting: list[Node] = [node]
-    while waiting:
-        found = waiting.pop()
-        yield found
-        waiting.extend(reversed(children(found)))
+    return iter(_inside(node))
+
+
+@remember
+def _inside(node: Node) -> tuple[Node, ...]:
+    return (node, *chain.from_iterable(map(_inside, children(node))))
 
 
 def own_polynomials(node: Node) -> tuple[Poly, ...]:
@@ -206,12 +207,13 @@ def own_polynomials(node: Node) -> tuple[Poly, ...]:
     return ()
 
 
+@remember
 def polynomials(node: Node) -> tuple[Poly, ...]:
     """Every integer expression inside a node."""
     return tuple(p for part in walk(node) for p in own_polynomials(part))
 
 
-@cache
+@remember
 def free_indices(node: Node) -> frozenset[Index]:
     """The indices that the value depends on."""
     found: frozenset[Index] = frozenset()
@@ -222,13 +224,13 @@ def free_indices(node: Node) -> frozenset[Index]:
     return found - frozenset(node.indices) if isinstance(node, Reduce) else found
 
 
-@cache
+@remember
 def reads_of(node: Node) -> tuple[Read, ...]:
     """The real reads inside a node, each once, in order."""
     return tuple(dict.fromkeys(part for part in walk(node) if isinstance(part, Read)))
 
 
-@cache
+@remember
 def tensors_of(node: Node) -> tuple[str, ...]:
     """Names of every tensor read inside a node, integer ones included, sorted."""
     names = {r.tensor for r in reads_of(node)}

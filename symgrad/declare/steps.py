@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from functools import cache
 
 from symgrad.declare.bounds import lower_end, nonnegative, upper_end
 from symgrad.declare.conditions import conjuncts, negation
+from symgrad.declare.frozen import remember
 from symgrad.declare.integers import ZERO, Entry, Index, Poly, as_poly, atoms, indices_of, show
 from symgrad.declare.program import Equation
 from symgrad.declare.scalars import (
@@ -189,7 +189,7 @@ def _is_store(body: Scalar) -> bool:
     return isinstance(body, Read | Number)
 
 
-@cache
+@remember
 def _main(equation: Equation, index: Index, names: frozenset[str]) -> tuple[Poly, Poly] | None:
     """The range in which an equation reads its group."""
     reading = [s for s in segments(index, equation.body) if any(t in names for t, _, _ in reads_behind(s.body))]

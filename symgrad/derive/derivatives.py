@@ -20,6 +20,7 @@ from symgrad.declare.algebra import (
 )
 from symgrad.declare.bounds import nonnegative
 from symgrad.declare.conditions import all_of, relation
+from symgrad.declare.frozen import remember
 from symgrad.declare.integers import as_poly, extreme
 from symgrad.declare.scalars import (
     NOUGHT,
@@ -96,6 +97,7 @@ BINARY: dict[str, tuple[Rule, Rule]] = {
 }
 
 
+@remember
 def derivative(node: Scalar, read: Read, flat: frozenset[str] = frozenset()) -> Scalar:
     """The partial derivative of a pointwise expression with respect to one read.
 

@@ -16,6 +16,7 @@ from symgrad.declare.algebra import multiply
 from symgrad.declare.bounds import nonnegative, positive, tighten
 from symgrad.declare.conditions import all_of, at_least, compare, conjuncts
 from symgrad.declare.division import quotient, remainder
+from symgrad.declare.frozen import remember
 from symgrad.declare.integers import Atom, Entry, Index, Poly, Remainder, affine_in, as_poly, indices_of
 from symgrad.declare.rewriting import changed, map_children, map_polynomials
 from symgrad.declare.scalars import (
@@ -65,6 +66,7 @@ class Solved:
         return not any(isinstance(c, Compare) and c.relation == "==" for c in conjuncts(self.condition))
 
 
+@remember
 def solve(
     bound: tuple[Index, ...],
     condition: Condition,
@@ -187,6 +189,7 @@ def guarded(body: Scalar) -> Scalar:
     return changed(body, _guarded)
 
 
+@remember
 def _guarded(node: Node) -> Node:
     if isinstance(node, Read) and node.indices and node.extension is None:
         node = Read(node.tensor, node.indices, Extension("guarded"))

@@ -8,6 +8,7 @@ from typing import overload
 
 from symgrad.declare.algebra import add, multiply
 from symgrad.declare.conditions import all_of
+from symgrad.declare.frozen import remember
 from symgrad.declare.integers import Atom, Index, Poly, as_poly, atoms
 from symgrad.declare.rewriting import map_polynomials
 from symgrad.declare.scalars import (
@@ -47,6 +48,7 @@ class Term:
         return multiply(self.scale, Reduce("sum", self.bound, self.condition, self.body))
 
 
+@remember
 def terms_of(body: Scalar) -> tuple[Term, ...]:
     """The terms of a body, in order."""
     return tuple(_term(arg) for arg in (body.args if isinstance(body, Add) else (body,)))
@@ -77,16 +79,14 @@ def rename(node: Condition, table: Mapping[Index, Poly]) -> Condition: ...
 def rename(node: Node, table: Mapping[Index, Poly]) -> Node:
     """Substitute free indices, in integer expressions at any depth."""
     kept: dict[Atom, Poly] = {k: v for k, v in table.items() if v != as_poly(k)}
-    return map_polynomials(node, lambda p: substitute(p, kept)) if kept else node
+    return map_polynomials(node, lambda p: substitute(p, kept), lambda n: kept.keys().isdisjoint(all_indices(n)))
 
 
-def all_indices(node: Node) -> set[Index]:
+@remember
+def all_indices(node: Node) -> frozenset[Index]:
     """Every index inside a node, free or bound."""
-    found = {a for p in polynomials(node) for a in atoms(p) if isinstance(a, Index)}
-    for part in walk(node):
-        if isinstance(part, Reduce):
-            found |= set(part.indices)
-    return found
+    found = frozenset(a for p in polynomials(node) for a in atoms(p) if isinstance(a, Index))
+    return found.union(*(part.indices for part in walk(node) if isinstance(part, Reduce)))
 
 
 def freshen(node: Scalar, taken: Iterable[str]) -> Scalar:
@@ -106,6 +106,7 @@ def with_condition(node: Reduce, extra: Condition) -> Reduce:
     return Reduce(node.kind, node.indices, all_of(node.condition, extra), node.body, node.ties)
 
 
+@remember
 def alpha_form(node: Scalar) -> tuple[str, tuple[Index, ...]]:
     """A key equal for expressions that differ in index names only, and the free indices in the key's order."""
     order = _index_order(node)

@@ -16,6 +16,13 @@ QUOTES = '"""'
 OPENING = ("(", "[", "{")
 _STRING = re.compile(r"""( *)(f?)(["'])((?:\\.|(?!\3)[^\\])*)\3(,?)""")
 _WORD = re.compile(r"(?:\{\{|\}\}|\{[^{}]*\}|\S)+\s*|\s+")
+_TEXT = re.compile(r'f?"[^"\\]*"')
+# What may change in a line that is short enough: parentheses that enclose a whole value or start another pair, colons
+# but those of whole axes, powers, escapes, unusual spaces, commas before a bracket or an equals sign.
+_LOOSE = re.compile(
+    r"""[^-+*/@%,]\s\(|[^\w\s]\(|:(?![,\]]|$)|[^\s\[]:[,\]]|\*\*|['"\\#;]|\s\s|, ?[=)\]]"""
+    r"""|[\w)\]][-+*/@%<>]|[+*/@%<>][\w(\[]|,\S|\w =\S"""
+)
 _SHAPE = re.compile(r"\[[^\[\]]*\]")
 
 
@@ -32,6 +39,8 @@ def fold(line: str, width: int = WIDTH) -> list[str]:
 def _fold(line: str, width: int) -> tuple[str, ...]:
     text = line.strip()
     if not text or text.startswith(("#", QUOTES)):
+        return (line,)
+    if len(line) <= width and not _LOOSE.search(_TEXT.sub("s", text)):
         return (line,)
     doc = document(text)
     if doc is None:

@@ -99,7 +99,7 @@ def notation_of(declared: Program, equations: Iterable[Equation], bars: Mapping[
     return Notation(dict(bars), letters, _extents(indices, declared, used), frozenset(introduced))
 
 
-def _indices(equation: Equation) -> set[Index]:
+def _indices(equation: Equation) -> frozenset[Index]:
     return all_indices(equation.body) | set(equation.indices)
 
 

@@ -8,6 +8,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 from difflib import get_close_matches
 from importlib import import_module
+from pkgutil import get_data
 from typing import TYPE_CHECKING
 
 from symgrad.errors import UnknownLayerError
@@ -156,6 +157,11 @@ def by_submodule(names: Iterable[str]) -> dict[str, tuple[str, ...]]:
     for name in names:
         groups.setdefault(_SUBMODULE[name], []).append(name)
     return {submodule: tuple(group) for submodule, group in sorted(groups.items(), key=lambda item: -len(item[1]))}
+
+
+def length(submodule: str) -> int:
+    """Return how long the text of a submodule is, without importing it."""
+    return len(get_data(__name__, f"{submodule}.py") or b"")
 
 
 def theme(submodule: str) -> str:

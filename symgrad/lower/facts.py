@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 from symgrad.declare.conditions import conjuncts
+from symgrad.declare.frozen import remember
 from symgrad.declare.integers import Atom, Poly, Size, as_poly, atoms, depends_on_data, indices_of
 from symgrad.declare.program import Program
 from symgrad.declare.scalars import Compare, tensors_of
 from symgrad.declare.substitution import substitute
 
 
+@remember
 def facts(declared: Program) -> tuple[Poly, ...]:
     """Expressions in sizes that are at least 0 in every call, as the rest of the program writes its sizes."""
     sizes = _sizes(declared)

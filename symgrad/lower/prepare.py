@@ -7,6 +7,7 @@ from dataclasses import replace
 from symgrad.declare.bounds import nonnegative, positive, tighten
 from symgrad.declare.conditions import all_of, at_least, compare, conjuncts
 from symgrad.declare.division import divide, split_multiples
+from symgrad.declare.frozen import remember
 from symgrad.declare.integers import (
     Entry,
     Index,
@@ -83,6 +84,7 @@ def _trivial(
     return None
 
 
+@remember
 def split_digits(equation: Equation) -> tuple[Equation, bool]:
     """Write an index ``i`` that is read as ``i // B`` and ``i % B`` by its digits, if ``B`` divides its extent.
 
@@ -207,7 +209,7 @@ def _whole_digits(poly: Poly, t: Index) -> list[Index] | None:
     return as_digits(left, t.extent)
 
 
-def _everything(equation: Equation) -> set[Index]:
+def _everything(equation: Equation) -> frozenset[Index]:
     return all_indices(equation.body) | set(equation.indices)
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from symgrad.declare.bounds import nonnegative, positive
+from symgrad.declare.frozen import remember
 from symgrad.declare.integers import Entry, Index, Poly, RealFloor, affine_in, as_poly, atoms, indices_of
 
 
@@ -22,6 +23,7 @@ class Along:
         return sum((c * (i.extent - 1) for i, c in self.steps), as_poly(1))
 
 
+@remember
 def along(poly: Poly, loops: frozenset[Index]) -> Along | None:
     """The axis as a strided walk, or None if it is not one."""
     free = [i for i in sorted(indices_of(poly), key=lambda i: i.name) if i not in loops]
