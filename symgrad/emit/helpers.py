@@ -15,16 +15,20 @@ HELPERS: dict[str, str] = (
 def _sigmoid(x):
     """1 / (1 + exp(-x)); where exp overflows the quotient is 0, as it should be."""
     with np.errstate(over="ignore"):
-        return 1 / (1 + np.exp(-x))
+        return _in_blocks(lambda x: 1 / (1 + np.exp(-x)), x)
 ''',
         "_softplus": '''
 def _softplus(x):
     """log(1 + exp(x)) without overflow."""
-    return np.maximum(x, 0) + np.log1p(np.exp(-np.abs(x)))
+    return _in_blocks(lambda x: np.maximum(x, 0) + np.log1p(np.exp(-np.abs(x))), x)
 ''',
         "_logcosh": '''
 def _logcosh(x):
     """log(cosh(x)) without overflow; near 0 by log1p, beyond 1 what that has to grow by."""
+    return _in_blocks(_logcosh_of_block, x)
+
+
+def _logcosh_of_block(x):
     size = np.abs(x)
     near = np.minimum(size, 1)
     value = np.log1p(2 * np.square(np.sinh(near / 2)))
@@ -33,6 +37,10 @@ def _logcosh(x):
         "_log1mexp": '''
 def _log1mexp(x):
     """log(1 - exp(x)) for x < 0 by expm1 near 0 and by log1p elsewhere, as Maechler does."""
+    return _in_blocks(_log1mexp_of_block, x)
+
+
+def _log1mexp_of_block(x):
     near = x > -0.6931472
     value = np.where(near, -np.expm1(x), 1)
     return np.where(near, np.log(value), np.log1p(-np.exp(np.where(near, -1, x).astype(x.dtype))))
@@ -43,8 +51,18 @@ def _log1mexp(x):
 _ERF = {
     "f": (
         4.2,
-        (0.002178244008, 0.04264620326, 0.2798063181, 1.128379171),
-        (0.0003249163415, 0.02368965374, 0.1568921254, 1.0),
+        (
+            -8.774139838e-10,
+            3.191248607e-08,
+            -2.748286956e-07,
+            -3.129442972e-06,
+            7.991616359e-05,
+            -0.0006082963085,
+            -0.0001993696533,
+            0.1027707379,
+            1.12837922,
+        ),
+        (1.0,),
     ),
     "d": (
         6.0,
@@ -76,31 +94,43 @@ _ERF = {
 
 def _erf(x):
     """The error function, within a few units in the last place."""
-    limit, p, q = _ERF[x.dtype.char]
-    y = np.empty(x.shape, x.dtype)
-    source, target = x.reshape(-1), y.reshape(-1)
-    for start in range(0, x.size, 16384):  # blocks that stay in cache
-        block = source[start : start + 16384].astype(np.float64).clip(-limit, limit)
         with np.errstate(under="ignore"):  # the square of a tiny x
-            square = block * block
-            block *= _polynomial(p, square)
-            block /= _polynomial(q, square)
-            np.tanh(block.astype(x.dtype), out=target[start : start + 16384])
-    return y
+        return _in_blocks(_erf_of_block, x)
+
+
+def _erf_of_block(x):
+    limit, p, q = _ERF[x.dtype.char]
+    x = np.clip(x, -limit, limit)
+    square = x * x
+    x *= _polynomial(p, square)
+    if len(q) > 1:
+        x /= _polynomial(q, square)
+    return np.tanh(x)
 ''',
         "_erfc": '''
 def _erfc(x):
     """1 - erf(x), element by element so that small values keep their digits."""
     return np.vectorize(math.erfc, otypes=[x.dtype])(x)
 ''',
+    "_in_blocks": '''
+def _in_blocks(function, x):
+    """An elementwise function of x, block by block if x is long: what a block needs stays in cache."""
+    if np.size(x) <= 32768:
+        return function(x)
+    y = np.empty(x.shape, x.dtype)
+    source, target = x.reshape(-1), y.reshape(-1)
+    for start in range(0, x.size, 32768):
+        target[start : start + 32768] = function(source[start : start + 32768])
+    return y
+''',
         "_polynomial": '''
 def _polynomial(coefficients, t):
     """Horner's rule, highest power first."""
-    value = np.full_like(t, coefficients[0])
-    for c in coefficients[1:]:
-        value *= t
+    value = coefficients[0] * t
+    for c in coefficients[1:-1]:
         value += c
-    return value
+        value *= t
+    return value + coefficients[-1]
 ''',
         "_windows": '''
 def _windows(array, sizes, axes):

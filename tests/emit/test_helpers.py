@@ -1,0 +1,62 @@
+"""Elementwise helpers of emitted modules: their digits, in one block and in many, and at the ends of their ranges."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable
+
+import numpy as np
+import pytest
+from sympy import Eq, Idx, IndexedBase, erf, exp, log, symbols
+
+from symgrad import Layer, compile_layer
+
+N = symbols("N", integer=True, positive=True)
+x, y = IndexedBase("x"), IndexedBase("y")
+n = Idx("n", N)
+MANY = 100_001
+"""More than a block, and not a whole number of them."""
+
+FUNCTIONS: dict[str, tuple[object, Callable[[float], float], float, float]] = {
+    # What is declared, the same in double precision, and the units in the last place allowed in float32 and float64.
+    "erf": (erf(x[n]), math.erf, 3, 5),
+    "sigmoid": (1 / (1 + exp(-x[n])), lambda v: 1 / (1 + math.exp(-v)), 4, 4),
+    "softplus": (log(1 + exp(x[n])), lambda v: max(v, 0) + math.log1p(math.exp(-abs(v))), 4, 4),
+}
+
+
+def evaluated(name: str, values: np.ndarray) -> np.ndarray:
+    layer = Layer(name, inputs=[x[N]], equations=[Eq(y[n], FUNCTIONS[name][0])])
+    found, _ = compile_layer(layer).forward(values)
+    assert isinstance(found, np.ndarray)
+    return found
+
+
+@pytest.mark.parametrize("dtype", [np.float32, np.float64])
+@pytest.mark.parametrize("name", FUNCTIONS)
+def test_right_to_a_few_units_in_the_last_place(name: str, dtype: type) -> None:
+    """Relative to each value, in the left tail as well."""
+    _, exact, single, double = FUNCTIONS[name]
+    values = np.concatenate([np.linspace(-9, 9, MANY), np.geomspace(1e-30, 1, 999), -np.geomspace(1e-30, 1, 999)])
+    values = values.astype(dtype)
+    want = np.array([exact(v) for v in values.tolist()])
+    error = np.abs(evaluated(name, values).astype(np.float64) - want) / np.spacing(np.abs(want).astype(dtype))
+    assert error.max() <= (single if dtype is np.float32 else double)
+
+
+@pytest.mark.parametrize("dtype", [np.float32, np.float64])
+@pytest.mark.parametrize("name", FUNCTIONS)
+def test_blocks_change_nothing(name: str, dtype: type) -> None:
+    values = np.random.default_rng(0).normal(size=MANY).astype(dtype)
+    whole = evaluated(name, values)
+    assert whole.dtype == dtype
+    for part in (slice(0, 7), slice(32760, 32780), slice(MANY - 5, MANY), slice(None, None, 40)):
+        np.testing.assert_array_equal(whole[part], evaluated(name, values[part]))
+    np.testing.assert_array_equal(whole[::-1], evaluated(name, values[::-1]))
+
+
+@pytest.mark.parametrize("dtype", [np.float32, np.float64])
+def test_the_error_function_ends_at_one(dtype: type) -> None:
+    found = evaluated("erf", np.array([np.inf, -np.inf, 40, -40, 0.0, -0.0, np.nan], dtype))
+    np.testing.assert_array_equal(found, np.array([1, -1, 1, -1, 0, 0, np.nan], dtype))
+    assert np.signbit(found[5]) and not np.signbit(found[4])
