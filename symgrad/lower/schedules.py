@@ -11,6 +11,7 @@ from symgrad.lower.arrays import Statement
 from symgrad.lower.function import Lowered, lower_equations
 from symgrad.lower.part_statements import equations_of, lower_section
 from symgrad.lower.parts import Section, is_worthwhile, sections
+from symgrad.lower.reuse import reuse
 from symgrad.lower.share import defines, share, walk
 
 SCHEDULES = ("readable", "fast")
@@ -28,7 +29,11 @@ def lower_function(
     """Statements of one function; the arguments are those of ``lower_equations``, and one of ``SCHEDULES``."""
     if general or schedule != "fast":
         lowered = lower_equations(program, equations, taken, general, results, declared)
-        return Lowered(share(lowered.statements, set(taken)), lowered.reasons)
+        shared = share(lowered.statements, set(taken))
+        if general:
+            return Lowered(shared, lowered.reasons)
+        thrifty, reasons_of_reuse = reuse(program, shared, results)
+        return Lowered(thrifty, (*lowered.reasons, *reasons_of_reuse))
     taken = set(taken)
     # In the order in which they can be computed: with recurrences it is not the one in which they stand.
     equations = tuple(e for group in groups(equations) for e in group)
@@ -45,7 +50,8 @@ def lower_function(
         taken |= {n for s in walk(lowered.statements) for n in defines(s)}
         statements += lowered.statements
         reasons += lowered.reasons
-    return Lowered(share(tuple(statements), taken), tuple(dict.fromkeys(reasons)))
+    thrifty, reasons_of_reuse = reuse(program, share(tuple(statements), taken), results, fast=True)
+    return Lowered(thrifty, tuple(dict.fromkeys((*reasons, *reasons_of_reuse))))
 
 
 def _items(program: Program, equations: tuple[Equation, ...]) -> Iterator[Section | tuple[Equation, ...]]:
