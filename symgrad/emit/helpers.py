@@ -153,6 +153,11 @@ def _sheared(array, row, column, slope=1):
     strides[row] -= slope * strides[column]
     return as_strided(array, shape, strides)
 ''',
+    "_bordered": '''
+def _bordered(array, widths, value=0):
+    """Put a border of ``value`` around an array to be read; without any width it is the array itself."""
+    return np.pad(array, widths, constant_values=value) if np.any(widths) else array
+''',
         "_repeat_border": '''
 def _repeat_border(name, array, widths, mode):
     """Pad with elements of the array itself; a bordered axis has to have some."""

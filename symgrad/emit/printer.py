@@ -105,7 +105,7 @@ class Printer(IntegerPrinter):
                 self.helpers.add("_windows")
                 where = ", ".join(map(str, axes)) + ("," if len(axes) == 1 else "")
                 return f"_windows({self.expr(source)}, {self.shape(sizes)}, axes=({where}))", CALL
-            case Pad(source, widths, value, mode):
+            case Pad(source, widths, value, mode, read_only):
                 pairs = ", ".join(f"({self.poly(a)}, {self.poly(b)})" for a, b in widths)
                 pairs = f"({pairs}{',' if len(widths) == 1 else ''})"
                 if mode != "constant":
@@ -113,6 +113,9 @@ class Printer(IntegerPrinter):
                     name = source.text if isinstance(source, Name) else "the array"
                     return f'_repeat_border("{name}", {self.expr(source)}, {pairs}, "{_PAD_MODES[mode]}")', CALL
                 shown = value.text if isinstance(value, Name) else _float(value) if value else ""
+                if read_only and not any(w.terms and nonnegative(w - 1) for pair in widths for w in pair):
+                    self.helpers.add("_bordered")
+                    return f"_bordered({self.expr(source)}, {pairs}{f', {shown}' if shown else ''})", CALL
                 fill = f", constant_values={shown}" if shown else ""
                 return f"np.pad({self.expr(source)}, {pairs}{fill})", CALL
             case Fold(source, axis, before, after, mode):

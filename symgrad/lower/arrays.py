@@ -107,12 +107,16 @@ class Windows:
 
 @dataclass(frozen=True, slots=True)
 class Pad:
-    """A border of ``widths`` (before, after) per axis: ``value``, or by mode elements of the tensor."""
+    """A border of ``widths`` (before, after) per axis: ``value``, or by mode elements of the tensor.
+
+    One that is ``read_only`` may be the source itself where every width turns out to be 0.
+    """
 
     source: Array
     widths: tuple[tuple[Poly, Poly], ...]
     value: float | Name = 0.0
     mode: str = "constant"
+    read_only: bool = False
 
 
 @dataclass(frozen=True, slots=True)

@@ -55,7 +55,7 @@ def padded(
     if not any(w.terms for pair in widths for w in pair):
         return source, extents, walks
     widths = list(widen(b.borders, (base, fill, len(widths)), tuple(widths)))
-    kept = b.keep(Pad(source, tuple(widths), fill), f"{base}_padded")
+    kept = b.keep(Pad(source, tuple(widths), fill, read_only=True), f"{base}_padded")
     extents = tuple(e + w[0] + w[1] for e, w in zip(extents, widths, strict=True))
     walks = [Along(k.start + w[0], k.steps, k.flipped) for k, w in zip(walks, widths, strict=True)]
     return kept, extents, walks

@@ -4,10 +4,13 @@ from __future__ import annotations
 
 from dataclasses import replace
 
+from symgrad.declare.bounds import nonnegative
 from symgrad.declare.conditions import all_of, conjuncts
-from symgrad.declare.integers import Index, as_poly
+from symgrad.declare.integers import ZERO, Index, as_poly
 from symgrad.declare.program import Equation
+from symgrad.declare.rewriting import map_polynomials
 from symgrad.declare.scalars import Compare, Condition, Reduce, free_indices, reads_of
+from symgrad.declare.substitution import substitute
 from symgrad.derive.adjoint import row_major
 from symgrad.lower.arrays import (
     FULL,
@@ -17,6 +20,7 @@ from symgrad.lower.arrays import (
     Cast,
     Collapse,
     Const,
+    For,
     Fresh,
     Helper,
     Map,
@@ -162,7 +166,7 @@ def _looped(b: Builder, equation: Equation, node: Reduce, winner: str | None) ->
     target = Name(equation.target)
     shape = tuple(i.extent for i in axes)
     b.because(f"{equation.target}: a running {node.kind} over the window offsets, each a strided slice")
-    b.emit(Assign(target.text, Fresh("full", shape, _IDENTITY[node.kind])))
+    begun = _begin(b, node, axes, target)
     if winner is not None:
         b.emit(Assign(winner, Fresh("zeros", shape, dtype=joint_extent(node.indices))))
     with b.looping(node.indices):
@@ -177,6 +181,30 @@ def _looped(b: Builder, equation: Equation, node: Reduce, winner: str | None) ->
             position = Helper("positions", (better, Whole(row_major(node.indices)), Name(winner)))
             b.emit(Run(Helper("np.maximum", (Name(winner), position, Helper("out=", (Name(winner),))))))
         b.emit(Run(Helper(f"np.{_FOLD[node.kind]}", (target, candidate, Helper("out=", (target,))))))
+    loop = b.block[-1]
+    if begun and isinstance(loop, For):
+        b.block[-1] = replace(loop, start=as_poly(1))
+
+
+def _begin(b: Builder, node: Reduce, axes: Axes, target: Name) -> bool:
+    """Emit the array to begin with; whether that is the first candidate, where one index with an element runs."""
+    index = node.indices[0]
+    if len(node.indices) > 1 or not nonnegative(index.extent - 1):
+        b.emit(Assign(target.text, Fresh("full", tuple(i.extent for i in axes), _IDENTITY[node.kind])))
+        return False
+    first = map_polynomials(replace(node, indices=()), lambda p: substitute(p, {index: ZERO}))
+    assert isinstance(first, Reduce)
+    b.emit(Assign(target.text, _own(full(_body(b, first, axes), axes))))
+    return True
+
+
+def _own(array: Array) -> Array:
+    """An array that may be written to."""
+    return (
+        array
+        if isinstance(array, Map) or (isinstance(array, Helper) and array.function == "copy")
+        else Helper("copy", (array,))
+    )
 
 
 def _excluded(node: Reduce, free: Axes) -> tuple[tuple[Index, ...], Condition] | None:

@@ -38,6 +38,7 @@ from symgrad.lower.arrays import (
     Fresh,
     Helper,
     Name,
+    Pad,
     Parts,
     Reshape,
     Run,
@@ -283,6 +284,7 @@ def _owned(b: Builder, start: int, array: Array, value: Value, added_to: bool) -
         source = source.source
     own = {s.name for s in b.block[start:] if isinstance(s, Assign)}
     made = own if added_to else {s.name for s in b.block if isinstance(s, Assign)}
+    made -= {s.name for s in b.block if isinstance(s, Assign) and isinstance(s.array, Pad) and s.array.read_only}
     if isinstance(source, Name) and source.text not in made:
         return Helper("copy", (array,))
     return array
