@@ -7,7 +7,7 @@ from collections.abc import Callable
 
 import numpy as np
 import pytest
-from sympy import Eq, Idx, IndexedBase, erf, exp, log, symbols
+from sympy import Eq, Idx, IndexedBase, KroneckerDelta, Sum, erf, exp, log, symbols
 
 from symgrad import Layer, compile_layer
 
@@ -60,3 +60,35 @@ def test_the_error_function_ends_at_one(dtype: type) -> None:
     found = evaluated("erf", np.array([np.inf, -np.inf, 40, -40, 0.0, -0.0, np.nan], dtype))
     np.testing.assert_array_equal(found, np.array([1, -1, 1, -1, 0, 0, np.nan], dtype))
     assert np.signbit(found[5]) and not np.signbit(found[4])
+
+
+# --- rows added up ---------------------------------------------------------------------------------------------------
+
+K, D, V = symbols("K D V", integer=True, positive=True)
+rows, ids, table = IndexedBase("rows"), IndexedBase("ids"), IndexedBase("table")
+k, d, v = Idx("k", K), Idx("d", D), Idx("v", V)
+ADDED = Layer(
+    "added",
+    inputs=[rows[K, D], ids[K], table[V, D]],
+    equations=[Eq(y[v, d], table[v, d] + Sum(rows[k, d] * KroneckerDelta(ids[k], v), k))],
+)
+DRAWS: dict[str, Callable[[np.random.Generator], tuple[int, np.ndarray]]] = {
+    "hardly any twice": lambda rng: (5000, rng.integers(5000, size=300)),
+    "a few again and again": lambda rng: (3, rng.integers(3, size=500)),
+    "one much more often": lambda rng: (900, np.where(rng.random(700) < 0.5, 7, rng.integers(900, size=700))),
+    "all the same": lambda rng: (9, np.full(100, 4)),
+    "more than 16 bits count": lambda rng: (70_000, rng.integers(69_990, 70_000, size=50)),
+    "each once": lambda rng: (64, rng.permutation(64)),
+    "none": lambda rng: (4, np.zeros(0, int)),
+}
+
+
+@pytest.mark.parametrize("name", DRAWS)
+def test_rows_are_added_at_their_positions(name: str) -> None:
+    rng = np.random.default_rng(0)
+    extent, positions = DRAWS[name](rng)
+    given, base = rng.normal(size=(len(positions), 3)), rng.normal(size=(extent, 3))
+    want = base.copy()
+    np.add.at(want, positions, given)
+    found, _ = compile_layer(ADDED).forward(given, positions, base)
+    np.testing.assert_allclose(found, want, rtol=1e-12, atol=1e-12)
