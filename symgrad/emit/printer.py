@@ -199,6 +199,10 @@ class Printer(IntegerPrinter):
                 if isinstance(args[0], Name):
                     return f"{args[0].text} * {args[0].text}", PRODUCT
                 return f"np.square({self.expr(args[0])})", CALL
+            case "chosen":
+                self.helpers.add("_where")
+                self.uses_dtype = True
+                return f"_where({', '.join(map(self.expr, args))}, {self.dtype})", CALL
             case "pow" if isinstance(args[1], Const):
                 return f"{self.expr(args[0], CALL)} ** {self.expr(args[1], CALL)}", POWER
         of_numbers = function in ("max", "min") or (function == "abs" and _plain(args))

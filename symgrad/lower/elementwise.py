@@ -32,6 +32,7 @@ from symgrad.declare.scalars import (
     Truth,
     free_indices,
     tensors_of,
+    walk,
 )
 from symgrad.lower.arrays import Cast, Const, Map, Name, Value
 from symgrad.lower.axes import Axes
@@ -273,6 +274,9 @@ def _select(b: Builder, condition: Condition, then: Scalar, otherwise: Scalar, o
     first = as_float(value_of(b, guard(then, condition), order))
     second = as_float(value_of(b, guard(otherwise, negation(condition)), order))
     test = condition_value(b, condition, order)
+    if b.fast and not b.in_step and any(isinstance(part, Relation) for part in walk(condition)):
+        b.because("where data decide between two values, bits are chosen: no branch to guess wrong for each element")
+        return mapped("chosen", [test, first, second], order)
     return mapped("where", [test, first, second], order)
 
 

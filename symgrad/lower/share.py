@@ -145,9 +145,15 @@ def describe(array: Array) -> str:
             plain = function.removeprefix("math.")
             return _short(f"{describe(inner)}_{word}" if word else f"{plain}_{describe(inner)}", plain)
         case Map(function, _):
-            return {"where": "chosen", "lt": "mask", "gt": "mask", "le": "mask", "ge": "mask", "and": "mask"}.get(
-                function, f"{function}_value"
-            )
+            return {
+                "where": "chosen",
+                "chosen": "chosen",
+                "lt": "mask",
+                "gt": "mask",
+                "le": "mask",
+                "ge": "mask",
+                "and": "mask",
+            }.get(function, f"{function}_value")
         case Subscript(source, _) | Transpose(source, _) | Reshape(source, _) | Cast(source, _):
             return describe(source)
         case Pad(source, _, _):

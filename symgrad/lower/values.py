@@ -20,6 +20,7 @@ def mapped(function: str, values: list[Value], order: Axes, kind: str = "float")
     axes = union(values, order)
     arrays = tuple(align(v, axes) for v in values)
     if kind == "float" and all(v.kind == "scalar" for v in values):
+        function = "where" if function == "chosen" else function
         array: Array = Map(SCALAR.get(function, function), arrays)
         if function not in SCALAR and function not in OPERATORS:
             array = Helper("float", (array,))  # no counterpart in math
