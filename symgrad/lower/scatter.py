@@ -11,13 +11,28 @@ from contextlib import nullcontext
 from symgrad.declare.algebra import multiply, select
 from symgrad.declare.integers import ZERO, Poly, as_poly, indices_of
 from symgrad.declare.scalars import NOUGHT, TRUE, Condition, Mul, Read, Scalar, free_indices
-from symgrad.lower.arrays import FLIP, FULL, Array, Assign, At, Fresh, Item, Name, Slice, Subscript, Update, Value
+from symgrad.lower.arrays import (
+    FLIP,
+    FULL,
+    Array,
+    Assign,
+    At,
+    Fresh,
+    Item,
+    Name,
+    Slice,
+    Subscript,
+    Update,
+    Value,
+    When,
+)
 from symgrad.lower.axes import Axes, align, aligned_axes
 from symgrad.lower.borders import border
 from symgrad.lower.builder import Builder
 from symgrad.lower.elementwise import condition_value, value_of
 from symgrad.lower.placement import Scatter, loop_indices
 from symgrad.lower.scatter_at import add_at_positions
+from symgrad.lower.scatter_first import assigned, first_met
 from symgrad.lower.scatter_fold import fold_back
 from symgrad.lower.scatter_skew import sum_diagonals
 from symgrad.lower.sums import sum_value
@@ -68,8 +83,15 @@ def scatter(b: Builder, target: Name, free: Axes, job: Scatter, first: bool) -> 
         if flips & set(value.axes):
             lead = len(axes) - len(aligned_axes(value, axes))
             array = Subscript(array, tuple(FLIP if i in flips else FULL for i in axes[lead:]))
-        alone = (first or crop is not None) and not loops
-        b.emit(Update(_part(buffer, items), "=" if alone else "+", array))
+        fresh = first or crop is not None
+        met_first = first_met(walks, starts, loops) if b.fast and loops and fresh else None
+        part = _part(buffer, items)
+        if met_first is None:
+            b.emit(Update(part, "=" if fresh and not loops else "+", array))
+        else:
+            b.because(f"{target.text}: what an offset is the first to meet is assigned, not added")
+            b.emit(When(met_first[0], (assigned(part, array),)))
+            b.emit(When(met_first[1], (Update(part, "+", array),)))
     if crop is not None:
         cropped = _part(buffer, crop)
         b.emit(Assign(target.text, cropped) if first else Update(target, "+", cropped))

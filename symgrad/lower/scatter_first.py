@@ -1,0 +1,43 @@
+"""Accumulation in strided slices whose first elements are assigned: nothing is read to be added to."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from symgrad.declare.bounds import positive
+from symgrad.declare.integers import Index, Poly, affine_in, as_poly, indices_of
+from symgrad.lower.arrays import Array, Helper, Map, Run, Statement, Update, Whole
+from symgrad.lower.axes import Axes
+from symgrad.lower.walks import Along
+
+
+def first_met(walks: Sequence[Along | None], starts: Sequence[Poly | None], loops: Axes) -> tuple[Array, Array] | None:
+    """Whether the offsets of a turn meet their elements for the first time, and whether they do not.
+
+    Of the elements ``step * i + offset`` of an axis those of an offset below the step are met by no smaller offset.
+    None where that is not so, or of no use.
+    """
+    offsets: dict[Index, tuple[Poly, Poly]] = {}
+    for walk, start in zip(walks, starts, strict=True):
+        here = [i for i in loops if start is not None and i in indices_of(start)]
+        if walk is None or start is None or not here:
+            continue
+        split = affine_in(start, here[0])
+        if len(here) > 1 or here[0] in offsets or not walk.steps or split is None or not positive(split[0]):
+            return None
+        offsets[here[0]] = (split[0] * as_poly(here[0]), walk.steps[0][1])
+    if set(offsets) != set(loops) or any(step == as_poly(1) for _, step in offsets.values()):
+        return None
+    first, again = (
+        tuple(Map(relation, (Whole(offset), Whole(step))) for offset, step in offsets.values())
+        for relation in ("lt", "ge")
+    )
+    return (first[0], again[0]) if len(offsets) == 1 else (Map("and", first), Map("or", again))
+
+
+def assigned(part: Array, array: Array) -> Statement:
+    """A part of an array assigned; a product is computed where it belongs."""
+    match array:
+        case Map("mul", args):
+            return Run(Helper("np.multiply", (*args, Helper("out=", (part,)))))
+    return Update(part, "=", array)
