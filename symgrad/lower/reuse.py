@@ -35,6 +35,8 @@ BINARY = {"add": "+", "sub": "-", "mul": "*", "div": "/"}
 CALLS = {"add": "np.add", "sub": "np.subtract", "mul": "np.multiply", "div": "np.divide"}
 CALLS |= {f: f"np.{f}" for f in ("maximum", "minimum")}
 UNARY = frozenset({"exp", "expm1", "log", "log1p", "sqrt", "tanh", "sin", "cos", "sinh", "cosh", "abs", "square"})
+READABLE = 4
+"""Lines that an expression may be spread over before it reads better as it is."""
 REASON = "long expressions with vectors in them are computed in place: one array instead of one for each operation"
 REASON_DEAD = "an array that nothing reads any more is written over"
 
@@ -70,6 +72,7 @@ def reuse(
     reasons: list[str] = []
     for statement in statements:
         made = _in_place(statement, known, large)
+        made = made if fast or len(made) <= READABLE else [statement]
         found += made
         if len(made) > 1 and REASON not in reasons:
             reasons.append(REASON)
@@ -146,7 +149,7 @@ def _written_over(
     for statement in reversed(block):
         dead = own - later
         later |= uses(statement)
-        if isinstance(statement, Assign | Update):
+        if isinstance(statement, Assign) or (nested and isinstance(statement, Update)):
             counts = Counter(_names(statement.array))
             free = {n for n in dead if counts[n] == 1 and n not in _target_names(statement)}
             array = _over(statement.array, free, known, large, nested)
