@@ -94,7 +94,7 @@ _ERF = {
 
 def _erf(x):
     """The error function, within a few units in the last place."""
-        with np.errstate(under="ignore"):  # the square of a tiny x
+    with np.errstate(under="ignore"):  # the square of a tiny x
         return _in_blocks(_erf_of_block, x)
 
 
@@ -112,7 +112,7 @@ def _erfc(x):
     """1 - erf(x), element by element so that small values keep their digits."""
     return np.vectorize(math.erfc, otypes=[x.dtype])(x)
 ''',
-    "_in_blocks": '''
+        "_in_blocks": '''
 def _in_blocks(function, x):
     """An elementwise function of x, block by block if x is long: what a block needs stays in cache."""
     if np.size(x) <= 32768:
@@ -132,7 +132,7 @@ def _polynomial(coefficients, t):
         value *= t
     return value + coefficients[-1]
 ''',
-    "_where": '''
+        "_where": '''
 def _where(mask, left, right, dtype):
     """np.where on the bits of floats, several times faster where the mask has no pattern to be guessed."""
     bits = f"i{dtype.itemsize}"
@@ -160,7 +160,7 @@ def _sheared(array, row, column, slope=1):
     strides[row] -= slope * strides[column]
     return as_strided(array, shape, strides)
 ''',
-    "_bordered": '''
+        "_bordered": '''
 def _bordered(array, widths, value=0):
     """Put a border of ``value`` around an array to be read; without any width it is the array itself."""
     return np.pad(array, widths, constant_values=value) if np.any(widths) else array

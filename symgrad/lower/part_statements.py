@@ -13,9 +13,11 @@ from symgrad.declare.scalars import Compare, FromInteger, Node, Read, Reduce, Sc
 from symgrad.declare.substitution import rebuild
 from symgrad.declare.typical import typical, typical_sizes
 from symgrad.lower.arrays import FULL, Assign, Fresh, Name, Parts, Slice, Statement, Subscript, Update
+from symgrad.lower.destinations import computed_in
 from symgrad.lower.function import Lowered, lower_equations
 from symgrad.lower.inplace import bare
 from symgrad.lower.parts import Item, Section, row_elements
+from symgrad.lower.reuse import reuse
 from symgrad.lower.share import defines, share, uses, walk
 from symgrad.naming import fresh
 
@@ -67,9 +69,10 @@ def lower_section(
         formulas=part.formulas,
         whole=part.whole,
     )
-    body = share(lowered.statements, taken)
+    body, reasons = reuse(part.program, share(lowered.statements, taken), part.results, True, frozenset(part.outer))
+    kinds = {local: _kind(part, local, name, body) for local, (name, _) in part.outer.items()}
     for local, (name, axis) in part.outer.items():
-        body = _written(body, local, Name(name), place.items(axis))
+        body = _written(body, local, Name(name), place.items(axis), kinds[local])
     read = {n for s in body for n in uses(s)}
     views = [
         Assign(local, Subscript(Name(tensor), place.items(axis)))
@@ -79,8 +82,8 @@ def lower_section(
     body = (*views, *body)
     taken |= {n for s in walk(body) for n in defines(s)}
     before = [
-        Assign(name, Fresh("empty", program.extents(name), dtype="int" if part.is_integer(name) else "float"))
-        for name, _ in part.outer.values()
+        Assign(name, Fresh("empty", program.extents(name), dtype=kinds[local]))
+        for local, (name, _) in part.outer.items()
     ]
     function = _new("part", taken)
     threads = threads_name(program)
@@ -91,7 +94,7 @@ def lower_section(
     statement = Parts(
         function, place.start, place.stop, place.count, section.extent, others, threads, body, sums, names
     )
-    return Lowered((*before, statement), (reason, *lowered.reasons))
+    return Lowered((*before, statement), (reason, *lowered.reasons, *reasons))
 
 
 def threads_name(program: Program) -> str:
@@ -210,7 +213,18 @@ class _PartOf:
 # --- what others read ------------------------------------------------------------------------------------------------
 
 
-def _written(body: tuple[Statement, ...], local: str, outer: Name, items: tuple[Slice, ...]) -> tuple[Statement, ...]:
+def _kind(part: _PartOf, local: str, name: str, body: tuple[Statement, ...]) -> str | Poly:
+    """What the whole array holds: what its part does, where that is small integers."""
+    for statement in body:
+        match statement:
+            case Assign(made, Fresh(dtype=Poly() as dtype)) if made == local:
+                return dtype
+    return "int" if part.is_integer(name) else "float"
+
+
+def _written(
+    body: tuple[Statement, ...], local: str, outer: Name, items: tuple[Slice, ...], kind: str | Poly
+) -> tuple[Statement, ...]:
     """The statements, writing what they compute as ``local`` into its part of the whole array."""
     target = Subscript(outer, items)
     places = [p for p, s in enumerate(body) if local in defines(s)]
@@ -221,8 +235,13 @@ def _written(body: tuple[Statement, ...], local: str, outer: Name, items: tuple[
         return (*body[: places[0]], view, *body[places[0] + 1 :])
     read = any(local in uses(s) for s in (*body[: places[-1]], *body[places[-1] + 1 :]))
     if isinstance(last, Assign) and last.name == local and not read:
-        done: Statement = Update(target, "=", bare(last.array), last.comment)
+        there = computed_in(target, last.array, last.comment) if kind == "float" else None
+        done = there or Update(target, "=", bare(last.array), last.comment)
         return (*body[: places[-1]], done, *body[places[-1] + 1 :])
+    if isinstance(first, Assign) and kind == "float" and not any(isinstance(body[p], Assign) for p in places[1:]):
+        there = computed_in(Name(local), first.array, first.comment)
+        if there is not None:
+            return (*body[: places[0]], Assign(local, target), there, *body[places[0] + 1 :])
     return (*body[: places[-1] + 1], Update(target, "=", Name(local)), *body[places[-1] + 1 :])
 
 

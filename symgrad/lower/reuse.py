@@ -6,9 +6,8 @@ vector that is spread over a matrix hides from it: ``y = x * gamma / scale[:, No
 
 from __future__ import annotations
 
-from collections import Counter
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Callable
+from dataclasses import dataclass
 from math import prod
 
 from symgrad.declare.program import Program
@@ -16,10 +15,6 @@ from symgrad.declare.typical import LARGE, typical, typical_sizes
 from symgrad.lower.arrays import (
     Array,
     Assign,
-    Collapse,
-    Einsum,
-    Fresh,
-    Helper,
     Map,
     MatMul,
     Name,
@@ -27,14 +22,11 @@ from symgrad.lower.arrays import (
     Statement,
     Update,
 )
-from symgrad.lower.shapes import Shape, Shapes, shape_of
-from symgrad.lower.share import BLOCKS, uses, walk
-from symgrad.lower.traverse import map_parts, names_in, parts
+from symgrad.lower.destinations import BINARY, CALLS, UNARY, written_to
+from symgrad.lower.last_reads import written_over
+from symgrad.lower.shapes import Shape, Shapes, shape_of, shapes_of
+from symgrad.lower.traverse import names_in
 
-BINARY = {"add": "+", "sub": "-", "mul": "*", "div": "/"}
-CALLS = {"add": "np.add", "sub": "np.subtract", "mul": "np.multiply", "div": "np.divide"}
-CALLS |= {f: f"np.{f}" for f in ("maximum", "minimum")}
-UNARY = frozenset({"exp", "expm1", "log", "log1p", "sqrt", "tanh", "sin", "cos", "sinh", "cosh", "abs", "square"})
 READABLE = 4
 """Lines that an expression may be spread over before it reads better as it is."""
 REASON = "long expressions with vectors in them are computed in place: one array instead of one for each operation"
@@ -52,7 +44,11 @@ class _Step:
 
 
 def reuse(
-    program: Program, statements: tuple[Statement, ...], results: frozenset[str], fast: bool = False
+    program: Program,
+    statements: tuple[Statement, ...],
+    results: frozenset[str],
+    fast: bool = False,
+    placed: frozenset[str] = frozenset(),
 ) -> tuple[tuple[Statement, ...], tuple[str, ...]]:
     """Statements of a function that make fewer arrays, and why.
 
@@ -61,6 +57,7 @@ def reuse(
         statements: those of one function.
         results: names that must hold their values to the end.
         fast: write over arrays inside of expressions as well.
+        placed: names whose memory is there already.
     """
     sizes = typical_sizes(program)
 
@@ -76,7 +73,7 @@ def reuse(
         found += made
         if len(made) > 1 and REASON not in reasons:
             reasons.append(REASON)
-    over = _written_over(found, known, large, results, fast)
+    over = written_over(found, known, large, results, placed, fast)
     if over != found:
         reasons.append(REASON_DEAD)
     return tuple(over), tuple(reasons)
@@ -104,7 +101,7 @@ def _applied(name: Name, step: _Step) -> Statement:
     if step.operand is not None and step.function in BINARY:
         return Update(name, BINARY[step.function], step.operand)
     operands = () if step.operand is None else (step.operand,)
-    return Run(Helper(CALLS.get(step.function, f"np.{step.function}"), (name, *operands, Helper("out=", (name,)))))
+    return Run(written_to(name, step.function, (name, *operands)))
 
 
 def _steps(array: Array, shape: Shape, known: Shapes) -> tuple[Array, list[_Step]]:
@@ -134,67 +131,3 @@ def _is_seen(function: str, operand: Array, shape: Shape, known: Shapes) -> bool
         return False
     found = shape_of(operand, known)
     return found is not None and (not found.extents or found.extents == shape.extents)
-
-
-# --- arrays that nobody reads any more -------------------------------------------------------------------------------
-
-
-def _written_over(
-    block: list[Statement], known: Shapes, large: Callable[[Shape], bool], results: frozenset[str], nested: bool
-) -> list[Statement]:
-    """The block with operations that write over an operand that is read there for the last time."""
-    own = _own(block, results)
-    found: list[Statement] = []
-    later: set[str] = set()
-    for statement in reversed(block):
-        dead = own - later
-        later |= uses(statement)
-        if isinstance(statement, Assign) or (nested and isinstance(statement, Update)):
-            counts = Counter(_names(statement.array))
-            free = {n for n in dead if counts[n] == 1 and n not in _target_names(statement)}
-            array = _over(statement.array, free, known, large, nested)
-            if array != statement.array:
-                statement = replace(statement, array=array)
-        found.append(statement)
-    return found[::-1]
-
-
-def _target_names(statement: Assign | Update) -> set[str]:
-    return names_in(statement.target) if isinstance(statement, Update) else {statement.name}
-
-
-def _names(array: Array) -> list[str]:
-    own = [array.text] if isinstance(array, Name) else []
-    return own + [n for p in parts(array) for n in _names(p)]
-
-
-def _own(block: Sequence[Statement], results: frozenset[str]) -> set[str]:
-    """Variables that hold arrays of the function's own, made once, that no other variable is a view of."""
-    made = Counter(s.name for s in walk(block) if isinstance(s, Assign))
-    own = {s.name for s in block if isinstance(s, Assign) and made[s.name] == 1 and _is_new(s.array)} - results
-    for statement in walk(block):
-        if isinstance(statement, Assign) and not _is_new(statement.array):
-            own -= names_in(statement.array)
-        if isinstance(statement, BLOCKS):
-            own -= uses(statement)
-    return own
-
-
-def _is_new(array: Array) -> bool:
-    return isinstance(array, Map | MatMul | Collapse | Fresh) or (isinstance(array, Einsum) and len(array.args) > 1)
-
-
-def _over(array: Array, free: set[str], known: Shapes, large: Callable[[Shape], bool], nested: bool) -> Array:
-    """The outermost operation on a large array that is free writes its result there."""
-    if not free:
-        return array
-    match array:
-        case Map(function, args) if function in CALLS or function in UNARY:
-            shape = shape_of(array, known)
-            fit = [a for a in args if isinstance(a, Name) and a.text in free and known.get(a.text) == shape]
-            if fit and shape is not None and shape.floats and large(shape):
-                if nested:
-                    left = free - {fit[0].text}
-                    args = tuple(a if a == fit[0] else _over(a, left, known, large, nested) for a in args)
-                return Helper(CALLS.get(function, f"np.{function}"), (*args, Helper("out=", (fit[0],))))
-    return map_parts(array, lambda part: _over(part, free, known, large, nested)) if nested else array

@@ -29,10 +29,11 @@ from symgrad.lower.arrays import (
 from symgrad.lower.axes import Axes, align, aligned_axes
 from symgrad.lower.borders import border
 from symgrad.lower.builder import Builder
+from symgrad.lower.destinations import computed_in
 from symgrad.lower.elementwise import condition_value, value_of
 from symgrad.lower.placement import Scatter, loop_indices
 from symgrad.lower.scatter_at import add_at_positions
-from symgrad.lower.scatter_first import assigned, first_met
+from symgrad.lower.scatter_first import first_met
 from symgrad.lower.scatter_fold import fold_back
 from symgrad.lower.scatter_skew import sum_diagonals
 from symgrad.lower.sums import sum_value
@@ -90,7 +91,7 @@ def scatter(b: Builder, target: Name, free: Axes, job: Scatter, first: bool) -> 
             b.emit(Update(part, "=" if fresh and not loops else "+", array))
         else:
             b.because(f"{target.text}: what an offset is the first to meet is assigned, not added")
-            b.emit(When(met_first[0], (assigned(part, array),)))
+            b.emit(When(met_first[0], (computed_in(part, array) or Update(part, "=", array),)))
             b.emit(When(met_first[1], (Update(part, "+", array),)))
     if crop is not None:
         cropped = _part(buffer, crop)

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 
 from symgrad.declare.bounds import positive
 from symgrad.declare.integers import Index, Poly, affine_in, as_poly, indices_of
-from symgrad.lower.arrays import Array, Helper, Map, Run, Statement, Update, Whole
+from symgrad.lower.arrays import Array, Map, Whole
 from symgrad.lower.axes import Axes
 from symgrad.lower.walks import Along
 
@@ -33,11 +33,3 @@ def first_met(walks: Sequence[Along | None], starts: Sequence[Poly | None], loop
         for relation in ("lt", "ge")
     )
     return (first[0], again[0]) if len(offsets) == 1 else (Map("and", first), Map("or", again))
-
-
-def assigned(part: Array, array: Array) -> Statement:
-    """A part of an array assigned; a product is computed where it belongs."""
-    match array:
-        case Map("mul", args):
-            return Run(Helper("np.multiply", (*args, Helper("out=", (part,)))))
-    return Update(part, "=", array)

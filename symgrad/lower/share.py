@@ -209,13 +209,15 @@ def defines(statement: Statement) -> set[str]:
             return {n for s in body for n in defines(s)}
         case Parts(body=body, sums=sums):
             local = {s.name for s in body if isinstance(s, Assign)}
-            return {n for s in body for n in defines(s) if n not in local} | set(sums)
+            views = _views(body)
+            return {v for s in body for n in defines(s) for v in views.get(n, {n}) if v not in local} | set(sums)
     return set()
 
 
 def _run_target(array: Array) -> set[str]:
-    """What a call changes: the array that its first argument is, or is a view of."""
-    first = next(iter(parts(array)), None)
+    """What a call changes: the array that ``out=`` or else its first argument is, or is a view of."""
+    out = (p.args[0] for p in parts(array) if isinstance(p, Helper) and p.function == "out=")
+    first = next(out, None) or next(iter(parts(array)), None)
     while isinstance(first, Transpose | Subscript | Reshape):
         first = first.source
     return {first.text} if isinstance(first, Name) else set()
