@@ -9,14 +9,13 @@ from typing import overload
 from symgrad.declare.algebra import add, apply, multiply, select
 from symgrad.declare.bounds import nonnegative
 from symgrad.declare.conditions import all_of, conjuncts, negation
-from symgrad.declare.integers import Entry, Index, Poly, Size, as_poly, atoms, depends_on_data, indices_of
+from symgrad.declare.integers import Entry, Index, Poly, as_poly, depends_on_data, indices_of
 from symgrad.declare.program import Equation, Program
 from symgrad.declare.reads import places
 from symgrad.declare.recurrence import recurrent_axes
 from symgrad.declare.rewriting import map_children
 from symgrad.declare.scalars import (
     NOUGHT,
-    TRUE,
     Add,
     Apply,
     Compare,
@@ -40,6 +39,7 @@ from symgrad.declare.scalars import (
 from symgrad.derive.common import factors_outside
 from symgrad.derive.extensions import explicit_extensions
 from symgrad.derive.recurrence import prepare
+from symgrad.derive.separable import along_one_axis, is_window_sum, own_axis
 from symgrad.derive.states import range_where
 from symgrad.derive.terms import alpha_form, rename, with_condition
 from symgrad.derive.trace import Trace
@@ -66,7 +66,7 @@ class _Splitter:
         self.recurrent = recurrent_axes(program.equations)
 
     def statement(self, equation: Equation) -> None:
-        body = self._nested_extremum(self._top(equation.body, equation), equation)
+        body = self._nested(self._top(equation.body, equation), equation)
         after = replace(equation, body=body)
         self.trace.record("name inner reductions", equation, after)
         self.done.append(after)
@@ -83,30 +83,41 @@ class _Splitter:
                 return self._inside(body, equation, ())
         return self._top_term(body, equation)
 
-    def _nested_extremum(self, body: Scalar, equation: Equation) -> Scalar:
-        """A maximum over a window of several axes is a maximum of maxima, one axis at a time, last limit first.
+    def _nested(self, body: Scalar, equation: Equation) -> Scalar:
+        """A maximum or a sum over a window of several axes is one of others, one axis at a time.
 
-        The first maximum in the order of the limits stays the first; an even split of ties would not stay even.
+        The first maximum in the order of the limits stays the first, if the last limit goes first; an even split of
+        ties would not stay even. Of a sum the first limit goes first: its rows are added as they are stored.
         """
-        if not isinstance(body, Reduce) or body.kind not in ("max", "min") or body.ties != "first":
-            return body
+        match body:
+            case Mul(coefficient, factors) if any(isinstance(f, Reduce) for f in factors):
+                nested = (self._nested(f, equation) if isinstance(f, Reduce) else f for f in factors)
+                return multiply(Number(coefficient), *nested)
+            case Reduce("max" | "min", ties="first"):
+                place = -1
+            case Reduce("sum") if equation.target not in self.recurrent and is_window_sum(body):
+                place = 0
+            case _:
+                return body
         while len(body.indices) > 1 and isinstance(body.body, Read):
-            last, read = body.indices[-1], body.body
-            axis = _own_axis(read, last, body.condition)
+            first, read = body.indices[place], body.body
+            axis = own_axis(read, first, body.condition)
             if axis is None:
                 break
             extents = self._made(read.tensor) or self.program.extents(read.tensor)
-            inner = _along_one_axis(body, read, axis, last, extents, equation)
+            inner = along_one_axis(body, read, axis, first, extents, equation)
             if inner is None:
                 break
-            name = fresh(f"{body.kind}_{last.name}_{base_of(equation.target)}", self.taken)
+            name = fresh(f"{body.kind}_{first.name}_{base_of(equation.target)}", self.taken)
             self.taken.add(name)
             made = Equation(name, inner[0], inner[1])
             self.done.append(made)
-            self.trace.record("a maximum over two axes is a maximum of maxima", None, made)
+            word = "sum of sums" if body.kind == "sum" else "maximum of maxima"
+            self.trace.record(f"a {word.split()[0]} over two axes is a {word}", None, made)
             indices = tuple(as_poly(inner[2]) if p == axis else e for p, e in enumerate(read.indices))
             outer = Read(name, indices, read.extension)
-            body = Reduce(body.kind, body.indices[:-1], body.condition, outer, body.ties)
+            left = tuple(i for i in body.indices if i != first)
+            body = Reduce(body.kind, left, body.condition, outer, body.ties)
         return body
 
     def _made(self, tensor: str) -> tuple[Poly, ...]:
@@ -242,49 +253,6 @@ def _chosen_exponential(factor: Scalar) -> Scalar:
             if value == float("-inf") and depends_on_data(poly):
                 return Select(condition, apply("exp", then), NOUGHT)
     return factor
-
-
-def _own_axis(read: Read, index: Index, condition: Condition) -> int | None:
-    """The one axis that an index stands on, together with others; None if a condition or another axis has it."""
-    axes = [p for p, poly in enumerate(read.indices) if index in indices_of(poly)]
-    if len(axes) != 1 or index in free_indices(condition) or len(indices_of(read.indices[axes[0]])) < 2:
-        return None
-    return axes[0]
-
-
-def _along_one_axis(
-    body: Reduce, read: Read, axis: int, last: Index, extents: tuple[Poly, ...], equation: Equation
-) -> tuple[tuple[Index, ...], Reduce, Index] | None:
-    """The inner extremum over one axis: its indices, its body and the index that its axis is read by afterwards."""
-    outer = [i for i in indices_of(read.indices[axis]) if i != last]
-    elsewhere = [i for p, poly in enumerate(read.indices) if p != axis for i in indices_of(poly)]
-    if (
-        len(outer) != 1
-        or outer[0] in elsewhere
-        or outer[0] not in equation.indices
-        or len(extents) != len(read.indices)
-    ):
-        return None
-    if read.extension is not None and abs(read.extension.value) != float("inf"):
-        return None
-    taken = {i.name for i in (*equation.indices, *body.indices)}
-    indices: list[Index] = []
-    for p, extent in enumerate(extents):
-        if p == axis:
-            indices.append(outer[0])
-            continue
-        plain = read.indices[p].atom
-        if isinstance(plain, Index) and plain.extent == extent and plain not in indices:
-            indices.append(plain)
-            continue
-        letters = [a.name for a in atoms(extent) if isinstance(a, Size)]
-        name = fresh(letters[0].lower() if letters else f"p{p}", taken | {read.tensor})
-        taken.add(name)
-        indices.append(Index(name, extent))
-    at = [as_poly(i) for i in indices]
-    at[axis] = read.indices[axis]
-    inner = Read(read.tensor, tuple(at), read.extension)
-    return tuple(indices), Reduce(body.kind, (last,), TRUE, inner, body.ties), outer[0]
 
 
 def _over(condition: Compare, free: frozenset[Index]) -> bool:

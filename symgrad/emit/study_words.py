@@ -154,6 +154,12 @@ RULES: dict[str, RuleWords] = {
         "One axis after the other takes fewer comparisons, and the inner maxima serve several windows.",
         "max_{u, v} a[u, v] = max_{u} max_{v} a[u, v]",
     ),
+    "a sum over two axes is a sum of sums": RuleWords(
+        "Sums are taken axis by axis",
+        r"\sum_{u,\, v} a_{u,v} = \sum_{v} \sum_{u} a_{u,v}",
+        "One axis after the other takes fewer additions, and the inner sums serve several windows.",
+        "sum_{u, v} a[u, v] = sum_{v} sum_{u} a[u, v]",
+    ),
     "name inner reductions": RuleWords(
         "Inner reductions get names",
         "",

@@ -240,11 +240,16 @@ def _part_name(term: Term, equation: Equation, count: int) -> str:
 
 def _assign(b: Builder, start: int, target: Name, array: Array) -> None:
     """Assign the result; an accumulator made for it takes its name instead."""
-    made = {s.name for s in b.block[start:] if isinstance(s, Assign) and isinstance(s.array, Fresh)}
+    made = {s.name for s in b.block[start:] if isinstance(s, Assign) and _is_begun(s.array)}
     if isinstance(array, Name) and array.text in made:
         b.block[start:] = [_renamed(s, array, target) for s in b.block[start:]]
     elif array != target:
         b.emit(Assign(target.text, array))
+
+
+def _is_begun(array: Array) -> bool:
+    """Whether an accumulator begins like this: as an array of its own."""
+    return isinstance(array, Fresh) or (isinstance(array, Helper) and array.function == "copy")
 
 
 def _renamed(statement: Statement, old: Name, new: Name) -> Statement:

@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from fractions import Fraction
 
 from symgrad.declare.algebra import from_integer, multiply, select
+from symgrad.declare.bounds import nonnegative
 from symgrad.declare.conditions import all_of, conjuncts
-from symgrad.declare.integers import Index
+from symgrad.declare.integers import ZERO, Index, as_poly
+from symgrad.declare.rewriting import map_polynomials
 from symgrad.declare.scalars import (
     NOUGHT,
     TRUE,
@@ -16,12 +19,14 @@ from symgrad.declare.scalars import (
     Mul,
     Number,
     Power,
+    Read,
     Scalar,
     free_indices,
     reads_of,
 )
+from symgrad.declare.substitution import substitute
 from symgrad.derive.terms import Term
-from symgrad.lower.arrays import Assign, Cast, Collapse, Fresh, Helper, Name, Update, Value, Whole
+from symgrad.lower.arrays import Assign, Cast, Collapse, For, Fresh, Helper, Name, Update, Value, Whole
 from symgrad.lower.axes import Axes, align
 from symgrad.lower.builder import Builder
 from symgrad.lower.choices import guard
@@ -185,11 +190,27 @@ def _looped(
     axes = tuple(i for i in order if i in free_indices(body) or i in free_indices(condition))
     axes = tuple(i for i in axes if i not in b.loops)
     total = Name(b.name(name))
-    b.emit(Assign(total.text, Fresh("zeros", tuple(i.extent for i in axes))))
+    begun = not rest and condition == TRUE and _begin(b, body, order, axes, slides, total)
+    if not begun:
+        b.emit(Assign(total.text, Fresh("zeros", tuple(i.extent for i in axes))))
     with b.looping(slides):
         value = sum_value(b, rest, condition, body, order, name)
         b.emit(Update(total, "+", align(as_float(value), axes)))
+    loop = b.block[-1]
+    if begun and isinstance(loop, For):
+        b.block[-1] = replace(loop, start=as_poly(1))
     return Value(total, axes)
+
+
+def _begin(b: Builder, body: Scalar, order: Axes, axes: Axes, slides: Axes, total: Name) -> bool:
+    """Begin with the first of the elements to be added, where one index runs over at least one of a tensor."""
+    if len(slides) > 1 or not isinstance(body, Read) or not nonnegative(slides[0].extent - 1):
+        return False
+    first = value_of(b, map_polynomials(body, lambda p: substitute(p, {slides[0]: ZERO})), order)
+    if first.kind != "float" or set(first.axes) != set(axes):
+        return False
+    b.emit(Assign(total.text, Helper("copy", (align(first, axes),))))
+    return True
 
 
 def _running_sum(b: Builder, bound: Axes, condition: Condition, body: Scalar, order: Axes, name: str) -> Value | None:
