@@ -115,12 +115,12 @@ def _erfc(x):
         "_in_blocks": '''
 def _in_blocks(function, x):
     """An elementwise function of x, block by block if x is long: what a block needs stays in cache."""
-    if np.size(x) <= 32768:
+    if np.size(x) <= 65536:
         return function(x)
     y = np.empty(x.shape, x.dtype)
     source, target = x.reshape(-1), y.reshape(-1)
-    for start in range(0, x.size, 32768):
-        target[start : start + 32768] = function(source[start : start + 32768])
+    for start in range(0, x.size, 65536):
+        target[start : start + 65536] = function(source[start : start + 65536])
     return y
 ''',
         "_polynomial": '''

@@ -50,7 +50,7 @@ def test_blocks_change_nothing(name: str, dtype: type) -> None:
     values = np.random.default_rng(0).normal(size=MANY).astype(dtype)
     whole = evaluated(name, values)
     assert whole.dtype == dtype
-    for part in (slice(0, 7), slice(32760, 32780), slice(MANY - 5, MANY), slice(None, None, 40)):
+    for part in (slice(0, 7), slice(65530, 65550), slice(MANY - 5, MANY), slice(None, None, 40)):
         np.testing.assert_array_equal(whole[part], evaluated(name, values[part]))
     np.testing.assert_array_equal(whole[::-1], evaluated(name, values[::-1]))
 
