@@ -5,6 +5,7 @@ from __future__ import annotations
 import textwrap
 from collections.abc import Mapping
 from fractions import Fraction
+from itertools import pairwise
 
 from symgrad.declare.bounds import nonnegative
 from symgrad.declare.integers import Atom, Index, Poly
@@ -256,7 +257,10 @@ class Printer(IntegerPrinter):
     def lines(self, statements: tuple[Statement, ...], indent: int = 0) -> list[str]:
         """Statements as lines, comments above."""
         found: list[str] = []
-        for s in statements:
+        for before, s in pairwise((None, *statements)):
+            if isinstance(s, When) and isinstance(before, When) and not s.comment and _are_opposite(before, s):
+                found += [" " * indent + line for line in ("else:", *("    " + line for line in self.lines(s.body)))]
+                continue
             if s.comment:
                 found += [" " * indent + c for c in wrap_comment(s.comment, WIDTH - indent)]
             found += [" " * indent + line for line in self._statement(s, indent)]
@@ -306,6 +310,18 @@ class Printer(IntegerPrinter):
         stop = self.poly(s.index.extent if s.stop is None else s.stop)
         steps = f"range({stop})" if s.start is None or not s.start.terms else f"range({self.poly(s.start)}, {stop})"
         return f"reversed({steps})" if s.reverse else steps
+
+
+_OPPOSITES = {"lt": "ge", "ge": "lt", "le": "gt", "gt": "le", "eq": "ne", "ne": "eq"}
+
+
+def _are_opposite(first: When, second: When) -> bool:
+    """Whether exactly one of two statements runs: their conditions compare the same integers."""
+    match first.condition, second.condition:
+        case Map(one, left), Map(other, right):
+            whole = all(isinstance(a, Whole) and not a.arrays for a in (*left, *right))
+            return left == right and whole and _OPPOSITES.get(one) == other
+    return False
 
 
 def _plain(args: tuple[Array, ...]) -> bool:

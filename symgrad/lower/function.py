@@ -41,11 +41,9 @@ from symgrad.lower.arrays import (
     Pad,
     Parts,
     Reshape,
-    Run,
     Statement,
     Subscript,
     Transpose,
-    Update,
     Value,
     When,
     Windows,
@@ -61,7 +59,7 @@ from symgrad.lower.prepare import eliminate, fuse_digits, split_digits
 from symgrad.lower.reads import integer
 from symgrad.lower.scatter import scatter
 from symgrad.lower.sums import term_value
-from symgrad.lower.traverse import map_parts
+from symgrad.lower.traverse import map_arrays, map_parts
 from symgrad.lower.values import add_values, as_float
 from symgrad.lower.wavefront import lower_recurrence
 
@@ -256,15 +254,15 @@ def _renamed(statement: Statement, old: Name, new: Name) -> Statement:
     def change(array: Array) -> Array:
         return new if array == old else map_parts(array, change)
 
-    match statement:
-        case For(body=body) | When(body=body) | Chunks(body=body) | Parts(body=body):
-            return replace(statement, body=tuple(_renamed(s, old, new) for s in body))
-        case Assign(name, array, comment):
-            return Assign(new.text if name == old.text else name, change(array), comment)
-        case Update(left, op, array, comment):
-            return Update(change(left), op, change(array), comment)
-        case Run(array, comment):
-            return Run(change(array), comment)
+    def named(inner: Statement) -> Statement:
+        match inner:
+            case Assign(name) if name == old.text:
+                return replace(inner, name=new.text)
+            case For(body=body) | When(body=body) | Chunks(body=body) | Parts(body=body):
+                return replace(inner, body=tuple(map(named, body)))
+        return inner
+
+    return named(map_arrays(statement, change))
 
 
 def _is_nought(term: Term) -> bool:

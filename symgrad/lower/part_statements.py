@@ -12,13 +12,14 @@ from symgrad.declare.rewriting import map_children
 from symgrad.declare.scalars import Compare, FromInteger, Node, Read, Reduce, Scalar
 from symgrad.declare.substitution import rebuild
 from symgrad.declare.typical import typical, typical_sizes
-from symgrad.lower.arrays import FULL, Assign, Fresh, Name, Parts, Slice, Statement, Subscript, Update
+from symgrad.lower.arrays import FULL, Array, Assign, Fresh, Name, Parts, Slice, Statement, Subscript, Update
 from symgrad.lower.destinations import computed_in
 from symgrad.lower.function import Lowered, lower_equations
 from symgrad.lower.inplace import bare
 from symgrad.lower.parts import Item, Section, row_elements
 from symgrad.lower.reuse import reuse
 from symgrad.lower.share import defines, share, uses, walk
+from symgrad.lower.traverse import map_arrays, map_parts
 from symgrad.naming import fresh
 
 PART = 2**17
@@ -39,6 +40,16 @@ class _Place:
 
     def items(self, axis: int) -> tuple[Slice, ...]:
         return (*[FULL] * axis, Slice(as_poly(Size(self.start, 0)), as_poly(Size(self.stop, 0))))
+
+    def to_stop(self, array: Array) -> Array:
+        """The expression with slices to ``start + count`` ending at ``stop``."""
+        array = map_parts(array, self.to_stop)
+        if not isinstance(array, Subscript):
+            return array
+        first, end = as_poly(Size(self.start, 0)), as_poly(Size(self.stop, 0))
+        behind = first + self.extent
+        items = (Slice(first, end, i.step) if isinstance(i, Slice) and i.stop == behind else i for i in array.items)
+        return replace(array, items=tuple(items))
 
 
 def lower_section(
@@ -69,7 +80,8 @@ def lower_section(
         formulas=part.formulas,
         whole=part.whole,
     )
-    body, reasons = reuse(part.program, share(lowered.statements, taken), part.results, True, frozenset(part.outer))
+    statements = tuple(map_arrays(s, place.to_stop) for s in lowered.statements)
+    body, reasons = reuse(part.program, share(statements, taken), part.results, True, frozenset(part.outer))
     kinds = {local: _kind(part, local, name, body) for local, (name, _) in part.outer.items()}
     for local, (name, axis) in part.outer.items():
         body = _written(body, local, Name(name), place.items(axis), kinds[local])

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
+from dataclasses import replace
 from typing import Any
 
 from symgrad.declare.integers import Poly
-from symgrad.lower.arrays import Array, At, By, Name, Slice
+from symgrad.lower.arrays import Array, Assign, At, By, Chunks, For, Name, Parts, Run, Slice, Statement, Update, When
 
 
 def names_of(record: Any) -> tuple[str, ...]:
@@ -71,3 +72,16 @@ def map_parts(array: Array, change: Callable[[Array], Array]) -> Array:
     old: dict[str, Any] = {name: getattr(array, name) for name in names_of(array)}
     new: dict[str, Any] = {n: tuple(map(changed, v)) if isinstance(v, tuple) else changed(v) for n, v in old.items()}
     return array if new == old else type(array)(**new)
+
+
+def map_arrays(statement: Statement, change: Callable[[Array], Array]) -> Statement:
+    """Rebuild a statement with each array expression in it changed, those inside of it too."""
+    match statement:
+        case For(body=body) | Chunks(body=body) | Parts(body=body):
+            return replace(statement, body=tuple(map_arrays(s, change) for s in body))
+        case When(condition, body):
+            return replace(statement, condition=change(condition), body=tuple(map_arrays(s, change) for s in body))
+        case Update(target, _, array):
+            return replace(statement, target=change(target), array=change(array))
+        case Assign(_, array) | Run(array):
+            return replace(statement, array=change(array))
