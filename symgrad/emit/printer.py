@@ -5,7 +5,6 @@ from __future__ import annotations
 import textwrap
 from collections.abc import Mapping
 from fractions import Fraction
-from itertools import pairwise
 
 from symgrad.declare.bounds import nonnegative
 from symgrad.declare.integers import Atom, Index, Poly
@@ -257,13 +256,15 @@ class Printer(IntegerPrinter):
     def lines(self, statements: tuple[Statement, ...], indent: int = 0) -> list[str]:
         """Statements as lines, comments above."""
         found: list[str] = []
-        for before, s in pairwise((None, *statements)):
+        before: Statement | None = None
+        for s in statements:
             if isinstance(s, When) and isinstance(before, When) and not s.comment and _are_opposite(before, s):
-                found += [" " * indent + line for line in ("else:", *("    " + line for line in self.lines(s.body)))]
-                continue
-            if s.comment:
-                found += [" " * indent + c for c in wrap_comment(s.comment, WIDTH - indent)]
-            found += [" " * indent + line for line in self._statement(s, indent)]
+                lines = ["else:", *("    " + line for line in self.lines(s.body))]
+            else:
+                found += [" " * indent + c for c in wrap_comment(s.comment, WIDTH - indent)] if s.comment else []
+                lines = self._statement(s, indent)
+            found += [" " * indent + line for line in lines]
+            before = s
         return found
 
     def _statement(self, s: Statement, indent: int) -> list[str]:
