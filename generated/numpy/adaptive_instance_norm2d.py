@@ -63,7 +63,8 @@ def forward(x, scale, shift, *, epsilon=1e-05):
     # variance[n, c] = sum_{i_2, j_2} (x[n, c, i_2, j_2] - mean[n, c])^2 / (H * W)
     variance = np.einsum("ncij,ncij->nc", x_minus_mean, x_minus_mean) / (H * W)
     # y[n, c, i, j] = shift[n, c] + scale[n, c] * (x[n, c, i, j] - mean[n, c]) / sqrt(epsilon + variance[n, c])
-    y = (scale / np.sqrt(variance + epsilon))[:, :, None, None] * x_minus_mean + shift[:, :, None, None]
+    y = np.multiply((scale / np.sqrt(variance + epsilon))[:, :, None, None], x_minus_mean, out=x_minus_mean)
+    y += shift[:, :, None, None]
     return y, Residuals(x, scale, mean, variance, epsilon)
 
 
@@ -89,11 +90,9 @@ def backward(residuals, grad_y, wrt=None):
         # grad_x[n, c, i, j] = scale[n, c] * (grad_y[n, c, i, j] - dot_grad_y[n, c] * (x[n, c, i, j] - mean[n,
         #     c]) / ((H * W) * (epsilon + variance[n, c])) - sum_grad_y[n, c] / (H * W)) / sqrt(epsilon +
         #     variance[n, c])
-        grad_x = (scale / sqrt_variance_plus_epsilon)[:, :, None, None] * (
-            grad_y
-            - (dot_grad_y / (H * W) / variance_plus_epsilon)[:, :, None, None] * x_minus_mean
-            - (sum_grad_y / (H * W))[:, :, None, None]
-        )
+        grad_x = grad_y - (dot_grad_y / (H * W) / variance_plus_epsilon)[:, :, None, None] * x_minus_mean
+        grad_x -= (sum_grad_y / (H * W))[:, :, None, None]
+        grad_x *= (scale / sqrt_variance_plus_epsilon)[:, :, None, None]
     if "scale" in wrt:
         # grad_scale[n, c] = dot_grad_y[n, c] / sqrt(epsilon + variance[n, c])
         grad_scale = dot_grad_y / sqrt_variance_plus_epsilon

@@ -73,11 +73,12 @@ def forward(query, key, value):
     # max_scores[n, h, t] = max_{r} scores[n, h, t, r]
     max_scores = scores.max(axis=3, initial=-np.inf)
     # exp_scores[n, h, t, r] = exp(scores[n, h, t, r] - max_scores[n, h, t])
-    exp_scores = np.exp(scores - max_scores[:, :, :, None])
+    exp_scores = np.subtract(scores, max_scores[:, :, :, None], out=scores)
+    np.exp(exp_scores, out=exp_scores)
     # sum_exp[n, h, t] = sum_{r} exp_scores[n, h, t, r]
     sum_exp = exp_scores.sum(axis=3)
     # weights[n, h, t, s] = exp_scores[n, h, t, s] / sum_exp[n, h, t]
-    weights = exp_scores / sum_exp[:, :, :, None]
+    weights = np.divide(exp_scores, sum_exp[:, :, :, None], out=exp_scores)
     # y[n, h, t, e] = sum_{s_2} value[n, h, s_2, e] * weights[n, h, t, s_2]
     y = weights @ value
     return y, Residuals(query, key, value, weights)

@@ -52,11 +52,12 @@ def forward(x, v):
     # max_scores[n] = max_{r} scores[n, r]
     max_scores = scores.max(axis=1, initial=-np.inf)
     # exp_scores[n, r] = exp(scores[n, r] - max_scores[n])
-    exp_scores = np.exp(scores - max_scores[:, None])
+    exp_scores = np.subtract(scores, max_scores[:, None], out=scores)
+    np.exp(exp_scores, out=exp_scores)
     # sum_exp[n] = sum_{r} exp_scores[n, r]
     sum_exp = exp_scores.sum(axis=1)
     # weights[n, s] = exp_scores[n, s] / sum_exp[n]
-    weights = exp_scores / sum_exp[:, None]
+    weights = np.divide(exp_scores, sum_exp[:, None], out=exp_scores)
     # y[n, d] = sum_{s_2} weights[n, s_2] * x[n, s_2, d]
     y = np.einsum("ns,nsd->nd", weights, x)
     return y, Residuals(x, v, weights)
@@ -80,9 +81,9 @@ def backward(residuals, grad_y, wrt=None):
     if "x" in wrt:
         # grad_x[n, s_2, d] = weights[n, s_2] * (grad_y[n, d] + grad_weights[n, s_2] * v[d] -
         #     dot_grad_weights_weights[n] * v[d])
-        grad_x = weights[:, :, None] * (
-            v * grad_weights[:, :, None] + (grad_y - v * dot_grad_weights_weights[:, None])[:, None]
-        )
+        grad_x = v * grad_weights[:, :, None]
+        grad_x += (grad_y - v * dot_grad_weights_weights[:, None])[:, None]
+        grad_x *= weights[:, :, None]
     if "v" in wrt:
         # grad_v[d] = sum_{n, s} grad_scores[n, s] * x[n, s, d]
         grad_v = np.einsum("ns,nsd->d", grad_scores, x)

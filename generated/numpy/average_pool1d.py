@@ -41,7 +41,6 @@ class Gradients(NamedTuple):
 def forward(x, *, K=2, stride=2, padding=0):
     """Compute y[N, C, I] from x[N, C, L]; the second result is for backward."""
     x = _floats("x", x, 3)
-    dtype = x.dtype
     K = _whole("K", K, 1)
     stride = _whole("stride", stride, 1)
     padding = _whole("padding", padding, 0)
@@ -51,9 +50,9 @@ def forward(x, *, K=2, stride=2, padding=0):
     _require(K > padding, f"padding < K must hold ({K = }, {padding = })")
 
     # y[n, c, i] = sum_{u} pad(x)[n, c, stride * i + u - padding] / K
-    total = np.zeros((N, C, I), dtype=dtype)
-    x_padded = np.pad(x, ((0, 0), (0, 0), (padding, padding)))
-    for u in range(K):
+    x_padded = _bordered(x, ((0, 0), (0, 0), (padding, padding)))
+    total = x_padded[:, :, : I * stride : stride].copy()
+    for u in range(1, K):
         total += x_padded[:, :, u : u + I * stride : stride]
     y = total / K
     return y, Residuals(C, L, N, K, stride, padding)
@@ -159,6 +158,11 @@ def _wanted(wrt):
     if not all(name in Gradients._fields for name in names):
         raise ValueError(f"average_pool1d: wrt must be a tuple of {Gradients._fields}, got {wrt!r}")
     return names
+
+
+def _bordered(array, widths, value=0):
+    """Put a border of ``value`` around an array to be read; without any width it is the array itself."""
+    return np.pad(array, widths, constant_values=value) if np.any(widths) else array
 
 
 forward, backward = _in_single(forward), _in_single(backward)

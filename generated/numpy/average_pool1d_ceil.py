@@ -57,9 +57,9 @@ def forward(x, *, K=2, stride=2, padding=0):
 
     # y[n, c, p] = sum_{t} pad(x)[n, c, stride * p + t - padding] / (min(L, stride * p + K - padding) -
     #     max(stride * p - padding, 0))
-    total = np.zeros((N, C, P), dtype=dtype)
-    x_padded = np.pad(x, ((0, 0), (0, 0), (padding, max(K + P * stride - L - padding - stride, 0))))
-    for t in range(K):
+    x_padded = _bordered(x, ((0, 0), (0, 0), (padding, max(K + P * stride - L - padding - stride, 0))))
+    total = x_padded[:, :, : P * stride : stride].copy()
+    for t in range(1, K):
         total += x_padded[:, :, t : t + P * stride : stride]
     y = total / (
         np.minimum(L, stride * np.arange(P) + K - padding) - np.maximum(stride * np.arange(P) - padding, 0)
@@ -172,6 +172,11 @@ def _wanted(wrt):
     if not all(name in Gradients._fields for name in names):
         raise ValueError(f"average_pool1d_ceil: wrt must be a tuple of {Gradients._fields}, got {wrt!r}")
     return names
+
+
+def _bordered(array, widths, value=0):
+    """Put a border of ``value`` around an array to be read; without any width it is the array itself."""
+    return np.pad(array, widths, constant_values=value) if np.any(widths) else array
 
 
 forward, backward = _in_single(forward), _in_single(backward)

@@ -58,9 +58,9 @@ def forward(x, *, K=2, stride=2, padding=0):
 
     # y[n, c, i] = sum_{u} pad(x)[n, c, stride * i + u - padding] / (min(L, stride * i + K - padding) -
     #     max(stride * i - padding, 0))
-    total = np.zeros((N, C, I), dtype=dtype)
-    x_padded = np.pad(x, ((0, 0), (0, 0), (padding, padding)))
-    for u in range(K):
+    x_padded = _bordered(x, ((0, 0), (0, 0), (padding, padding)))
+    total = x_padded[:, :, : I * stride : stride].copy()
+    for u in range(1, K):
         total += x_padded[:, :, u : u + I * stride : stride]
     y = total / (
         np.minimum(L, stride * np.arange(I) + K - padding) - np.maximum(stride * np.arange(I) - padding, 0)
@@ -178,6 +178,11 @@ def _wanted(wrt):
             f"average_pool1d_exclude_padding: wrt must be a tuple of {Gradients._fields}, got {wrt!r}"
         )
     return names
+
+
+def _bordered(array, widths, value=0):
+    """Put a border of ``value`` around an array to be read; without any width it is the array itself."""
+    return np.pad(array, widths, constant_values=value) if np.any(widths) else array
 
 
 forward, backward = _in_single(forward), _in_single(backward)

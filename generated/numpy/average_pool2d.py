@@ -13,8 +13,8 @@ Declaration:
     y[n, c, i, j] = sum_{u, v} pad(x)[n, c, stride * i + u - padding, stride * j + v - padding] / K^2
 
 Derived:
-    grad_x[n, c, h, w] = sum_{i, j, u, v : h + padding == stride * i + u, stride * j + v == w + padding}
-        grad_y[n, c, i, j] / K^2
+    grad_sum_u_y[n, c, i, w] = sum_{j, v : stride * j + v == w + padding} grad_y[n, c, i, j] / K^2
+    grad_x[n, c, h, w] = sum_{i, u : h + padding == stride * i + u} grad_sum_u_y[n, c, i, w]
 """
 
 import math
@@ -44,7 +44,6 @@ class Gradients(NamedTuple):
 def forward(x, *, K=2, stride=2, padding=0):
     """Compute y[N, C, I, J] from x[N, C, H, W]; the second result is for backward."""
     x = _floats("x", x, 4)
-    dtype = x.dtype
     K = _whole("K", K, 1)
     stride = _whole("stride", stride, 1)
     padding = _whole("padding", padding, 0)
@@ -55,12 +54,16 @@ def forward(x, *, K=2, stride=2, padding=0):
     _require(J >= 0, f"index j has a negative extent, (W + 2 * padding - K) // stride + 1 = {J}")
     _require(K > padding, f"padding < K must hold ({K = }, {padding = })")
 
-    # y[n, c, i, j] = sum_{u, v} pad(x)[n, c, stride * i + u - padding, stride * j + v - padding] / K^2
-    total = np.zeros((N, C, I, J), dtype=dtype)
-    x_padded = np.pad(x, ((0, 0), (0, 0), (padding, padding), (padding, padding)))
-    for u in range(K):
-        for v in range(K):
-            total += x_padded[:, :, u : u + I * stride : stride, v : v + J * stride : stride]
+    # sum_u_y[n, c, i, w] = sum_{u} pad(x)[n, c, stride * i + u - padding, w]
+    x_padded = _bordered(x, ((0, 0), (0, 0), (padding, padding), (0, 0)))
+    sum_u_y = x_padded[:, :, : I * stride : stride].copy()
+    for u in range(1, K):
+        sum_u_y += x_padded[:, :, u : u + I * stride : stride]
+    # y[n, c, i, j] = sum_{v} pad(sum_u_y)[n, c, i, stride * j + v - padding] / K^2
+    sum_u_y_padded = _bordered(sum_u_y, ((0, 0), (0, 0), (0, 0), (padding, padding)))
+    total = sum_u_y_padded[:, :, :, : J * stride : stride].copy()
+    for v in range(1, K):
+        total += sum_u_y_padded[:, :, :, v : v + J * stride : stride]
     y = total / math.pow(K, 2)
     return y, Residuals(C, H, N, W, K, stride, padding)
 
@@ -75,14 +78,17 @@ def backward(residuals, grad_y, wrt=None):
         return Gradients(None)
     dtype = grad_y.dtype
 
-    # grad_x[n, c, h, w] = sum_{i, j, u, v : h + padding == stride * i + u, stride * j + v == w + padding}
-    #     grad_y[n, c, i, j] / K^2
-    grad_x_padded = np.zeros((N, C, H + 2 * padding, W + 2 * padding), dtype=dtype)
-    grad_x_share = grad_y / math.pow(K, 2)
+    # grad_sum_u_y[n, c, i, w] = sum_{j, v : stride * j + v == w + padding} grad_y[n, c, i, j] / K^2
+    grad_sum_u_y_padded = np.zeros((N, C, I, W + 2 * padding), dtype=dtype)
+    grad_sum_u_y_share = grad_y / math.pow(K, 2)
+    for v in range(K):
+        grad_sum_u_y_padded[:, :, :, v : v + J * stride : stride] += grad_sum_u_y_share
+    grad_sum_u_y = grad_sum_u_y_padded[:, :, :, padding : W + padding]
+    # grad_x[n, c, h, w] = sum_{i, u : h + padding == stride * i + u} grad_sum_u_y[n, c, i, w]
+    grad_x_padded = np.zeros((N, C, H + 2 * padding, W), dtype=dtype)
     for u in range(K):
-        for v in range(K):
-            grad_x_padded[:, :, u : u + I * stride : stride, v : v + J * stride : stride] += grad_x_share
-    grad_x = grad_x_padded[:, :, padding : H + padding, padding : W + padding]
+        grad_x_padded[:, :, u : u + I * stride : stride] += grad_sum_u_y
+    grad_x = grad_x_padded[:, :, padding : H + padding]
     return Gradients(grad_x)
 
 
@@ -168,6 +174,11 @@ def _wanted(wrt):
     if not all(name in Gradients._fields for name in names):
         raise ValueError(f"average_pool2d: wrt must be a tuple of {Gradients._fields}, got {wrt!r}")
     return names
+
+
+def _bordered(array, widths, value=0):
+    """Put a border of ``value`` around an array to be read; without any width it is the array itself."""
+    return np.pad(array, widths, constant_values=value) if np.any(widths) else array
 
 
 forward, backward = _in_single(forward), _in_single(backward)

@@ -14,9 +14,10 @@ Declaration:
         padding) - max(stride * j - padding, 0)))
 
 Derived:
-    grad_x[n, c, h, w] = sum_{i, j, u, v : h + padding == stride * i + u, stride * j + v == w + padding}
-        grad_y[n, c, i, j] / ((min(H, stride * i + K - padding) - max(stride * i - padding, 0)) *
-        (min(W, stride * j + K - padding) - max(stride * j - padding, 0)))
+    grad_sum_u_y[n, c, i, w] = sum_{j, v : stride * j + v == w + padding} grad_y[n, c, i, j] / ((min(H,
+        stride * i + K - padding) - max(stride * i - padding, 0)) * (min(W, stride * j + K - padding) -
+        max(stride * j - padding, 0)))
+    grad_x[n, c, h, w] = sum_{i, u : h + padding == stride * i + u} grad_sum_u_y[n, c, i, w]
 """
 
 from typing import NamedTuple
@@ -64,22 +65,20 @@ def forward(x, *, K=2, stride=2, padding=0):
     )
     _require(K > padding, f"padding < K must hold ({K = }, {padding = })")
 
-    # y[n, c, i, j] = sum_{u, v} pad(x)[n, c, stride * i + u - padding, stride * j + v - padding] / ((min(H,
-    #     stride * i + K - padding) - max(stride * i - padding, 0)) * (min(W, stride * j + K - padding) -
-    #     max(stride * j - padding, 0)))
-    total = np.zeros((N, C, I, J), dtype=dtype)
-    x_padded = np.pad(
-        x,
-        (
-            (0, 0),
-            (0, 0),
-            (padding, max(I * stride + K - H - padding - stride, 0)),
-            (padding, max(J * stride + K - W - padding - stride, 0)),
-        ),
+    # sum_u_y[n, c, i, w] = sum_{u} pad(x)[n, c, stride * i + u - padding, w]
+    x_padded = _bordered(x, ((0, 0), (0, 0), (padding, max(I * stride + K - H - padding - stride, 0)), (0, 0)))
+    sum_u_y = x_padded[:, :, : I * stride : stride].copy()
+    for u in range(1, K):
+        sum_u_y += x_padded[:, :, u : u + I * stride : stride]
+    # y[n, c, i, j] = sum_{v} pad(sum_u_y)[n, c, i, stride * j + v - padding] / ((min(H, stride * i + K -
+    #     padding) - max(stride * i - padding, 0)) * (min(W, stride * j + K - padding) - max(stride * j -
+    #     padding, 0)))
+    sum_u_y_padded = _bordered(
+        sum_u_y, ((0, 0), (0, 0), (0, 0), (padding, max(J * stride + K - W - padding - stride, 0)))
     )
-    for u in range(K):
-        for v in range(K):
-            total += x_padded[:, :, u : u + I * stride : stride, v : v + J * stride : stride]
+    total = sum_u_y_padded[:, :, :, : J * stride : stride].copy()
+    for v in range(1, K):
+        total += sum_u_y_padded[:, :, :, v : v + J * stride : stride]
     y = total / (
         (
             np.minimum(H, stride * np.arange(I) + K - padding) - np.maximum(stride * np.arange(I) - padding, 0)
@@ -101,19 +100,13 @@ def backward(residuals, grad_y, wrt=None):
         return Gradients(None)
     dtype = grad_y.dtype
 
-    # grad_x[n, c, h, w] = sum_{i, j, u, v : h + padding == stride * i + u, stride * j + v == w + padding}
-    #     grad_y[n, c, i, j] / ((min(H, stride * i + K - padding) - max(stride * i - padding, 0)) * (min(W,
-    #     stride * j + K - padding) - max(stride * j - padding, 0)))
-    grad_x_padded = np.zeros(
-        (
-            N,
-            C,
-            max(I * stride + K - H - padding - stride, 0) + H + padding,
-            max(J * stride + K - W - padding - stride, 0) + W + padding,
-        ),
-        dtype=dtype,
+    # grad_sum_u_y[n, c, i, w] = sum_{j, v : stride * j + v == w + padding} grad_y[n, c, i, j] / ((min(H, stride
+    #     * i + K - padding) - max(stride * i - padding, 0)) * (min(W, stride * j + K - padding) - max(stride *
+    #     j - padding, 0)))
+    grad_sum_u_y_padded = np.zeros(
+        (N, C, I, max(J * stride + K - W - padding - stride, 0) + W + padding), dtype=dtype
     )
-    grad_x_share = (
+    grad_sum_u_y_share = (
         grad_y
         / (
             np.minimum(H, stride * np.arange(I) + K - padding) - np.maximum(stride * np.arange(I) - padding, 0)
@@ -122,10 +115,16 @@ def backward(residuals, grad_y, wrt=None):
             np.minimum(W, stride * np.arange(J) + K - padding) - np.maximum(stride * np.arange(J) - padding, 0)
         ).astype(dtype)
     )
+    for v in range(K):
+        grad_sum_u_y_padded[:, :, :, v : v + J * stride : stride] += grad_sum_u_y_share
+    grad_sum_u_y = grad_sum_u_y_padded[:, :, :, padding : W + padding]
+    # grad_x[n, c, h, w] = sum_{i, u : h + padding == stride * i + u} grad_sum_u_y[n, c, i, w]
+    grad_x_padded = np.zeros(
+        (N, C, max(I * stride + K - H - padding - stride, 0) + H + padding, W), dtype=dtype
+    )
     for u in range(K):
-        for v in range(K):
-            grad_x_padded[:, :, u : u + I * stride : stride, v : v + J * stride : stride] += grad_x_share
-    grad_x = grad_x_padded[:, :, padding : H + padding, padding : W + padding]
+        grad_x_padded[:, :, u : u + I * stride : stride] += grad_sum_u_y
+    grad_x = grad_x_padded[:, :, padding : H + padding]
     return Gradients(grad_x)
 
 
@@ -213,6 +212,11 @@ def _wanted(wrt):
     if not all(name in Gradients._fields for name in names):
         raise ValueError(f"average_pool2d_ceil: wrt must be a tuple of {Gradients._fields}, got {wrt!r}")
     return names
+
+
+def _bordered(array, widths, value=0):
+    """Put a border of ``value`` around an array to be read; without any width it is the array itself."""
+    return np.pad(array, widths, constant_values=value) if np.any(widths) else array
 
 
 forward, backward = _in_single(forward), _in_single(backward)

@@ -19,9 +19,10 @@ Declaration:
         padding) - max(stride * j - padding, 0)))
 
 Derived:
-    grad_x[n, c, h, w] = sum_{i, j, u, v : h + padding == stride * i + u, stride * j + v == w + padding}
-        grad_y[n, c, i, j] / ((min(H, stride * i + K - padding) - max(stride * i - padding, 0)) *
-        (min(W, stride * j + K - padding) - max(stride * j - padding, 0)))
+    grad_sum_u_y[n, c, i, w] = sum_{j, v : stride * j + v == w + padding} grad_y[n, c, i, j] / ((min(H,
+        stride * i + K - padding) - max(stride * i - padding, 0)) * (min(W, stride * j + K - padding) -
+        max(stride * j - padding, 0)))
+    grad_x[n, c, h, w] = sum_{i, u : h + padding == stride * i + u} grad_sum_u_y[n, c, i, w]
 """
 
 from typing import NamedTuple
@@ -61,14 +62,18 @@ def forward(x, *, K=2, stride=2, padding=0):
     _require(J >= 0, f"index j has a negative extent, (W + 2 * padding - K) // stride + 1 = {J}")
     _require(K > padding, f"padding < K must hold ({K = }, {padding = })")
 
-    # y[n, c, i, j] = sum_{u, v} pad(x)[n, c, stride * i + u - padding, stride * j + v - padding] / ((min(H,
-    #     stride * i + K - padding) - max(stride * i - padding, 0)) * (min(W, stride * j + K - padding) -
-    #     max(stride * j - padding, 0)))
-    total = np.zeros((N, C, I, J), dtype=dtype)
-    x_padded = np.pad(x, ((0, 0), (0, 0), (padding, padding), (padding, padding)))
-    for u in range(K):
-        for v in range(K):
-            total += x_padded[:, :, u : u + I * stride : stride, v : v + J * stride : stride]
+    # sum_u_y[n, c, i, w] = sum_{u} pad(x)[n, c, stride * i + u - padding, w]
+    x_padded = _bordered(x, ((0, 0), (0, 0), (padding, padding), (0, 0)))
+    sum_u_y = x_padded[:, :, : I * stride : stride].copy()
+    for u in range(1, K):
+        sum_u_y += x_padded[:, :, u : u + I * stride : stride]
+    # y[n, c, i, j] = sum_{v} pad(sum_u_y)[n, c, i, stride * j + v - padding] / ((min(H, stride * i + K -
+    #     padding) - max(stride * i - padding, 0)) * (min(W, stride * j + K - padding) - max(stride * j -
+    #     padding, 0)))
+    sum_u_y_padded = _bordered(sum_u_y, ((0, 0), (0, 0), (0, 0), (padding, padding)))
+    total = sum_u_y_padded[:, :, :, : J * stride : stride].copy()
+    for v in range(1, K):
+        total += sum_u_y_padded[:, :, :, v : v + J * stride : stride]
     y = total / (
         (
             np.minimum(H, stride * np.arange(I) + K - padding) - np.maximum(stride * np.arange(I) - padding, 0)
@@ -90,11 +95,11 @@ def backward(residuals, grad_y, wrt=None):
         return Gradients(None)
     dtype = grad_y.dtype
 
-    # grad_x[n, c, h, w] = sum_{i, j, u, v : h + padding == stride * i + u, stride * j + v == w + padding}
-    #     grad_y[n, c, i, j] / ((min(H, stride * i + K - padding) - max(stride * i - padding, 0)) * (min(W,
-    #     stride * j + K - padding) - max(stride * j - padding, 0)))
-    grad_x_padded = np.zeros((N, C, H + 2 * padding, W + 2 * padding), dtype=dtype)
-    grad_x_share = (
+    # grad_sum_u_y[n, c, i, w] = sum_{j, v : stride * j + v == w + padding} grad_y[n, c, i, j] / ((min(H, stride
+    #     * i + K - padding) - max(stride * i - padding, 0)) * (min(W, stride * j + K - padding) - max(stride *
+    #     j - padding, 0)))
+    grad_sum_u_y_padded = np.zeros((N, C, I, W + 2 * padding), dtype=dtype)
+    grad_sum_u_y_share = (
         grad_y
         / (
             np.minimum(H, stride * np.arange(I) + K - padding) - np.maximum(stride * np.arange(I) - padding, 0)
@@ -103,10 +108,14 @@ def backward(residuals, grad_y, wrt=None):
             np.minimum(W, stride * np.arange(J) + K - padding) - np.maximum(stride * np.arange(J) - padding, 0)
         ).astype(dtype)
     )
+    for v in range(K):
+        grad_sum_u_y_padded[:, :, :, v : v + J * stride : stride] += grad_sum_u_y_share
+    grad_sum_u_y = grad_sum_u_y_padded[:, :, :, padding : W + padding]
+    # grad_x[n, c, h, w] = sum_{i, u : h + padding == stride * i + u} grad_sum_u_y[n, c, i, w]
+    grad_x_padded = np.zeros((N, C, H + 2 * padding, W), dtype=dtype)
     for u in range(K):
-        for v in range(K):
-            grad_x_padded[:, :, u : u + I * stride : stride, v : v + J * stride : stride] += grad_x_share
-    grad_x = grad_x_padded[:, :, padding : H + padding, padding : W + padding]
+        grad_x_padded[:, :, u : u + I * stride : stride] += grad_sum_u_y
+    grad_x = grad_x_padded[:, :, padding : H + padding]
     return Gradients(grad_x)
 
 
@@ -199,6 +208,11 @@ def _wanted(wrt):
             f"average_pool2d_exclude_padding: wrt must be a tuple of {Gradients._fields}, got {wrt!r}"
         )
     return names
+
+
+def _bordered(array, widths, value=0):
+    """Put a border of ``value`` around an array to be read; without any width it is the array itself."""
+    return np.pad(array, widths, constant_values=value) if np.any(widths) else array
 
 
 forward, backward = _in_single(forward), _in_single(backward)

@@ -14,8 +14,10 @@ Declaration:
         stride * j + v - padding] / K^3
 
 Derived:
-    grad_x[n, c, d, h_2, w] = sum_{h, i, j, t, u, v : d + padding == stride * h + t, h_2 + padding ==
-        stride * i + u, stride * j + v == w + padding} grad_y[n, c, h, i, j] / K^3
+    grad_sum_u_y[n, c, h, i, w] = sum_{j, v : stride * j + v == w + padding} grad_y[n, c, h, i, j] / K^3
+    grad_sum_t_y[n, c, h, h_2, w] = sum_{i, u : h_2 + padding == stride * i + u} grad_sum_u_y[n, c, h,
+        i, w]
+    grad_x[n, c, d, h_2, w] = sum_{h, t : d + padding == stride * h + t} grad_sum_t_y[n, c, h, h_2, w]
 """
 
 import math
@@ -59,11 +61,18 @@ def forward(x, *, K=2, stride=2, padding=0):
     _require(J >= 0, f"index j has a negative extent, (W + 2 * padding - K) // stride + 1 = {J}")
     _require(K > padding, f"padding < K must hold ({K = }, {padding = })")
 
-    # y[n, c, h, i, j] = sum_{t, u, v} pad(x)[n, c, stride * h + t - padding, stride * i + u - padding, stride *
-    #     j + v - padding] / K^3
-    x_padded = np.pad(x, ((0, 0), (0, 0), (padding, padding), (padding, padding), (padding, padding)))
-    x_windows = _windows(x_padded, (K, K, K), axes=(2, 3, 4))[:, :, ::stride, ::stride, ::stride]
-    y = x_windows.sum(axis=(5, 6, 7)) / math.pow(K, 3)
+    # sum_t_y[n, c, h, h_2, w] = sum_{t} pad(x)[n, c, stride * h + t - padding, h_2, w]
+    x_padded = _bordered(x, ((0, 0), (0, 0), (padding, padding), (0, 0), (0, 0)))
+    x_windows = _windows(x_padded, (K,), axes=(2,))[:, :, ::stride]
+    sum_t_y = x_windows.sum(axis=5)
+    # sum_u_y[n, c, h, i, w] = sum_{u} pad(sum_t_y)[n, c, h, stride * i + u - padding, w]
+    sum_t_y_padded = _bordered(sum_t_y, ((0, 0), (0, 0), (0, 0), (padding, padding), (0, 0)))
+    sum_t_y_windows = _windows(sum_t_y_padded, (K,), axes=(3,))[:, :, :, ::stride]
+    sum_u_y = sum_t_y_windows.sum(axis=5)
+    # y[n, c, h, i, j] = sum_{v} pad(sum_u_y)[n, c, h, i, stride * j + v - padding] / K^3
+    sum_u_y_padded = _bordered(sum_u_y, ((0, 0), (0, 0), (0, 0), (0, 0), (padding, padding)))
+    sum_u_y_windows = _windows(sum_u_y_padded, (K,), axes=(4,))[:, :, :, :, ::stride]
+    y = sum_u_y_windows.sum(axis=5) / math.pow(K, 3)
     return y, Residuals(C, D, H, N, W, K, stride, padding)
 
 
@@ -78,21 +87,22 @@ def backward(residuals, grad_y, wrt=None):
         return Gradients(None)
     dtype = grad_y.dtype
 
-    # grad_x[n, c, d, h_2, w] = sum_{h, i, j, t, u, v : d + padding == stride * h + t, h_2 + padding == stride *
-    #     i + u, stride * j + v == w + padding} grad_y[n, c, h, i, j] / K^3
-    grad_x_padded = np.zeros((N, C, D + 2 * padding, H + 2 * padding, W + 2 * padding), dtype=dtype)
-    grad_x_share = grad_y / math.pow(K, 3)
+    # grad_sum_u_y[n, c, h, i, w] = sum_{j, v : stride * j + v == w + padding} grad_y[n, c, h, i, j] / K^3
+    grad_sum_u_y_padded = np.zeros((N, C, h_extent, I, W + 2 * padding), dtype=dtype)
+    grad_sum_u_y_share = grad_y / math.pow(K, 3)
+    for v in range(K):
+        grad_sum_u_y_padded[:, :, :, :, v : v + J * stride : stride] += grad_sum_u_y_share
+    grad_sum_u_y = grad_sum_u_y_padded[:, :, :, :, padding : W + padding]
+    # grad_sum_t_y[n, c, h, h_2, w] = sum_{i, u : h_2 + padding == stride * i + u} grad_sum_u_y[n, c, h, i, w]
+    grad_sum_t_y_padded = np.zeros((N, C, h_extent, H + 2 * padding, W), dtype=dtype)
+    for u in range(K):
+        grad_sum_t_y_padded[:, :, :, u : u + I * stride : stride] += grad_sum_u_y
+    grad_sum_t_y = grad_sum_t_y_padded[:, :, :, padding : H + padding]
+    # grad_x[n, c, d, h_2, w] = sum_{h, t : d + padding == stride * h + t} grad_sum_t_y[n, c, h, h_2, w]
+    grad_x_padded = np.zeros((N, C, D + 2 * padding, H, W), dtype=dtype)
     for t in range(K):
-        for u in range(K):
-            for v in range(K):
-                grad_x_padded[
-                    :,
-                    :,
-                    t : t + h_extent * stride : stride,
-                    u : u + I * stride : stride,
-                    v : v + J * stride : stride,
-                ] += grad_x_share
-    grad_x = grad_x_padded[:, :, padding : D + padding, padding : H + padding, padding : W + padding]
+        grad_x_padded[:, :, t : t + h_extent * stride : stride] += grad_sum_t_y
+    grad_x = grad_x_padded[:, :, padding : D + padding]
     return Gradients(grad_x)
 
 
@@ -188,6 +198,11 @@ def _windows(array, sizes, axes):
     inner = tuple(max(size, 0) for size in sizes)
     steps = tuple(strides[axis] for axis in axes)
     return as_strided(array, (*shape, *inner), strides + steps, writeable=False)
+
+
+def _bordered(array, widths, value=0):
+    """Put a border of ``value`` around an array to be read; without any width it is the array itself."""
+    return np.pad(array, widths, constant_values=value) if np.any(widths) else array
 
 
 forward, backward = _in_single(forward), _in_single(backward)

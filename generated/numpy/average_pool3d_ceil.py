@@ -15,10 +15,12 @@ Declaration:
         padding) - max(stride * r - padding, 0)))
 
 Derived:
-    grad_x[n, c, d, h, w] = sum_{p, q, r, t, u, v : d + padding == stride * p + t, h + padding == stride
-        * q + u, stride * r + v == w + padding} grad_y[n, c, p, q, r] / ((min(D, stride * p + K -
-        padding) - max(stride * p - padding, 0)) * (min(H, stride * q + K - padding) - max(stride * q -
-        padding, 0)) * (min(W, stride * r + K - padding) - max(stride * r - padding, 0)))
+    grad_sum_u_y[n, c, p, q, w] = sum_{r, v : stride * r + v == w + padding} grad_y[n, c, p, q, r] /
+        ((min(D, stride * p + K - padding) - max(stride * p - padding, 0)) * (min(H, stride * q + K -
+        padding) - max(stride * q - padding, 0)) * (min(W, stride * r + K - padding) - max(stride * r -
+        padding, 0)))
+    grad_sum_t_y[n, c, p, h, w] = sum_{q, u : h + padding == stride * q + u} grad_sum_u_y[n, c, p, q, w]
+    grad_x[n, c, d, h, w] = sum_{p, t : d + padding == stride * p + t} grad_sum_t_y[n, c, p, h, w]
 """
 
 from typing import NamedTuple
@@ -74,26 +76,30 @@ def forward(x, *, K=2, stride=2, padding=0):
     )
     _require(K > padding, f"padding < K must hold ({K = }, {padding = })")
 
-    # y[n, c, p, q, r] = sum_{t, u, v} pad(x)[n, c, stride * p + t - padding, stride * q + u - padding, stride *
-    #     r + v - padding] / ((min(D, stride * p + K - padding) - max(stride * p - padding, 0)) * (min(H, stride
-    #     * q + K - padding) - max(stride * q - padding, 0)) * (min(W, stride * r + K - padding) - max(stride *
-    #     r - padding, 0)))
-    x_padded = np.pad(
-        x,
-        (
-            (0, 0),
-            (0, 0),
-            (padding, max(K + P * stride - D - padding - stride, 0)),
-            (padding, max(K + Q * stride - H - padding - stride, 0)),
-            (padding, max(K + R * stride - W - padding - stride, 0)),
-        ),
+    # sum_t_y[n, c, p, h, w] = sum_{t} pad(x)[n, c, stride * p + t - padding, h, w]
+    x_padded = _bordered(
+        x, ((0, 0), (0, 0), (padding, max(K + P * stride - D - padding - stride, 0)), (0, 0), (0, 0))
     )
-    x_windows = _windows(
-        x_padded[:, :, 0 : K + P * stride - stride, 0 : K + Q * stride - stride, 0 : K + R * stride - stride],
-        (K, K, K),
-        axes=(2, 3, 4),
-    )[:, :, ::stride, ::stride, ::stride]
-    y = x_windows.sum(axis=(5, 6, 7)) / (
+    x_windows = _windows(x_padded[:, :, 0 : K + P * stride - stride], (K,), axes=(2,))[:, :, ::stride]
+    sum_t_y = x_windows.sum(axis=5)
+    # sum_u_y[n, c, p, q, w] = sum_{u} pad(sum_t_y)[n, c, p, stride * q + u - padding, w]
+    sum_t_y_padded = _bordered(
+        sum_t_y, ((0, 0), (0, 0), (0, 0), (padding, max(K + Q * stride - H - padding - stride, 0)), (0, 0))
+    )
+    sum_t_y_windows = _windows(sum_t_y_padded[:, :, :, 0 : K + Q * stride - stride], (K,), axes=(3,))[
+        :, :, :, ::stride
+    ]
+    sum_u_y = sum_t_y_windows.sum(axis=5)
+    # y[n, c, p, q, r] = sum_{v} pad(sum_u_y)[n, c, p, q, stride * r + v - padding] / ((min(D, stride * p + K -
+    #     padding) - max(stride * p - padding, 0)) * (min(H, stride * q + K - padding) - max(stride * q -
+    #     padding, 0)) * (min(W, stride * r + K - padding) - max(stride * r - padding, 0)))
+    sum_u_y_padded = _bordered(
+        sum_u_y, ((0, 0), (0, 0), (0, 0), (0, 0), (padding, max(K + R * stride - W - padding - stride, 0)))
+    )
+    sum_u_y_windows = _windows(sum_u_y_padded[:, :, :, :, 0 : K + R * stride - stride], (K,), axes=(4,))[
+        :, :, :, :, ::stride
+    ]
+    y = sum_u_y_windows.sum(axis=5) / (
         (
             (
                 np.minimum(D, stride * np.arange(P) + K - padding)
@@ -122,21 +128,13 @@ def backward(residuals, grad_y, wrt=None):
         return Gradients(None)
     dtype = grad_y.dtype
 
-    # grad_x[n, c, d, h, w] = sum_{p, q, r, t, u, v : d + padding == stride * p + t, h + padding == stride * q +
-    #     u, stride * r + v == w + padding} grad_y[n, c, p, q, r] / ((min(D, stride * p + K - padding) -
-    #     max(stride * p - padding, 0)) * (min(H, stride * q + K - padding) - max(stride * q - padding, 0)) *
-    #     (min(W, stride * r + K - padding) - max(stride * r - padding, 0)))
-    grad_x_padded = np.zeros(
-        (
-            N,
-            C,
-            max(K + P * stride - D - padding - stride, 0) + D + padding,
-            max(K + Q * stride - H - padding - stride, 0) + H + padding,
-            max(K + R * stride - W - padding - stride, 0) + W + padding,
-        ),
-        dtype=dtype,
+    # grad_sum_u_y[n, c, p, q, w] = sum_{r, v : stride * r + v == w + padding} grad_y[n, c, p, q, r] / ((min(D,
+    #     stride * p + K - padding) - max(stride * p - padding, 0)) * (min(H, stride * q + K - padding) -
+    #     max(stride * q - padding, 0)) * (min(W, stride * r + K - padding) - max(stride * r - padding, 0)))
+    grad_sum_u_y_padded = np.zeros(
+        (N, C, P, Q, max(K + R * stride - W - padding - stride, 0) + W + padding), dtype=dtype
     )
-    grad_x_share = (
+    grad_sum_u_y_share = (
         grad_y
         / (
             np.minimum(D, stride * np.arange(P) + K - padding) - np.maximum(stride * np.arange(P) - padding, 0)
@@ -148,13 +146,23 @@ def backward(residuals, grad_y, wrt=None):
             np.minimum(W, stride * np.arange(R) + K - padding) - np.maximum(stride * np.arange(R) - padding, 0)
         ).astype(dtype)
     )
+    for v in range(K):
+        grad_sum_u_y_padded[:, :, :, :, v : v + R * stride : stride] += grad_sum_u_y_share
+    grad_sum_u_y = grad_sum_u_y_padded[:, :, :, :, padding : W + padding]
+    # grad_sum_t_y[n, c, p, h, w] = sum_{q, u : h + padding == stride * q + u} grad_sum_u_y[n, c, p, q, w]
+    grad_sum_t_y_padded = np.zeros(
+        (N, C, P, max(K + Q * stride - H - padding - stride, 0) + H + padding, W), dtype=dtype
+    )
+    for u in range(K):
+        grad_sum_t_y_padded[:, :, :, u : u + Q * stride : stride] += grad_sum_u_y
+    grad_sum_t_y = grad_sum_t_y_padded[:, :, :, padding : H + padding]
+    # grad_x[n, c, d, h, w] = sum_{p, t : d + padding == stride * p + t} grad_sum_t_y[n, c, p, h, w]
+    grad_x_padded = np.zeros(
+        (N, C, max(K + P * stride - D - padding - stride, 0) + D + padding, H, W), dtype=dtype
+    )
     for t in range(K):
-        for u in range(K):
-            for v in range(K):
-                grad_x_padded[
-                    :, :, t : t + P * stride : stride, u : u + Q * stride : stride, v : v + R * stride : stride
-                ] += grad_x_share
-    grad_x = grad_x_padded[:, :, padding : D + padding, padding : H + padding, padding : W + padding]
+        grad_x_padded[:, :, t : t + P * stride : stride] += grad_sum_t_y
+    grad_x = grad_x_padded[:, :, padding : D + padding]
     return Gradients(grad_x)
 
 
@@ -252,6 +260,11 @@ def _windows(array, sizes, axes):
     inner = tuple(max(size, 0) for size in sizes)
     steps = tuple(strides[axis] for axis in axes)
     return as_strided(array, (*shape, *inner), strides + steps, writeable=False)
+
+
+def _bordered(array, widths, value=0):
+    """Put a border of ``value`` around an array to be read; without any width it is the array itself."""
+    return np.pad(array, widths, constant_values=value) if np.any(widths) else array
 
 
 forward, backward = _in_single(forward), _in_single(backward)

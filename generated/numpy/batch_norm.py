@@ -60,7 +60,8 @@ def forward(x, gamma, beta, *, epsilon=1e-05):
     # variance[c] = sum_{n_2} (x[n_2, c] - mean[c])^2 / N
     variance = np.einsum("nc,nc->c", x_minus_mean, x_minus_mean) / N
     # y[n, c] = beta[c] + gamma[c] * (x[n, c] - mean[c]) / sqrt(epsilon + variance[c])
-    y = gamma / np.sqrt(variance + epsilon) * x_minus_mean + beta
+    y = np.multiply(gamma / np.sqrt(variance + epsilon), x_minus_mean, out=x_minus_mean)
+    y += beta
     return y, Residuals(x, gamma, mean, variance, epsilon)
 
 
@@ -85,11 +86,9 @@ def backward(residuals, grad_y, wrt=None):
     if "x" in wrt:
         # grad_x[n, c] = gamma[c] * (grad_y[n, c] - dot_grad_y[c] * (x[n, c] - mean[c]) / (N * (epsilon +
         #     variance[c])) - sum_grad_y[c] / N) / sqrt(epsilon + variance[c])
-        grad_x = (
-            gamma
-            / sqrt_variance_plus_epsilon
-            * (grad_y - dot_grad_y / N / variance_plus_epsilon * x_minus_mean - sum_grad_y / N)
-        )
+        grad_x = grad_y - dot_grad_y / N / variance_plus_epsilon * x_minus_mean
+        grad_x -= sum_grad_y / N
+        grad_x *= gamma / sqrt_variance_plus_epsilon
     if "gamma" in wrt:
         # grad_gamma[c] = dot_grad_y[c] / sqrt(epsilon + variance[c])
         grad_gamma = dot_grad_y / sqrt_variance_plus_epsilon

@@ -59,7 +59,8 @@ def forward(x, gamma, beta, *, epsilon=1e-05):
     # variance[c] = sum_{n_2, i_2} (x[n_2, c, i_2] - mean[c])^2 / (L * N)
     variance = np.einsum("nci,nci->c", x_minus_mean, x_minus_mean) / (L * N)
     # y[n, c, i] = beta[c] + gamma[c] * (x[n, c, i] - mean[c]) / sqrt(epsilon + variance[c])
-    y = (gamma / np.sqrt(variance + epsilon))[:, None] * x_minus_mean + beta[:, None]
+    y = np.multiply((gamma / np.sqrt(variance + epsilon))[:, None], x_minus_mean, out=x_minus_mean)
+    y += beta[:, None]
     return y, Residuals(x, gamma, mean, variance, epsilon)
 
 
@@ -84,11 +85,9 @@ def backward(residuals, grad_y, wrt=None):
     if "x" in wrt:
         # grad_x[n, c, i] = gamma[c] * (grad_y[n, c, i] - dot_grad_y[c] * (x[n, c, i] - mean[c]) / ((L * N) *
         #     (epsilon + variance[c])) - sum_grad_y[c] / (L * N)) / sqrt(epsilon + variance[c])
-        grad_x = (gamma / sqrt_variance_plus_epsilon)[:, None] * (
-            grad_y
-            - (dot_grad_y / (L * N) / variance_plus_epsilon)[:, None] * x_minus_mean
-            - (sum_grad_y / (L * N))[:, None]
-        )
+        grad_x = grad_y - (dot_grad_y / (L * N) / variance_plus_epsilon)[:, None] * x_minus_mean
+        grad_x -= (sum_grad_y / (L * N))[:, None]
+        grad_x *= (gamma / sqrt_variance_plus_epsilon)[:, None]
     if "gamma" in wrt:
         # grad_gamma[c] = dot_grad_y[c] / sqrt(epsilon + variance[c])
         grad_gamma = dot_grad_y / sqrt_variance_plus_epsilon

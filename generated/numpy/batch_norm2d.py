@@ -61,7 +61,8 @@ def forward(x, gamma, beta, *, epsilon=1e-05):
     # variance[c] = sum_{n_2, i_2, j_2} (x[n_2, c, i_2, j_2] - mean[c])^2 / (H * N * W)
     variance = np.einsum("ncij,ncij->c", x_minus_mean, x_minus_mean) / (H * N * W)
     # y[n, c, i, j] = beta[c] + gamma[c] * (x[n, c, i, j] - mean[c]) / sqrt(epsilon + variance[c])
-    y = (gamma / np.sqrt(variance + epsilon))[:, None, None] * x_minus_mean + beta[:, None, None]
+    y = np.multiply((gamma / np.sqrt(variance + epsilon))[:, None, None], x_minus_mean, out=x_minus_mean)
+    y += beta[:, None, None]
     return y, Residuals(x, gamma, mean, variance, epsilon)
 
 
@@ -86,11 +87,9 @@ def backward(residuals, grad_y, wrt=None):
     if "x" in wrt:
         # grad_x[n, c, i, j] = gamma[c] * (grad_y[n, c, i, j] - dot_grad_y[c] * (x[n, c, i, j] - mean[c]) / ((H
         #     * N * W) * (epsilon + variance[c])) - sum_grad_y[c] / (H * N * W)) / sqrt(epsilon + variance[c])
-        grad_x = (gamma / sqrt_variance_plus_epsilon)[:, None, None] * (
-            grad_y
-            - (dot_grad_y / (H * N * W) / variance_plus_epsilon)[:, None, None] * x_minus_mean
-            - (sum_grad_y / (H * N * W))[:, None, None]
-        )
+        grad_x = grad_y - (dot_grad_y / (H * N * W) / variance_plus_epsilon)[:, None, None] * x_minus_mean
+        grad_x -= (sum_grad_y / (H * N * W))[:, None, None]
+        grad_x *= (gamma / sqrt_variance_plus_epsilon)[:, None, None]
     if "gamma" in wrt:
         # grad_gamma[c] = dot_grad_y[c] / sqrt(epsilon + variance[c])
         grad_gamma = dot_grad_y / sqrt_variance_plus_epsilon

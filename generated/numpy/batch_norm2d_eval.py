@@ -60,7 +60,9 @@ def forward(x, gamma, beta, mean, variance, *, epsilon=1e-05):
     _expect("variance", variance, "(C)", (C,))
 
     # y[n, c, i, j] = beta[c] + gamma[c] * (x[n, c, i, j] - mean[c]) / sqrt(epsilon + variance[c])
-    y = (gamma / np.sqrt(variance + epsilon))[:, None, None] * (x - mean[:, None, None]) + beta[:, None, None]
+    y = x - mean[:, None, None]
+    y *= (gamma / np.sqrt(variance + epsilon))[:, None, None]
+    y += beta[:, None, None]
     return y, Residuals(x, gamma, mean, variance, epsilon)
 
 

@@ -60,7 +60,8 @@ def forward(x, gamma, beta, *, epsilon=1e-05):
     # variance[c] = sum_{n_2, i_2, j_2, h_2} (x[n_2, c, i_2, j_2, h_2] - mean[c])^2 / (D * H * N * W)
     variance = np.einsum("ncijh,ncijh->c", x_minus_mean, x_minus_mean) / (D * H * N * W)
     # y[n, c, i, j, h] = beta[c] + gamma[c] * (x[n, c, i, j, h] - mean[c]) / sqrt(epsilon + variance[c])
-    y = (gamma / np.sqrt(variance + epsilon))[:, None, None, None] * x_minus_mean + beta[:, None, None, None]
+    y = np.multiply((gamma / np.sqrt(variance + epsilon))[:, None, None, None], x_minus_mean, out=x_minus_mean)
+    y += beta[:, None, None, None]
     return y, Residuals(x, gamma, mean, variance, epsilon)
 
 
@@ -86,11 +87,11 @@ def backward(residuals, grad_y, wrt=None):
         # grad_x[n, c, i, j, h] = gamma[c] * (grad_y[n, c, i, j, h] - dot_grad_y[c] * (x[n, c, i, j, h] -
         #     mean[c]) / ((D * H * N * W) * (epsilon + variance[c])) - sum_grad_y[c] / (D * H * N * W)) /
         #     sqrt(epsilon + variance[c])
-        grad_x = (gamma / sqrt_variance_plus_epsilon)[:, None, None, None] * (
-            grad_y
-            - (dot_grad_y / (D * H * N * W) / variance_plus_epsilon)[:, None, None, None] * x_minus_mean
-            - (sum_grad_y / (D * H * N * W))[:, None, None, None]
+        grad_x = (
+            grad_y - (dot_grad_y / (D * H * N * W) / variance_plus_epsilon)[:, None, None, None] * x_minus_mean
         )
+        grad_x -= (sum_grad_y / (D * H * N * W))[:, None, None, None]
+        grad_x *= (gamma / sqrt_variance_plus_epsilon)[:, None, None, None]
     if "gamma" in wrt:
         # grad_gamma[c] = dot_grad_y[c] / sqrt(epsilon + variance[c])
         grad_gamma = dot_grad_y / sqrt_variance_plus_epsilon

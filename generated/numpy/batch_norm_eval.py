@@ -59,7 +59,9 @@ def forward(x, gamma, beta, mean, variance, *, epsilon=1e-05):
     _expect("variance", variance, "(C)", (C,))
 
     # y[n, c] = beta[c] + gamma[c] * (x[n, c] - mean[c]) / sqrt(epsilon + variance[c])
-    y = gamma / np.sqrt(variance + epsilon) * (x - mean) + beta
+    y = x - mean
+    y *= gamma / np.sqrt(variance + epsilon)
+    y += beta
     return y, Residuals(x, gamma, mean, variance, epsilon)
 
 

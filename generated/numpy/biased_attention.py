@@ -63,15 +63,17 @@ def forward(query, key, value, bias):
     _expect("bias", bias, "(T, S)", (T, S))
 
     # scores[n, t, s] = bias[t, s] + sum_{d} key[n, s, d] * query[n, t, d] / sqrt(D)
-    scores = bias + query @ key.swapaxes(-1, -2) / math.sqrt(D)
+    scores = query @ key.swapaxes(-1, -2) / math.sqrt(D)
+    scores += bias
     # max_scores[n, t] = max_{r} scores[n, t, r]
     max_scores = scores.max(axis=2, initial=-np.inf)
     # exp_scores[n, t, r] = exp(scores[n, t, r] - max_scores[n, t])
-    exp_scores = np.exp(scores - max_scores[:, :, None])
+    exp_scores = np.subtract(scores, max_scores[:, :, None], out=scores)
+    np.exp(exp_scores, out=exp_scores)
     # sum_exp[n, t] = sum_{r} exp_scores[n, t, r]
     sum_exp = exp_scores.sum(axis=2)
     # weights[n, t, s] = exp_scores[n, t, s] / sum_exp[n, t]
-    weights = exp_scores / sum_exp[:, :, None]
+    weights = np.divide(exp_scores, sum_exp[:, :, None], out=exp_scores)
     # y[n, t, e] = sum_{s_2} value[n, s_2, e] * weights[n, t, s_2]
     y = weights @ value
     return y, Residuals(query, key, value, weights)

@@ -53,7 +53,7 @@ def forward(x, w, b, *, dilation=1):
     _expect("b", b, "(K)", (K,))
 
     # y[n, k, i] = b[k] + sum_{c, u} w[k, c, u] * pad(x)[n, c, i + dilation * u + dilation - R * dilation]
-    x_padded = np.pad(x, ((0, 0), (0, 0), (R * dilation - dilation, 0)))
+    x_padded = _bordered(x, ((0, 0), (0, 0), (R * dilation - dilation, 0)))
     x_windows = _windows(x_padded, (R * dilation + 1 - dilation,), axes=(2,))[:, :, :, ::dilation]
     columns = x_windows.swapaxes(-1, -2).reshape(N, C * R, L)
     y = b[:, None] + w.reshape(K, C * R) @ columns
@@ -72,7 +72,7 @@ def backward(residuals, grad_y, wrt=None):
     if "x" in wrt:
         # grad_x[n, c, l] = sum_{k, i, u : i + dilation * u + dilation == l + R * dilation} grad_y[n, k, i] *
         #     w[k, c, u]
-        grad_y_padded = np.pad(grad_y, ((0, 0), (0, 0), (0, R * dilation - dilation)))
+        grad_y_padded = _bordered(grad_y, ((0, 0), (0, 0), (0, R * dilation - dilation)))
         grad_y_windows = _windows(grad_y_padded, (R * dilation + 1 - dilation,), axes=(2,))[
             :, :, :, ::dilation
         ][:, :, :, ::-1]
@@ -81,7 +81,7 @@ def backward(residuals, grad_y, wrt=None):
     if "w" in wrt:
         # grad_w[k, c, u] = sum_{n, i} grad_y[n, k, i] * pad(x)[n, c, i + dilation * u + dilation - R *
         #     dilation]
-        x_padded = np.pad(x, ((0, 0), (0, 0), (R * dilation - dilation, 0)))
+        x_padded = _bordered(x, ((0, 0), (0, 0), (R * dilation - dilation, 0)))
         x_windows = _windows(x_padded, (R * dilation + 1 - dilation,), axes=(2,))[:, :, :, ::dilation]
         columns_2 = x_windows.swapaxes(-1, -2).reshape(N, C * R, L)
         grad_w = (grad_y @ columns_2.swapaxes(-1, -2)).reshape(N, K, C, R).sum(axis=0)
@@ -192,6 +192,11 @@ def _windows(array, sizes, axes):
     inner = tuple(max(size, 0) for size in sizes)
     steps = tuple(strides[axis] for axis in axes)
     return as_strided(array, (*shape, *inner), strides + steps, writeable=False)
+
+
+def _bordered(array, widths, value=0):
+    """Put a border of ``value`` around an array to be read; without any width it is the array itself."""
+    return np.pad(array, widths, constant_values=value) if np.any(widths) else array
 
 
 forward, backward = _in_single(forward), _in_single(backward)

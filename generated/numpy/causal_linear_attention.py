@@ -76,7 +76,7 @@ def forward(query, key, value):
     # sum_y[n, t, e] = sum_{s_3 : t >= s_3} scores[n, t, s_3] * value[n, s_3, e]
     sum_y = np.where(np.arange(T)[:, None] >= np.arange(T), scores, 0) @ value
     # y[n, t, e] = sum_y[n, t, e] / sum_scores[n, t]
-    y = sum_y / sum_scores[:, :, None]
+    y = np.divide(sum_y, sum_scores[:, :, None], out=sum_y)
     return y, Residuals(query, key, value, q, k, scores, sum_scores, y)
 
 
@@ -112,10 +112,10 @@ def backward(residuals, grad_y, wrt=None):
         # grad_q[n, t, d] = sum_{s} grad_scores[n, t, s] * k[n, s, d]
         grad_q = grad_scores @ k
         # grad_query[n, t, d] = grad_q[n, t, d] * (1 if 0 < query[n, t, d] else exp(query[n, t, d]))
-        grad_query = grad_q * np.where(query > 0, 1, np.exp(np.minimum(query, 0)))
+        grad_query = np.multiply(grad_q, np.where(query > 0, 1, np.exp(np.minimum(query, 0))), out=grad_q)
     if "key" in wrt:
         # grad_key[n, s, d] = grad_k[n, s, d] * (1 if 0 < key[n, s, d] else exp(key[n, s, d]))
-        grad_key = grad_k * np.where(key > 0, 1, np.exp(np.minimum(key, 0)))
+        grad_key = np.multiply(grad_k, np.where(key > 0, 1, np.exp(np.minimum(key, 0))), out=grad_k)
     if "value" in wrt:
         # grad_value[n, s_3, e] = sum_{t : t >= s_3} grad_sum_y[n, t, e] * scores[n, t, s_3]
         grad_value = np.where(np.arange(T) >= np.arange(T)[:, None], scores.swapaxes(-1, -2), 0) @ grad_sum_y

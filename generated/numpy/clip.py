@@ -39,7 +39,8 @@ def forward(x, *, low=-1.0, high=1.0):
     N, M = x.shape
 
     # y[n, m] = min(high, max(low, x[n, m]))
-    y = np.minimum(np.maximum(x, low), high)
+    y = np.maximum(x, low)
+    np.minimum(y, high, out=y)
     return y, Residuals(x, low, high)
 
 

@@ -56,13 +56,15 @@ def forward(left, right, *, temperature=0.07):
     # max_similarity[n_2] = max_{j_2} similarity[n_2, j_2]
     max_similarity = similarity.max(axis=1, initial=-np.inf)
     # exp_similarity[n_2, j_2] = exp(similarity[n_2, j_2] - max_similarity[n_2])
-    exp_similarity = np.exp(similarity - max_similarity[:, None])
+    exp_similarity = similarity - max_similarity[:, None]
+    np.exp(exp_similarity, out=exp_similarity)
     # sum_exp[n_2] = sum_{j_2} exp_similarity[n_2, j_2]
     sum_exp = exp_similarity.sum(axis=1)
     # max_similarity_2[n_2] = max_{k} similarity[k, n_2]
     max_similarity_2 = similarity.max(axis=0, initial=-np.inf)
     # exp_similarity_2[k, n_2] = exp(similarity[k, n_2] - max_similarity_2[n_2])
-    exp_similarity_2 = np.exp(similarity - max_similarity_2)
+    exp_similarity_2 = similarity - max_similarity_2
+    np.exp(exp_similarity_2, out=exp_similarity_2)
     # sum_exp_2[n_2] = sum_{k} exp_similarity_2[k, n_2]
     sum_exp_2 = exp_similarity_2.sum(axis=0)
     # loss = sum_{n_2} (log(sum_exp[n_2]) + log(sum_exp_2[n_2]) + max_similarity[n_2] + max_similarity_2[n_2] -

@@ -98,7 +98,9 @@ def forward(logits, labels, steps, lengths, *, blank=0):
     # sum_exp[n, t] = sum_{j} exp_logits[n, t, j]
     sum_exp = exp_logits.sum(axis=2)
     # log_probability[n, t, m] = logits[n, t, m] - (log(sum_exp[n, t]) + max_logits[n, t])
-    log_probability = logits_minus_max_logits - np.log(sum_exp)[:, :, None]
+    log_probability = np.subtract(
+        logits_minus_max_logits, np.log(sum_exp)[:, :, None], out=logits_minus_max_logits
+    )
     # emitted[n, t, p] = (log_probability[n, t, labels[n, min(S - 1, p // 2)]] if p % 2 == 1 else
     #     log_probability[n, t, blank])
     position = labels[:, np.minimum(S - 1, np.arange(2 * S + 1) // 2)]
@@ -245,7 +247,11 @@ def backward(residuals, grad_loss, wrt=None):
     sum_grad_log_probability = grad_log_probability.sum(axis=2)
     # grad_logits[n, t, m] = grad_log_probability[n, t, m] - exp_logits[n, t, m] * sum_grad_log_probability[n,
     #     t] / sum_exp[n, t]
-    grad_logits = grad_log_probability - (sum_grad_log_probability / sum_exp)[:, :, None] * exp_logits
+    grad_logits = np.subtract(
+        grad_log_probability,
+        (sum_grad_log_probability / sum_exp)[:, :, None] * exp_logits,
+        out=grad_log_probability,
+    )
     return Gradients(grad_logits)
 
 
@@ -393,9 +399,22 @@ def _add_at(target, *positions_and_values):
         target += sums.reshape(target.shape).astype(target.dtype)
         return
     rows = np.broadcast_to(values, shape + target.shape[lead:]).reshape(flat.size, *target.shape[lead:])
-    order = np.argsort(flat, kind="stable")
-    found, starts = np.unique(flat[order], return_index=True)
-    target[np.unravel_index(found, target.shape[:lead])] += np.add.reduceat(rows[order], starts)
+    places = np.unravel_index(flat, target.shape[:lead])
+    order = np.argsort(flat.astype(np.min_scalar_type(int(np.prod(target.shape[:lead])))), kind="stable")
+    flat = flat[order]
+    starts = np.flatnonzero(np.concatenate([[True], flat[1:] != flat[:-1]]))
+    stops = np.append(starts[1:], flat.size)
+    # in rounds: one row for each position that has rows left
+    while starts.size > (stops - starts).max(initial=0):
+        now = order[starts]
+        target[tuple(p[now] for p in places)] += rows[now]
+        starts += 1
+        left = starts < stops
+        starts, stops = starts[left], stops[left]
+    # few positions, many rows: one position after the other
+    for start, stop in zip(starts, stops, strict=True):
+        now = order[start:stop]
+        target[tuple(p[now[0]] for p in places)] += rows[now].sum(axis=0)
 
 
 forward, backward = _in_single(forward), _in_single(backward)

@@ -96,7 +96,7 @@ def backward(residuals, grad_loss, wrt=None):
         grad_left = (2 * grad_sum_distance)[:, None] * left_minus_right
     if "right" in wrt:
         # grad_right[n, d] = -2 * grad_sum_distance[n] * (left[n, d] - right[n, d])
-        grad_right = (-2 * grad_sum_distance)[:, None] * left_minus_right
+        grad_right = np.multiply((-2 * grad_sum_distance)[:, None], left_minus_right, out=left_minus_right)
     return Gradients(grad_left, grad_right)
 
 

@@ -73,7 +73,7 @@ def forward(x, w, b, *, stride=1, padding=0, dilation=1):
 
     # y[n, k, i, j] = b[k] + sum_{c, u, v} w[k, c, u, v] * pad(x)[n, c, stride * i + dilation * u - padding,
     #     stride * j + dilation * v - padding]
-    x_padded = np.pad(x, ((0, 0), (0, 0), (padding, padding), (padding, padding)))
+    x_padded = _bordered(x, ((0, 0), (0, 0), (padding, padding), (padding, padding)))
     x_windows = _windows(x_padded, (R * dilation + 1 - dilation, S * dilation + 1 - dilation), axes=(2, 3))[
         :, :, ::stride, ::stride, ::dilation, ::dilation
     ]
@@ -113,7 +113,7 @@ def backward(residuals, grad_y, wrt=None):
     if "w" in wrt:
         # grad_w[k, c, u, v] = sum_{n, i, j} grad_y[n, k, i, j] * pad(x)[n, c, stride * i + dilation * u -
         #     padding, stride * j + dilation * v - padding]
-        x_padded = np.pad(x, ((0, 0), (0, 0), (padding, padding), (padding, padding)))
+        x_padded = _bordered(x, ((0, 0), (0, 0), (padding, padding), (padding, padding)))
         x_windows = _windows(x_padded, (R * dilation + 1 - dilation, S * dilation + 1 - dilation), axes=(2, 3))[
             :, :, ::stride, ::stride, ::dilation, ::dilation
         ]
@@ -230,6 +230,11 @@ def _windows(array, sizes, axes):
     inner = tuple(max(size, 0) for size in sizes)
     steps = tuple(strides[axis] for axis in axes)
     return as_strided(array, (*shape, *inner), strides + steps, writeable=False)
+
+
+def _bordered(array, widths, value=0):
+    """Put a border of ``value`` around an array to be read; without any width it is the array itself."""
+    return np.pad(array, widths, constant_values=value) if np.any(widths) else array
 
 
 forward, backward = _in_single(forward), _in_single(backward)

@@ -46,7 +46,8 @@ def forward(x, w, b):
     _expect("b", b, "(K)", (K,))
 
     # y[n, k] = b[k] + sum_{m} w[k, m] * x[n, m]
-    y = b + x @ w.T
+    y = x @ w.T
+    y += b
     return y, Residuals(x, w)
 
 

@@ -63,7 +63,7 @@ def forward(x, w, b, *, stride=1, padding=0, dilation=1):
 
     # y[n, c, i] = b[c] + sum_{u} w[c, u] * pad(x)[n, c, stride * i + dilation * u - padding]
     total = np.zeros((N, C, I), dtype=dtype)
-    x_padded = np.pad(x, ((0, 0), (0, 0), (padding, padding)))
+    x_padded = _bordered(x, ((0, 0), (0, 0), (padding, padding)))
     for u in range(R):
         total += w[:, u][:, None] * x_padded[:, :, dilation * u : dilation * u + I * stride : stride]
     y = b[:, None] + total
@@ -89,7 +89,7 @@ def backward(residuals, grad_y, wrt=None):
         grad_x = grad_x_padded[:, :, padding : L + padding]
     if "w" in wrt:
         # grad_w[c, u] = sum_{n, i} grad_y[n, c, i] * pad(x)[n, c, stride * i + dilation * u - padding]
-        x_padded = np.pad(x, ((0, 0), (0, 0), (padding, padding)))
+        x_padded = _bordered(x, ((0, 0), (0, 0), (padding, padding)))
         x_windows = _windows(x_padded, (R * dilation + 1 - dilation,), axes=(2,))[:, :, ::stride, ::dilation]
         grad_w = np.einsum("nci,nciu->cu", grad_y, x_windows)
     if "b" in wrt:
@@ -206,6 +206,11 @@ def _windows(array, sizes, axes):
     inner = tuple(max(size, 0) for size in sizes)
     steps = tuple(strides[axis] for axis in axes)
     return as_strided(array, (*shape, *inner), strides + steps, writeable=False)
+
+
+def _bordered(array, widths, value=0):
+    """Put a border of ``value`` around an array to be read; without any width it is the array itself."""
+    return np.pad(array, widths, constant_values=value) if np.any(widths) else array
 
 
 forward, backward = _in_single(forward), _in_single(backward)

@@ -47,7 +47,8 @@ def forward(x, scale, shift):
     _expect("shift", shift, "(N, C)", (N, C))
 
     # y[n, c, i, j] = shift[n, c] + scale[n, c] * x[n, c, i, j]
-    y = scale[:, :, None, None] * x + shift[:, :, None, None]
+    y = scale[:, :, None, None] * x
+    y += shift[:, :, None, None]
     return y, Residuals(x, scale)
 
 

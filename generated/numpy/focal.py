@@ -200,12 +200,23 @@ def _wanted(wrt):
 def _sigmoid(x):
     """1 / (1 + exp(-x)); where exp overflows the quotient is 0, as it should be."""
     with np.errstate(over="ignore"):
-        return 1 / (1 + np.exp(-x))
+        return _in_blocks(lambda x: 1 / (1 + np.exp(-x)), x)
 
 
 def _softplus(x):
     """log(1 + exp(x)) without overflow."""
-    return np.maximum(x, 0) + np.log1p(np.exp(-np.abs(x)))
+    return _in_blocks(lambda x: np.maximum(x, 0) + np.log1p(np.exp(-np.abs(x))), x)
+
+
+def _in_blocks(function, x):
+    """An elementwise function of x, block by block if x is long: what a block needs stays in cache."""
+    if np.size(x) <= 65536:
+        return function(x)
+    y = np.empty(x.shape, x.dtype)
+    source, target = x.reshape(-1), y.reshape(-1)
+    for start in range(0, x.size, 65536):
+        target[start : start + 65536] = function(source[start : start + 65536])
+    return y
 
 
 forward, backward = _in_single(forward), _in_single(backward)

@@ -59,7 +59,7 @@ def forward(x, w):
     # cosines[n, k] = cos(projected[n, k])
     cosines = np.cos(projected)
     # sines[n, k] = sin(projected[n, k])
-    sines = np.sin(projected)
+    sines = np.sin(projected, out=projected)
     return Outputs(cosines, sines), Residuals(x, w, cosines, sines)
 
 

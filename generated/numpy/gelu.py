@@ -133,8 +133,18 @@ def _wanted(wrt):
 _ERF = {
     "f": (
         4.2,
-        (0.002178244008, 0.04264620326, 0.2798063181, 1.128379171),
-        (0.0003249163415, 0.02368965374, 0.1568921254, 1.0),
+        (
+            -8.774139838e-10,
+            3.191248607e-08,
+            -2.748286956e-07,
+            -3.129442972e-06,
+            7.991616359e-05,
+            -0.0006082963085,
+            -0.0001993696533,
+            0.1027707379,
+            1.12837922,
+        ),
+        (1.0,),
     ),
     "d": (
         6.0,
@@ -166,26 +176,38 @@ _ERF = {
 
 def _erf(x):
     """The error function, within a few units in the last place."""
+    with np.errstate(under="ignore"):  # the square of a tiny x
+        return _in_blocks(_erf_of_block, x)
+
+
+def _erf_of_block(x):
     limit, p, q = _ERF[x.dtype.char]
+    x = np.clip(x, -limit, limit)
+    square = x * x
+    x *= _polynomial(p, square)
+    if len(q) > 1:
+        x /= _polynomial(q, square)
+    return np.tanh(x)
+
+
+def _in_blocks(function, x):
+    """An elementwise function of x, block by block if x is long: what a block needs stays in cache."""
+    if np.size(x) <= 65536:
+        return function(x)
     y = np.empty(x.shape, x.dtype)
     source, target = x.reshape(-1), y.reshape(-1)
-    for start in range(0, x.size, 16384):  # blocks that stay in cache
-        block = source[start : start + 16384].astype(np.float64).clip(-limit, limit)
-        with np.errstate(under="ignore"):  # the square of a tiny x
-            square = block * block
-            block *= _polynomial(p, square)
-            block /= _polynomial(q, square)
-            np.tanh(block.astype(x.dtype), out=target[start : start + 16384])
+    for start in range(0, x.size, 65536):
+        target[start : start + 65536] = function(source[start : start + 65536])
     return y
 
 
 def _polynomial(coefficients, t):
     """Horner's rule, highest power first."""
-    value = np.full_like(t, coefficients[0])
-    for c in coefficients[1:]:
-        value *= t
+    value = coefficients[0] * t
+    for c in coefficients[1:-1]:
         value += c
-    return value
+        value *= t
+    return value + coefficients[-1]
 
 
 forward, backward = _in_single(forward), _in_single(backward)

@@ -111,7 +111,8 @@ def forward(x, grid, *, corners=0):
     raw_column = 0.5 * (W - corners) * (grid[:, :, :, 0] + 1) + (0.5 * corners - 0.5)
     # raw_row[n, i, j] = corners / 2 + (H - corners) * (grid[n, i, j, 1] + 1) / 2 - 1/2
     raw_row = 0.5 * (H - corners) * (grid[:, :, :, 1] + 1) + (0.5 * corners - 0.5)
-    abs_value_2 = np.abs(raw_column + (0.5 - 0.5 * corners))
+    abs_value_2 = raw_column + (0.5 - 0.5 * corners)
+    np.abs(abs_value_2, out=abs_value_2)
     count_times_floor_value = (2 * W - 2 * corners) * np.floor(abs_value_2 / (2 * W - 2 * corners))
     # column[n, i, j] = max(0, min(W - 1, corners / 2 + min(abs(raw_column[n, i, j] + 1/2 - corners / 2) - (2 *
     #     W - 2 * corners) * floor(abs(raw_column[n, i, j] + 1/2 - corners / 2) / (2 * W - 2 * corners)), (2 * W
@@ -128,7 +129,8 @@ def forward(x, grid, *, corners=0):
         ),
         0,
     )
-    abs_value = np.abs(raw_row + (0.5 - 0.5 * corners))
+    abs_value = raw_row + (0.5 - 0.5 * corners)
+    np.abs(abs_value, out=abs_value)
     count_times_floor_value_2 = (2 * H - 2 * corners) * np.floor(abs_value / (2 * H - 2 * corners))
     # row[n, i, j] = max(0, min(H - 1, corners / 2 + min(abs(raw_row[n, i, j] + 1/2 - corners / 2) - (2 * H - 2
     #     * corners) * floor(abs(raw_row[n, i, j] + 1/2 - corners / 2) / (2 * H - 2 * corners)), (2 * H - 2 *
@@ -305,7 +307,7 @@ def backward(residuals, grad_y, wrt=None):
         abs_value = np.abs(raw_row_plus_difference)
         count_times_floor_value_2 = (2 * H - 2 * corners) * np.floor(abs_value / (2 * H - 2 * corners))
         difference_plus_count_2 = count_times_floor_value_2 - abs_value + (2 * H - 2 * corners)
-        difference = abs_value - count_times_floor_value_2
+        difference = np.subtract(abs_value, count_times_floor_value_2, out=abs_value)
         total = np.minimum(difference, difference_plus_count_2) + (0.5 * corners - 0.5)
         sign_value = np.sign(raw_row_plus_difference)
         grad_grid[:, :, :, 1] = (
@@ -325,7 +327,7 @@ def backward(residuals, grad_y, wrt=None):
         abs_value_2 = np.abs(raw_column_plus_difference)
         count_times_floor_value = (2 * W - 2 * corners) * np.floor(abs_value_2 / (2 * W - 2 * corners))
         difference_plus_count = count_times_floor_value - abs_value_2 + (2 * W - 2 * corners)
-        difference_2 = abs_value_2 - count_times_floor_value
+        difference_2 = np.subtract(abs_value_2, count_times_floor_value, out=abs_value_2)
         total_2 = np.minimum(difference_2, difference_plus_count) + (0.5 * corners - 0.5)
         sign_value_2 = np.sign(raw_column_plus_difference)
         grad_grid[:, :, :, 0] += (
@@ -464,9 +466,22 @@ def _add_at(target, *positions_and_values):
         target += sums.reshape(target.shape).astype(target.dtype)
         return
     rows = np.broadcast_to(values, shape + target.shape[lead:]).reshape(flat.size, *target.shape[lead:])
-    order = np.argsort(flat, kind="stable")
-    found, starts = np.unique(flat[order], return_index=True)
-    target[np.unravel_index(found, target.shape[:lead])] += np.add.reduceat(rows[order], starts)
+    places = np.unravel_index(flat, target.shape[:lead])
+    order = np.argsort(flat.astype(np.min_scalar_type(int(np.prod(target.shape[:lead])))), kind="stable")
+    flat = flat[order]
+    starts = np.flatnonzero(np.concatenate([[True], flat[1:] != flat[:-1]]))
+    stops = np.append(starts[1:], flat.size)
+    # in rounds: one row for each position that has rows left
+    while starts.size > (stops - starts).max(initial=0):
+        now = order[starts]
+        target[tuple(p[now] for p in places)] += rows[now]
+        starts += 1
+        left = starts < stops
+        starts, stops = starts[left], stops[left]
+    # few positions, many rows: one position after the other
+    for start, stop in zip(starts, stops, strict=True):
+        now = order[start:stop]
+        target[tuple(p[now[0]] for p in places)] += rows[now].sum(axis=0)
 
 
 forward, backward = _in_single(forward), _in_single(backward)

@@ -79,7 +79,7 @@ def forward(x, w, b, *, stride=1, padding=0, dilation=1, groups=1):
 
     # y[n, k, i] = b[k] + sum_{c, u} w[k, c, u] * pad(x)[n, c + C * (k // M), stride * i + dilation * u -
     #     padding]
-    x_padded = np.pad(x, ((0, 0), (0, 0), (padding, padding)))
+    x_padded = _bordered(x, ((0, 0), (0, 0), (padding, padding)))
     x_windows = _windows(
         x_padded.reshape(N, groups, C, L + 2 * padding), (R * dilation + 1 - dilation,), axes=(3,)
     )[:, :, :, ::stride, ::dilation]
@@ -117,7 +117,7 @@ def backward(residuals, grad_y, wrt=None):
     if "w" in wrt:
         # grad_w[k, c, u] = sum_{n, i} grad_y[n, k, i] * pad(x)[n, c + C * (k // M), stride * i + dilation * u -
         #     padding]
-        x_padded = np.pad(x, ((0, 0), (0, 0), (padding, padding)))
+        x_padded = _bordered(x, ((0, 0), (0, 0), (padding, padding)))
         x_windows = _windows(
             x_padded.reshape(N, groups, C, L + 2 * padding), (R * dilation + 1 - dilation,), axes=(3,)
         )[:, :, :, ::stride, ::dilation]
@@ -239,6 +239,11 @@ def _windows(array, sizes, axes):
     inner = tuple(max(size, 0) for size in sizes)
     steps = tuple(strides[axis] for axis in axes)
     return as_strided(array, (*shape, *inner), strides + steps, writeable=False)
+
+
+def _bordered(array, widths, value=0):
+    """Put a border of ``value`` around an array to be read; without any width it is the array itself."""
+    return np.pad(array, widths, constant_values=value) if np.any(widths) else array
 
 
 forward, backward = _in_single(forward), _in_single(backward)

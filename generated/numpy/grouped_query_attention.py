@@ -65,11 +65,12 @@ def forward(query, key, value):
     # max_scores[n, g, h, t] = max_{r} scores[n, g, h, t, r]
     max_scores = scores.max(axis=4, initial=-np.inf)
     # exp_scores[n, g, h, t, r] = exp(scores[n, g, h, t, r] - max_scores[n, g, h, t])
-    exp_scores = np.exp(scores - max_scores[:, :, :, :, None])
+    exp_scores = np.subtract(scores, max_scores[:, :, :, :, None], out=scores)
+    np.exp(exp_scores, out=exp_scores)
     # sum_exp[n, g, h, t] = sum_{r} exp_scores[n, g, h, t, r]
     sum_exp = exp_scores.sum(axis=4)
     # weights[n, g, h, t, s] = exp_scores[n, g, h, t, s] / sum_exp[n, g, h, t]
-    weights = exp_scores / sum_exp[:, :, :, :, None]
+    weights = np.divide(exp_scores, sum_exp[:, :, :, :, None], out=exp_scores)
     # y[n, g, h, t, e] = sum_{s_2} value[n, g, s_2, e] * weights[n, g, h, t, s_2]
     y = (weights.reshape(N, G, R * T, S) @ value).reshape(N, G, R, T, E)
     return y, Residuals(query, key, value, weights)

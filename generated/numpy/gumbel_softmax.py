@@ -49,11 +49,12 @@ def forward(x, noise, *, temperature=1.0):
     # shift_a[n] = (max_a[n] if abs(max_a[n]) < inf else 0)
     shift_a = np.where(np.abs(max_a) < np.inf, max_a, 0)
     # exp_a[n, j] = exp(a[n, j] - shift_a[n])
-    exp_a = np.exp(a - shift_a[:, None])
+    exp_a = np.subtract(a, shift_a[:, None], out=a)
+    np.exp(exp_a, out=exp_a)
     # sum_exp[n] = sum_{j} exp_a[n, j]
     sum_exp = exp_a.sum(axis=1)
     # y[n, i] = exp_a[n, i] / sum_exp[n]
-    y = exp_a / sum_exp[:, None]
+    y = np.divide(exp_a, sum_exp[:, None], out=exp_a)
     return y, Residuals(y, temperature)
 
 

@@ -37,7 +37,10 @@ def forward(x):
     N, M = x.shape
 
     # y[n, m] = min(6, max(0, x[n, m] + 3)) / 6
-    y = np.minimum(np.maximum(x + 3, 0), 6) / 6
+    y = x + 3
+    np.maximum(y, 0, out=y)
+    np.minimum(y, 6, out=y)
+    y /= 6
     return y, Residuals(x)
 
 

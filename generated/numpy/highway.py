@@ -71,7 +71,8 @@ def forward(x, w, b, w_gate, b_gate):
     # sum_h[n, m] = sum_{j_2} w[m, j_2] * x[n, j_2]
     sum_h = x @ w.T
     # h[n, m] = max(0, b[m] + sum_h[n, m])
-    h = np.maximum(sum_h + b, 0)
+    h = sum_h + b
+    np.maximum(h, 0, out=h)
     # y[n, m] = gate[n, m] * h[n, m] + x[n, m] * (1 - gate[n, m])
     y = gate * h + x * (1 - gate)
     return y, Residuals(x, w, b, w_gate, gate, sum_h)
@@ -203,7 +204,18 @@ def _wanted(wrt):
 def _sigmoid(x):
     """1 / (1 + exp(-x)); where exp overflows the quotient is 0, as it should be."""
     with np.errstate(over="ignore"):
-        return 1 / (1 + np.exp(-x))
+        return _in_blocks(lambda x: 1 / (1 + np.exp(-x)), x)
+
+
+def _in_blocks(function, x):
+    """An elementwise function of x, block by block if x is long: what a block needs stays in cache."""
+    if np.size(x) <= 65536:
+        return function(x)
+    y = np.empty(x.shape, x.dtype)
+    source, target = x.reshape(-1), y.reshape(-1)
+    for start in range(0, x.size, 65536):
+        target[start : start + 65536] = function(source[start : start + 65536])
+    return y
 
 
 forward, backward = _in_single(forward), _in_single(backward)

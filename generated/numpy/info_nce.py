@@ -53,7 +53,8 @@ def forward(left, right, *, temperature=0.1):
     # max_similarity[n_2] = max_{j_2} similarity[n_2, j_2]
     max_similarity = similarity.max(axis=1, initial=-np.inf)
     # exp_similarity[n_2, j_2] = exp(similarity[n_2, j_2] - max_similarity[n_2])
-    exp_similarity = np.exp(similarity - max_similarity[:, None])
+    exp_similarity = similarity - max_similarity[:, None]
+    np.exp(exp_similarity, out=exp_similarity)
     # sum_exp[n_2] = sum_{j_2} exp_similarity[n_2, j_2]
     sum_exp = exp_similarity.sum(axis=1)
     # loss = sum_{n_2} (log(sum_exp[n_2]) + max_similarity[n_2] - similarity[n_2, n_2]) / N

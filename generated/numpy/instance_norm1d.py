@@ -60,7 +60,8 @@ def forward(x, gamma, beta, *, epsilon=1e-05):
     # variance[n, c] = sum_{i_2} (x[n, c, i_2] - mean[n, c])^2 / L
     variance = np.einsum("nci,nci->nc", x_minus_mean, x_minus_mean) / L
     # y[n, c, i] = beta[c] + gamma[c] * (x[n, c, i] - mean[n, c]) / sqrt(epsilon + variance[n, c])
-    y = (gamma / np.sqrt(variance + epsilon))[:, :, None] * x_minus_mean + beta[:, None]
+    y = np.multiply((gamma / np.sqrt(variance + epsilon))[:, :, None], x_minus_mean, out=x_minus_mean)
+    y += beta[:, None]
     return y, Residuals(x, gamma, mean, variance, epsilon)
 
 
@@ -85,11 +86,9 @@ def backward(residuals, grad_y, wrt=None):
     if "x" in wrt:
         # grad_x[n, c, i] = gamma[c] * (grad_y[n, c, i] - dot_grad_y[n, c] * (x[n, c, i] - mean[n, c]) / (L *
         #     (epsilon + variance[n, c])) - sum_grad_y[n, c] / L) / sqrt(epsilon + variance[n, c])
-        grad_x = (gamma / sqrt_variance_plus_epsilon)[:, :, None] * (
-            grad_y
-            - (dot_grad_y / L / variance_plus_epsilon)[:, :, None] * x_minus_mean
-            - (sum_grad_y / L)[:, :, None]
-        )
+        grad_x = grad_y - (dot_grad_y / L / variance_plus_epsilon)[:, :, None] * x_minus_mean
+        grad_x -= (sum_grad_y / L)[:, :, None]
+        grad_x *= (gamma / sqrt_variance_plus_epsilon)[:, :, None]
     if "gamma" in wrt:
         # grad_gamma[c] = sum_{n, i} grad_y[n, c, i] * (x[n, c, i] - mean[n, c]) / sqrt(epsilon + variance[n,
         #     c])

@@ -62,7 +62,8 @@ def forward(x, gamma, beta, *, epsilon=1e-05):
     # variance[n, c] = sum_{i_2, j_2} (x[n, c, i_2, j_2] - mean[n, c])^2 / (H * W)
     variance = np.einsum("ncij,ncij->nc", x_minus_mean, x_minus_mean) / (H * W)
     # y[n, c, i, j] = beta[c] + gamma[c] * (x[n, c, i, j] - mean[n, c]) / sqrt(epsilon + variance[n, c])
-    y = (gamma / np.sqrt(variance + epsilon))[:, :, None, None] * x_minus_mean + beta[:, None, None]
+    y = np.multiply((gamma / np.sqrt(variance + epsilon))[:, :, None, None], x_minus_mean, out=x_minus_mean)
+    y += beta[:, None, None]
     return y, Residuals(x, gamma, mean, variance, epsilon)
 
 
@@ -88,11 +89,9 @@ def backward(residuals, grad_y, wrt=None):
         # grad_x[n, c, i, j] = gamma[c] * (grad_y[n, c, i, j] - dot_grad_y[n, c] * (x[n, c, i, j] - mean[n, c])
         #     / ((H * W) * (epsilon + variance[n, c])) - sum_grad_y[n, c] / (H * W)) / sqrt(epsilon +
         #     variance[n, c])
-        grad_x = (gamma / sqrt_variance_plus_epsilon)[:, :, None, None] * (
-            grad_y
-            - (dot_grad_y / (H * W) / variance_plus_epsilon)[:, :, None, None] * x_minus_mean
-            - (sum_grad_y / (H * W))[:, :, None, None]
-        )
+        grad_x = grad_y - (dot_grad_y / (H * W) / variance_plus_epsilon)[:, :, None, None] * x_minus_mean
+        grad_x -= (sum_grad_y / (H * W))[:, :, None, None]
+        grad_x *= (gamma / sqrt_variance_plus_epsilon)[:, :, None, None]
     if "gamma" in wrt:
         # grad_gamma[c] = sum_{n, i, j} grad_y[n, c, i, j] * (x[n, c, i, j] - mean[n, c]) / sqrt(epsilon +
         #     variance[n, c])

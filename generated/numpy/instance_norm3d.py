@@ -62,7 +62,10 @@ def forward(x, gamma, beta, *, epsilon=1e-05):
     # variance[n, c] = sum_{i_2, j_2, h_2} (x[n, c, i_2, j_2, h_2] - mean[n, c])^2 / (D * H * W)
     variance = np.einsum("ncijh,ncijh->nc", x_minus_mean, x_minus_mean) / (D * H * W)
     # y[n, c, i, j, h] = beta[c] + gamma[c] * (x[n, c, i, j, h] - mean[n, c]) / sqrt(epsilon + variance[n, c])
-    y = (gamma / np.sqrt(variance + epsilon))[:, :, None, None, None] * x_minus_mean + beta[:, None, None, None]
+    y = np.multiply(
+        (gamma / np.sqrt(variance + epsilon))[:, :, None, None, None], x_minus_mean, out=x_minus_mean
+    )
+    y += beta[:, None, None, None]
     return y, Residuals(x, gamma, mean, variance, epsilon)
 
 
@@ -88,11 +91,11 @@ def backward(residuals, grad_y, wrt=None):
         # grad_x[n, c, i, j, h] = gamma[c] * (grad_y[n, c, i, j, h] - dot_grad_y[n, c] * (x[n, c, i, j, h] -
         #     mean[n, c]) / ((D * H * W) * (epsilon + variance[n, c])) - sum_grad_y[n, c] / (D * H * W)) /
         #     sqrt(epsilon + variance[n, c])
-        grad_x = (gamma / sqrt_variance_plus_epsilon)[:, :, None, None, None] * (
-            grad_y
-            - (dot_grad_y / (D * H * W) / variance_plus_epsilon)[:, :, None, None, None] * x_minus_mean
-            - (sum_grad_y / (D * H * W))[:, :, None, None, None]
+        grad_x = (
+            grad_y - (dot_grad_y / (D * H * W) / variance_plus_epsilon)[:, :, None, None, None] * x_minus_mean
         )
+        grad_x -= (sum_grad_y / (D * H * W))[:, :, None, None, None]
+        grad_x *= (gamma / sqrt_variance_plus_epsilon)[:, :, None, None, None]
     if "gamma" in wrt:
         # grad_gamma[c] = sum_{n, i, j, h} grad_y[n, c, i, j, h] * (x[n, c, i, j, h] - mean[n, c]) /
         #     sqrt(epsilon + variance[n, c])

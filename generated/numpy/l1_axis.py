@@ -48,7 +48,8 @@ def backward(residuals, grad_y, wrt=None):
         return Gradients(None)
 
     # grad_x[n, m, l] = grad_y[n, l] * sign(x[n, m, l])
-    grad_x = grad_y[:, None] * np.sign(x)
+    grad_x = np.sign(x)
+    grad_x *= grad_y[:, None]
     return Gradients(grad_x)
 
 

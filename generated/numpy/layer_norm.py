@@ -59,7 +59,9 @@ def forward(x, gamma, beta, *, epsilon=1e-05):
     # variance[n] = sum_{m_2} (x[n, m_2] - mean[n])^2 / M
     variance = np.einsum("nm,nm->n", x_minus_mean, x_minus_mean) / M
     # y[n, m] = beta[m] + gamma[m] * (x[n, m] - mean[n]) / sqrt(epsilon + variance[n])
-    y = x_minus_mean * gamma / np.sqrt(variance + epsilon)[:, None] + beta
+    y = np.multiply(x_minus_mean, gamma, out=x_minus_mean)
+    y /= np.sqrt(variance + epsilon)[:, None]
+    y += beta
     return y, Residuals(x, gamma, mean, variance, epsilon)
 
 
@@ -85,11 +87,9 @@ def backward(residuals, grad_y, wrt=None):
     if "x" in wrt:
         # grad_x[n, m] = (gamma[m] * grad_y[n, m] - dot_gamma_grad_y[n] / M - dot_grad_y[n] * (x[n, m] -
         #     mean[n]) / (M * (epsilon + variance[n]))) / sqrt(epsilon + variance[n])
-        grad_x = (
-            gamma * grad_y
-            - (dot_grad_y / M / variance_plus_epsilon)[:, None] * x_minus_mean
-            - (dot_gamma_grad_y / M)[:, None]
-        ) / sqrt_variance_plus_epsilon[:, None]
+        grad_x = gamma * grad_y - (dot_grad_y / M / variance_plus_epsilon)[:, None] * x_minus_mean
+        grad_x -= (dot_gamma_grad_y / M)[:, None]
+        grad_x /= sqrt_variance_plus_epsilon[:, None]
     if "gamma" in wrt:
         # grad_gamma[m] = sum_{n} grad_y[n, m] * (x[n, m] - mean[n]) / sqrt(epsilon + variance[n])
         grad_gamma = scaled.T @ (1 / sqrt_variance_plus_epsilon)

@@ -82,7 +82,7 @@ def forward(query, key, value):
     # sum_y_2[n, t, e] = sum_{d_3} mixed[n, d_3, e] * q[n, t, d_3]
     sum_y_2 = q @ mixed
     # y[n, t, e] = sum_y_2[n, t, e] / sum_y[n, t]
-    y = sum_y_2 / sum_y[:, :, None]
+    y = np.divide(sum_y_2, sum_y[:, :, None], out=sum_y_2)
     return y, Residuals(query, key, value, q, k, mixed, sum_k, sum_y, y)
 
 

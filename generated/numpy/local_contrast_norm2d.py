@@ -108,10 +108,9 @@ def backward(residuals, grad_y, wrt=None):
     dot_grad_y_y = np.einsum("ncij,ncij->nij", grad_y, y)
     # grad_sum_deviation[n, i, j] = (-dot_grad_y[n] / (2 * (H * W)) - dot_grad_y_y[n, i, j] * [mean[n] <=
     #     deviation[n, i, j]] / (2 * max(deviation[n, i, j], mean[n]))) / sqrt(sum_deviation[n, i, j])
-    grad_sum_deviation = (
-        -(0.5 * (dot_grad_y_y * (mean[:, None, None] <= deviation)) / maximum_value)
-        - (0.5 * dot_grad_y / (H * W))[:, None, None]
-    ) / np.sqrt(sum_deviation)
+    grad_sum_deviation = -(0.5 * (dot_grad_y_y * (mean[:, None, None] <= deviation)) / maximum_value)
+    grad_sum_deviation -= (0.5 * dot_grad_y / (H * W))[:, None, None]
+    grad_sum_deviation /= np.sqrt(sum_deviation)
     # grad_centred[n, c, i, j] = 2 * sum_{i_2, j_2, u_2, v_2 : i + R == i_2 + u_2, j + S == j_2 + v_2}
     #     pad(centred)[n, c, i_2 + u_2 - R, j_2 + v_2 - S] * grad_sum_deviation[n, i_2, j_2] * kernel[c, u_2,
     #     v_2] + grad_y[n, c, i, j] / max(deviation[n, i, j], mean[n])

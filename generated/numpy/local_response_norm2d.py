@@ -51,7 +51,7 @@ def forward(x, *, size=5, kappa=2.0, alpha=0.0001, beta=0.75):
 
     # level[n, c, i, j] = kappa + alpha * sum_{u} pad(x)[n, c + u + size // 2 + 1 - size, i, j]^2
     total = np.zeros((N, C, H, W), dtype=dtype)
-    x_padded = np.pad(x, ((0, 0), (max(size - size // 2 - 1, 0), size // 2), (0, 0), (0, 0)))
+    x_padded = _bordered(x, ((0, 0), (max(size - size // 2 - 1, 0), size // 2), (0, 0), (0, 0)))
     for u in range(size):
         total += np.square(
             x_padded[
@@ -85,7 +85,7 @@ def backward(residuals, grad_y, wrt=None):
     #     j] * pad(x)[n, c_3 + u + size // 2 + 1 - size, i, j] + grad_y[n, c, i, j] * level[n, c, i, j]^(-beta)
     grad_x = grad_y / np.power(level, beta)
     grad_x_padded = np.zeros((N, size // 2 + max(size - size // 2 - 1, 0) + C, H, W), dtype=dtype)
-    x_padded = np.pad(x, ((0, 0), (max(size - size // 2 - 1, 0), size // 2), (0, 0), (0, 0)))
+    x_padded = _bordered(x, ((0, 0), (max(size - size // 2 - 1, 0), size // 2), (0, 0), (0, 0)))
     for u in range(size):
         grad_x_padded[
             :,
@@ -201,6 +201,11 @@ def _wanted(wrt):
     if not all(name in Gradients._fields for name in names):
         raise ValueError(f"local_response_norm2d: wrt must be a tuple of {Gradients._fields}, got {wrt!r}")
     return names
+
+
+def _bordered(array, widths, value=0):
+    """Put a border of ``value`` around an array to be read; without any width it is the array itself."""
+    return np.pad(array, widths, constant_values=value) if np.any(widths) else array
 
 
 forward, backward = _in_single(forward), _in_single(backward)

@@ -62,7 +62,7 @@ def forward(x, w, b, *, stride=1, padding=0):
     _expect("b", b, "(K, I)", (K, I))
 
     # y[n, k, i] = b[k, i] + sum_{c, u} w[k, i, c, u] * pad(x)[n, c, stride * i + u - padding]
-    x_padded = np.pad(x, ((0, 0), (0, 0), (padding, padding)))
+    x_padded = _bordered(x, ((0, 0), (0, 0), (padding, padding)))
     x_windows = _windows(x_padded, (R,), axes=(2,))[:, :, ::stride]
     columns = x_windows.transpose(2, 0, 1, 3).reshape(I, N, C * R)
     y = b + (columns @ w.transpose(1, 2, 3, 0).reshape(I, C * R, K)).transpose(1, 2, 0)
@@ -93,7 +93,7 @@ def backward(residuals, grad_y, wrt=None):
         grad_x = grad_x_padded[:, :, padding : L + padding]
     if "w" in wrt:
         # grad_w[k, i, c, u] = sum_{n} grad_y[n, k, i] * pad(x)[n, c, stride * i + u - padding]
-        x_padded = np.pad(x, ((0, 0), (0, 0), (padding, padding)))
+        x_padded = _bordered(x, ((0, 0), (0, 0), (padding, padding)))
         x_windows = _windows(x_padded, (R,), axes=(2,))[:, :, ::stride]
         columns = x_windows.transpose(2, 0, 1, 3).reshape(I, N, C * R)
         grad_w = (grad_y.transpose(2, 1, 0) @ columns).reshape(I, K, C, R).transpose(1, 0, 2, 3)
@@ -212,6 +212,11 @@ def _windows(array, sizes, axes):
     inner = tuple(max(size, 0) for size in sizes)
     steps = tuple(strides[axis] for axis in axes)
     return as_strided(array, (*shape, *inner), strides + steps, writeable=False)
+
+
+def _bordered(array, widths, value=0):
+    """Put a border of ``value`` around an array to be read; without any width it is the array itself."""
+    return np.pad(array, widths, constant_values=value) if np.any(widths) else array
 
 
 forward, backward = _in_single(forward), _in_single(backward)

@@ -71,7 +71,7 @@ def forward(x, w, b, *, stride=1, padding=0):
 
     # y[n, k, i, j] = b[k, i, j] + sum_{c, u, v} w[k, i, j, c, u, v] * pad(x)[n, c, stride * i + u - padding,
     #     stride * j + v - padding]
-    x_padded = np.pad(x, ((0, 0), (0, 0), (padding, padding), (padding, padding)))
+    x_padded = _bordered(x, ((0, 0), (0, 0), (padding, padding), (padding, padding)))
     x_windows = _windows(x_padded, (R, S), axes=(2, 3))[:, :, ::stride, ::stride]
     columns = x_windows.transpose(2, 3, 0, 1, 4, 5).reshape(I, J, N, C * R * S)
     y = b + (columns @ w.transpose(1, 2, 3, 4, 5, 0).reshape(I, J, C * R * S, K)).transpose(2, 3, 0, 1)
@@ -108,7 +108,7 @@ def backward(residuals, grad_y, wrt=None):
     if "w" in wrt:
         # grad_w[k, i, j, c, u, v] = sum_{n} grad_y[n, k, i, j] * pad(x)[n, c, stride * i + u - padding, stride
         #     * j + v - padding]
-        x_padded = np.pad(x, ((0, 0), (0, 0), (padding, padding), (padding, padding)))
+        x_padded = _bordered(x, ((0, 0), (0, 0), (padding, padding), (padding, padding)))
         x_windows = _windows(x_padded, (R, S), axes=(2, 3))[:, :, ::stride, ::stride]
         columns = x_windows.transpose(2, 3, 0, 1, 4, 5).reshape(I, J, N, C * R * S)
         grad_w = (grad_y.transpose(2, 3, 1, 0) @ columns).reshape(I, J, K, C, R, S).transpose(2, 0, 1, 3, 4, 5)
@@ -227,6 +227,11 @@ def _windows(array, sizes, axes):
     inner = tuple(max(size, 0) for size in sizes)
     steps = tuple(strides[axis] for axis in axes)
     return as_strided(array, (*shape, *inner), strides + steps, writeable=False)
+
+
+def _bordered(array, widths, value=0):
+    """Put a border of ``value`` around an array to be read; without any width it is the array itself."""
+    return np.pad(array, widths, constant_values=value) if np.any(widths) else array
 
 
 forward, backward = _in_single(forward), _in_single(backward)

@@ -44,7 +44,7 @@ def forward(x):
     # sum_exp[n] = sum_{j} exp_x[n, j]
     sum_exp = exp_x.sum(axis=1)
     # y[n, i] = x[n, i] - (log(sum_exp[n]) + max_x[n])
-    y = x_minus_max_x - np.log(sum_exp)[:, None]
+    y = np.subtract(x_minus_max_x, np.log(sum_exp)[:, None], out=x_minus_max_x)
     return y, Residuals(exp_x, sum_exp)
 
 

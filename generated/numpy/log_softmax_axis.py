@@ -44,7 +44,7 @@ def forward(x):
     # sum_exp[n, l] = sum_{j} exp_x[n, j, l]
     sum_exp = exp_x.sum(axis=1)
     # y[n, i, l] = x[n, i, l] - (log(sum_exp[n, l]) + max_x[n, l])
-    y = x_minus_max_x - np.log(sum_exp)[:, None]
+    y = np.subtract(x_minus_max_x, np.log(sum_exp)[:, None], out=x_minus_max_x)
     return y, Residuals(exp_x, sum_exp)
 
 

@@ -38,11 +38,12 @@ def forward(x):
     # max_x[n, l] = max_{m} x[n, m, l]
     max_x = x.max(axis=1, initial=-np.inf)
     # exp_x[n, m, l] = exp(x[n, m, l] - max_x[n, l])
-    exp_x = np.exp(x - max_x[:, None])
+    exp_x = x - max_x[:, None]
+    np.exp(exp_x, out=exp_x)
     # sum_exp[n, l] = sum_{m} exp_x[n, m, l]
     sum_exp = exp_x.sum(axis=1)
     # y[n, l] = log(sum_exp[n, l]) + max_x[n, l]
-    y = max_x + np.log(sum_exp)
+    y = np.add(max_x, np.log(sum_exp), out=max_x)
     return y, Residuals(exp_x, sum_exp)
 
 

@@ -41,7 +41,8 @@ def forward(x, *, sharpness=1.0):
     # max_exponent[n, c] = max_{u, v} sharpness * x[n, c, u, v]
     max_exponent = sharpness_times_x.max(axis=(2, 3), initial=-np.inf)
     # exp_x[n, c, u, v] = exp(sharpness * x[n, c, u, v] - max_exponent[n, c])
-    exp_x = np.exp(sharpness_times_x - max_exponent[:, :, None, None])
+    exp_x = np.subtract(sharpness_times_x, max_exponent[:, :, None, None], out=sharpness_times_x)
+    np.exp(exp_x, out=exp_x)
     # sum_exp[n, c] = sum_{u, v} exp_x[n, c, u, v]
     sum_exp = exp_x.sum(axis=(2, 3))
     # y[n, c] = (log(sum_exp[n, c] / (H * W)) + max_exponent[n, c]) / sharpness

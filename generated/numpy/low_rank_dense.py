@@ -57,7 +57,8 @@ def forward(x, w_down, w_up, b):
     # inner[n, r] = sum_{m} w_down[r, m] * x[n, m]
     inner = x @ w_down.T
     # y[n, k] = b[k] + sum_{r_2} inner[n, r_2] * w_up[k, r_2]
-    y = b + inner @ w_up.T
+    y = inner @ w_up.T
+    y += b
     return y, Residuals(x, w_down, w_up, inner)
 
 

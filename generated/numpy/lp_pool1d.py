@@ -56,7 +56,7 @@ def forward(x, *, K=2, stride=2, padding=0, power=2.0):
 
     # sum_y[n, c, i] = sum_{u} abs(pad(x)[n, c, stride * i + u - padding])^power
     sum_y = np.zeros((N, C, I), dtype=dtype)
-    x_padded = np.pad(x, ((0, 0), (0, 0), (padding, padding)))
+    x_padded = _bordered(x, ((0, 0), (0, 0), (padding, padding)))
     for u in range(K):
         sum_y += np.power(np.abs(x_padded[:, :, u : u + I * stride : stride]), power)
     # y[n, c, i] = sum_y[n, c, i]^(1 / power)
@@ -79,7 +79,7 @@ def backward(residuals, grad_y, wrt=None):
     #     abs(pad(x)[n, c, stride * i + u - padding]) else 0) * (sum_y[n, c, i]^(1 / power - 1) / power if 0 <
     #     sum_y[n, c, i] else 0)
     grad_x_padded = np.zeros((N, C, L + 2 * padding), dtype=dtype)
-    x_padded = np.pad(x, ((0, 0), (0, 0), (padding, padding)))
+    x_padded = _bordered(x, ((0, 0), (0, 0), (padding, padding)))
     for u in range(K):
         abs_x_padded = np.abs(x_padded[:, :, u : u + I * stride : stride])
         mask = abs_x_padded > 0
@@ -182,6 +182,11 @@ def _wanted(wrt):
     if not all(name in Gradients._fields for name in names):
         raise ValueError(f"lp_pool1d: wrt must be a tuple of {Gradients._fields}, got {wrt!r}")
     return names
+
+
+def _bordered(array, widths, value=0):
+    """Put a border of ``value`` around an array to be read; without any width it is the array itself."""
+    return np.pad(array, widths, constant_values=value) if np.any(widths) else array
 
 
 forward, backward = _in_single(forward), _in_single(backward)

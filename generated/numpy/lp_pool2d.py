@@ -60,7 +60,7 @@ def forward(x, *, K=2, stride=2, padding=0, power=2.0):
 
     # sum_y[n, c, i, j] = sum_{u, v} abs(pad(x)[n, c, stride * i + u - padding, stride * j + v - padding])^power
     sum_y = np.zeros((N, C, I, J), dtype=dtype)
-    x_padded = np.pad(x, ((0, 0), (0, 0), (padding, padding), (padding, padding)))
+    x_padded = _bordered(x, ((0, 0), (0, 0), (padding, padding), (padding, padding)))
     for u in range(K):
         for v in range(K):
             sum_y += np.power(
@@ -88,7 +88,7 @@ def backward(residuals, grad_y, wrt=None):
     #     c, stride * i + u - padding, stride * j + v - padding]) else 0) * (sum_y[n, c, i, j]^(1 / power - 1) /
     #     power if 0 < sum_y[n, c, i, j] else 0)
     grad_x_padded = np.zeros((N, C, H + 2 * padding, W + 2 * padding), dtype=dtype)
-    x_padded = np.pad(x, ((0, 0), (0, 0), (padding, padding), (padding, padding)))
+    x_padded = _bordered(x, ((0, 0), (0, 0), (padding, padding), (padding, padding)))
     for u in range(K):
         for v in range(K):
             abs_x_padded = np.abs(x_padded[:, :, u : u + I * stride : stride, v : v + J * stride : stride])
@@ -192,6 +192,11 @@ def _wanted(wrt):
     if not all(name in Gradients._fields for name in names):
         raise ValueError(f"lp_pool2d: wrt must be a tuple of {Gradients._fields}, got {wrt!r}")
     return names
+
+
+def _bordered(array, widths, value=0):
+    """Put a border of ``value`` around an array to be read; without any width it is the array itself."""
+    return np.pad(array, widths, constant_values=value) if np.any(widths) else array
 
 
 forward, backward = _in_single(forward), _in_single(backward)

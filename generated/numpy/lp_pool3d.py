@@ -63,7 +63,7 @@ def forward(x, *, K=2, stride=2, padding=0, power=2.0):
 
     # sum_y[n, c, p, q, r] = sum_{t, u, v} abs(pad(x)[n, c, stride * p + t - padding, stride * q + u - padding,
     #     stride * r + v - padding])^power
-    x_padded = np.pad(x, ((0, 0), (0, 0), (padding, padding), (padding, padding), (padding, padding)))
+    x_padded = _bordered(x, ((0, 0), (0, 0), (padding, padding), (padding, padding), (padding, padding)))
     x_windows = _windows(x_padded, (K, K, K), axes=(2, 3, 4))[:, :, ::stride, ::stride, ::stride]
     sum_y = np.power(np.abs(x_windows), power).sum(axis=(5, 6, 7))
     # y[n, c, p, q, r] = sum_y[n, c, p, q, r]^(1 / power)
@@ -90,7 +90,7 @@ def backward(residuals, grad_y, wrt=None):
     #     stride * p + t - padding, stride * q + u - padding, stride * r + v - padding]) else 0) * (sum_y[n, c,
     #     p, q, r]^(1 / power - 1) / power if 0 < sum_y[n, c, p, q, r] else 0)
     grad_x_padded = np.zeros((N, C, D + 2 * padding, H + 2 * padding, W + 2 * padding), dtype=dtype)
-    x_padded = np.pad(x, ((0, 0), (0, 0), (padding, padding), (padding, padding), (padding, padding)))
+    x_padded = _bordered(x, ((0, 0), (0, 0), (padding, padding), (padding, padding), (padding, padding)))
     for t in range(K):
         for u in range(K):
             for v in range(K):
@@ -223,6 +223,11 @@ def _windows(array, sizes, axes):
     inner = tuple(max(size, 0) for size in sizes)
     steps = tuple(strides[axis] for axis in axes)
     return as_strided(array, (*shape, *inner), strides + steps, writeable=False)
+
+
+def _bordered(array, widths, value=0):
+    """Put a border of ``value`` around an array to be read; without any width it is the array itself."""
+    return np.pad(array, widths, constant_values=value) if np.any(widths) else array
 
 
 forward, backward = _in_single(forward), _in_single(backward)

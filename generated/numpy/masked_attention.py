@@ -81,11 +81,12 @@ def forward(query, key, value, mask):
     # shift_scores[n, t] = (max_scores[n, t] if abs(max_scores[n, t]) < inf else 0)
     shift_scores = np.where(np.abs(max_scores) < np.inf, max_scores, 0)
     # exp_scores[n, t, r] = exp(scores[n, t, r] - shift_scores[n, t])
-    exp_scores = np.exp(scores - shift_scores[:, :, None])
+    exp_scores = np.subtract(scores, shift_scores[:, :, None], out=scores)
+    np.exp(exp_scores, out=exp_scores)
     # sum_exp[n, t] = sum_{r} exp_scores[n, t, r]
     sum_exp = exp_scores.sum(axis=2)
     # weights[n, t, s] = exp_scores[n, t, s] / sum_exp[n, t]
-    weights = exp_scores / sum_exp[:, :, None]
+    weights = np.divide(exp_scores, sum_exp[:, :, None], out=exp_scores)
     # sum_y[n, t, e] = sum_{s_2} value[n, s_2, e] * weights[n, t, s_2]
     sum_y = weights @ value
     # y[n, t, e] = (sum_y[n, t, e] if 0 < count[n, t] else 0)

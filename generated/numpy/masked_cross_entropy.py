@@ -55,7 +55,8 @@ def forward(logits, labels, *, ignored=-100):
     # max_logits[n_2] = max_{j} logits[n_2, j]
     max_logits = logits.max(axis=1, initial=-np.inf)
     # exp_logits[n_2, j] = exp(logits[n_2, j] - max_logits[n_2])
-    exp_logits = np.exp(logits - max_logits[:, None])
+    exp_logits = logits - max_logits[:, None]
+    np.exp(exp_logits, out=exp_logits)
     # sum_exp[n_2] = sum_{j} exp_logits[n_2, j]
     sum_exp = exp_logits.sum(axis=1)
     # sum_loss = sum_{n_2 : labels[n_2] != ignored} (log(sum_exp[n_2]) + max_logits[n_2] - logits[n_2,
@@ -217,9 +218,22 @@ def _add_at(target, *positions_and_values):
         target += sums.reshape(target.shape).astype(target.dtype)
         return
     rows = np.broadcast_to(values, shape + target.shape[lead:]).reshape(flat.size, *target.shape[lead:])
-    order = np.argsort(flat, kind="stable")
-    found, starts = np.unique(flat[order], return_index=True)
-    target[np.unravel_index(found, target.shape[:lead])] += np.add.reduceat(rows[order], starts)
+    places = np.unravel_index(flat, target.shape[:lead])
+    order = np.argsort(flat.astype(np.min_scalar_type(int(np.prod(target.shape[:lead])))), kind="stable")
+    flat = flat[order]
+    starts = np.flatnonzero(np.concatenate([[True], flat[1:] != flat[:-1]]))
+    stops = np.append(starts[1:], flat.size)
+    # in rounds: one row for each position that has rows left
+    while starts.size > (stops - starts).max(initial=0):
+        now = order[starts]
+        target[tuple(p[now] for p in places)] += rows[now]
+        starts += 1
+        left = starts < stops
+        starts, stops = starts[left], stops[left]
+    # few positions, many rows: one position after the other
+    for start, stop in zip(starts, stops, strict=True):
+        now = order[start:stop]
+        target[tuple(p[now[0]] for p in places)] += rows[now].sum(axis=0)
 
 
 forward, backward = _in_single(forward), _in_single(backward)

@@ -55,7 +55,8 @@ def forward(x, mask):
     # shift_a[n] = (max_a[n] if abs(max_a[n]) < inf else 0)
     shift_a = np.where(np.abs(max_a) < np.inf, max_a, 0)
     # exp_a[n, j_2] = exp(a[n, j_2] - shift_a[n])
-    exp_a = np.exp(a - shift_a[:, None])
+    exp_a = np.subtract(a, shift_a[:, None], out=a)
+    np.exp(exp_a, out=exp_a)
     # sum_exp[n] = sum_{j_2} exp_a[n, j_2]
     sum_exp = exp_a.sum(axis=1)
     # y[n, i] = (exp_a[n, i] / sum_exp[n] if 0 < count[n] else 0)
@@ -79,7 +80,10 @@ def backward(residuals, grad_y, wrt=None):
     )
     # grad_x[n, i] = exp_a[n, i] * (grad_sum_exp[n] + grad_y[n, i] * (1 / sum_exp[n] if 0 < count[n] else 0)) *
     #     [0 < mask[n, i]]
-    grad_x = exp_a * (np.where(mask_2, 1 / chosen, 0)[:, None] * grad_y + grad_sum_exp[:, None]) * (mask > 0)
+    grad_x = np.where(mask_2, 1 / chosen, 0)[:, None] * grad_y
+    grad_x += grad_sum_exp[:, None]
+    grad_x *= exp_a
+    grad_x *= mask > 0
     return Gradients(grad_x)
 
 

@@ -42,7 +42,6 @@ class Gradients(NamedTuple):
 def forward(x, *, K=2, stride=2, padding=0):
     """Compute y[N, C, I] from x[N, C, L]; the second result is for backward."""
     x = _floats("x", x, 3)
-    dtype = x.dtype
     K = _whole("K", K, 1)
     stride = _whole("stride", stride, 1)
     padding = _whole("padding", padding, 0)
@@ -52,10 +51,10 @@ def forward(x, *, K=2, stride=2, padding=0):
     _require(K > padding, f"padding < K must hold ({K = }, {padding = })")
 
     # y[n, c, i] = max_{u} pad(x, -inf)[n, c, stride * i + u - padding]
-    y = np.full((N, C, I), -np.inf, dtype=dtype)
+    x_padded = _bordered(x, ((0, 0), (0, 0), (padding, padding)), -np.inf)
+    y = x_padded[:, :, : I * stride : stride].copy()
     winner_y = np.zeros((N, C, I), dtype=np.min_scalar_type(K))
-    x_padded = np.pad(x, ((0, 0), (0, 0), (padding, padding)), constant_values=-np.inf)
-    for u in range(K):
+    for u in range(1, K):
         candidate = x_padded[:, :, u : u + I * stride : stride].copy()
         np.maximum(winner_y, np.multiply(candidate > y, u, dtype=winner_y.dtype), out=winner_y)
         np.maximum(y, candidate, out=y)
@@ -160,6 +159,11 @@ def _wanted(wrt):
     if not all(name in Gradients._fields for name in names):
         raise ValueError(f"max_pool1d: wrt must be a tuple of {Gradients._fields}, got {wrt!r}")
     return names
+
+
+def _bordered(array, widths, value=0):
+    """Put a border of ``value`` around an array to be read; without any width it is the array itself."""
+    return np.pad(array, widths, constant_values=value) if np.any(widths) else array
 
 
 forward, backward = _in_single(forward), _in_single(backward)

@@ -46,7 +46,6 @@ class Gradients(NamedTuple):
 def forward(x, *, K=2, stride=2, padding=0):
     """Compute y[N, C, I, J] from x[N, C, H, W]; the second result is for backward."""
     x = _floats("x", x, 4)
-    dtype = x.dtype
     K = _whole("K", K, 1)
     stride = _whole("stride", stride, 1)
     padding = _whole("padding", padding, 0)
@@ -58,20 +57,20 @@ def forward(x, *, K=2, stride=2, padding=0):
     _require(K > padding, f"padding < K must hold ({K = }, {padding = })")
 
     # max_v_y[n, c, h, j] = max_{v} pad(x, -inf)[n, c, h, stride * j + v - padding]
-    max_v_y = np.full((N, C, H, J), -np.inf, dtype=dtype)
+    x_padded = _bordered(x, ((0, 0), (0, 0), (0, 0), (padding, padding)), -np.inf)
+    max_v_y = x_padded[:, :, :, : J * stride : stride].copy()
     winner_max_v_y = np.zeros((N, C, H, J), dtype=np.min_scalar_type(K))
-    x_padded = np.pad(x, ((0, 0), (0, 0), (0, 0), (padding, padding)), constant_values=-np.inf)
-    for v in range(K):
+    for v in range(1, K):
         candidate = x_padded[:, :, :, v : v + J * stride : stride].copy()
         np.maximum(
             winner_max_v_y, np.multiply(candidate > max_v_y, v, dtype=winner_max_v_y.dtype), out=winner_max_v_y
         )
         np.maximum(max_v_y, candidate, out=max_v_y)
     # y[n, c, i, j] = max_{u} pad(max_v_y, -inf)[n, c, stride * i + u - padding, j]
-    y = np.full((N, C, I, J), -np.inf, dtype=dtype)
+    max_v_y_padded = _bordered(max_v_y, ((0, 0), (0, 0), (padding, padding), (0, 0)), -np.inf)
+    y = max_v_y_padded[:, :, : I * stride : stride].copy()
     winner_y = np.zeros((N, C, I, J), dtype=np.min_scalar_type(K))
-    max_v_y_padded = np.pad(max_v_y, ((0, 0), (0, 0), (padding, padding), (0, 0)), constant_values=-np.inf)
-    for u in range(K):
+    for u in range(1, K):
         candidate_2 = max_v_y_padded[:, :, u : u + I * stride : stride].copy()
         np.maximum(winner_y, np.multiply(candidate_2 > y, u, dtype=winner_y.dtype), out=winner_y)
         np.maximum(y, candidate_2, out=y)
@@ -185,6 +184,11 @@ def _wanted(wrt):
     if not all(name in Gradients._fields for name in names):
         raise ValueError(f"max_pool2d: wrt must be a tuple of {Gradients._fields}, got {wrt!r}")
     return names
+
+
+def _bordered(array, widths, value=0):
+    """Put a border of ``value`` around an array to be read; without any width it is the array itself."""
+    return np.pad(array, widths, constant_values=value) if np.any(widths) else array
 
 
 forward, backward = _in_single(forward), _in_single(backward)

@@ -61,7 +61,7 @@ def forward(x, *, K=2, stride=2, padding=0):
     # y[n, c, i, j] = max_{u, v} pad(x, -inf)[n, c, stride * i + u - padding, stride * j + v - padding] (ties
     #     split)
     y = np.full((N, C, I, J), -np.inf, dtype=dtype)
-    x_padded = np.pad(x, ((0, 0), (0, 0), (padding, padding), (padding, padding)), constant_values=-np.inf)
+    x_padded = _bordered(x, ((0, 0), (0, 0), (padding, padding), (padding, padding)), -np.inf)
     for u in range(K):
         for v in range(K):
             np.maximum(y, x_padded[:, :, u : u + I * stride : stride, v : v + J * stride : stride], out=y)
@@ -82,7 +82,7 @@ def backward(residuals, grad_y, wrt=None):
     # count_y[n, c, i, j] = sum_{u, v} [pad(x, -inf)[n, c, stride * i + u - padding, stride * j + v - padding]
     #     == y[n, c, i, j]]
     count_y = np.zeros((N, C, I, J), dtype=dtype)
-    x_padded = np.pad(x, ((0, 0), (0, 0), (padding, padding), (padding, padding)), constant_values=-np.inf)
+    x_padded = _bordered(x, ((0, 0), (0, 0), (padding, padding), (padding, padding)), -np.inf)
     for u in range(K):
         for v in range(K):
             count_y += (x_padded[:, :, u : u + I * stride : stride, v : v + J * stride : stride] == y).astype(
@@ -186,6 +186,11 @@ def _wanted(wrt):
     if not all(name in Gradients._fields for name in names):
         raise ValueError(f"max_pool2d_split: wrt must be a tuple of {Gradients._fields}, got {wrt!r}")
     return names
+
+
+def _bordered(array, widths, value=0):
+    """Put a border of ``value`` around an array to be read; without any width it is the array itself."""
+    return np.pad(array, widths, constant_values=value) if np.any(widths) else array
 
 
 forward, backward = _in_single(forward), _in_single(backward)

@@ -54,7 +54,7 @@ def forward(x, *, K=2, stride=2, padding=0):
     # y[n, c, i, j] = max_{u, v} pad(x)[n, c, stride * i + u - padding, stride * j + v - padding]
     y = np.full((N, C, I, J), -np.inf, dtype=dtype)
     winner_y = np.zeros((N, C, I, J), dtype=np.min_scalar_type(K * K))
-    x_padded = np.pad(x, ((0, 0), (0, 0), (padding, padding + stride - 1), (padding, padding + stride - 1)))
+    x_padded = _bordered(x, ((0, 0), (0, 0), (padding, padding + stride - 1), (padding, padding + stride - 1)))
     for u in range(K):
         for v in range(K):
             candidate = x_padded[:, :, u : u + I * stride : stride, v : v + J * stride : stride].copy()
@@ -170,6 +170,11 @@ def _wanted(wrt):
     if not all(name in Gradients._fields for name in names):
         raise ValueError(f"max_pool2d_zero_padding: wrt must be a tuple of {Gradients._fields}, got {wrt!r}")
     return names
+
+
+def _bordered(array, widths, value=0):
+    """Put a border of ``value`` around an array to be read; without any width it is the array itself."""
+    return np.pad(array, widths, constant_values=value) if np.any(widths) else array
 
 
 forward, backward = _in_single(forward), _in_single(backward)

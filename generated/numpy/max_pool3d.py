@@ -64,21 +64,17 @@ def forward(x, *, K=2, stride=2, padding=0):
     _require(K > padding, f"padding < K must hold ({K = }, {padding = })")
 
     # max_v_y[n, c, d, h_2, j] = max_{v} pad(x, -inf)[n, c, d, h_2, stride * j + v - padding]
-    x_padded = np.pad(x, ((0, 0), (0, 0), (0, 0), (0, 0), (padding, padding)), constant_values=-np.inf)
+    x_padded = _bordered(x, ((0, 0), (0, 0), (0, 0), (0, 0), (padding, padding)), -np.inf)
     x_windows = _windows(x_padded, (K,), axes=(4,))[:, :, :, :, ::stride]
     max_v_y = x_windows.max(axis=5)
     winner_max_v_y = x_windows.argmax(axis=5)
     # max_u_y[n, c, d, i, j] = max_{u} pad(max_v_y, -inf)[n, c, d, stride * i + u - padding, j]
-    max_v_y_padded = np.pad(
-        max_v_y, ((0, 0), (0, 0), (0, 0), (padding, padding), (0, 0)), constant_values=-np.inf
-    )
+    max_v_y_padded = _bordered(max_v_y, ((0, 0), (0, 0), (0, 0), (padding, padding), (0, 0)), -np.inf)
     max_v_y_windows = _windows(max_v_y_padded, (K,), axes=(3,))[:, :, :, ::stride]
     max_u_y = max_v_y_windows.max(axis=5)
     winner_max_u_y = max_v_y_windows.argmax(axis=5)
     # y[n, c, h, i, j] = max_{t} pad(max_u_y, -inf)[n, c, stride * h + t - padding, i, j]
-    max_u_y_padded = np.pad(
-        max_u_y, ((0, 0), (0, 0), (padding, padding), (0, 0), (0, 0)), constant_values=-np.inf
-    )
+    max_u_y_padded = _bordered(max_u_y, ((0, 0), (0, 0), (padding, padding), (0, 0), (0, 0)), -np.inf)
     max_u_y_windows = _windows(max_u_y_padded, (K,), axes=(2,))[:, :, ::stride]
     y = max_u_y_windows.max(axis=5)
     winner_y = max_u_y_windows.argmax(axis=5)
@@ -210,6 +206,11 @@ def _windows(array, sizes, axes):
     inner = tuple(max(size, 0) for size in sizes)
     steps = tuple(strides[axis] for axis in axes)
     return as_strided(array, (*shape, *inner), strides + steps, writeable=False)
+
+
+def _bordered(array, widths, value=0):
+    """Put a border of ``value`` around an array to be read; without any width it is the array itself."""
+    return np.pad(array, widths, constant_values=value) if np.any(widths) else array
 
 
 forward, backward = _in_single(forward), _in_single(backward)

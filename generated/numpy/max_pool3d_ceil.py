@@ -73,10 +73,8 @@ def forward(x, *, K=2, stride=2, padding=0):
     _require(K > padding, f"padding < K must hold ({K = }, {padding = })")
 
     # max_v_y[n, c, d, h, r] = max_{v} pad(x, -inf)[n, c, d, h, stride * r + v - padding]
-    x_padded = np.pad(
-        x,
-        ((0, 0), (0, 0), (0, 0), (0, 0), (padding, max(K + R * stride - W - padding - stride, 0))),
-        constant_values=-np.inf,
+    x_padded = _bordered(
+        x, ((0, 0), (0, 0), (0, 0), (0, 0), (padding, max(K + R * stride - W - padding - stride, 0))), -np.inf
     )
     x_windows = _windows(x_padded[:, :, :, :, 0 : K + R * stride - stride], (K,), axes=(4,))[
         :, :, :, :, ::stride
@@ -84,10 +82,10 @@ def forward(x, *, K=2, stride=2, padding=0):
     max_v_y = x_windows.max(axis=5)
     winner_max_v_y = x_windows.argmax(axis=5)
     # max_u_y[n, c, d, q, r] = max_{u} pad(max_v_y, -inf)[n, c, d, stride * q + u - padding, r]
-    max_v_y_padded = np.pad(
+    max_v_y_padded = _bordered(
         max_v_y,
         ((0, 0), (0, 0), (0, 0), (padding, max(K + Q * stride - H - padding - stride, 0)), (0, 0)),
-        constant_values=-np.inf,
+        -np.inf,
     )
     max_v_y_windows = _windows(max_v_y_padded[:, :, :, 0 : K + Q * stride - stride], (K,), axes=(3,))[
         :, :, :, ::stride
@@ -95,10 +93,10 @@ def forward(x, *, K=2, stride=2, padding=0):
     max_u_y = max_v_y_windows.max(axis=5)
     winner_max_u_y = max_v_y_windows.argmax(axis=5)
     # y[n, c, p, q, r] = max_{t} pad(max_u_y, -inf)[n, c, stride * p + t - padding, q, r]
-    max_u_y_padded = np.pad(
+    max_u_y_padded = _bordered(
         max_u_y,
         ((0, 0), (0, 0), (padding, max(K + P * stride - D - padding - stride, 0)), (0, 0), (0, 0)),
-        constant_values=-np.inf,
+        -np.inf,
     )
     max_u_y_windows = _windows(max_u_y_padded[:, :, 0 : K + P * stride - stride], (K,), axes=(2,))[
         :, :, ::stride
@@ -241,6 +239,11 @@ def _windows(array, sizes, axes):
     inner = tuple(max(size, 0) for size in sizes)
     steps = tuple(strides[axis] for axis in axes)
     return as_strided(array, (*shape, *inner), strides + steps, writeable=False)
+
+
+def _bordered(array, widths, value=0):
+    """Put a border of ``value`` around an array to be read; without any width it is the array itself."""
+    return np.pad(array, widths, constant_values=value) if np.any(widths) else array
 
 
 forward, backward = _in_single(forward), _in_single(backward)

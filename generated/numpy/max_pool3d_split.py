@@ -63,8 +63,8 @@ def forward(x, *, K=2, stride=2, padding=0):
 
     # y[n, c, h, i, j] = max_{t, u, v} pad(x, -inf)[n, c, stride * h + t - padding, stride * i + u - padding,
     #     stride * j + v - padding] (ties split)
-    x_padded = np.pad(
-        x, ((0, 0), (0, 0), (padding, padding), (padding, padding), (padding, padding)), constant_values=-np.inf
+    x_padded = _bordered(
+        x, ((0, 0), (0, 0), (padding, padding), (padding, padding), (padding, padding)), -np.inf
     )
     x_windows = _windows(x_padded, (K, K, K), axes=(2, 3, 4))[:, :, ::stride, ::stride, ::stride]
     y = x_windows.max(axis=(5, 6, 7))
@@ -85,8 +85,8 @@ def backward(residuals, grad_y, wrt=None):
 
     # count_y[n, c, h, i, j] = sum_{t, u, v} [pad(x, -inf)[n, c, stride * h + t - padding, stride * i + u -
     #     padding, stride * j + v - padding] == y[n, c, h, i, j]]
-    x_padded = np.pad(
-        x, ((0, 0), (0, 0), (padding, padding), (padding, padding), (padding, padding)), constant_values=-np.inf
+    x_padded = _bordered(
+        x, ((0, 0), (0, 0), (padding, padding), (padding, padding), (padding, padding)), -np.inf
     )
     x_windows = _windows(x_padded, (K, K, K), axes=(2, 3, 4))[:, :, ::stride, ::stride, ::stride]
     count_y = (x_windows == y[:, :, :, :, :, None, None, None]).astype(dtype).sum(axis=(5, 6, 7))
@@ -215,6 +215,11 @@ def _windows(array, sizes, axes):
     inner = tuple(max(size, 0) for size in sizes)
     steps = tuple(strides[axis] for axis in axes)
     return as_strided(array, (*shape, *inner), strides + steps, writeable=False)
+
+
+def _bordered(array, widths, value=0):
+    """Put a border of ``value`` around an array to be read; without any width it is the array itself."""
+    return np.pad(array, widths, constant_values=value) if np.any(widths) else array
 
 
 forward, backward = _in_single(forward), _in_single(backward)

@@ -56,7 +56,7 @@ def forward(x, *, epsilon=1e-09):
     # deviation[c] = (sqrt(variance[c]) if 0 < variance[c] else 0)
     deviation = np.where(mask, np.sqrt(np.where(mask, variance, 1)), 0)
     # y[n, c, i, j] = (x[n, c, i, j] - mean[c]) / (deviation[c] + epsilon)
-    y = x_minus_mean / (deviation + epsilon)[:, None, None]
+    y = np.divide(x_minus_mean, (deviation + epsilon)[:, None, None], out=x_minus_mean)
     return y, Residuals(variance, deviation, y, epsilon)
 
 
@@ -91,8 +91,8 @@ def backward(residuals, grad_y, wrt=None):
             / (H * N * W)
         )[:, None, None]
         * y
-        - (sum_grad_y / (H * N * W) / deviation_plus_epsilon)[:, None, None]
     )
+    grad_x -= (sum_grad_y / (H * N * W) / deviation_plus_epsilon)[:, None, None]
     return Gradients(grad_x)
 
 

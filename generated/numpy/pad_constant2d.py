@@ -48,8 +48,8 @@ def forward(x, *, padding=1, value=0.0):
 
     # y[n, c, i, j] = (x[n, c, i - padding, j - padding] if H + padding >= i + 1, W + padding >= j + 1, i >=
     #     padding, j >= padding else value)
-    x_padded = np.pad(x, ((0, 0), (0, 0), (padding, padding), (padding, padding)), constant_values=value)
-    y = x_padded
+    x_padded = _bordered(x, ((0, 0), (0, 0), (padding, padding), (padding, padding)), value)
+    y = x_padded.copy()
     return y, Residuals(C, H, N, W, padding)
 
 
@@ -150,6 +150,11 @@ def _wanted(wrt):
     if not all(name in Gradients._fields for name in names):
         raise ValueError(f"pad_constant2d: wrt must be a tuple of {Gradients._fields}, got {wrt!r}")
     return names
+
+
+def _bordered(array, widths, value=0):
+    """Put a border of ``value`` around an array to be read; without any width it is the array itself."""
+    return np.pad(array, widths, constant_values=value) if np.any(widths) else array
 
 
 forward, backward = _in_single(forward), _in_single(backward)

@@ -40,8 +40,8 @@ def forward(x, *, padding=1):
     N, C, L = x.shape
 
     # y[n, c, i] = pad(x)[n, c, i - padding]
-    x_padded = np.pad(x, ((0, 0), (0, 0), (padding, padding)))
-    y = x_padded
+    x_padded = _bordered(x, ((0, 0), (0, 0), (padding, padding)))
+    y = x_padded.copy()
     return y, Residuals(C, L, N, padding)
 
 
@@ -131,6 +131,11 @@ def _wanted(wrt):
     if not all(name in Gradients._fields for name in names):
         raise ValueError(f"pad_zero1d: wrt must be a tuple of {Gradients._fields}, got {wrt!r}")
     return names
+
+
+def _bordered(array, widths, value=0):
+    """Put a border of ``value`` around an array to be read; without any width it is the array itself."""
+    return np.pad(array, widths, constant_values=value) if np.any(widths) else array
 
 
 forward, backward = _in_single(forward), _in_single(backward)

@@ -46,8 +46,8 @@ def forward(x, *, padding=1):
     N, C, D, H, W = x.shape
 
     # y[n, c, i, j, h] = pad(x)[n, c, i - padding, j - padding, h - padding]
-    x_padded = np.pad(x, ((0, 0), (0, 0), (padding, padding), (padding, padding), (padding, padding)))
-    y = x_padded
+    x_padded = _bordered(x, ((0, 0), (0, 0), (padding, padding), (padding, padding), (padding, padding)))
+    y = x_padded.copy()
     return y, Residuals(C, D, H, N, W, padding)
 
 
@@ -140,6 +140,11 @@ def _wanted(wrt):
     if not all(name in Gradients._fields for name in names):
         raise ValueError(f"pad_zero3d: wrt must be a tuple of {Gradients._fields}, got {wrt!r}")
     return names
+
+
+def _bordered(array, widths, value=0):
+    """Put a border of ``value`` around an array to be read; without any width it is the array itself."""
+    return np.pad(array, widths, constant_values=value) if np.any(widths) else array
 
 
 forward, backward = _in_single(forward), _in_single(backward)

@@ -46,12 +46,10 @@ def forward(left, right):
     # The difference multiplied out, so that a matrix product sums it; centred, to lose no digits.
     left_centred = left - centre
     right_centred = right - centre
-    y = np.maximum(
-        -(2 * (left_centred @ right_centred.T))
-        + np.einsum("nd,nd->n", left_centred, left_centred)[:, None]
-        + np.einsum("md,md->m", right_centred, right_centred),
-        0,
-    )
+    y = -(2 * (left_centred @ right_centred.T))
+    y += np.einsum("nd,nd->n", left_centred, left_centred)[:, None]
+    y += np.einsum("md,md->m", right_centred, right_centred)
+    np.maximum(y, 0, out=y)
     return y, Residuals(left, right)
 
 
@@ -67,8 +65,10 @@ def backward(residuals, grad_y, wrt=None):
     # grad_left[n, d] = 2 * sum_{m} grad_y[n, m] * (left[n, d] - right[m, d])
     centre = (-left).sum(axis=0) / max(N, 1)
     # The difference multiplied out, so that a matrix product sums it; centred, to lose no digits.
-    right_centred = -right - centre
-    left_centred = -left - centre
+    right_centred = -right
+    right_centred -= centre
+    left_centred = -left
+    left_centred -= centre
     if "left" in wrt:
         grad_left = 2 * (grad_y @ right_centred - grad_y.sum(axis=1)[:, None] * left_centred)
     if "right" in wrt:

@@ -46,7 +46,8 @@ def forward(x, w, b):
     _expect("b", b, "(K)", (K,))
 
     # y[n, k, l] = b[k] + sum_{c} w[k, c] * x[n, c, l]
-    y = b[:, None] + w @ x
+    y = w @ x
+    y += b[:, None]
     return y, Residuals(x, w)
 
 

@@ -65,7 +65,7 @@ def backward(residuals, grad_loss, wrt=None):
     target_minus_prediction = target - prediction
     quantile_minus_one = quantile - 1
     scaled = quantile_minus_one * target_minus_prediction
-    scaled_2 = quantile * target_minus_prediction
+    scaled_2 = np.multiply(quantile, target_minus_prediction, out=target_minus_prediction)
     # grad_prediction[n, m] = grad_loss * (-(quantile - 1) * [quantile * (target[n, m] - prediction[n, m]) <
     #     (quantile - 1) * (target[n, m] - prediction[n, m])] - quantile * [(quantile - 1) * (target[n, m] -
     #     prediction[n, m]) <= quantile * (target[n, m] - prediction[n, m])]) / (M * N)

@@ -54,14 +54,13 @@ def forward(x, centres, spread):
     # The difference multiplied out, so that a matrix product sums it; centred, to lose no digits.
     x_centred = x - centre
     centres_centred = centres - centre
-    sum_y = np.maximum(
-        -(2 * (x_centred @ centres_centred.T))
-        + np.einsum("nd,nd->n", x_centred, x_centred)[:, None]
-        + np.einsum("md,md->m", centres_centred, centres_centred),
-        0,
-    )
+    sum_y = -(2 * (x_centred @ centres_centred.T))
+    sum_y += np.einsum("nd,nd->n", x_centred, x_centred)[:, None]
+    sum_y += np.einsum("md,md->m", centres_centred, centres_centred)
+    np.maximum(sum_y, 0, out=sum_y)
     # y[n, m] = exp(-sum_y[n, m] / spread[m]^2)
-    y = np.exp(-(sum_y / (spread * spread)))
+    y = -(sum_y / (spread * spread))
+    np.exp(y, out=y)
     return y, Residuals(x, centres, spread, sum_y, y)
 
 
@@ -85,7 +84,8 @@ def backward(residuals, grad_y, wrt=None):
         centre = (-x).sum(axis=0) / max(N, 1)
         # The difference multiplied out, so that a matrix product sums it; centred, to lose no digits.
         centres_centred = -centres - centre
-        x_centred = -x - centre
+        x_centred = -x
+        x_centred -= centre
     if "x" in wrt:
         grad_x = 2 * (grad_sum_y @ centres_centred - grad_sum_y.sum(axis=1)[:, None] * x_centred)
     if "centres" in wrt:

@@ -37,7 +37,8 @@ def forward(x):
     N, M = x.shape
 
     # y[n, m] = min(6, max(0, x[n, m]))
-    y = np.minimum(np.maximum(x, 0), 6)
+    y = np.maximum(x, 0)
+    np.minimum(y, 6, out=y)
     return y, Residuals(x)
 
 

@@ -48,7 +48,8 @@ def forward(x, gamma, *, epsilon=1e-06):
     # sum_y[n] = sum_{j} x[n, j]^2
     sum_y = np.einsum("nj,nj->n", x, x)
     # y[n, m] = gamma[m] * x[n, m] / sqrt(epsilon + sum_y[n] / M)
-    y = x * gamma / np.sqrt(sum_y / M + epsilon)[:, None]
+    y = x * gamma
+    y /= np.sqrt(sum_y / M + epsilon)[:, None]
     return y, Residuals(x, gamma, sum_y, epsilon)
 
 
@@ -69,7 +70,8 @@ def backward(residuals, grad_y, wrt=None):
     if "x" in wrt:
         # grad_x[n, m] = (gamma[m] * grad_y[n, m] - dot_grad_y[n] * x[n, m] / (M * (epsilon + sum_y[n] / M))) /
         #     sqrt(epsilon + sum_y[n] / M)
-        grad_x = (gamma * grad_y - (dot_grad_y / M / total)[:, None] * x) / sqrt_total[:, None]
+        grad_x = gamma * grad_y - (dot_grad_y / M / total)[:, None] * x
+        grad_x /= sqrt_total[:, None]
     if "gamma" in wrt:
         # grad_gamma[m] = sum_{n} grad_y[n, m] * x[n, m] / sqrt(epsilon + sum_y[n] / M)
         grad_gamma = grad_y_times_x.T @ (1 / sqrt_total)

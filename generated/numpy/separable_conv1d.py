@@ -79,11 +79,12 @@ def forward(x, depthwise, pointwise, b, *, stride=1, padding=0, dilation=1):
 
     # inner[n, c, i] = sum_{u} depthwise[c, u] * pad(x)[n, c, stride * i + dilation * u - padding]
     inner = np.zeros((N, C, I), dtype=dtype)
-    x_padded = np.pad(x, ((0, 0), (0, 0), (padding, padding)))
+    x_padded = _bordered(x, ((0, 0), (0, 0), (padding, padding)))
     for u in range(R):
         inner += depthwise[:, u][:, None] * x_padded[:, :, dilation * u : dilation * u + I * stride : stride]
     # y[n, k, i] = b[k] + sum_{c_2} inner[n, c_2, i] * pointwise[k, c_2]
-    y = b[:, None] + pointwise @ inner
+    y = pointwise @ inner
+    y += b[:, None]
     return y, Residuals(x, depthwise, pointwise, inner, stride, padding, dilation)
 
 
@@ -117,7 +118,7 @@ def backward(residuals, grad_y, wrt=None):
     if "depthwise" in wrt:
         # grad_depthwise[c, u] = sum_{n, i} grad_inner[n, c, i] * pad(x)[n, c, stride * i + dilation * u -
         #     padding]
-        x_padded = np.pad(x, ((0, 0), (0, 0), (padding, padding)))
+        x_padded = _bordered(x, ((0, 0), (0, 0), (padding, padding)))
         x_windows = _windows(x_padded, (R * dilation + 1 - dilation,), axes=(2,))[:, :, ::stride, ::dilation]
         grad_depthwise = np.einsum("nci,nciu->cu", grad_inner, x_windows)
     if "pointwise" in wrt:
@@ -237,6 +238,11 @@ def _windows(array, sizes, axes):
     inner = tuple(max(size, 0) for size in sizes)
     steps = tuple(strides[axis] for axis in axes)
     return as_strided(array, (*shape, *inner), strides + steps, writeable=False)
+
+
+def _bordered(array, widths, value=0):
+    """Put a border of ``value`` around an array to be read; without any width it is the array itself."""
+    return np.pad(array, widths, constant_values=value) if np.any(widths) else array
 
 
 forward, backward = _in_single(forward), _in_single(backward)

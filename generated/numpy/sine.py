@@ -39,7 +39,8 @@ def forward(x, *, frequency=30.0):
     N, M = x.shape
 
     # y[n, m] = sin(frequency * x[n, m])
-    y = np.sin(frequency * x)
+    y = frequency * x
+    np.sin(y, out=y)
     return y, Residuals(x, frequency)
 
 
@@ -52,7 +53,10 @@ def backward(residuals, grad_y, wrt=None):
         return Gradients(None)
 
     # grad_x[n, m] = frequency * grad_y[n, m] * cos(frequency * x[n, m])
-    grad_x = frequency * (grad_y * np.cos(frequency * x))
+    grad_x = frequency * x
+    np.cos(grad_x, out=grad_x)
+    grad_x *= grad_y
+    grad_x *= frequency
     return Gradients(grad_x)
 
 

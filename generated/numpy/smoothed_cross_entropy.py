@@ -57,7 +57,7 @@ def forward(logits, labels, *, smoothing=0.1):
     # sum_exp[n] = sum_{j} exp_logits[n, j]
     sum_exp = exp_logits.sum(axis=1)
     # log_softmax[n, m] = logits[n, m] - (log(sum_exp[n]) + max_logits[n])
-    log_softmax = logits_minus_max_logits - np.log(sum_exp)[:, None]
+    log_softmax = np.subtract(logits_minus_max_logits, np.log(sum_exp)[:, None], out=logits_minus_max_logits)
     # sum_log_softmax[n_2] = sum_{k} log_softmax[n_2, k]
     sum_log_softmax = log_softmax.sum(axis=1)
     # loss = -sum_{n_2} (log_softmax[n_2, labels[n_2]] * (1 - smoothing) + smoothing * sum_log_softmax[n_2] / M)

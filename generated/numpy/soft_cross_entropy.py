@@ -51,7 +51,7 @@ def forward(logits, target):
     # sum_exp[n] = sum_{j} exp_logits[n, j]
     sum_exp = exp_logits.sum(axis=1)
     # log_softmax[n, m] = logits[n, m] - (log(sum_exp[n]) + max_logits[n])
-    log_softmax = logits_minus_max_logits - np.log(sum_exp)[:, None]
+    log_softmax = np.subtract(logits_minus_max_logits, np.log(sum_exp)[:, None], out=logits_minus_max_logits)
     # loss = -sum_{n_2, m_2} log_softmax[n_2, m_2] * target[n_2, m_2] / N
     loss = -(np.einsum("nm,nm->", log_softmax, target) / N)
     return loss, Residuals(target, exp_logits, sum_exp)

@@ -123,7 +123,7 @@ def backward(residuals, grad_y, wrt=None):
     factor_r_part_2 = exp_exponent_2 / total
     # factor_r_part_3[n, p, o] = exp_exponent[n, p, o] / (exp_exponent[n, p, o] + exp_exponent_2[n, p, o] +
     #     exp_exponent_3[n, p, o])
-    factor_r_part_3 = exp_exponent / total
+    factor_r_part_3 = np.divide(exp_exponent, total, out=total)
     grad_r_part_padded = np.zeros((N, P + 1, Q + 1), dtype=dtype)
     grad_r_part_2_padded = np.zeros((N, P + 1, Q + 1), dtype=dtype)
     grad_new_r = np.empty((N, P, Q), dtype=dtype)

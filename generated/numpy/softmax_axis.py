@@ -38,11 +38,12 @@ def forward(x):
     # max_x[n, l] = max_{j} x[n, j, l]
     max_x = x.max(axis=1, initial=-np.inf)
     # exp_x[n, j, l] = exp(x[n, j, l] - max_x[n, l])
-    exp_x = np.exp(x - max_x[:, None])
+    exp_x = x - max_x[:, None]
+    np.exp(exp_x, out=exp_x)
     # sum_exp[n, l] = sum_{j} exp_x[n, j, l]
     sum_exp = exp_x.sum(axis=1)
     # y[n, i, l] = exp_x[n, i, l] / sum_exp[n, l]
-    y = exp_x / sum_exp[:, None]
+    y = np.divide(exp_x, sum_exp[:, None], out=exp_x)
     return y, Residuals(y)
 
 

@@ -43,7 +43,8 @@ def forward(logits, labels):
     # max_logits[n] = max_{j} logits[n, j]
     max_logits = logits.max(axis=1, initial=-np.inf)
     # exp_logits[n, j] = exp(logits[n, j] - max_logits[n])
-    exp_logits = np.exp(logits - max_logits[:, None])
+    exp_logits = logits - max_logits[:, None]
+    np.exp(exp_logits, out=exp_logits)
     # sum_exp[n] = sum_{j} exp_logits[n, j]
     sum_exp = exp_logits.sum(axis=1)
     # loss = sum_{n} (log(sum_exp[n]) + max_logits[n] - logits[n, labels[n]]) / N

@@ -38,11 +38,13 @@ def forward(x):
     # max_x[n] = max_{j} (-x[n, j])
     max_x = (-x).max(axis=1, initial=-np.inf)
     # exp_x[n, j] = exp(-x[n, j] - max_x[n])
-    exp_x = np.exp(-x - max_x[:, None])
+    exp_x = -x
+    exp_x -= max_x[:, None]
+    np.exp(exp_x, out=exp_x)
     # sum_exp[n] = sum_{j} exp_x[n, j]
     sum_exp = exp_x.sum(axis=1)
     # y[n, i] = exp_x[n, i] / sum_exp[n]
-    y = exp_x / sum_exp[:, None]
+    y = np.divide(exp_x, sum_exp[:, None], out=exp_x)
     return y, Residuals(y)
 
 

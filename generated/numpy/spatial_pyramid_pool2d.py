@@ -252,9 +252,22 @@ def _add_at(target, *positions_and_values):
         target += sums.reshape(target.shape).astype(target.dtype)
         return
     rows = np.broadcast_to(values, shape + target.shape[lead:]).reshape(flat.size, *target.shape[lead:])
-    order = np.argsort(flat, kind="stable")
-    found, starts = np.unique(flat[order], return_index=True)
-    target[np.unravel_index(found, target.shape[:lead])] += np.add.reduceat(rows[order], starts)
+    places = np.unravel_index(flat, target.shape[:lead])
+    order = np.argsort(flat.astype(np.min_scalar_type(int(np.prod(target.shape[:lead])))), kind="stable")
+    flat = flat[order]
+    starts = np.flatnonzero(np.concatenate([[True], flat[1:] != flat[:-1]]))
+    stops = np.append(starts[1:], flat.size)
+    # in rounds: one row for each position that has rows left
+    while starts.size > (stops - starts).max(initial=0):
+        now = order[starts]
+        target[tuple(p[now] for p in places)] += rows[now]
+        starts += 1
+        left = starts < stops
+        starts, stops = starts[left], stops[left]
+    # few positions, many rows: one position after the other
+    for start, stop in zip(starts, stops, strict=True):
+        now = order[start:stop]
+        target[tuple(p[now[0]] for p in places)] += rows[now].sum(axis=0)
 
 
 forward, backward = _in_single(forward), _in_single(backward)

@@ -59,7 +59,7 @@ def forward(x, w, left, right):
     # sum_y[n, k] = sum_{m_2} w[k, m_2] * x[n, m_2]
     sum_y = x @ w.T
     # y[n, k] = sum_y[n, k] / sigma
-    y = sum_y / sigma
+    y = np.divide(sum_y, sigma, out=sum_y)
     return y, Residuals(x, w, left, right, sigma, y)
 
 

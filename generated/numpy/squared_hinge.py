@@ -39,7 +39,8 @@ def forward(score, target):
     N, M = score.shape
     _expect("target", target, "(N, M)", (N, M))
 
-    maximum_value = np.maximum(1 - score * target, 0)
+    maximum_value = 1 - score * target
+    np.maximum(maximum_value, 0, out=maximum_value)
     # loss = sum_{n, m} max(0, 1 - score[n, m] * target[n, m])^2 / (M * N)
     loss = np.einsum("nm,nm->", maximum_value, maximum_value) / (M * N)
     return loss, Residuals(score, target)

@@ -76,7 +76,8 @@ def forward(x, step, A, B, U, gain):
     _expect("gain", gain, "(C)", (C,))
 
     # exp_step[n, t, c, k] = exp(A[c, k] * step[n, t, c])
-    exp_step = np.exp(A * step[:, :, :, None])
+    exp_step = A * step[:, :, :, None]
+    np.exp(exp_step, out=exp_step)
     h_states = np.zeros((N, T + 1, C, K), dtype=dtype)
     h = h_states[:, 1:]
     # h[n, t, c, k] = B[n, t, k] * step[n, t, c] * x[n, t, c] + exp_step[n, t, c, k] * h_states[n, t, c, k]

@@ -41,11 +41,12 @@ def forward(x, *, temperature=1.0):
     # max_exponent[n] = max_{j} x[n, j] / temperature
     max_exponent = x_over_temperature.max(axis=1, initial=-np.inf)
     # exp_x[n, j] = exp(x[n, j] / temperature - max_exponent[n])
-    exp_x = np.exp(x_over_temperature - max_exponent[:, None])
+    exp_x = np.subtract(x_over_temperature, max_exponent[:, None], out=x_over_temperature)
+    np.exp(exp_x, out=exp_x)
     # sum_exp[n] = sum_{j} exp_x[n, j]
     sum_exp = exp_x.sum(axis=1)
     # y[n, i] = exp_x[n, i] / sum_exp[n]
-    y = exp_x / sum_exp[:, None]
+    y = np.divide(exp_x, sum_exp[:, None], out=exp_x)
     return y, Residuals(y, temperature)
 
 

@@ -68,7 +68,7 @@ def forward(x, w, b, *, stride=1, padding=0):
 
     # y[n, k, i, j] = b[k] + sum_{c, u, v} w[k, i % A, j % B, c, u, v] * pad(x)[n, c, stride * i + u - padding,
     #     stride * j + v - padding]
-    x_padded = np.pad(x, ((0, 0), (0, 0), (padding, padding), (padding, padding)))
+    x_padded = _bordered(x, ((0, 0), (0, 0), (padding, padding), (padding, padding)))
     x_windows = _windows(x_padded, (R, S), axes=(2, 3))[:, :, ::stride, ::stride]
     columns = x_windows.transpose(2, 3, 0, 1, 4, 5).reshape(I, J, N, C * R * S)
     y = b[:, None, None] + (
@@ -116,7 +116,7 @@ def backward(residuals, grad_y, wrt=None):
         # grad_w[k, a, b_t, c, u, v] = sum_{n, i, j : a == i % A, b_t == j % B} grad_y[n, k, i, j] * pad(x)[n,
         #     c, stride * i + u - padding, stride * j + v - padding]
         grad_w = np.zeros((K, A, B, C, R, S), dtype=dtype)
-        x_padded = np.pad(x, ((0, 0), (0, 0), (padding, padding), (padding, padding)))
+        x_padded = _bordered(x, ((0, 0), (0, 0), (padding, padding), (padding, padding)))
         x_windows = _windows(x_padded, (R, S), axes=(2, 3))[:, :, ::stride, ::stride]
         columns = x_windows.transpose(2, 3, 0, 1, 4, 5).reshape(I, J, N, C * R * S)
         _add_at(
@@ -240,6 +240,11 @@ def _windows(array, sizes, axes):
     return as_strided(array, (*shape, *inner), strides + steps, writeable=False)
 
 
+def _bordered(array, widths, value=0):
+    """Put a border of ``value`` around an array to be read; without any width it is the array itself."""
+    return np.pad(array, widths, constant_values=value) if np.any(widths) else array
+
+
 def _add_at(target, *positions_and_values):
     """Add rows to ``target`` at positions along its first axes, repeated positions adding up."""
     *positions, values = map(np.asarray, positions_and_values)
@@ -256,9 +261,22 @@ def _add_at(target, *positions_and_values):
         target += sums.reshape(target.shape).astype(target.dtype)
         return
     rows = np.broadcast_to(values, shape + target.shape[lead:]).reshape(flat.size, *target.shape[lead:])
-    order = np.argsort(flat, kind="stable")
-    found, starts = np.unique(flat[order], return_index=True)
-    target[np.unravel_index(found, target.shape[:lead])] += np.add.reduceat(rows[order], starts)
+    places = np.unravel_index(flat, target.shape[:lead])
+    order = np.argsort(flat.astype(np.min_scalar_type(int(np.prod(target.shape[:lead])))), kind="stable")
+    flat = flat[order]
+    starts = np.flatnonzero(np.concatenate([[True], flat[1:] != flat[:-1]]))
+    stops = np.append(starts[1:], flat.size)
+    # in rounds: one row for each position that has rows left
+    while starts.size > (stops - starts).max(initial=0):
+        now = order[starts]
+        target[tuple(p[now] for p in places)] += rows[now]
+        starts += 1
+        left = starts < stops
+        starts, stops = starts[left], stops[left]
+    # few positions, many rows: one position after the other
+    for start, stop in zip(starts, stops, strict=True):
+        now = order[start:stop]
+        target[tuple(p[now[0]] for p in places)] += rows[now].sum(axis=0)
 
 
 forward, backward = _in_single(forward), _in_single(backward)

@@ -84,7 +84,7 @@ def backward(residuals, grad_y, wrt=None):
     grad_x = grad_w = grad_b = None
     if "x" in wrt or "w" in wrt:
         # grad_x[n, c, i] = sum_{k, o, u : stride * i + u == o + padding} grad_y[n, k, o] * w[c, k, u]
-        grad_y_padded = np.pad(grad_y, ((0, 0), (0, 0), (padding, max(padding - output_padding, 0))))
+        grad_y_padded = _bordered(grad_y, ((0, 0), (0, 0), (padding, max(padding - output_padding, 0))))
         grad_y_windows = _windows(grad_y_padded[:, :, 0 : L * stride + R - stride], (R,), axes=(2,))[
             :, :, ::stride
         ]
@@ -209,6 +209,11 @@ def _windows(array, sizes, axes):
     inner = tuple(max(size, 0) for size in sizes)
     steps = tuple(strides[axis] for axis in axes)
     return as_strided(array, (*shape, *inner), strides + steps, writeable=False)
+
+
+def _bordered(array, widths, value=0):
+    """Put a border of ``value`` around an array to be read; without any width it is the array itself."""
+    return np.pad(array, widths, constant_values=value) if np.any(widths) else array
 
 
 forward, backward = _in_single(forward), _in_single(backward)

@@ -101,7 +101,7 @@ def backward(residuals, grad_y, wrt=None):
     if "x" in wrt or "w" in wrt:
         # grad_x[n, c, i, j] = sum_{k, o, p, u, v : stride * i + u == o + padding, stride * j + v == p +
         #     padding} grad_y[n, k, o, p] * w[c, k, u, v]
-        grad_y_padded = np.pad(
+        grad_y_padded = _bordered(
             grad_y,
             (
                 (0, 0),
@@ -241,6 +241,11 @@ def _windows(array, sizes, axes):
     inner = tuple(max(size, 0) for size in sizes)
     steps = tuple(strides[axis] for axis in axes)
     return as_strided(array, (*shape, *inner), strides + steps, writeable=False)
+
+
+def _bordered(array, widths, value=0):
+    """Put a border of ``value`` around an array to be read; without any width it is the array itself."""
+    return np.pad(array, widths, constant_values=value) if np.any(widths) else array
 
 
 forward, backward = _in_single(forward), _in_single(backward)

@@ -120,7 +120,7 @@ def backward(residuals, grad_y, wrt=None):
     if "x" in wrt or "w" in wrt:
         # grad_x[n, c, h, i, j] = sum_{k, o, p, q, t, u, v : stride * h + t == o + padding, stride * i + u == p
         #     + padding, stride * j + v == q + padding} grad_y[n, k, o, p, q] * w[c, k, t, u, v]
-        grad_y_padded = np.pad(
+        grad_y_padded = _bordered(
             grad_y,
             (
                 (0, 0),
@@ -267,6 +267,11 @@ def _windows(array, sizes, axes):
     inner = tuple(max(size, 0) for size in sizes)
     steps = tuple(strides[axis] for axis in axes)
     return as_strided(array, (*shape, *inner), strides + steps, writeable=False)
+
+
+def _bordered(array, widths, value=0):
+    """Put a border of ``value`` around an array to be read; without any width it is the array itself."""
+    return np.pad(array, widths, constant_values=value) if np.any(widths) else array
 
 
 forward, backward = _in_single(forward), _in_single(backward)

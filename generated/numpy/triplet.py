@@ -113,10 +113,10 @@ def backward(residuals, grad_loss, wrt=None):
         grad_anchor = (2 * grad_sum_far)[:, None] * total_2 + (2 * grad_sum_near)[:, None] * total
     if "positive" in wrt:
         # grad_positive[n, d] = -2 * grad_sum_near[n] * (anchor[n, d] + epsilon - positive[n, d])
-        grad_positive = (-2 * grad_sum_near)[:, None] * total
+        grad_positive = np.multiply((-2 * grad_sum_near)[:, None], total, out=total)
     if "negative" in wrt:
         # grad_negative[n, d_2] = -2 * grad_sum_far[n] * (anchor[n, d_2] + epsilon - negative[n, d_2])
-        grad_negative = (-2 * grad_sum_far)[:, None] * total_2
+        grad_negative = np.multiply((-2 * grad_sum_far)[:, None], total_2, out=total_2)
     return Gradients(grad_anchor, grad_positive, grad_negative)
 
 

@@ -63,7 +63,7 @@ def forward(x, w, b, *, stride=1, padding=0):
 
     # y[n, k, i, j] = b[k] + sum_{c, u, v} w[k, c, u, v] * pad(x)[n, c, stride * i + R - u - padding - 1, stride
     #     * j + S - v - padding - 1]
-    x_padded = np.pad(x, ((0, 0), (0, 0), (padding, padding), (padding, padding)))
+    x_padded = _bordered(x, ((0, 0), (0, 0), (padding, padding), (padding, padding)))
     x_windows = _windows(x_padded, (R, S), axes=(2, 3))[:, :, ::stride, ::stride][:, :, :, :, ::-1, ::-1]
     columns = x_windows.transpose(0, 1, 4, 5, 2, 3).reshape(N, C * R * S, I * J)
     y = b[:, None, None] + (w.reshape(K, C * R * S) @ columns).reshape(N, K, I, J)
@@ -101,7 +101,7 @@ def backward(residuals, grad_y, wrt=None):
     if "w" in wrt:
         # grad_w[k, c, u, v] = sum_{n, i, j} grad_y[n, k, i, j] * pad(x)[n, c, stride * i + R - u - padding - 1,
         #     stride * j + S - v - padding - 1]
-        x_padded = np.pad(x, ((0, 0), (0, 0), (padding, padding), (padding, padding)))
+        x_padded = _bordered(x, ((0, 0), (0, 0), (padding, padding), (padding, padding)))
         x_windows = _windows(x_padded, (R, S), axes=(2, 3))[:, :, ::stride, ::stride][:, :, :, :, ::-1, ::-1]
         columns = x_windows.transpose(0, 1, 4, 5, 2, 3).reshape(N, C * R * S, I * J)
         grad_w = (grad_y.reshape(N, K, I * J) @ columns.swapaxes(-1, -2)).reshape(N, K, C, R, S).sum(axis=0)
@@ -218,6 +218,11 @@ def _windows(array, sizes, axes):
     inner = tuple(max(size, 0) for size in sizes)
     steps = tuple(strides[axis] for axis in axes)
     return as_strided(array, (*shape, *inner), strides + steps, writeable=False)
+
+
+def _bordered(array, widths, value=0):
+    """Put a border of ``value`` around an array to be read; without any width it is the array itself."""
+    return np.pad(array, widths, constant_values=value) if np.any(widths) else array
 
 
 forward, backward = _in_single(forward), _in_single(backward)

@@ -69,7 +69,7 @@ def forward(x, w, b, *, stride=1, padding=0):
 
     # y[n, k, h, i, j] = b[k] + sum_{c, t, u, v} w[k, c, t, u, v] * pad(x)[n, c, stride * h + T - t - padding -
     #     1, stride * i + R - u - padding - 1, stride * j + S - v - padding - 1]
-    x_padded = np.pad(x, ((0, 0), (0, 0), (padding, padding), (padding, padding), (padding, padding)))
+    x_padded = _bordered(x, ((0, 0), (0, 0), (padding, padding), (padding, padding), (padding, padding)))
     x_windows = _windows(x_padded, (T, R, S), axes=(2, 3, 4))[:, :, ::stride, ::stride, ::stride][
         :, :, :, :, :, ::-1, ::-1, ::-1
     ]
@@ -113,7 +113,7 @@ def backward(residuals, grad_y, wrt=None):
     if "w" in wrt:
         # grad_w[k, c, t, u, v] = sum_{n, h, i, j} grad_y[n, k, h, i, j] * pad(x)[n, c, stride * h + T - t -
         #     padding - 1, stride * i + R - u - padding - 1, stride * j + S - v - padding - 1]
-        x_padded = np.pad(x, ((0, 0), (0, 0), (padding, padding), (padding, padding), (padding, padding)))
+        x_padded = _bordered(x, ((0, 0), (0, 0), (padding, padding), (padding, padding), (padding, padding)))
         x_windows = _windows(
             x_padded[
                 :,
@@ -240,6 +240,11 @@ def _windows(array, sizes, axes):
     inner = tuple(max(size, 0) for size in sizes)
     steps = tuple(strides[axis] for axis in axes)
     return as_strided(array, (*shape, *inner), strides + steps, writeable=False)
+
+
+def _bordered(array, widths, value=0):
+    """Put a border of ``value`` around an array to be read; without any width it is the array itself."""
+    return np.pad(array, widths, constant_values=value) if np.any(widths) else array
 
 
 forward, backward = _in_single(forward), _in_single(backward)

@@ -50,11 +50,10 @@ def backward(residuals, grad_y, wrt=None):
     grad_y = _cotangent("grad_y", grad_y, (N, C, L * scale), np.asarray(grad_y).dtype)
     if "x" not in _wanted(wrt):
         return Gradients(None)
-    dtype = grad_y.dtype
 
     # grad_x[n, c, l] = sum_{p : l == p // scale} grad_y[n, c, p]
-    grad_x = np.zeros((N, C, L), dtype=dtype)
-    for p_low in range(scale):
+    grad_x = grad_y[:, :, ::scale].copy()
+    for p_low in range(1, scale):
         grad_x += grad_y[:, :, p_low : p_low + L * scale : scale]
     return Gradients(grad_x)
 

@@ -49,12 +49,10 @@ def forward(x, codebook):
     # The difference multiplied out, so that a matrix product sums it; centred, to lose no digits.
     x_centred = x - centre
     codebook_centred = codebook - centre
-    distance = np.maximum(
-        -(2 * (x_centred @ codebook_centred.T))
-        + np.einsum("nd,nd->n", x_centred, x_centred)[:, None]
-        + np.einsum("kd,kd->k", codebook_centred, codebook_centred),
-        0,
-    )
+    distance = -(2 * (x_centred @ codebook_centred.T))
+    distance += np.einsum("nd,nd->n", x_centred, x_centred)[:, None]
+    distance += np.einsum("kd,kd->k", codebook_centred, codebook_centred)
+    np.maximum(distance, 0, out=distance)
     # chosen[n] = argmin_{k_2} distance[n, k_2]
     chosen = distance.argmin(axis=1)
     # y[n, d] = codebook[chosen[n], d]

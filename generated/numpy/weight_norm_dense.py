@@ -66,7 +66,8 @@ def forward(x, direction, length, b):
     sum_y = x @ direction.T
     mask = norm > 0
     # y[n, k] = b[k] + length[k] * sum_y[n, k] * (1 / norm[k] if 0 < norm[k] else 0)
-    y = length * np.where(mask, 1 / np.where(mask, norm, 1), 0) * sum_y + b
+    y = length * np.where(mask, 1 / np.where(mask, norm, 1), 0) * sum_y
+    y += b
     return y, Residuals(x, direction, length, sum_norm, norm, sum_y)
 
 

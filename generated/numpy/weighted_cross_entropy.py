@@ -57,7 +57,7 @@ def forward(logits, labels, class_weight):
     # sum_exp[n] = sum_{j} exp_logits[n, j]
     sum_exp = exp_logits.sum(axis=1)
     # log_softmax[n, m] = logits[n, m] - (log(sum_exp[n]) + max_logits[n])
-    log_softmax = logits_minus_max_logits - np.log(sum_exp)[:, None]
+    log_softmax = np.subtract(logits_minus_max_logits, np.log(sum_exp)[:, None], out=logits_minus_max_logits)
     # sum_class_weight = sum_{n_2} class_weight[labels[n_2]]
     sum_class_weight = class_weight[labels].sum(axis=0)
     # sum_loss = sum_{n_3} class_weight[labels[n_3]] * log_softmax[n_3, labels[n_3]]
@@ -85,7 +85,9 @@ def backward(residuals, grad_loss, wrt=None):
     # sum_grad_log_softmax[n] = sum_{m} grad_log_softmax[n, m]
     sum_grad_log_softmax = grad_log_softmax.sum(axis=1)
     # grad_logits[n, m] = grad_log_softmax[n, m] - exp_logits[n, m] * sum_grad_log_softmax[n] / sum_exp[n]
-    grad_logits = grad_log_softmax - (sum_grad_log_softmax / sum_exp)[:, None] * exp_logits
+    grad_logits = np.subtract(
+        grad_log_softmax, (sum_grad_log_softmax / sum_exp)[:, None] * exp_logits, out=grad_log_softmax
+    )
     return Gradients(grad_logits)
 
 
