@@ -28,7 +28,7 @@ from rich.table import Table  # noqa: E402
 import symgrad  # noqa: E402
 from symgrad.commands.generate import render  # noqa: E402
 
-GOAL = 20.0  # seconds for the catalogue
+GOAL = 10.0  # seconds for the catalogue
 CORES = 2
 SMOKE = ("relu", "dense")
 COMMAND = "from symgrad.cli import main; main()"

@@ -10,13 +10,14 @@ from dataclasses import dataclass
 from fractions import Fraction
 from typing import Any
 
+from symgrad.declare.frozen import Single, frozen
 from symgrad.declare.integers import Index, Poly
 
 # --- items of a subscript --------------------------------------------------------------------------------------
 
 
-@dataclass(frozen=True, slots=True)
-class Slice:
+@frozen
+class Slice(Single):
     """``start:stop:step``; None leaves an end out."""
 
     start: Poly | None = None
@@ -24,20 +25,20 @@ class Slice:
     step: Poly | None = None
 
 
-@dataclass(frozen=True, slots=True)
-class At:
+@frozen
+class At(Single):
     """One position of an axis."""
 
     position: Poly
 
 
-@dataclass(frozen=True, slots=True)
-class NewAxis:
+@frozen
+class NewAxis(Single):
     """An axis of extent 1."""
 
 
-@dataclass(frozen=True, slots=True)
-class By:
+@frozen
+class By(Single):
     """Positions from an integer array."""
 
     array: Array
@@ -50,54 +51,54 @@ Item = Slice | At | NewAxis | By
 # --- array expressions -----------------------------------------------------------------------------------------
 
 
-@dataclass(frozen=True, slots=True)
-class Name:
+@frozen
+class Name(Single):
     """A variable of the emitted function."""
 
     text: str
 
 
-@dataclass(frozen=True, slots=True)
-class Const:
+@frozen
+class Const(Single):
     """A number."""
 
     value: Fraction | float
 
 
-@dataclass(frozen=True, slots=True)
-class Whole:
+@frozen
+class Whole(Single):
     """An integer expression; ``arrays`` gives what stands for indices and integer tensors in it."""
 
     poly: Poly
     arrays: tuple[tuple[Any, Array], ...] = ()
 
 
-@dataclass(frozen=True, slots=True)
-class Subscript:
+@frozen
+class Subscript(Single):
     """Basic or advanced indexing."""
 
     source: Array
     items: tuple[Item, ...]
 
 
-@dataclass(frozen=True, slots=True)
-class Transpose:
+@frozen
+class Transpose(Single):
     """Axes in another order."""
 
     source: Array
     order: tuple[int, ...]
 
 
-@dataclass(frozen=True, slots=True)
-class Reshape:
+@frozen
+class Reshape(Single):
     """The same elements in another shape."""
 
     source: Array
     shape: tuple[Poly, ...]
 
 
-@dataclass(frozen=True, slots=True)
-class Windows:
+@frozen
+class Windows(Single):
     """Windows of ``sizes`` along ``axes``; the position in the window becomes new last axes."""
 
     source: Array
@@ -105,8 +106,8 @@ class Windows:
     axes: tuple[int, ...]
 
 
-@dataclass(frozen=True, slots=True)
-class Pad:
+@frozen
+class Pad(Single):
     """A border of ``widths`` (before, after) per axis: ``value``, or by mode elements of the tensor.
 
     One that is ``read_only`` may be the source itself where every width turns out to be 0.
@@ -119,8 +120,8 @@ class Pad:
     read_only: bool = False
 
 
-@dataclass(frozen=True, slots=True)
-class Fold:
+@frozen
+class Fold(Single):
     """The adjoint of such a repeating border along one axis: it is added to the elements that it repeats."""
 
     source: Array
@@ -130,16 +131,16 @@ class Fold:
     mode: str
 
 
-@dataclass(frozen=True, slots=True)
-class Map:
+@frozen
+class Map(Single):
     """An elementwise operation of the table in the printer."""
 
     function: str
     args: tuple[Array, ...]
 
 
-@dataclass(frozen=True, slots=True)
-class Collapse:
+@frozen
+class Collapse(Single):
     """A reduction over axes: sum, max, min, product, argmax, argmin, cumsum.
 
     ``initial`` is for empty axes; ``where`` leaves elements out and broadcasts against the source.
@@ -152,24 +153,24 @@ class Collapse:
     where: Array | None = None
 
 
-@dataclass(frozen=True, slots=True)
-class MatMul:
+@frozen
+class MatMul(Single):
     """Matrix product over the last two axes, broadcast over the others."""
 
     left: Array
     right: Array
 
 
-@dataclass(frozen=True, slots=True)
-class Einsum:
+@frozen
+class Einsum(Single):
     """A contraction that no matrix product fits; ``spec`` as NumPy writes it."""
 
     spec: str
     args: tuple[Array, ...]
 
 
-@dataclass(frozen=True, slots=True)
-class Fresh:
+@frozen
+class Fresh(Single):
     """A new array: ``kind`` zeros, ones, empty or full of ``value``.
 
     ``dtype`` is float, int, bool, or a polynomial: the smallest integer type that holds its value.
@@ -181,24 +182,24 @@ class Fresh:
     dtype: str | Poly = "float"
 
 
-@dataclass(frozen=True, slots=True)
-class Arange:
+@frozen
+class Arange(Single):
     """0 .. extent - 1."""
 
     extent: Poly
     dtype: str = "int"
 
 
-@dataclass(frozen=True, slots=True)
-class Cast:
+@frozen
+class Cast(Single):
     """Another dtype: float (the layer's), int."""
 
     source: Array
     dtype: str
 
 
-@dataclass(frozen=True, slots=True)
-class Helper:
+@frozen
+class Helper(Single):
     """A call of a helper function that is printed into the module."""
 
     function: str

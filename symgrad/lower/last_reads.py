@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Sequence, Set
 from dataclasses import replace
 from functools import partial
 
@@ -41,7 +41,7 @@ def written_over(
     return found[::-1]
 
 
-def _target_names(statement: Assign | Update) -> set[str]:
+def _target_names(statement: Assign | Update) -> Set[str]:
     return names_in(statement.target) if isinstance(statement, Update) else {statement.name}
 
 

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Set
 from dataclasses import replace
+from itertools import chain
 
+from symgrad.declare.frozen import remember
 from symgrad.declare.integers import show
 from symgrad.lower.arrays import (
     Arange,
@@ -98,12 +100,12 @@ def _share(statements: tuple[Statement, ...], taken: set[str]) -> tuple[Statemen
         block.insert(first, Assign(name, chosen))
 
 
-def _every(array: Array) -> Iterable[Array]:
-    yield array
-    for part in parts(array):
-        yield from _every(part)
+@remember
+def _every(array: Array) -> tuple[Array, ...]:
+    return (array, *chain.from_iterable(map(_every, parts(array))))
 
 
+@remember
 def _worth(array: Array) -> bool:
     if isinstance(array, Pad):
         return True
@@ -113,6 +115,7 @@ def _worth(array: Array) -> bool:
     return False
 
 
+@remember
 def _weight(array: Array) -> int:
     return 1 + sum(_weight(p) for p in parts(array))
 
@@ -177,7 +180,7 @@ def walk(statements: Iterable[Statement]) -> Iterable[Statement]:
             yield from walk(s.body)
 
 
-def _mutated(statement: Statement) -> set[str]:
+def _mutated(statement: Statement) -> Set[str]:
     match statement:
         case Update(target, _, _):
             return names_in(target) - _index_names(target)
@@ -196,7 +199,7 @@ def _index_names(target: Array) -> set[str]:
     return found
 
 
-def defines(statement: Statement) -> set[str]:
+def defines(statement: Statement) -> Set[str]:
     """Names that a statement assigns or changes."""
     match statement:
         case Assign(name):
@@ -223,7 +226,7 @@ def _run_target(array: Array) -> set[str]:
     return {first.text} if isinstance(first, Name) else set()
 
 
-def uses(statement: Statement) -> set[str]:
+def uses(statement: Statement) -> Set[str]:
     """Names that a statement reads."""
     match statement:
         case Assign(_, array) | Run(array):

@@ -6,6 +6,7 @@ from collections.abc import Callable, Iterator
 from dataclasses import replace
 from typing import Any
 
+from symgrad.declare.frozen import remember
 from symgrad.declare.integers import Poly
 from symgrad.lower.arrays import Array, Assign, At, By, Chunks, For, Name, Parts, Run, Slice, Statement, Update, When
 
@@ -28,12 +29,11 @@ def parts(array: Array) -> Iterator[Array]:
                     yield item
 
 
-def names_in(array: Array) -> set[str]:
+@remember
+def names_in(array: Array) -> frozenset[str]:
     """Variables that an expression uses."""
-    found = {array.text} if isinstance(array, Name) else set()
-    for part in parts(array):
-        found |= names_in(part)
-    return found
+    own = frozenset((array.text,)) if isinstance(array, Name) else frozenset[str]()
+    return own.union(*map(names_in, parts(array)))
 
 
 def polynomials_in(array: Array) -> Iterator[Poly]:
