@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from fractions import Fraction
 
 from symgrad.declare.bounds import nonnegative
-from symgrad.declare.integers import Atom, Index, Poly
+from symgrad.declare.integers import Atom, Index, Poly, Size, as_poly
 from symgrad.declare.substitution import substitute
 from symgrad.emit.integer_text import AND, CALL, COMPARE, OR, POWER, PRODUCT, SUM, UNARY, IntegerPrinter
 from symgrad.lower.arrays import (
@@ -75,6 +75,7 @@ class Printer(IntegerPrinter):
         self.dtype = dtype
         self.helpers: set[str] = set()
         self.uses_dtype = False
+        self.runs: set[Poly] = set()
 
     def expr(self, array: Array, level: int = 0) -> str:
         """An array expression; in parentheses if it binds less tightly than ``level``."""
@@ -145,7 +146,7 @@ class Printer(IntegerPrinter):
 
     def _reshaped(self, shape: tuple[Poly, ...]) -> str:
         """A shape; an extent that may come out negative where an axis is empty is 0 then."""
-        checked = set(self.extents.values())
+        checked = {*self.extents.values(), *self.runs}
         sure = (p in checked or nonnegative(substitute(p, self.locals)) for p in shape)
         return ", ".join(self.poly(p) if s else f"max({self.poly(p)}, 0)" for p, s in zip(shape, sure, strict=True))
 
@@ -271,6 +272,7 @@ class Printer(IntegerPrinter):
             case Run(array):
                 return [self.expr(array)]
             case Chunks(start, stop, rows, extent, others, body):
+                self.runs.add(as_poly(Size(stop, 0)) - as_poly(Size(start, 0)))
                 inner = self.lines(body)
                 self.sizes -= {start, stop}
                 length = self.poly(extent)

@@ -18,7 +18,6 @@ from symgrad.declare.scalars import (
     NOUGHT,
     TRUE,
     UNIT,
-    Compare,
     FromInteger,
     Read,
     Reduce,
@@ -26,7 +25,6 @@ from symgrad.declare.scalars import (
     free_indices,
     tensors_of,
 )
-from symgrad.derive.invert import absorb, solve
 from symgrad.derive.terms import Term, terms_of
 from symgrad.lower.aliases import without_aliases
 from symgrad.lower.arrays import (
@@ -53,10 +51,18 @@ from symgrad.lower.arrays import (
 from symgrad.lower.axes import Axes
 from symgrad.lower.borders import survey_borders, widen
 from symgrad.lower.builder import Builder, comment
-from symgrad.lower.chunks import in_chunks, joint_space
+from symgrad.lower.chunks import in_chunks, joint_space, sum_in_chunks
 from symgrad.lower.extrema import full, reduction
 from symgrad.lower.masks import rows_set
-from symgrad.lower.placement import Scatter, as_scatter, factors_of, makes_matrices, prefers_solved, solved_form
+from symgrad.lower.placement import (
+    Scatter,
+    as_scatter,
+    factors_of,
+    makes_matrices,
+    prefers_solved,
+    solve_rest,
+    solved_form,
+)
 from symgrad.lower.prepare import eliminate, fuse_digits, split_digits
 from symgrad.lower.reads import integer
 from symgrad.lower.scatter import scatter
@@ -64,6 +70,7 @@ from symgrad.lower.sums import term_value
 from symgrad.lower.traverse import map_parts
 from symgrad.lower.values import add_values, as_float
 from symgrad.lower.wavefront import lower_recurrence
+from symgrad.lower.window_chunks import window_space
 
 
 @dataclass(frozen=True, slots=True)
@@ -138,10 +145,14 @@ def lower_equation(b: Builder, equation: Equation, winner: str | None = None) ->
     equation = replace(equation, body=map_polynomials(equation.body, tighten))
     if equation.integer and _whole(b, equation, winner):
         return
-    over = None if b.general or b.chunked or b.loops else joint_space(b, equation)
-    if over is not None:
-        in_chunks(b, equation, winner, over, lower_equation)
-        return
+    if not (b.general or b.chunked or b.loops):
+        over = joint_space(b, equation) or window_space(b, equation)
+        if over is not None and over[0] in equation.indices:
+            in_chunks(b, equation, winner, over, lower_equation)
+            return
+        if over is not None:
+            sum_in_chunks(b, equation, over, lower_equation)
+            return
     if isinstance(equation.body, Reduce) and equation.body.kind != "sum":
         reduction(b, equation, winner)
         return
@@ -158,7 +169,7 @@ def lower_equation(b: Builder, equation: Equation, winner: str | None = None) ->
         term = eliminate(b, term)
         job = as_scatter(term, free)
         if job is None:
-            plain.append(_solve_rest(b, term))
+            plain.append(solve_rest(b, term))
             continue
         term, job = _products_first(b, term, job, free)
         solved = solved_form(b, term, free)
@@ -269,14 +280,6 @@ def _renamed(statement: Statement, old: Name, new: Name) -> Statement:
 
 def _is_nought(term: Term) -> bool:
     return term.body == NOUGHT or term.scale == NOUGHT
-
-
-def _solve_rest(b: Builder, term: Term) -> Term:
-    """Equalities between summed indices alone: solve them if a unit pivot is there, else they stay a mask."""
-    if not any(isinstance(c, Compare) and c.relation == "==" for c in conjuncts(term.condition)):
-        return term
-    solved = absorb(solve(term.bound, term.condition, term.body, unit_only=True), b.program.extents)
-    return Term(term.scale, solved.bound, solved.condition, solved.body)
 
 
 def _owned(b: Builder, start: int, array: Array, value: Value, added_to: bool) -> Array:
