@@ -86,11 +86,12 @@ class _Writer:
         forward = self._forward(tuple(residuals))
         gradients = tuple((t.name, shape_text(t)) for t in self._wanted())
         outputs = tuple((o, self._output_shape(o)) for o in self.program.outputs)
+        self.helpers |= {"math"} if "_tiles_pay" in self.helpers else set()
         modules = sorted({"math"} & self.helpers | {*IMPORTS} if self.threads else {"math"} & self.helpers)
         imports = [f"import {name}" for name in modules]
         imports += ["from concurrent import futures"] if self.threads else []
         imports += ["from typing import NamedTuple", "", "import numpy as np"]
-        if {"_windows", "_sheared"} & self.helpers:
+        if {"_windows", "_sheared", "_tiles_pay"} & self.helpers:
             imports.append("from numpy.lib.stride_tricks import as_strided")
         adjoint = self.plan.adjoint
         derived = tuple(e for e in adjoint.program.equations if e.target in adjoint.backward)

@@ -222,6 +222,8 @@ class Printer(IntegerPrinter):
             case "tuple":
                 inner = ", ".join(self.expr(a) for a in array.args)
                 return f"({inner}{',' if len(array.args) == 1 else ''})"
+            case "and":
+                return " and ".join(self.expr(a) for a in array.args)
             case "scalar":
                 self.uses_dtype = True
                 return f"np.asarray({self.expr(array.args[0])}, dtype={self.dtype})"
@@ -285,8 +287,9 @@ class Printer(IntegerPrinter):
                 ]
             case Parts(body=body):
                 return self.parts(s, self.lines(body))
-            case When(condition, body):
-                return [f"if {self.expr(condition)}:", *("    " + line for line in self.lines(body))]
+            case When(condition, body, otherwise=otherwise):
+                found = [f"if {self.expr(condition)}:", *("    " + line for line in self.lines(body))]
+                return found + (["else:", *("    " + line for line in self.lines(otherwise))] if otherwise else [])
             case For(index, body):
                 return [f"for {index.name} in {self._steps(s)}:", *("    " + line for line in self.lines(body))]
         raise TypeError(s)

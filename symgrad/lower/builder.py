@@ -41,7 +41,7 @@ class Builder:
 
     With ``general`` every read is a gather, every sum runs over the joint index space and every accumulation adds
     at computed positions: the form that is right for any declaration, and what the other forms are tested against.
-    With ``fast`` forms are taken that cost less than they are long.
+    With ``fast`` forms are taken that cost less than they are long; ``direct`` where one of two forms is lowered.
     """
 
     program: Program
@@ -55,6 +55,7 @@ class Builder:
     sizes: dict[str, int] = field(default_factory=dict)
     general: bool = False
     fast: bool = False
+    direct: bool = False
     chunked: bool = False
     chunk: tuple[str, str, str] | None = None
     current: str = ""

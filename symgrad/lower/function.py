@@ -67,6 +67,7 @@ from symgrad.lower.prepare import eliminate, fuse_digits, split_digits
 from symgrad.lower.reads import integer
 from symgrad.lower.scatter import scatter
 from symgrad.lower.sums import term_value
+from symgrad.lower.tile_forms import in_tiles
 from symgrad.lower.traverse import map_parts
 from symgrad.lower.values import add_values, as_float
 from symgrad.lower.wavefront import lower_recurrence
@@ -144,6 +145,8 @@ def lower_equation(b: Builder, equation: Equation, winner: str | None = None) ->
     # An index that only a quotient mentions may drop out, and is then summed as a factor.
     equation = replace(equation, body=map_polynomials(equation.body, tighten))
     if equation.integer and _whole(b, equation, winner):
+        return
+    if in_tiles(b, equation, winner, lower_equation):
         return
     if not (b.general or b.chunked or b.loops):
         over = joint_space(b, equation) or window_space(b, equation)
@@ -268,7 +271,10 @@ def _renamed(statement: Statement, old: Name, new: Name) -> Statement:
         return new if array == old else map_parts(array, change)
 
     match statement:
-        case For(body=body) | When(body=body) | Chunks(body=body) | Parts(body=body):
+        case When(body=body, otherwise=otherwise):
+            first, second = (tuple(_renamed(s, old, new) for s in part) for part in (body, otherwise))
+            return replace(statement, body=first, otherwise=second)
+        case For(body=body) | Chunks(body=body) | Parts(body=body):
             return replace(statement, body=tuple(_renamed(s, old, new) for s in body))
         case Assign(name, array, comment):
             return Assign(new.text if name == old.text else name, change(array), comment)

@@ -1,0 +1,110 @@
+"""Helper functions for correlations in tiles, as text; the table of matrices is printed from their derivation."""
+
+from __future__ import annotations
+
+from fractions import Fraction
+
+from symgrad.lower.tiles import CHANNELS, TILES, WINDOWS
+from symgrad.lower.toom_cook import POINTS, Matrix, transforms
+
+
+def _matrix(matrix: Matrix) -> str:
+    return "(" + ", ".join(f"({', '.join(map(_number, row))})" for row in matrix) + ")"
+
+
+def _number(value: Fraction) -> str:
+    """A quotient where binary digits do not end."""
+    if value.denominator == 1:
+        return str(value.numerator)
+    if value.denominator & (value.denominator - 1) == 0:
+        return repr(float(value))
+    return f"{value.numerator} / {value.denominator}"
+
+
+def _table() -> str:
+    """The entries of ``_TILES``."""
+    lines: list[str] = []
+    for r, m in TILES.items():
+        f = transforms(m, r)
+        matrices = (f"        {_matrix(matrix)}," for matrix in (f.at, f.bt, f.g))
+        lines += [f"    {r}: (", f"        {m},", *matrices, "    ),"]
+    return "\n".join(lines)
+
+
+_POINTS = ", ".join(map(str, POINTS[: max(m + r - 2 for r, m in TILES.items())]))
+
+TILE_HELPERS: dict[str, str] = {
+    "_tiles_pay": f'''
+def _tiles_pay(kernel, channels, windows):
+    """Whether fewer products outweigh transforms, of windows (many channels) and of kernels (many windows)."""
+    many = min(channels) >= {CHANNELS} and math.prod(windows) >= {WINDOWS} * max(channels)
+    return many and all(r in _TILES for r in kernel)
+''',
+    "_correlate": '''
+def _correlate(out, x, w):
+    """Write out[n, i.., k] = sum over u.., c of x[n, i + u.., c] * w[u.., c, k], in tiles along each axis i.
+
+    An element of x that is not finite spoils every tile that reads it.
+    """
+    *kernel, channels, columns = w.shape
+    axes = len(kernel)
+    tile, width, counts, at, bt, g = _tiling(kernel, out.shape[1:-1], w.dtype)
+    factors = (g @ w.reshape(-1, channels * columns)).reshape(-1, channels, columns)
+    order = (axes, *(p for a in range(axes) for p in (axes + 1 + a, a)), 2 * axes + 1)
+    rows = max(1, max(262144, factors.size) // (len(bt) * math.prod(counts) * channels))  # what stays in cache
+    for start in range(0, len(x), rows):
+        data = (bt @ _cut(x[start : start + rows], tile, width, counts)).reshape(len(bt), -1, channels)
+        tiles = at @ (data @ factors).reshape(len(bt), -1)
+        tiles = tiles.reshape(*tile, -1, *counts, columns).transpose(order)
+        tiles = tiles.reshape(len(tiles), *np.multiply(counts, tile), columns)
+        result = out[start : start + rows]
+        result[...] = tiles[tuple(map(slice, result.shape))]
+''',
+    "_correlate_transposed": '''
+def _correlate_transposed(out, x, y):
+    """Write out[u.., c, k] = sum over n, i.. of x[n, i + u.., c] * y[n, i.., k], in tiles along each axis i.
+
+    The matrices are those of _correlate, transposed. What is not finite spoils every sum that its tile has a part in.
+    """
+    *kernel, channels, columns = out.shape
+    tile, width, counts, at, bt, g = _tiling(kernel, y.shape[1:-1], y.dtype)
+    sums = np.zeros((len(bt), channels, columns), y.dtype)
+    rows = max(1, max(262144, sums.size) // (len(bt) * math.prod(counts) * channels))  # what stays in cache
+    for start in range(0, len(x), rows):
+        data = bt @ _cut(x[start : start + rows], tile, width, counts)
+        spread = at.T @ _cut(y[start : start + rows], tile, tile, counts)
+        sums += data.reshape(len(bt), -1, channels).swapaxes(-1, -2) @ spread.reshape(len(bt), -1, columns)
+    out[...] = (g.T @ sums.reshape(len(bt), -1)).reshape(out.shape)
+''',
+    "_cut": '''
+def _cut(x, tile, width, counts):
+    """Copy the tiles of x[n, i.., c], a row for each position in a tile, with zeros beyond the ends."""
+    extents = zip(tile, counts, width, x.shape[1:-1], strict=True)
+    ends = [m * (count - 1) + wide - extent for m, count, wide, extent in extents]
+    if any(ends):
+        x = np.pad(x, ((0, 0), *((0, end) for end in ends), (0, 0)))
+    first, *inner, last = x.strides
+    shape = (*width, len(x), *counts, x.shape[-1])
+    tiles = as_strided(x, shape, (*inner, first, *np.multiply(inner, tile), last), writeable=False)
+    return tiles.reshape(math.prod(width), -1)
+''',
+    "_tiling": f'''
+# By the extent r of a kernel: m, and the matrices of F(m, r) after Toom, Cook and Winograd. AT @ ((G @ g) * (BT @ d))
+# is the correlation of m + r - 1 data d with r coefficients g, by m + r - 1 products for m r: an identity of
+# polynomials, from values at infinity and the first of {_POINTS}.
+_TILES = {{
+{_table()}
+}}
+
+
+def _tiling(kernel, windows, dtype):
+    """Extents of a tile and of what it reads, numbers of tiles along the axes, and AT, BT, G for all of them."""
+    tile = tuple(_TILES[r][0] for r in kernel)
+    width = tuple(m + r - 1 for m, r in zip(tile, kernel, strict=True))
+    counts = tuple(-(-extent // m) for extent, m in zip(windows, tile, strict=True))
+    matrices = [np.ones((1, 1))] * 3
+    for r in kernel:
+        matrices = [np.kron(left, right) for left, right in zip(matrices, _TILES[r][1:], strict=True)]
+    return tile, width, counts, *(matrix.astype(dtype) for matrix in matrices)
+''',
+}
