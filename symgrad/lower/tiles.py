@@ -15,7 +15,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from symgrad.declare.integers import Index, Poly, affine_in, as_poly, indices_of
-from symgrad.declare.scalars import PLAIN, TRUE, Extension, Mul, Read, free_indices
+from symgrad.declare.scalars import PLAIN, TRUE, Mul, Read, free_indices
 from symgrad.derive.terms import Term, rename
 from symgrad.lower.axes import Axes
 from symgrad.lower.builder import Builder
@@ -113,7 +113,8 @@ class _Axis:
 
 def _window_axes(data: Read, other: Read, bound: set[Index]) -> list[_Axis] | None:
     """The axes of the data along which ``other`` is moved; None if the two do not go together like that."""
-    if data.extension not in (*PLAIN, Extension("constant", 0.0)) or other.extension not in PLAIN:
+    bordered = data.extension is not None and data.extension.mode == "constant"
+    if not (bordered or data.extension in PLAIN) or other.extension not in PLAIN:
         return None
     plain = [p.atom for p in data.indices if isinstance(p.atom, Index)]
     beside = [i for p in other.indices for i in indices_of(p)]

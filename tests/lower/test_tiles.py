@@ -97,7 +97,8 @@ def everywhere(compiled: CompiledLayer) -> Counter[str]:
     """Let the module take tiles at any size, and count its calls of them."""
     module, calls = compiled.module, Counter[str]()
     if hasattr(module, "_tiles_pay"):
-        module._tiles_pay = lambda kernel, channels, windows: all(r in module._TILES for r in kernel) and all(channels)
+        table = module._TILES
+        module._tiles_pay = lambda kernel, *others: all(r in table for r in kernel) and all(map(all, others))
     for name in ("_correlate", "_correlate_transposed"):
         if hasattr(module, name):
             setattr(module, name, counted(getattr(module, name), calls))
