@@ -36,20 +36,29 @@ _POINTS = ", ".join(map(str, POINTS[: max(m + r - 2 for r, m in TILES.items())])
 TILE_HELPERS: dict[str, str] = {
     "_tiles_pay": f'''
 def _tiles_pay(kernel, channels, windows):
-    """Whether fewer products outweigh transforms, of windows (many channels) and of kernels (many windows)."""
+    """Whether fewer products outweigh transforms: many channels, and many windows beside them."""
     many = min(channels) >= {CHANNELS} and math.prod(windows) >= {WINDOWS} * max(channels)
     return many and all(r in _TILES for r in kernel)
 ''',
+    "_factors": '''
+def _factors(w):
+    """Transform kernels w[u.., c, k] for _correlate."""
+    channels, columns = w.shape[-2:]
+    g = _matrices(w.shape[:-2], w.dtype)[2]
+    return (g @ w.reshape(-1, channels * columns)).reshape(-1, channels, columns)
+''',
     "_correlate": '''
-def _correlate(out, x, w):
+def _correlate(out, x, factors):
     """Write out[n, i.., k] = sum over u.., c of x[n, i + u.., c] * w[u.., c, k], in tiles along each axis i.
 
-    An element of x that is not finite spoils every tile that reads it.
+    The factors are those of w. An element of x that is not finite spoils every tile that reads it.
     """
-    *kernel, channels, columns = w.shape
-    axes = len(kernel)
-    tile, width, counts, at, bt, g = _tiling(kernel, out.shape[1:-1], w.dtype)
-    factors = (g @ w.reshape(-1, channels * columns)).reshape(-1, channels, columns)
+    windows = out.shape[1:-1]
+    kernel = tuple(extent - i + 1 for extent, i in zip(x.shape[1:-1], windows, strict=True))
+    tile, width, counts = _tiling(kernel, windows)
+    at, bt, _ = _matrices(kernel, x.dtype)
+    _, channels, columns = factors.shape
+    axes = len(tile)
     order = (axes, *(p for a in range(axes) for p in (axes + 1 + a, a)), 2 * axes + 1)
     rows = max(1, max(262144, factors.size) // (len(bt) * math.prod(counts) * channels))  # what stays in cache
     for start in range(0, len(x), rows):
@@ -64,10 +73,11 @@ def _correlate(out, x, w):
 def _correlate_transposed(out, x, y):
     """Write out[u.., c, k] = sum over n, i.. of x[n, i + u.., c] * y[n, i.., k], in tiles along each axis i.
 
-    The matrices are those of _correlate, transposed. What is not finite spoils every sum that its tile has a part in.
+    The matrices are those of _correlate, transposed. An element that is not finite spoils the sums of its tile.
     """
     *kernel, channels, columns = out.shape
-    tile, width, counts, at, bt, g = _tiling(kernel, y.shape[1:-1], y.dtype)
+    tile, width, counts = _tiling(kernel, y.shape[1:-1])
+    at, bt, g = _matrices(tuple(kernel), y.dtype)
     sums = np.zeros((len(bt), channels, columns), y.dtype)
     rows = max(1, max(262144, sums.size) // (len(bt) * math.prod(counts) * channels))  # what stays in cache
     for start in range(0, len(x), rows):
@@ -97,14 +107,19 @@ _TILES = {{
 }}
 
 
-def _tiling(kernel, windows, dtype):
-    """Extents of a tile and of what it reads, numbers of tiles along the axes, and AT, BT, G for all of them."""
+def _tiling(kernel, windows):
+    """Extents of a tile and of what it reads, and how many tiles there are along each axis."""
     tile = tuple(_TILES[r][0] for r in kernel)
     width = tuple(m + r - 1 for m, r in zip(tile, kernel, strict=True))
-    counts = tuple(-(-extent // m) for extent, m in zip(windows, tile, strict=True))
-    matrices = [np.ones((1, 1))] * 3
+    return tile, width, tuple(-(-extent // m) for extent, m in zip(windows, tile, strict=True))
+
+
+@functools.cache
+def _matrices(kernel, dtype):
+    """Return AT, BT and G for all axes of a kernel together."""
+    found = [np.ones((1, 1))] * 3
     for r in kernel:
-        matrices = [np.kron(left, right) for left, right in zip(matrices, _TILES[r][1:], strict=True)]
-    return tile, width, counts, *(matrix.astype(dtype) for matrix in matrices)
+        found = [np.kron(left, right) for left, right in zip(found, _TILES[r][1:], strict=True)]
+    return [matrix.astype(dtype) for matrix in found]
 ''',
 }

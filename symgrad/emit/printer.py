@@ -222,6 +222,9 @@ class Printer(IntegerPrinter):
             case "tuple":
                 inner = ", ".join(self.expr(a) for a in array.args)
                 return f"({inner}{',' if len(array.args) == 1 else ''})"
+            case "if":
+                condition, value = array.args
+                return f"{self.expr(value)} if {self.expr(condition)} else None"
             case "and":
                 return " and ".join(self.expr(a) for a in array.args)
             case "scalar":

@@ -42,6 +42,7 @@ class Builder:
     With ``general`` every read is a gather, every sum runs over the joint index space and every accumulation adds
     at computed positions: the form that is right for any declaration, and what the other forms are tested against.
     With ``fast`` forms are taken that cost less than they are long; ``direct`` where one of two forms is lowered.
+    ``outside`` are statements for before all parts of an axis.
     """
 
     program: Program
@@ -56,6 +57,7 @@ class Builder:
     general: bool = False
     fast: bool = False
     direct: bool = False
+    outside: list[Statement] = field(default_factory=list)
     chunked: bool = False
     chunk: tuple[str, str, str] | None = None
     current: str = ""

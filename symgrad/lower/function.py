@@ -76,10 +76,11 @@ from symgrad.lower.window_chunks import window_space
 
 @dataclass(frozen=True, slots=True)
 class Lowered:
-    """Statements of one function, why they are what they are, and the names they define."""
+    """Statements of one function, why they are what they are, and in a part of an axis what goes before all parts."""
 
     statements: tuple[Statement, ...]
     reasons: tuple[str, ...]
+    before: tuple[Statement, ...] = ()
 
 
 def lower_equations(
@@ -125,7 +126,7 @@ def lower_equations(
             start = len(b.block)
             lower_equation(b, item, _winner_of(item, winners))
             comment(b, start, (formulas or {}).get(item.target) or equation_text(item))
-    return Lowered(tuple(b.block), tuple(b.reasons))
+    return Lowered(tuple(b.block), tuple(b.reasons), tuple(b.outside))
 
 
 def _is_winner(equation: Equation) -> bool:
@@ -149,7 +150,7 @@ def lower_equation(b: Builder, equation: Equation, winner: str | None = None) ->
     if in_tiles(b, equation, winner, lower_equation):
         return
     if not (b.general or b.chunked or b.loops):
-        over = joint_space(b, equation) or window_space(b, equation)
+        over = joint_space(b, equation) or (None if b.whole else window_space(b, equation))
         if over is not None and over[0] in equation.indices:
             in_chunks(b, equation, winner, over, lower_equation)
             return

@@ -9,7 +9,7 @@ from math import prod
 from symgrad.declare.algebra import add, multiply
 from symgrad.declare.integers import Size, as_poly
 from symgrad.declare.program import Equation, Program
-from symgrad.declare.scalars import UNIT, Read, Scalar
+from symgrad.declare.scalars import UNIT, Read, Scalar, free_indices
 from symgrad.derive.terms import all_indices, terms_of
 from symgrad.lower.arrays import (
     FLIP,
@@ -23,6 +23,8 @@ from symgrad.lower.arrays import (
     NewAxis,
     Pad,
     Run,
+    Statement,
+    Subscript,
     Update,
     Value,
     When,
@@ -31,8 +33,9 @@ from symgrad.lower.arrays import (
 from symgrad.lower.axes import Axes, align, subscript
 from symgrad.lower.builder import Builder
 from symgrad.lower.elementwise import value_of
+from symgrad.lower.inplace import bare
 from symgrad.lower.placement import as_scatter
-from symgrad.lower.share import uses
+from symgrad.lower.share import defines, uses
 from symgrad.lower.specialise import equation_with_ones, steps_in, with_ones
 from symgrad.lower.sums import term_value
 from symgrad.lower.tiles import TILES, Tiled, recognised
@@ -56,15 +59,20 @@ def in_tiles(b: Builder, equation: Equation, winner: str | None, lower: Lower) -
         return False
     tiled = found[place]
     assert tiled is not None
+    tests: list[Array] = [Map("eq", (Whole(as_poly(Size(name))), Whole(as_poly(1)))) for name in ones]
+    pays = b.name("in_tiles")
+    before = b.outside if b.whole else b.block
+    before.append(Assign(pays, Helper("and", (*tests, _pays(tiled, equation)))))
     direct = _apart(b, b.program)
     lower(direct, equation, winner)
     tiles.known |= {s.array: s.name for s in _borders(direct)}
-    _lower_tiled(tiles, equation, narrowed, tiled, place, lower)
-    tests: list[Array] = [Map("eq", (Whole(as_poly(Size(name))), Whole(as_poly(1)))) for name in ones]
+    kernels = None if tiled.transposed else _transformed(tiles, tiled, Name(pays), before)
+    _lower_tiled(tiles, equation, narrowed, tiled, place, kernels, lower)
     _share_borders(b, tiles, direct)
+    _share_result(b, equation.target, tiles, direct)
     b.chunk = direct.chunk
     b.because(f"{equation.target}: {reason(b, tiled)}")
-    b.emit(When(Helper("and", (*tests, _pays(tiled, equation))), tuple(tiles.block), otherwise=tuple(direct.block)))
+    b.emit(When(Name(pays), tuple(tiles.block), otherwise=tuple(direct.block)))
     return True
 
 
@@ -83,7 +91,9 @@ def _apart(b: Builder, program: Program) -> Builder:
     return replace(b, program=program, block=[], levels=[], known=dict(b.known), direct=True)
 
 
-def _lower_tiled(b: Builder, equation: Equation, narrowed: Equation, tiled: Tiled, place: int, lower: Lower) -> None:
+def _lower_tiled(
+    b: Builder, equation: Equation, narrowed: Equation, tiled: Tiled, place: int, kernels: Name | None, lower: Lower
+) -> None:
     """The correlation by a helper, then what else the equation has."""
     terms = terms_of(narrowed.body)
     term, rest = terms[place], [t for p, t in enumerate(terms) if p != place]
@@ -92,7 +102,7 @@ def _lower_tiled(b: Builder, equation: Equation, narrowed: Equation, tiled: Tile
     added = term.scale == UNIT and kept == narrowed.indices and not any(as_scatter(t, kept) for t in rest)
     name = equation.target if added else b.name(f"{equation.target}_windows")
     b.emit(Assign(name, Fresh("empty", tuple(shown[i].extent for i in kept))))
-    _correlate(b, tiled, Value(Name(name), kept))
+    _correlate(b, tiled, kernels, Value(Name(name), kept))
     if added:
         if rest:
             values = [as_float(term_value(b, t, kept)) for t in rest]
@@ -104,23 +114,35 @@ def _lower_tiled(b: Builder, equation: Equation, narrowed: Equation, tiled: Tile
     lower(b, replace(narrowed, body=add(read, *(t.scalar() for t in rest))), None)
 
 
-def _correlate(b: Builder, tiled: Tiled, out: Value) -> None:
-    """The call of the helper, on views in the order of axes that it takes."""
-    whole = tuple(along for along, _, _ in tiled.axes)
+def _transformed(b: Builder, tiled: Tiled, pays: Name, before: list[Statement]) -> Name:
+    """The kernels as factors of the products: the same for all parts of an axis that they do not have."""
     summed = tuple(i for _, _, i in tiled.axes)
-    data = _view(b, tiled.data, (*tiled.batch, *whole, tiled.channel))
-    if tiled.transposed:
-        other = _view(b, tiled.other, (*tiled.batch, *summed, tiled.column))
+    kernels = Helper("_factors", (_view(b, tiled.other, (*summed, tiled.channel, tiled.column)),))
+    name = b.name(f"{tiled.other.tensor}_factors")
+    if free_indices(tiled.other) & set(b.whole):
+        b.emit(Assign(name, kernels))
     else:
-        other = _view(b, tiled.other, (*summed, tiled.channel, tiled.column))
+        before.append(Assign(name, Helper("if", (pays, kernels))))
+    return Name(name)
+
+
+def _correlate(b: Builder, tiled: Tiled, kernels: Name | None, out: Value) -> None:
+    """The call of the helper, on views in the order of axes that it takes."""
+    data = _view(b, tiled.data, (*tiled.batch, *(along for along, _, _ in tiled.axes), tiled.channel))
+    if kernels is None:
+        summed = tuple(i for _, _, i in tiled.axes)
+        other: Array = _view(b, tiled.other, (*tiled.batch, *summed, tiled.column))
+    else:
+        other = kernels
     result = align(out, tiled.out)
     if tiled.flipped:
         result = subscript(result, [FLIP if i in tiled.flipped else FULL for i in tiled.out])
     if not tiled.batch:
         one = [NewAxis()]
         data = subscript(data, one)
-        other, result = (subscript(other, one), result) if tiled.transposed else (other, subscript(result, one))
-    b.emit(Run(Helper("_correlate_transposed" if tiled.transposed else "_correlate", (result, data, other))))
+        other, result = (subscript(other, one), result) if kernels is None else (other, subscript(result, one))
+    function = "_correlate_transposed" if kernels is None else "_correlate"
+    b.emit(Run(Helper(function, (result, data, other))))
 
 
 def _view(b: Builder, read: Read, axes: Axes) -> Array:
@@ -134,8 +156,8 @@ def _pays(tiled: Tiled, equation: Equation) -> Array:
     def extents(axes: Axes) -> Array:
         return Helper("tuple", tuple(Whole(own.get(i.name, i).extent) for i in axes))
 
-    channels, windows = (tiled.channel, tiled.column), (*tiled.batch, *tiled.windows)
-    return Helper("_tiles_pay", (extents(tiled.kernel), extents(channels), extents(windows)))
+    channels = (tiled.channel, tiled.column)
+    return Helper("_tiles_pay", (extents(tiled.kernel), extents(channels), extents(tiled.windows)))
 
 
 def _share_borders(b: Builder, tiles: Builder, direct: Builder) -> None:
@@ -146,6 +168,25 @@ def _share_borders(b: Builder, tiles: Builder, direct: Builder) -> None:
             b.emit(statement)
             b.known[statement.array] = statement.name
             direct.block.remove(statement)
+
+
+def _share_result(b: Builder, target: str, tiles: Builder, direct: Builder) -> None:
+    """The array that both forms fill in is made before the choice, where the direct form comes to it in one step."""
+    made = next((s for s in tiles.block if isinstance(s, Assign) and s.name == target), None)
+    if made is None or not isinstance(made.array, Fresh):
+        return
+    match direct.block:
+        case [*before, Assign(name, array, comment)] if name == target and not any(
+            target in defines(s) | uses(s) for s in before
+        ):
+            written = Update(Subscript(Name(target), (FULL,)), "=", bare(array), comment)
+            direct.block[:] = [*before, written]
+        case [*_] if made in direct.block:
+            direct.block.remove(made)
+        case _:
+            return
+    tiles.block.remove(made)
+    b.emit(made)
 
 
 def _borders(b: Builder) -> list[Assign]:

@@ -29,8 +29,8 @@ TILES = {2: 4, 3: 4, 4: 4, 5: 4}
 CHANNELS = 16
 """How many channels a tile needs on either side, for products to outweigh transforms."""
 
-WINDOWS = 16
-"""How many windows there have to be for each of them, for the transform of kernels to be small beside the products."""
+WINDOWS = 8
+"""How many windows one example needs for each channel, for its products to be large beside those of the direct form."""
 
 
 @dataclass(frozen=True, slots=True)
