@@ -59,6 +59,8 @@ def in_tiles(b: Builder, equation: Equation, winner: str | None, lower: Lower) -
         return False
     tiled = found[place]
     assert tiled is not None
+    if (free_indices(tiled.data) | free_indices(tiled.other)) & (set(b.whole) - set(tiled.batch)):
+        return False  # parts along anything but examples would transform what all of them need once each
     tests: list[Array] = [Map("eq", (Whole(as_poly(Size(name))), Whole(as_poly(1)))) for name in ones]
     pays = b.name("in_tiles")
     before = b.outside if b.whole else b.block
@@ -119,10 +121,7 @@ def _transformed(b: Builder, tiled: Tiled, pays: Name, before: list[Statement]) 
     summed = tuple(i for _, _, i in tiled.axes)
     kernels = Helper("_factors", (_view(b, tiled.other, (*summed, tiled.channel, tiled.column)),))
     name = b.name(f"{tiled.other.tensor}_factors")
-    if free_indices(tiled.other) & set(b.whole):
-        b.emit(Assign(name, kernels))
-    else:
-        before.append(Assign(name, Helper("if", (pays, kernels))))
+    before.append(Assign(name, Helper("if", (pays, kernels))))
     return Name(name)
 
 

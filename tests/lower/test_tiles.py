@@ -30,7 +30,6 @@ def layer(name: str, inputs: list[Any], left: Any, right: Any, typical: dict[str
 
 IN_TILES = [
     layer("rows", [x[N, C, H], w[K, C, R]], y[n, k, i], Sum(x[n, c, i + u] * w[k, c, u], c, u), ROWS),
-    layer("alone", [x[H, C], w[R, C, K]], y[i, k], Sum(x[i + u, c] * w[u, c, k], c, u), ROWS),
     layer(
         "channels_last",
         [x[N, H, W, C], w[R, S, C, K]],
@@ -77,6 +76,7 @@ DIRECT = [
     layer("each_alone", [x[N, C, H], w[C, R]], y[n, c, i], Sum(x[n, c, i + u] * w[c, u], u), ROWS),
     layer("groups", [x[A, N, C, H], w[A, K, C, R]], y[a, n, k, i], Sum(x[a, n, c, i + u] * w[a, k, c, u], c, u), ROWS),
 ]
+ALONE = layer("alone", [x[H, C], w[R, C, K]], y[i, k], Sum(x[i + u, c] * w[u, c, k], c, u), ROWS)
 SHAPES = [
     {"A": 2, "N": 3, "C": 2, "H": 9, "W": 7, "K": 4, "R": 3, "S": 3},
     {"A": 1, "N": 1, "C": 1, "H": 3, "W": 3, "K": 1, "R": 3, "S": 3},
@@ -145,7 +145,7 @@ def test_tiles_are_the_direct_form(layer: Layer) -> None:
     assert calls["_correlate_transposed"] >= 2 * len(SHAPES), "the gradient of kernels"
 
 
-@pytest.mark.parametrize("layer", [*IN_TILES, *DIRECT], ids=lambda layer: layer.name)
+@pytest.mark.parametrize("layer", [*IN_TILES, *DIRECT, ALONE], ids=lambda layer: layer.name)
 def test_empty_extents(layer: Layer) -> None:
     fast, plain, _ = both(layer)
     for sizes in EMPTY:
@@ -159,6 +159,14 @@ def test_other_products_keep_the_direct_form(layer: Layer) -> None:
     assert "_correlate(" not in fast.source
     for sizes in SHAPES:
         arrays = arrays_for(layer, sizes)
+        same(results(fast, arrays), results(plain, arrays), 1e-12)
+
+
+def test_one_example_alone() -> None:
+    """Tiles, or parts along channels."""
+    fast, plain, _ = both(ALONE)
+    for sizes in SHAPES:
+        arrays = arrays_for(ALONE, sizes)
         same(results(fast, arrays), results(plain, arrays), 1e-12)
 
 
