@@ -4,12 +4,16 @@ from __future__ import annotations
 
 from fractions import Fraction
 
+from symgrad.emit.printer import WIDTH
 from symgrad.lower.tiles import CHANNELS, TILES, WINDOWS
 from symgrad.lower.toom_cook import POINTS, Matrix, transforms
 
 
-def _matrix(matrix: Matrix) -> str:
-    return "(" + ", ".join(f"({', '.join(map(_number, row))})" for row in matrix) + ")"
+def _matrix(matrix: Matrix) -> list[str]:
+    """A matrix as formatters write it: on one line if it fits, else a row a line."""
+    rows = [f"({', '.join(map(_number, row))})" for row in matrix]
+    line = f"        ({', '.join(rows)}),"
+    return [line] if len(line) <= WIDTH else ["        (", *(f"            {row}," for row in rows), "        ),"]
 
 
 def _number(value: Fraction) -> str:
@@ -26,7 +30,7 @@ def _table() -> str:
     lines: list[str] = []
     for r, m in TILES.items():
         f = transforms(m, r)
-        matrices = (f"        {_matrix(matrix)}," for matrix in (f.at, f.bt, f.g))
+        matrices = (line for matrix in (f.at, f.bt, f.g) for line in _matrix(matrix))
         lines += [f"    {r}: (", f"        {m},", *matrices, "    ),"]
     return "\n".join(lines)
 
@@ -99,10 +103,10 @@ def _cut(x, tile, width, counts):
     return tiles.reshape(math.prod(width), -1)
 ''',
     "_tiling": f'''
-# By the extent r of a kernel: m, and the matrices of F(m, r) after Toom, Cook and Winograd. AT @ ((G @ g) * (BT @ d))
-# is the correlation of m + r - 1 data d with r coefficients g, by m + r - 1 products for m r: an identity of
-# polynomials, from values at infinity and the first of {_POINTS}. Rounding errors in float32 are
-# at most 6e-6 of the largest value for r of 2 or 3 and 2e-5 for 4 or 5; in float64 3e-14.
+# By the extent r of a kernel: m, and the matrices of F(m, r) after Toom, Cook and Winograd. The correlation of
+# m + r - 1 data d with r coefficients g is AT @ ((G @ g) * (BT @ d)), by m + r - 1 products for m r:
+# an identity of polynomials, from values at infinity and the first of {_POINTS}.
+# Errors in float32 are at most 6e-6 of the largest value for r of 2 or 3, 2e-5 for 4 or 5; in float64 3e-14.
 _TILES = {{
 {_table()}
 }}
