@@ -5,7 +5,7 @@ from __future__ import annotations
 from fractions import Fraction
 
 from symgrad.emit.printer import WIDTH
-from symgrad.lower.tiles import CHANNELS, TILES, WINDOWS
+from symgrad.lower.tiles import CHANNELS, ELEMENTS, TILES, WINDOWS
 from symgrad.lower.toom_cook import POINTS, Matrix, transforms
 
 
@@ -40,9 +40,9 @@ _POINTS = ", ".join(map(str, POINTS[: max(m + r - 2 for r, m in TILES.items())])
 TILE_HELPERS: dict[str, str] = {
     "_tiles_pay": f'''
 def _tiles_pay(kernel, channels, windows):
-    """Whether fewer products outweigh transforms: many channels, and many windows beside them."""
+    """Whether fewer products outweigh transforms: large kernels, many channels, and many windows beside them."""
     many = min(channels) >= {CHANNELS} and math.prod(windows) >= {WINDOWS} * max(channels)
-    return many and all(r in _TILES for r in kernel)
+    return many and math.prod(kernel) >= {ELEMENTS} and all(r in _TILES for r in kernel)
 ''',
     "_factors": '''
 def _factors(w):

@@ -17,6 +17,7 @@ for kernels of extent 2 or 3 and 2e-5 for 4 or 5, where the direct form has 1e-6
 from __future__ import annotations
 
 from dataclasses import dataclass
+from math import prod
 
 from symgrad.declare.integers import Index, Poly, affine_in, as_poly, indices_of
 from symgrad.declare.scalars import PLAIN, TRUE, Mul, Read, free_indices
@@ -29,6 +30,9 @@ from symgrad.naming import fresh
 
 TILES = {2: 3, 3: 4, 4: 4, 5: 4}
 """Extents of kernels with the number of outputs in a tile: more of them, and errors in float32 are felt."""
+
+ELEMENTS = 9
+"""How many elements a kernel needs: smaller windows, and those along one axis, take no longer in the direct form."""
 
 CHANNELS = 16
 """How many channels a tile needs on either side, for products to outweigh transforms."""
@@ -174,8 +178,9 @@ def _correlation(b: Builder, data: Read, other: Read, axes: list[_Axis], bound: 
         channels[0],
         columns[0],
     )
+    kernel = [b.typical(i.extent) for i in found.kernel]
     many = min(b.typical(channels[0].extent), b.typical(columns[0].extent)) >= CHANNELS
-    return found if many and all(b.typical(i.extent) in TILES for i in found.kernel) else None
+    return found if many and prod(kernel) >= ELEMENTS and all(r in TILES for r in kernel) else None
 
 
 def _forwards(data: Read, other: Read, axes: list[_Axis]) -> tuple[Read, Read, Axes]:

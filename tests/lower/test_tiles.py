@@ -13,6 +13,7 @@ from sympy import Eq, Idx, IndexedBase, KroneckerDelta, Sum, floor, symbols
 import symgrad
 from symgrad import Layer, Padded, layers
 from symgrad.compiler import CompiledLayer, show_stage
+from symgrad.lower import tiles
 
 A, N, C, H, W, K, R, S = symbols("A N C H W K R S", integer=True, positive=True)
 stride = symbols("stride", integer=True, positive=True)
@@ -85,6 +86,12 @@ SHAPES = [
     {"A": 2, "N": 2, "C": 3, "H": 21, "W": 9, "K": 2, "R": 2, "S": 4},
 ]
 EMPTY = [{**SHAPES[0], name: 0} for name in ("N", "C", "K")] + [{**SHAPES[0], "H": 2, "W": 2}]
+
+
+@pytest.fixture(autouse=True)
+def _at_any_size(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Let the compiler take tiles for kernels of any number of elements."""
+    monkeypatch.setattr(tiles, "ELEMENTS", 1)
 
 
 def arrays_for(layer: Layer, sizes: dict[str, int], dtype: type = np.float64) -> list[np.ndarray]:
@@ -185,6 +192,13 @@ def test_tiles_pay_with_many_channels_and_windows() -> None:
     assert not pays((3, 3), (3, 64), (32, 32))
     assert not pays((3, 3), (256, 256), (14, 14))
     assert not pays((7, 7), (64, 64), (32, 32))
+    assert not pays((2, 2), (64, 64), (32, 32))
+
+
+def test_windows_along_one_axis_take_the_direct_form(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.undo()
+    assert "_correlate(" not in symgrad.compile_layer(layers.conv1d, schedule="fast").source
+    assert "_correlate(" in symgrad.compile_layer(layers.conv2d, schedule="fast").source
 
 
 def test_readable_modules_have_no_tiles() -> None:
