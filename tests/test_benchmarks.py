@@ -104,3 +104,17 @@ def test_accuracy_is_tabled_for_outputs_and_gradients(tmp_path):
 
 def test_accuracy_of_an_unknown_layer():
     assert "unknown: densely" in run("accuracy.py", "densely", code=2).stderr
+
+
+def test_errors_of_tiles_are_as_stated(tmp_path):
+    out = tmp_path / "out.json"
+    run("winograd_error.py", "--smoke", "--json", str(out))
+    errors = json.loads(out.read_text())
+    assert {(e["form"], e["dtype"]) for e in errors} == {
+        ("tiles", "float32"),
+        ("direct", "float32"),
+        ("tiles", "float64"),
+    }
+    for error in errors:
+        bound = 3e-14 if error["dtype"] == "float64" else 6e-6 if error["kernel"] < 4 else 2e-5
+        assert error["largest"] <= bound

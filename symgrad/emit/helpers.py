@@ -7,6 +7,7 @@ import re
 from symgrad.emit.helpers_entry import ENTRY
 from symgrad.emit.helpers_parts import PARTS
 from symgrad.emit.helpers_steps import CARRY
+from symgrad.emit.helpers_tiles import TILE_HELPERS
 
 HELPERS: dict[str, str] = (
     ENTRY
@@ -287,6 +288,7 @@ def _add_at(target, *positions_and_values):
 ''',
     }
     | PARTS
+    | TILE_HELPERS
 )
 
 

@@ -86,11 +86,13 @@ class _Writer:
         forward = self._forward(tuple(residuals))
         gradients = tuple((t.name, shape_text(t)) for t in self._wanted())
         outputs = tuple((o, self._output_shape(o)) for o in self.program.outputs)
-        modules = sorted({"math"} & self.helpers | {*IMPORTS} if self.threads else {"math"} & self.helpers)
-        imports = [f"import {name}" for name in modules]
+        modules = {"math"} & self.helpers
+        modules |= {"functools", "math"} if "_tiles_pay" in self.helpers else set()
+        modules |= {*IMPORTS} if self.threads else set()
+        imports = [f"import {name}" for name in sorted(modules)]
         imports += ["from concurrent import futures"] if self.threads else []
         imports += ["from typing import NamedTuple", "", "import numpy as np"]
-        if {"_windows", "_sheared"} & self.helpers:
+        if {"_windows", "_sheared", "_tiles_pay"} & self.helpers:
             imports.append("from numpy.lib.stride_tricks import as_strided")
         adjoint = self.plan.adjoint
         derived = tuple(e for e in adjoint.program.equations if e.target in adjoint.backward)
@@ -244,9 +246,9 @@ def _results(names: tuple[str, ...], wrapper: str) -> str:
     return names[0] if len(names) == 1 else f"{wrapper}({', '.join(names)})"
 
 
-_ALLOWED = {"math", "numpy", "numpy.lib.stride_tricks", "typing", "concurrent", *IMPORTS}
+_ALLOWED = {"functools", "math", "numpy", "numpy.lib.stride_tricks", "typing", "concurrent", *IMPORTS}
 _PLAIN = {
-    *(f"import {name}" for name in ("math", *IMPORTS)),
+    *(f"import {name}" for name in ("functools", "math", *IMPORTS)),
     "from concurrent import futures",
     "import numpy as np",
     "from numpy.lib.stride_tricks import as_strided",

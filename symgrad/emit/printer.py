@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from fractions import Fraction
 
 from symgrad.declare.bounds import nonnegative
-from symgrad.declare.integers import Atom, Index, Poly
+from symgrad.declare.integers import Atom, Index, Poly, Size, as_poly
 from symgrad.declare.substitution import substitute
 from symgrad.emit.integer_text import AND, CALL, COMPARE, OR, POWER, PRODUCT, SUM, UNARY, IntegerPrinter
 from symgrad.lower.arrays import (
@@ -75,6 +75,7 @@ class Printer(IntegerPrinter):
         self.dtype = dtype
         self.helpers: set[str] = set()
         self.uses_dtype = False
+        self.runs: set[Poly] = set()
 
     def expr(self, array: Array, level: int = 0) -> str:
         """An array expression; in parentheses if it binds less tightly than ``level``."""
@@ -145,7 +146,7 @@ class Printer(IntegerPrinter):
 
     def _reshaped(self, shape: tuple[Poly, ...]) -> str:
         """A shape; an extent that may come out negative where an axis is empty is 0 then."""
-        checked = set(self.extents.values())
+        checked = {*self.extents.values(), *self.runs}
         sure = (p in checked or nonnegative(substitute(p, self.locals)) for p in shape)
         return ", ".join(self.poly(p) if s else f"max({self.poly(p)}, 0)" for p, s in zip(shape, sure, strict=True))
 
@@ -221,6 +222,11 @@ class Printer(IntegerPrinter):
             case "tuple":
                 inner = ", ".join(self.expr(a) for a in array.args)
                 return f"({inner}{',' if len(array.args) == 1 else ''})"
+            case "if":
+                condition, value = array.args
+                return f"{self.expr(value)} if {self.expr(condition)} else None"
+            case "and":
+                return " and ".join(self.expr(a) for a in array.args)
             case "scalar":
                 self.uses_dtype = True
                 return f"np.asarray({self.expr(array.args[0])}, dtype={self.dtype})"
@@ -256,15 +262,10 @@ class Printer(IntegerPrinter):
     def lines(self, statements: tuple[Statement, ...], indent: int = 0) -> list[str]:
         """Statements as lines, comments above."""
         found: list[str] = []
-        before: Statement | None = None
         for s in statements:
-            if isinstance(s, When) and isinstance(before, When) and not s.comment and _are_opposite(before, s):
-                lines = ["else:", *("    " + line for line in self.lines(s.body))]
-            else:
-                found += [" " * indent + c for c in wrap_comment(s.comment, WIDTH - indent)] if s.comment else []
-                lines = self._statement(s, indent)
-            found += [" " * indent + line for line in lines]
-            before = s
+            if s.comment:
+                found += [" " * indent + c for c in wrap_comment(s.comment, WIDTH - indent)]
+            found += [" " * indent + line for line in self._statement(s, indent)]
         return found
 
     def _statement(self, s: Statement, indent: int) -> list[str]:
@@ -276,6 +277,7 @@ class Printer(IntegerPrinter):
             case Run(array):
                 return [self.expr(array)]
             case Chunks(start, stop, rows, extent, others, body):
+                self.runs.add(as_poly(Size(stop, 0)) - as_poly(Size(start, 0)))
                 inner = self.lines(body)
                 self.sizes -= {start, stop}
                 length = self.poly(extent)
@@ -288,8 +290,9 @@ class Printer(IntegerPrinter):
                 ]
             case Parts(body=body):
                 return self.parts(s, self.lines(body))
-            case When(condition, body):
-                return [f"if {self.expr(condition)}:", *("    " + line for line in self.lines(body))]
+            case When(condition, body, otherwise=otherwise):
+                found = [f"if {self.expr(condition)}:", *("    " + line for line in self.lines(body))]
+                return found + (["else:", *("    " + line for line in self.lines(otherwise))] if otherwise else [])
             case For(index, body):
                 return [f"for {index.name} in {self._steps(s)}:", *("    " + line for line in self.lines(body))]
         raise TypeError(s)
@@ -311,18 +314,6 @@ class Printer(IntegerPrinter):
         stop = self.poly(s.index.extent if s.stop is None else s.stop)
         steps = f"range({stop})" if s.start is None or not s.start.terms else f"range({self.poly(s.start)}, {stop})"
         return f"reversed({steps})" if s.reverse else steps
-
-
-_OPPOSITES = {"lt": "ge", "ge": "lt", "le": "gt", "gt": "le", "eq": "ne", "ne": "eq"}
-
-
-def _are_opposite(first: When, second: When) -> bool:
-    """Whether exactly one of two statements runs: their conditions compare the same integers."""
-    match first.condition, second.condition:
-        case Map(one, left), Map(other, right):
-            whole = all(isinstance(a, Whole) and not a.arrays for a in (*left, *right))
-            return left == right and whole and _OPPOSITES.get(one) == other
-    return False
 
 
 def _plain(args: tuple[Array, ...]) -> bool:

@@ -272,11 +272,12 @@ class For:
 
 @dataclass(frozen=True, slots=True)
 class When:
-    """Statements that run where a condition on sizes and loop variables holds."""
+    """Statements that run where a condition on sizes and loop variables holds, and those that run where it does not."""
 
     condition: Array
     body: tuple[Statement, ...]
     comment: str = ""
+    otherwise: tuple[Statement, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)

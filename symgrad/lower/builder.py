@@ -41,7 +41,8 @@ class Builder:
 
     With ``general`` every read is a gather, every sum runs over the joint index space and every accumulation adds
     at computed positions: the form that is right for any declaration, and what the other forms are tested against.
-    With ``fast`` forms are taken that cost less than they are long.
+    With ``fast`` forms are taken that cost less than they are long; ``direct`` where one of two forms is lowered.
+    ``outside`` are statements for before all parts of an axis.
     """
 
     program: Program
@@ -55,6 +56,8 @@ class Builder:
     sizes: dict[str, int] = field(default_factory=dict)
     general: bool = False
     fast: bool = False
+    direct: bool = False
+    outside: list[Statement] = field(default_factory=list)
     chunked: bool = False
     chunk: tuple[str, str, str] | None = None
     current: str = ""

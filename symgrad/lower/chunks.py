@@ -6,15 +6,29 @@ from collections.abc import Callable, Iterable
 from dataclasses import replace
 
 from symgrad.declare.conditions import conjuncts
-from symgrad.declare.integers import Index, Size, as_poly
+from symgrad.declare.integers import Index, Poly, Size, as_poly, atoms
 from symgrad.declare.program import Equation
 from symgrad.declare.scalars import Compare, Read, Reduce, Scalar, free_indices, reads_of
-from symgrad.derive.terms import rename, terms_of
-from symgrad.lower.arrays import FULL, Assign, Chunks, Fresh, Item, Name, Slice, Statement, Subscript, Update
+from symgrad.derive.terms import rename, replace_bound, terms_of
+from symgrad.lower.arrays import (
+    FULL,
+    Array,
+    Assign,
+    Chunks,
+    Fresh,
+    Item,
+    Name,
+    Pad,
+    Slice,
+    Statement,
+    Subscript,
+    Update,
+)
 from symgrad.lower.axes import Axes, joint_extent
 from symgrad.lower.builder import Builder
 from symgrad.lower.differences import LONG, is_multiplied_out
 from symgrad.lower.placement import factors_of
+from symgrad.lower.traverse import polynomials_in
 
 Lower = Callable[[Builder, Equation, str | None], None]
 
@@ -45,6 +59,8 @@ def joint_space(b: Builder, equation: Equation) -> Axes | None:
         largest = max(_elements(b, s) for s in (*reads, frozenset(equation.indices)))
         lead = [i for i in equation.indices if i in space and i not in placed]
         if lead and _elements(b, space) >= LONG * largest:
+            names = ", ".join(i.name for i in (*equation.indices, *bound) if i in space)
+            b.because(f"{equation.target}: chunks along {lead[0].name}, because no operand has all of {names}")
             return (lead[0], *(i for i in (*equation.indices, *bound) if i in space and i != lead[0]))
     return None
 
@@ -56,11 +72,8 @@ def _elements(b: Builder, indices: Iterable[Index]) -> int:
 def in_chunks(b: Builder, equation: Equation, winner: str | None, space: Axes, lower: Lower) -> None:
     """Emit the equation as a loop over runs of its axis ``space[0]``."""
     cut, others = space[0], space[1:]
-    if b.chunk is None:
-        b.chunk = (b.name("start"), b.name("stop"), b.name("rows"))
-    start, stop, rows = b.chunk
-    run = Index(cut.name, as_poly(Size(stop, 0)) - as_poly(Size(start, 0)))
-    places = {cut: as_poly(Size(start, 0)) + as_poly(run)}
+    start, stop, rows = _bounds(b)
+    run, places = _run(cut, start, stop)
     part = Equation(
         b.name(f"{equation.target}_part"),
         tuple(run if i == cut else i for i in equation.indices),
@@ -68,14 +81,10 @@ def in_chunks(b: Builder, equation: Equation, winner: str | None, space: Axes, l
         equation.integer,
     )
     winner_part = b.name(f"{winner}_part") if winner else None
-    names = ", ".join(i.name for i in space)
-    b.because(f"{equation.target}: chunks along {cut.name}, because no operand has all of {names}")
-    inner = replace(b, block=[], levels=[], known=dict(b.known), chunked=True, reasons=b.reasons)
-    lower(inner, part, winner_part)
+    body = _body(b, part, winner_part, cut, lower)
     axis = equation.indices.index(cut)
     items: list[Item] = [*[FULL] * axis, Slice(as_poly(Size(start, 0)), as_poly(Size(stop, 0)))]
     results = {part.target: equation.target} | ({winner_part: winner} if winner_part and winner else {})
-    body: list[Statement] = list(inner.block)
     for name, result in results.items():
         target = Subscript(Name(result), tuple(items))
         last = body[-1 if len(results) == 1 or name == winner_part else -2]
@@ -87,3 +96,54 @@ def in_chunks(b: Builder, equation: Equation, winner: str | None, space: Axes, l
         kind = "int" if result == winner or equation.integer else "float"
         b.emit(Assign(result, Fresh("empty", tuple(i.extent for i in equation.indices), dtype=kind)))
     b.emit(Chunks(start, stop, rows, cut.extent, joint_extent(others), tuple(body)))
+
+
+def sum_in_chunks(b: Builder, equation: Equation, space: Axes, lower: Lower) -> None:
+    """Emit the equation, a sum over ``space[0]`` among others, as a loop that adds up the sums over runs of it."""
+    cut, others = space[0], space[1:]
+    start, stop, rows = _bounds(b)
+    run, places = _run(cut, start, stop)
+    over = replace_bound(equation.body, cut, run)
+    part = Equation(b.name(f"{equation.target}_part"), equation.indices, rename(over, places))
+    body = _body(b, part, None, cut, lower)
+    last = body[-1]
+    share = last.array if isinstance(last, Assign) and last.name == part.target else Name(part.target)
+    body = body[:-1] if share != Name(part.target) else body
+    b.emit(Assign(equation.target, Fresh("zeros", tuple(i.extent for i in equation.indices))))
+    added = Update(Name(equation.target), "+", share)
+    b.emit(Chunks(start, stop, rows, cut.extent, joint_extent(others), (*body, added)))
+
+
+def _bounds(b: Builder) -> tuple[str, str, str]:
+    """Names for the first position of a run, the one behind it, and how many there are at most."""
+    if b.chunk is None:
+        b.chunk = (b.name("start"), b.name("stop"), b.name("rows"))
+    return b.chunk
+
+
+def _run(cut: Index, start: str, stop: str) -> tuple[Index, dict[Index, Poly]]:
+    """An index along one run, and what it makes of the whole index."""
+    run = Index(cut.name, as_poly(Size(stop, 0)) - as_poly(Size(start, 0)))
+    return run, {cut: as_poly(Size(start, 0)) + as_poly(run)}
+
+
+def _body(b: Builder, part: Equation, winner: str | None, cut: Index, lower: Lower) -> list[Statement]:
+    """The statements for one run of an index; the border of a whole tensor is made before the loop."""
+    inner = replace(b, block=[], levels=[], known=dict(b.known), chunked=True, reasons=b.reasons)
+    start, stop, rows = _bounds(b)
+    inner.facts = (*b.facts, as_poly(Size(stop, 0)) - as_poly(Size(start, 0)), cut.extent - as_poly(Size(stop, 0)))
+    lower(inner, part, winner)
+    bounds = {start, stop, rows}
+    body: list[Statement] = []
+    for statement in inner.block:
+        match statement:
+            case Assign(name, Pad(Name()) as array) if not bounds & _sizes_in(array):
+                b.emit(statement)
+                b.known[array] = name
+            case _:
+                body.append(statement)
+    return body
+
+
+def _sizes_in(array: Array) -> set[str]:
+    return {a.name for p in polynomials_in(array) for a in atoms(p) if isinstance(a, Size)}

@@ -18,7 +18,6 @@ from symgrad.declare.scalars import (
     NOUGHT,
     TRUE,
     UNIT,
-    Compare,
     FromInteger,
     Read,
     Reduce,
@@ -26,7 +25,6 @@ from symgrad.declare.scalars import (
     free_indices,
     tensors_of,
 )
-from symgrad.derive.invert import absorb, solve
 from symgrad.derive.terms import Term, terms_of
 from symgrad.lower.aliases import without_aliases
 from symgrad.lower.arrays import (
@@ -51,25 +49,36 @@ from symgrad.lower.arrays import (
 from symgrad.lower.axes import Axes
 from symgrad.lower.borders import survey_borders, widen
 from symgrad.lower.builder import Builder, comment
-from symgrad.lower.chunks import in_chunks, joint_space
+from symgrad.lower.chunks import in_chunks, joint_space, sum_in_chunks
 from symgrad.lower.extrema import full, reduction
 from symgrad.lower.masks import rows_set
-from symgrad.lower.placement import Scatter, as_scatter, factors_of, makes_matrices, prefers_solved, solved_form
+from symgrad.lower.placement import (
+    Scatter,
+    as_scatter,
+    factors_of,
+    makes_matrices,
+    prefers_solved,
+    solve_rest,
+    solved_form,
+)
 from symgrad.lower.prepare import eliminate, fuse_digits, split_digits
 from symgrad.lower.reads import integer
 from symgrad.lower.scatter import scatter
 from symgrad.lower.sums import term_value
+from symgrad.lower.tile_forms import in_tiles
 from symgrad.lower.traverse import map_arrays, map_parts
 from symgrad.lower.values import add_values, as_float
 from symgrad.lower.wavefront import lower_recurrence
+from symgrad.lower.window_chunks import window_space
 
 
 @dataclass(frozen=True, slots=True)
 class Lowered:
-    """Statements of one function, why they are what they are, and the names they define."""
+    """Statements of one function, why they are what they are, and in a part of an axis what goes before all parts."""
 
     statements: tuple[Statement, ...]
     reasons: tuple[str, ...]
+    before: tuple[Statement, ...] = ()
 
 
 def lower_equations(
@@ -115,7 +124,7 @@ def lower_equations(
             start = len(b.block)
             lower_equation(b, item, _winner_of(item, winners))
             comment(b, start, (formulas or {}).get(item.target) or equation_text(item))
-    return Lowered(tuple(b.block), tuple(b.reasons))
+    return Lowered(tuple(b.block), tuple(b.reasons), tuple(b.outside))
 
 
 def _is_winner(equation: Equation) -> bool:
@@ -136,10 +145,16 @@ def lower_equation(b: Builder, equation: Equation, winner: str | None = None) ->
     equation = replace(equation, body=map_polynomials(equation.body, tighten))
     if equation.integer and _whole(b, equation, winner):
         return
-    over = None if b.general or b.chunked or b.loops else joint_space(b, equation)
-    if over is not None:
-        in_chunks(b, equation, winner, over, lower_equation)
+    if in_tiles(b, equation, winner, lower_equation):
         return
+    if not (b.general or b.chunked or b.loops):
+        over = joint_space(b, equation) or (None if b.whole else window_space(b, equation))
+        if over is not None and over[0] in equation.indices:
+            in_chunks(b, equation, winner, over, lower_equation)
+            return
+        if over is not None:
+            sum_in_chunks(b, equation, over, lower_equation)
+            return
     if isinstance(equation.body, Reduce) and equation.body.kind != "sum":
         reduction(b, equation, winner)
         return
@@ -156,7 +171,7 @@ def lower_equation(b: Builder, equation: Equation, winner: str | None = None) ->
         term = eliminate(b, term)
         job = as_scatter(term, free)
         if job is None:
-            plain.append(_solve_rest(b, term))
+            plain.append(solve_rest(b, term))
             continue
         term, job = _products_first(b, term, job, free)
         solved = solved_form(b, term, free)
@@ -258,7 +273,9 @@ def _renamed(statement: Statement, old: Name, new: Name) -> Statement:
         match inner:
             case Assign(name) if name == old.text:
                 return replace(inner, name=new.text)
-            case For(body=body) | When(body=body) | Chunks(body=body) | Parts(body=body):
+            case When(body=body, otherwise=otherwise):
+                return replace(inner, body=tuple(map(named, body)), otherwise=tuple(map(named, otherwise)))
+            case For(body=body) | Chunks(body=body) | Parts(body=body):
                 return replace(inner, body=tuple(map(named, body)))
         return inner
 
@@ -267,14 +284,6 @@ def _renamed(statement: Statement, old: Name, new: Name) -> Statement:
 
 def _is_nought(term: Term) -> bool:
     return term.body == NOUGHT or term.scale == NOUGHT
-
-
-def _solve_rest(b: Builder, term: Term) -> Term:
-    """Equalities between summed indices alone: solve them if a unit pivot is there, else they stay a mask."""
-    if not any(isinstance(c, Compare) and c.relation == "==" for c in conjuncts(term.condition)):
-        return term
-    solved = absorb(solve(term.bound, term.condition, term.body, unit_only=True), b.program.extents)
-    return Term(term.scale, solved.bound, solved.condition, solved.body)
 
 
 def _owned(b: Builder, start: int, array: Array, value: Value, added_to: bool) -> Array:

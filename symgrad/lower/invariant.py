@@ -64,10 +64,11 @@ def invariants_out(
                 own = frozenset(s.name for s in body if isinstance(s, Assign))
                 inner = invariants_out(body, loops | {index}, changing | own, keep)
                 found.append(replace(statement, body=tuple(inner)))
-            case When(_, body):
-                own = frozenset(s.name for s in body if isinstance(s, Assign))
+            case When(_, body, otherwise=otherwise):
+                own = frozenset(s.name for s in (*body, *otherwise) if isinstance(s, Assign))
                 inner = invariants_out(body, loops, changing | own, keep)
-                found.append(replace(statement, body=tuple(inner)))
+                others = invariants_out(otherwise, loops, changing | own, keep)
+                found.append(replace(statement, body=tuple(inner), otherwise=tuple(others)))
             case Assign() | Update() | Run():
                 found.append(replace(statement, array=change(statement.array)))
     return found

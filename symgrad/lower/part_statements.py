@@ -92,7 +92,7 @@ def lower_section(
         if local in read
     ]
     body = (*views, *body)
-    taken |= {n for s in walk(body) for n in defines(s)}
+    taken |= {n for s in walk((*lowered.before, *body)) for n in defines(s)}
     before = [
         Assign(name, Fresh("empty", program.extents(name), dtype=kinds[local]))
         for local, (name, _) in part.outer.items()
@@ -106,7 +106,7 @@ def lower_section(
     statement = Parts(
         function, place.start, place.stop, place.count, section.extent, others, threads, body, sums, names
     )
-    return Lowered((*before, statement), (reason, *lowered.reasons, *reasons))
+    return Lowered((*lowered.before, *before, statement), (reason, *lowered.reasons, *reasons))
 
 
 def threads_name(program: Program) -> str:

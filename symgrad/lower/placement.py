@@ -68,6 +68,14 @@ def solved_form(b: Builder, term: Term, free: Axes) -> Solved | None:
     return solved
 
 
+def solve_rest(b: Builder, term: Term) -> Term:
+    """Equalities between summed indices alone: solve them if a unit pivot is there, else they stay a mask."""
+    if not any(isinstance(c, Compare) and c.relation == "==" for c in conjuncts(term.condition)):
+        return term
+    solved = absorb(solve(term.bound, term.condition, term.body, unit_only=True), b.program.extents)
+    return Term(term.scale, solved.bound, solved.condition, solved.body)
+
+
 def prefers_solved(b: Builder, scatter: Scatter, solved: Solved | None) -> bool:
     """Whether the solved form beats accumulation: a product of arrays, or nothing small to loop over."""
     if solved is None or b.general:

@@ -91,8 +91,8 @@ def scatter(b: Builder, target: Name, free: Axes, job: Scatter, first: bool) -> 
             b.emit(Update(part, "=" if fresh and not loops else "+", array))
         else:
             b.because(f"{target.text}: what an offset is the first to meet is assigned, not added")
-            b.emit(When(met_first[0], (computed_in(part, array) or Update(part, "=", array),)))
-            b.emit(When(met_first[1], (Update(part, "+", array),)))
+            assigned = computed_in(part, array) or Update(part, "=", array)
+            b.emit(When(met_first, (assigned,), otherwise=(Update(part, "+", array),)))
     if crop is not None:
         cropped = _part(buffer, crop)
         b.emit(Assign(target.text, cropped) if first else Update(target, "+", cropped))

@@ -11,8 +11,8 @@ from symgrad.lower.axes import Axes
 from symgrad.lower.walks import Along
 
 
-def first_met(walks: Sequence[Along | None], starts: Sequence[Poly | None], loops: Axes) -> tuple[Array, Array] | None:
-    """Whether the offsets of a turn meet their elements for the first time, and whether they do not.
+def first_met(walks: Sequence[Along | None], starts: Sequence[Poly | None], loops: Axes) -> Array | None:
+    """Whether the offsets of a turn meet their elements for the first time.
 
     Of the elements ``step * i + offset`` of an axis those of an offset below the step are met by no smaller offset.
     None where that is not so, or of no use.
@@ -28,8 +28,5 @@ def first_met(walks: Sequence[Along | None], starts: Sequence[Poly | None], loop
         offsets[here[0]] = (split[0] * as_poly(here[0]), walk.steps[0][1])
     if set(offsets) != set(loops) or any(step == as_poly(1) for _, step in offsets.values()):
         return None
-    first, again = (
-        tuple(Map(relation, (Whole(offset), Whole(step))) for offset, step in offsets.values())
-        for relation in ("lt", "ge")
-    )
-    return (first[0], again[0]) if len(offsets) == 1 else (Map("and", first), Map("or", again))
+    tests = tuple(Map("lt", (Whole(offset), Whole(step))) for offset, step in offsets.values())
+    return tests[0] if len(tests) == 1 else Map("and", tests)

@@ -56,6 +56,8 @@ def _in_turns(statement: Statement, taken: set[str], views: Mapping[str, set[str
     """A loop with what a turn computes twice computed once."""
     if not isinstance(statement, BLOCKS) or isinstance(statement, Parts):
         return statement  # parts are functions, shared by themselves
+    if isinstance(statement, When):
+        statement = replace(statement, otherwise=tuple(_in_turns(s, taken, views) for s in statement.otherwise))
     block = [_in_turns(s, taken, views) for s in statement.body]
     places: dict[Array, list[int]] = {}
     for place, inner in enumerate(block):
@@ -177,7 +179,12 @@ def walk(statements: Iterable[Statement]) -> Iterable[Statement]:
     for s in statements:
         yield s
         if isinstance(s, BLOCKS):
-            yield from walk(s.body)
+            yield from walk(inside(s))
+
+
+def inside(block: For | When | Chunks | Parts) -> tuple[Statement, ...]:
+    """The statements that a block holds."""
+    return (*block.body, *block.otherwise) if isinstance(block, When) else block.body
 
 
 def _mutated(statement: Statement) -> Set[str]:
@@ -208,8 +215,8 @@ def defines(statement: Statement) -> Set[str]:
             return names_in(target) - _index_names(target)
         case Run(array):
             return _run_target(array)
-        case For(body=body) | When(body=body) | Chunks(body=body):
-            return {n for s in body for n in defines(s)}
+        case For() | When() | Chunks():
+            return {n for s in inside(statement) for n in defines(s)}
         case Parts(body=body, sums=sums):
             local = {s.name for s in body if isinstance(s, Assign)}
             views = _views(body)
@@ -235,8 +242,8 @@ def uses(statement: Statement) -> Set[str]:
             return names_in(array) | names_in(target)
         case For(body=body) | Chunks(body=body) | Parts(body=body):
             return {n for s in body for n in uses(s)}
-        case When(condition, body):
-            return names_in(condition) | {n for s in body for n in uses(s)}
+        case When(condition):
+            return names_in(condition) | {n for s in inside(statement) for n in uses(s)}
     return set()
 
 

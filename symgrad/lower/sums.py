@@ -121,7 +121,7 @@ def _inner(b: Builder, bound: Axes, condition: Condition, factors: list[Scalar],
         if product is not None:
             return product
     slides = window_indices(b, multiply(*factors), bound)
-    if slides and not _is_product_of_matrices(b, factors, bound, slides):
+    if slides and not is_product_of_matrices(b, factors, bound, slides):
         b.because(f"{name}: a loop over the window offsets {_names(slides)}, each a strided slice")
         return _looped(b, bound, condition, factors, order, slides, name)
     stored = stored_order(b, factors, (*order, *bound))
@@ -169,7 +169,7 @@ def window_indices(b: Builder, body: Scalar, bound: Axes) -> Axes:
     return tuple(i for i in bound if i in found)
 
 
-def _is_product_of_matrices(b: Builder, factors: list[Scalar], bound: Axes, slides: Axes) -> bool:
+def is_product_of_matrices(b: Builder, factors: list[Scalar], bound: Axes, slides: Axes) -> bool:
     """Whether two factors share a summed index and each has an index of its own, or more is summed than the window."""
     sets = [frozenset(free_indices(f)) for f in factors if free_indices(f)]
     for p, left in enumerate(sets):

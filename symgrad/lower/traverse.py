@@ -79,8 +79,9 @@ def map_arrays(statement: Statement, change: Callable[[Array], Array]) -> Statem
     match statement:
         case For(body=body) | Chunks(body=body) | Parts(body=body):
             return replace(statement, body=tuple(map_arrays(s, change) for s in body))
-        case When(condition, body):
-            return replace(statement, condition=change(condition), body=tuple(map_arrays(s, change) for s in body))
+        case When(condition, body, otherwise=otherwise):
+            first, second = (tuple(map_arrays(s, change) for s in part) for part in (body, otherwise))
+            return replace(statement, condition=change(condition), body=first, otherwise=second)
         case Update(target, _, array):
             return replace(statement, target=change(target), array=change(array))
         case Assign(_, array) | Run(array):

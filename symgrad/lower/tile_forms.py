@@ -1,0 +1,192 @@
+"""Statements for products with windows in tiles, behind the condition that the steps are 1 and that tiles pay."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import replace
+from math import prod
+
+from symgrad.declare.algebra import add, multiply
+from symgrad.declare.integers import Size, as_poly
+from symgrad.declare.program import Equation, Program
+from symgrad.declare.scalars import UNIT, Read, Scalar, free_indices
+from symgrad.derive.terms import all_indices, terms_of
+from symgrad.lower.arrays import (
+    FLIP,
+    FULL,
+    Array,
+    Assign,
+    Fresh,
+    Helper,
+    Map,
+    Name,
+    NewAxis,
+    Pad,
+    Run,
+    Statement,
+    Subscript,
+    Update,
+    Value,
+    When,
+    Whole,
+)
+from symgrad.lower.axes import Axes, align, subscript
+from symgrad.lower.builder import Builder
+from symgrad.lower.elementwise import value_of
+from symgrad.lower.inplace import bare
+from symgrad.lower.placement import as_scatter
+from symgrad.lower.share import defines, uses
+from symgrad.lower.specialise import equation_with_ones, steps_in, with_ones
+from symgrad.lower.sums import term_value
+from symgrad.lower.tiles import TILES, Tiled, recognised
+from symgrad.lower.toom_cook import transforms
+from symgrad.lower.values import add_values, as_float
+
+Lower = Callable[[Builder, Equation, str | None], None]
+
+
+def in_tiles(b: Builder, equation: Equation, winner: str | None, lower: Lower) -> bool:
+    """Emit the equation in tiles where that pays and in the direct form elsewhere; False if no term is like that."""
+    if not b.fast or b.general or b.loops or b.direct or equation.integer or winner:
+        return False
+    ones = steps_in(b.program, equation.body)
+    tiles = _apart(b, with_ones(b.program, ones))
+    narrowed = equation_with_ones(equation, ones)
+    terms = terms_of(narrowed.body)
+    found = [recognised(tiles, t, narrowed.indices) for t in terms]
+    place = next((p for p, tiled in enumerate(found) if tiled is not None), None)
+    if place is None:
+        return False
+    tiled = found[place]
+    assert tiled is not None
+    if (free_indices(tiled.data) | free_indices(tiled.other)) & (set(b.whole) - set(tiled.batch)):
+        return False  # parts along anything but examples would transform what all of them need once each
+    tests: list[Array] = [Map("eq", (Whole(as_poly(Size(name))), Whole(as_poly(1)))) for name in ones]
+    pays = b.name("in_tiles")
+    before = b.outside if b.whole else b.block
+    before.append(Assign(pays, Helper("and", (*tests, _pays(tiled, equation)))))
+    direct = _apart(b, b.program)
+    lower(direct, equation, winner)
+    tiles.known |= {s.array: s.name for s in _borders(direct)}
+    kernels = None if tiled.transposed else _transformed(tiles, tiled, Name(pays), before)
+    _lower_tiled(tiles, equation, narrowed, tiled, place, kernels, lower)
+    _share_borders(b, tiles, direct)
+    _share_result(b, equation.target, tiles, direct)
+    b.chunk = direct.chunk
+    b.because(f"{equation.target}: {reason(b, tiled)}")
+    b.emit(When(Name(pays), tuple(tiles.block), otherwise=tuple(direct.block)))
+    return True
+
+
+def reason(b: Builder, tiled: Tiled) -> str:
+    """What is saved, for the kernels expected."""
+    extents = [b.typical(i.extent) for i in tiled.kernel]
+    matrices = [transforms(TILES[r], r) for r in extents]
+    fewer, more = prod(f.products for f in matrices), prod(f.m * f.r for f in matrices)
+    along = ", ".join(f"{f} along {i.name}" for f, i in zip(matrices, tiled.windows, strict=True))
+    turned = ", transposed" if tiled.transposed else ""
+    return f"tiles of {along}{turned}: {fewer} multiplications for {more}; AT[(G g) * (BT d)] = correlation is proved"
+
+
+def _apart(b: Builder, program: Program) -> Builder:
+    """Where one of the two forms is lowered."""
+    return replace(b, program=program, block=[], levels=[], known=dict(b.known), direct=True)
+
+
+def _lower_tiled(
+    b: Builder, equation: Equation, narrowed: Equation, tiled: Tiled, place: int, kernels: Name | None, lower: Lower
+) -> None:
+    """The correlation by a helper, then what else the equation has."""
+    terms = terms_of(narrowed.body)
+    term, rest = terms[place], [t for p, t in enumerate(terms) if p != place]
+    shown = dict(zip(narrowed.indices, equation.indices, strict=True))
+    kept = tuple(i for i in narrowed.indices if i in tiled.out)
+    added = term.scale == UNIT and kept == narrowed.indices and not any(as_scatter(t, kept) for t in rest)
+    name = equation.target if added else b.name(f"{equation.target}_windows")
+    b.emit(Assign(name, Fresh("empty", tuple(shown[i].extent for i in kept))))
+    _correlate(b, tiled, kernels, Value(Name(name), kept))
+    if added:
+        if rest:
+            values = [as_float(term_value(b, t, kept)) for t in rest]
+            b.emit(Update(Name(name), "+", align(add_values(values, kept), kept)))
+        return
+    made = Equation(name, kept, term.scalar())
+    b.program = replace(b.program, equations=(*b.program.equations, made))
+    read: Scalar = multiply(term.scale, Read(name, tuple(map(as_poly, kept))))
+    lower(b, replace(narrowed, body=add(read, *(t.scalar() for t in rest))), None)
+
+
+def _transformed(b: Builder, tiled: Tiled, pays: Name, before: list[Statement]) -> Name:
+    """The kernels as factors of the products: the same for all parts of an axis that they do not have."""
+    summed = tuple(i for _, _, i in tiled.axes)
+    kernels = Helper("_factors", (_view(b, tiled.other, (*summed, tiled.channel, tiled.column)),))
+    name = b.name(f"{tiled.other.tensor}_factors")
+    before.append(Assign(name, Helper("if", (pays, kernels))))
+    return Name(name)
+
+
+def _correlate(b: Builder, tiled: Tiled, kernels: Name | None, out: Value) -> None:
+    """The call of the helper, on views in the order of axes that it takes."""
+    data = _view(b, tiled.data, (*tiled.batch, *(along for along, _, _ in tiled.axes), tiled.channel))
+    if kernels is None:
+        summed = tuple(i for _, _, i in tiled.axes)
+        other: Array = _view(b, tiled.other, (*tiled.batch, *summed, tiled.column))
+    else:
+        other = kernels
+    result = align(out, tiled.out)
+    if tiled.flipped:
+        result = subscript(result, [FLIP if i in tiled.flipped else FULL for i in tiled.out])
+    if not tiled.batch:
+        one = [NewAxis()]
+        data = subscript(data, one)
+        other, result = (subscript(other, one), result) if kernels is None else (other, subscript(result, one))
+    function = "_correlate_transposed" if kernels is None else "_correlate"
+    b.emit(Run(Helper(function, (result, data, other))))
+
+
+def _view(b: Builder, read: Read, axes: Axes) -> Array:
+    return align(value_of(b, read, axes), axes)
+
+
+def _pays(tiled: Tiled, equation: Equation) -> Array:
+    """Whether tiles pay, as the module finds out; extents as the equation has them."""
+    own = {i.name: i for i in sorted(all_indices(equation.body) | set(equation.indices), key=lambda i: i.name)}
+
+    def extents(axes: Axes) -> Array:
+        return Helper("tuple", tuple(Whole(own.get(i.name, i).extent) for i in axes))
+
+    channels = (tiled.channel, tiled.column)
+    return Helper("_tiles_pay", (extents(tiled.kernel), extents(channels), extents(tiled.windows)))
+
+
+def _share_borders(b: Builder, tiles: Builder, direct: Builder) -> None:
+    """Borders that both forms need are made before the choice between them."""
+    used = {n for s in tiles.block for n in uses(s)}
+    for statement in _borders(direct):
+        if statement.name in used:
+            b.emit(statement)
+            b.known[statement.array] = statement.name
+            direct.block.remove(statement)
+
+
+def _share_result(b: Builder, target: str, tiles: Builder, direct: Builder) -> None:
+    """The array that both forms fill in is made before the choice, where the direct form comes to it in one step."""
+    made = next((s for s in tiles.block if isinstance(s, Assign) and s.name == target), None)
+    if made is None or not isinstance(made.array, Fresh):
+        return
+    match direct.block:
+        case [*before, Assign(name, array, comment)] if name == target and not any(
+            target in defines(s) | uses(s) for s in before
+        ):
+            written = Update(Subscript(Name(target), (FULL,)), "=", bare(array), comment)
+            direct.block[:] = [*before, written]
+        case [*_] if made in direct.block:
+            direct.block.remove(made)
+        case _:
+            return
+    tiles.block.remove(made)
+    b.emit(made)
+
+
+def _borders(b: Builder) -> list[Assign]:
+    return [s for s in b.block if isinstance(s, Assign) and isinstance(s.array, Pad)]

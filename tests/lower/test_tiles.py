@@ -1,0 +1,260 @@
+"""Products with windows in tiles of F(m, r): the same numbers as the direct form, whatever the order of axes."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+import pytest
+from sympy import Eq, Idx, IndexedBase, KroneckerDelta, Sum, floor, symbols
+
+import symgrad
+from symgrad import Layer, Padded, layers
+from symgrad.compiler import CompiledLayer, show_stage
+from symgrad.lower import tiles
+
+A, N, C, H, W, K, R, S = symbols("A N C H W K R S", integer=True, positive=True)
+stride = symbols("stride", integer=True, positive=True)
+x, z, w, b, y = (IndexedBase(name) for name in "xzwby")
+a, n, c, k, u, v = Idx("a", A), Idx("n", N), Idx("c", C), Idx("k", K), Idx("u", R), Idx("v", S)
+i, j, h = Idx("i", H - R + 1), Idx("j", W - S + 1), Idx("h", H)
+o = Idx("o", H + R - 1)
+p = Idx("p", floor((H - R) / stride) + 1)
+ROWS, IMAGES = {"R": 3}, {"R": 3, "S": 3}
+
+
+def layer(name: str, inputs: list[Any], left: Any, right: Any, typical: dict[str, int], **options: Any) -> Layer:
+    return Layer(name, inputs, [Eq(left, right)], typical=typical, **options)
+
+
+IN_TILES = [
+    layer("rows", [x[N, C, H], w[K, C, R]], y[n, k, i], Sum(x[n, c, i + u] * w[k, c, u], c, u), ROWS),
+    layer(
+        "channels_last",
+        [x[N, H, W, C], w[R, S, C, K]],
+        y[n, i, j, k],
+        Sum(x[n, i + u, j + v, c] * w[u, v, c, k], c, u, v),
+        IMAGES,
+    ),
+    layer(
+        "batch_last",
+        [x[C, W, H, N], w[S, K, R, C]],
+        y[k, j, n, i],
+        Sum(x[c, j + v, i + u, n] * w[v, k, u, c], c, u, v),
+        IMAGES,
+    ),
+    layer("causal", [x[N, C, H], w[K, C, R]], y[n, k, h], Sum(Padded(x)[n, c, h + u - R + 1] * w[k, c, u], c, u), ROWS),
+    layer("ahead", [x[N, C, H], w[K, C, R]], y[n, k, h], Sum(Padded(x)[n, c, h + u] * w[k, c, u], c, u), ROWS),
+    layer("ones", [x[N, C, H], w[K, C, R]], y[n, k, h], Sum(Padded(x, 1)[n, c, h + u - 1] * w[k, c, u], c, u), ROWS),
+    layer("flipped", [x[N, C, H], w[K, C, R]], y[n, k, i], Sum(x[n, c, i + R - 1 - u] * w[k, c, u], c, u), ROWS),
+    layer(
+        "full",
+        [x[N, C, H], w[C, K, R]],
+        y[n, k, o],
+        Sum(x[n, c, h] * w[c, k, u] * KroneckerDelta(h + u, o), c, h, u),
+        ROWS,
+    ),
+    layer(
+        "steps",
+        [x[N, C, H], w[K, C, R], b[K]],
+        y[n, k, p],
+        2 * Sum(x[n, c, stride * p + u] * w[k, c, u], c, u) - b[k],
+        ROWS,
+        attributes={stride: 1},
+    ),
+    layer(
+        "twice",
+        [x[N, C, H], z[N, C, H], w[K, C, R]],
+        y[n, k, i],
+        Sum(x[n, c, i + u] * w[k, c, u], c, u) - Sum(z[n, c, i + u] * w[k, c, u], c, u),
+        ROWS,
+    ),
+]
+DIRECT = [
+    layer("batches", [x[A, N, C, H], w[K, C, R]], y[a, n, k, i], Sum(x[a, n, c, i + u] * w[k, c, u], c, u), ROWS),
+    layer("each_alone", [x[N, C, H], w[C, R]], y[n, c, i], Sum(x[n, c, i + u] * w[c, u], u), ROWS),
+    layer("groups", [x[A, N, C, H], w[A, K, C, R]], y[a, n, k, i], Sum(x[a, n, c, i + u] * w[a, k, c, u], c, u), ROWS),
+]
+ALONE = layer("alone", [x[H, C], w[R, C, K]], y[i, k], Sum(x[i + u, c] * w[u, c, k], c, u), ROWS)
+SHAPES = [
+    {"A": 2, "N": 3, "C": 2, "H": 9, "W": 7, "K": 4, "R": 3, "S": 3},
+    {"A": 1, "N": 1, "C": 1, "H": 3, "W": 3, "K": 1, "R": 3, "S": 3},
+    {"A": 2, "N": 2, "C": 5, "H": 8, "W": 13, "K": 3, "R": 5, "S": 2},
+    {"A": 1, "N": 2, "C": 3, "H": 4, "W": 5, "K": 2, "R": 4, "S": 5},
+    {"A": 2, "N": 2, "C": 3, "H": 21, "W": 9, "K": 2, "R": 2, "S": 4},
+]
+EMPTY = [{**SHAPES[0], name: 0} for name in ("N", "C", "K")] + [{**SHAPES[0], "H": 2, "W": 2}]
+
+
+@pytest.fixture(autouse=True)
+def _at_any_size(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Let the compiler take tiles for kernels of any number of elements."""
+    monkeypatch.setattr(tiles, "ELEMENTS", 1)
+
+
+def arrays_for(layer: Layer, sizes: dict[str, int], dtype: type = np.float64) -> list[np.ndarray]:
+    rng = np.random.default_rng(3)
+    shapes = [tuple(sizes[str(extent)] for extent in tensor.shape) for tensor in layer.inputs]
+    return [rng.normal(size=shape).astype(dtype) for shape in shapes]
+
+
+def everywhere(compiled: CompiledLayer) -> Counter[str]:
+    """Let the module take tiles at any size, and count its calls of them."""
+    module, calls = compiled.module, Counter[str]()
+    if hasattr(module, "_tiles_pay"):
+        table = module._TILES
+        module._tiles_pay = lambda kernel, *others: all(r in table for r in kernel) and all(map(all, others))
+    for name in ("_correlate", "_correlate_transposed"):
+        if hasattr(module, name):
+            setattr(module, name, counted(getattr(module, name), calls))
+    return calls
+
+
+def counted(function: Callable[..., None], calls: Counter[str]) -> Callable[..., None]:
+    name = function.__name__
+
+    def call(*arrays: np.ndarray) -> None:
+        calls[name] += 1
+        function(*arrays)
+
+    return call
+
+
+def results(compiled: CompiledLayer, arrays: list[np.ndarray], **attributes: int) -> list[np.ndarray]:
+    """Outputs and gradients."""
+    output, residuals = compiled.forward(*arrays, **attributes)
+    cotangent = np.random.default_rng(4).normal(size=output.shape).astype(output.dtype)
+    return [output, *compiled.backward(residuals, cotangent)]
+
+
+def same(found: list[np.ndarray], expected: list[np.ndarray], tolerance: float) -> None:
+    for got, want in zip(found, expected, strict=True):
+        assert (got.shape, got.dtype, got.flags.c_contiguous) == (want.shape, want.dtype, want.flags.c_contiguous)
+        scale = max(1.0, float(np.abs(want).max(initial=0.0)))
+        np.testing.assert_allclose(got, want, rtol=0, atol=tolerance * scale)
+
+
+def both(layer: Layer) -> tuple[CompiledLayer, CompiledLayer, Counter[str]]:
+    fast = symgrad.compile_layer(layer, schedule="fast")
+    return fast, symgrad.compile_layer(layer), everywhere(fast)
+
+
+@pytest.mark.parametrize("layer", IN_TILES, ids=lambda layer: layer.name)
+def test_tiles_are_the_direct_form(layer: Layer) -> None:
+    fast, plain, calls = both(layer)
+    for sizes in SHAPES:
+        for dtype, tolerance in ((np.float64, 1e-12), (np.float32, 2e-5)):
+            arrays = arrays_for(layer, sizes, dtype)
+            same(results(fast, arrays), results(plain, arrays), tolerance)
+    assert calls["_correlate"] >= 2 * 2 * len(SHAPES), "forward and the gradient of the data"
+    assert calls["_correlate_transposed"] >= 2 * len(SHAPES), "the gradient of kernels"
+
+
+@pytest.mark.parametrize("layer", [*IN_TILES, *DIRECT, ALONE], ids=lambda layer: layer.name)
+def test_empty_extents(layer: Layer) -> None:
+    fast, plain, _ = both(layer)
+    for sizes in EMPTY:
+        arrays = arrays_for(layer, sizes)
+        same(results(fast, arrays), results(plain, arrays), 1e-12)
+
+
+@pytest.mark.parametrize("layer", DIRECT, ids=lambda layer: layer.name)
+def test_other_products_keep_the_direct_form(layer: Layer) -> None:
+    fast, plain, _ = both(layer)
+    assert "_correlate(" not in fast.source
+    for sizes in SHAPES:
+        arrays = arrays_for(layer, sizes)
+        same(results(fast, arrays), results(plain, arrays), 1e-12)
+
+
+def test_one_example_alone() -> None:
+    """Tiles, or parts along channels."""
+    fast, plain, _ = both(ALONE)
+    for sizes in SHAPES:
+        arrays = arrays_for(ALONE, sizes)
+        same(results(fast, arrays), results(plain, arrays), 1e-12)
+
+
+def test_steps_and_long_kernels_take_the_direct_form() -> None:
+    layer = next(l for l in IN_TILES if l.name == "steps")
+    fast, plain, calls = both(layer)
+    for extent, step in ((3, 2), (7, 1), (1, 1)):
+        arrays = arrays_for(layer, {**SHAPES[0], "R": extent})
+        same(results(fast, arrays, stride=step), results(plain, arrays, stride=step), 1e-12)
+    assert not calls
+
+
+def test_tiles_pay_with_many_channels_and_windows() -> None:
+    pays = symgrad.compile_layer(layers.conv2d, schedule="fast").module._tiles_pay
+    assert pays((3, 3), (64, 64), (32, 32))
+    assert not pays((3, 3), (3, 64), (32, 32))
+    assert not pays((3, 3), (256, 256), (14, 14))
+    assert not pays((7, 7), (64, 64), (32, 32))
+    assert not pays((2, 2), (64, 64), (32, 32))
+
+
+def test_windows_along_one_axis_take_the_direct_form(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.undo()
+    assert "_correlate(" not in symgrad.compile_layer(layers.conv1d, schedule="fast").source
+    assert "_correlate(" in symgrad.compile_layer(layers.conv2d, schedule="fast").source
+
+
+def test_readable_modules_have_no_tiles() -> None:
+    assert "_correlate(" not in symgrad.compile_layer(layers.conv2d).source
+
+
+def test_the_reason_names_the_tiles_and_what_they_save() -> None:
+    text = show_stage(layers.conv2d, "lower", schedule="fast")
+    assert "F(4, 3) along i" in text
+    assert "36 multiplications for 144" in text
+    assert "is proved" in text
+
+
+CONVOLUTIONS: list[tuple[str, dict[str, int], tuple[tuple[int, ...], ...]]] = [
+    ("conv1d", {"padding": 1}, ((2, 5, 19), (4, 5, 3), (4,))),
+    ("conv2d", {"padding": 1}, ((2, 5, 11, 8), (4, 5, 3, 3), (4,))),
+    ("conv2d", {"padding": 4}, ((2, 5, 6, 8), (4, 5, 3, 2), (4,))),
+    ("conv2d", {"padding": 1, "stride": 2}, ((2, 5, 11, 8), (4, 5, 3, 3), (4,))),
+    ("conv2d", {"padding": 1, "dilation": 2}, ((2, 5, 11, 8), (4, 5, 3, 3), (4,))),
+    ("transposed_conv1d", {"padding": 1}, ((2, 5, 19), (5, 4, 3), (4,))),
+    ("transposed_conv2d", {"padding": 0}, ((2, 5, 9, 6), (5, 4, 3, 5), (4,))),
+    ("transposed_conv2d", {"padding": 1, "stride": 2, "output_padding": 1}, ((2, 5, 9, 6), (5, 4, 3, 3), (4,))),
+]
+
+
+@pytest.mark.parametrize(("name", "options", "shapes"), CONVOLUTIONS, ids=lambda value: str(value))
+def test_the_catalogue_against_torch(name: str, options: dict[str, int], shapes: tuple[tuple[int, ...], ...]) -> None:
+    torch = pytest.importorskip("torch")
+    compiled = symgrad.compile_layer(getattr(layers, name), schedule="fast")
+    calls = everywhere(compiled)
+    rng = np.random.default_rng(5)
+    arrays = [rng.normal(size=shape) for shape in shapes]
+    found = results(compiled, arrays, **options)
+    tensors = [torch.from_numpy(array).requires_grad_() for array in arrays]
+    function = {"conv1d": "conv1d", "conv2d": "conv2d"}.get(name, name.replace("transposed_conv", "conv_transpose"))
+    output = getattr(torch.nn.functional, function)(*tensors, **options)
+    output.backward(torch.from_numpy(np.random.default_rng(4).normal(size=tuple(output.shape))))
+    for got, want in zip(found, (output.detach(), *(t.grad for t in tensors)), strict=True):
+        np.testing.assert_allclose(got, want.numpy(), rtol=1e-11, atol=1e-11)
+    assert bool(calls) == (options.get("stride", 1) == options.get("dilation", 1) == 1)
+
+
+@pytest.mark.parametrize("name", ["true_conv1d", "true_conv2d"])
+def test_kernels_read_backwards(name: str) -> None:
+    fast, plain, calls = both(getattr(layers, name))
+    shapes = ((3, 4, 12), (2, 4, 3), (2,)) if name == "true_conv1d" else ((3, 4, 12, 9), (2, 4, 3, 5), (2,))
+    arrays = [np.random.default_rng(6).normal(size=shape) for shape in shapes]
+    same(results(fast, arrays, padding=1), results(plain, arrays, padding=1), 1e-12)
+    assert calls["_correlate"] == 2
+    assert calls["_correlate_transposed"] == 1
+
+
+def test_chunks_of_images_are_the_whole() -> None:
+    """More images than stay in cache at once."""
+    layer = next(l for l in IN_TILES if l.name == "channels_last")
+    fast, plain, calls = both(layer)
+    arrays = arrays_for(layer, {**SHAPES[0], "N": 7, "C": 16, "K": 17, "H": 47, "W": 45}, np.float32)
+    same(results(fast, arrays), results(plain, arrays), 2e-5)
+    assert calls
