@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import textwrap
 from collections.abc import Mapping
-from fractions import Fraction
 
 from symgrad.declare.bounds import nonnegative
 from symgrad.declare.integers import Atom, Index, Poly, Size, as_poly
 from symgrad.declare.substitution import substitute
 from symgrad.emit.integer_text import AND, CALL, COMPARE, OR, POWER, PRODUCT, SUM, UNARY, IntegerPrinter
+from symgrad.emit.number_text import float_text, number_text
 from symgrad.lower.arrays import (
     Arange,
     Array,
@@ -87,7 +87,7 @@ class Printer(IntegerPrinter):
             case Name(text):
                 return text, CALL
             case Const(value):
-                return _number(value)
+                return number_text(value)
             case Whole(poly, arrays):
                 return self.ranked_poly(poly, dict(arrays))
             case Subscript(source, items):
@@ -113,7 +113,7 @@ class Printer(IntegerPrinter):
                     self.helpers.add("_repeat_border")
                     name = source.text if isinstance(source, Name) else "the array"
                     return f'_repeat_border("{name}", {self.expr(source)}, {pairs}, "{_PAD_MODES[mode]}")', CALL
-                shown = value.text if isinstance(value, Name) else _float(value) if value else ""
+                shown = value.text if isinstance(value, Name) else float_text(value) if value else ""
                 if read_only and not any(w.terms and nonnegative(w - 1) for pair in widths for w in pair):
                     self.helpers.add("_bordered")
                     return f"_bordered({self.expr(source)}, {pairs}{f', {shown}' if shown else ''})", CALL
@@ -167,7 +167,7 @@ class Printer(IntegerPrinter):
             dtype = kinds.get(array.dtype, self.dtype)
         self.uses_dtype = self.uses_dtype or array.dtype == "float"
         if array.kind == "full":
-            return f"np.full({self.shape(array.shape)}, {_float(array.value)}, dtype={dtype})"
+            return f"np.full({self.shape(array.shape)}, {float_text(array.value)}, dtype={dtype})"
         return f"np.{array.kind}({self.shape(array.shape)}, dtype={dtype})"
 
     def _collapse(self, array: Collapse) -> str:
@@ -176,7 +176,7 @@ class Printer(IntegerPrinter):
         source = self.expr(array.source, CALL)
         if array.kind == "cumsum":
             return f"{source}.cumsum(axis={where})"
-        extra = "" if array.initial is None else f", initial={_float(array.initial)}"
+        extra = "" if array.initial is None else f", initial={float_text(array.initial)}"
         extra += "" if array.where is None else f", where={self.expr(array.where)}"
         return f"{source}.{_REDUCTIONS[array.kind]}(axis={where}{extra})"
 
@@ -334,22 +334,3 @@ def escape(text: str) -> str:
 
 def _is_logic(array: Array, function: str) -> bool:
     return isinstance(array, Map) and array.function == function
-
-
-def _number(value: Fraction | float) -> tuple[str, int]:
-    if isinstance(value, Fraction):
-        if value.denominator == 1:
-            return str(value.numerator), CALL if value >= 0 else UNARY
-        if value.denominator & (value.denominator - 1) == 0:
-            return repr(float(value)), CALL if value >= 0 else UNARY
-        return f"{value.numerator} / {value.denominator}", PRODUCT
-    return _float(value), CALL if value >= 0 else UNARY
-
-
-def _float(value: float) -> str:
-    if value == float("inf"):
-        return "np.inf"
-    if value == float("-inf"):
-        return "-np.inf"
-    # 1e30, as formatters write it.
-    return repr(int(value)) if value == int(value) and abs(value) < 1e6 else repr(value).replace("e+", "e")

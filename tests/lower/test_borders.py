@@ -58,7 +58,7 @@ def test_the_border_holds_the_value() -> None:
 def test_the_tensor_is_padded_and_no_choice_is_made(name: str) -> None:
     source = compile_layer(LAYERS[name]).source
     forward = source[source.index("def forward") : source.index("def backward")]
-    assert "constant_values=" in forward and "np.where" not in forward
+    assert "_bordered(" in forward and "np.where" not in forward
 
 
 def test_single_precision_stays() -> None:

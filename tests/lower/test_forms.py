@@ -132,7 +132,7 @@ FORMS: dict[str, Form] = {
         Sum(x[q, c, valid + u] * w[k, c, u], c, u), y[q, k, valid], (x[B, C, N], w[K, C, R]),
         lambda x, w: np.einsum("qciu,kcu->qki", windows(x, w.shape[2]), w),
         shapes={"x": (2, 3, 8), "w": (4, 3, 3)}, options={"typical": BIG},
-        backward=("np.pad(grad_y, ((0, 0), (0, 0), (R - 1, R - 1)))", "_windows(grad_y_padded"), absent=("+=",),
+        backward=("_bordered(grad_y, ((0, 0), (0, 0), (R - 1, R - 1)))", "_windows(grad_y_padded"), absent=("+=",),
     ),
     "slice accumulation": form(
         Sum(x[q, c, s * strided + u] * w[k, c, u], c, u), y[q, k, strided], (x[B, C, N], w[K, C, R]),
@@ -143,7 +143,7 @@ FORMS: dict[str, Form] = {
     "running maximum": form(
         ReduceMax(x[q, s * strided + u], u), y[q, strided], (x[B, N],), lambda x: windows(x, 3)[:, ::2].max(-1),
         attributes={s: 2, R: 3}, shapes={"x": (2, 9)}, options={"typical": {N: 100}},
-        forward=("np.full(", "for u in range(R):", "np.maximum("), backward=("for u in range(R):",), absent=GATHERS,
+        forward=(".copy()", "for u in range(1, R):", "np.maximum("), backward=("for u in range(R):",), absent=GATHERS,
     ),
     "digits of a read": form(
         Sum(x[q, g * C + c] * w[g, c], c), y[q, g], (x[B, G * C], w[G, C]),
