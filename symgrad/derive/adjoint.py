@@ -27,7 +27,7 @@ from symgrad.declare.scalars import (
 from symgrad.derive.derivatives import derivative, live_reads
 from symgrad.derive.flat import flat_tensors
 from symgrad.derive.invert import guarded
-from symgrad.derive.ranges import distinct, narrowed, pinned
+from symgrad.derive.ranges import distinct, limited, narrowed, pinned
 from symgrad.derive.terms import Term, all_indices, freshen, rename, terms_of, total
 from symgrad.derive.trace import Trace
 from symgrad.naming import base_of, fresh
@@ -203,7 +203,7 @@ class _Reverse:
         rest = tuple(i for i in over if i not in axes)
         rest, where, value = pinned(rest, all_of(*conditions), value)
         if self.current.target in self.recurrent:
-            rest, where, value = narrowed(rest, where, value)
+            rest, where, value = narrowed(rest, *limited(rest, where, value))
         if where == FALSE:
             return
         if not rest and where == TRUE:

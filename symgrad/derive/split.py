@@ -3,10 +3,9 @@
 from __future__ import annotations
 
 from dataclasses import replace
-from fractions import Fraction
 from typing import overload
 
-from symgrad.declare.algebra import add, apply, multiply, select
+from symgrad.declare.algebra import add, multiply, select
 from symgrad.declare.bounds import nonnegative
 from symgrad.declare.conditions import all_of, conjuncts, negation
 from symgrad.declare.integers import Entry, Index, Poly, as_poly, depends_on_data, indices_of
@@ -38,6 +37,8 @@ from symgrad.declare.scalars import (
 )
 from symgrad.derive.common import factors_outside
 from symgrad.derive.extensions import explicit_extensions
+from symgrad.derive.masks import masked
+from symgrad.derive.prefixes import running_products
 from symgrad.derive.recurrence import prepare
 from symgrad.derive.separable import along_one_axis, is_window_sum, own_axis
 from symgrad.derive.states import range_where
@@ -49,7 +50,8 @@ from symgrad.naming import base_of, fresh
 def split(program: Program, trace: Trace) -> Program:
     """Rewrite every equation into statements; equal reductions are shared."""
     program = factors_outside(replace(program, declared=program.equations), trace)
-    program = explicit_extensions(prepare(program, trace), trace)
+    program = prepare(running_products(program, trace), trace)
+    program = explicit_extensions(program, trace)
     splitter = _Splitter(program, trace)
     for equation in program.equations:
         splitter.statement(equation)
@@ -217,42 +219,6 @@ class _Splitter:
                 behind = tuple(rename(c, table) for c in behind)
                 outside[own] = as_poly(index) - found[0]
         return node, behind, outside
-
-
-_IDENTITY: dict[str, Fraction | float] = {
-    "sum": Fraction(0),
-    "max": float("-inf"),
-    "min": float("inf"),
-    "product": Fraction(1),
-}
-
-
-def masked(node: Reduce) -> Reduce:
-    """A choice against the identity of the reduction is a condition of the reduction."""
-    identity = Number(_IDENTITY[node.kind]) if node.kind in _IDENTITY else None
-    match _chosen_exponential(node.body) if node.kind == "sum" else node.body:
-        case Select(condition, then, otherwise) if otherwise == identity:
-            return masked(Reduce(node.kind, node.indices, all_of(node.condition, condition), then, node.ties))
-        case Select(condition, then, otherwise) if then == identity:
-            where = all_of(node.condition, negation(condition))
-            return masked(Reduce(node.kind, node.indices, where, otherwise, node.ties))
-        case Mul(coefficient, factors) if node.kind == "sum":
-            for p, factor in enumerate(factors):
-                factor = _chosen_exponential(factor)
-                if isinstance(factor, Select) and factor.otherwise == Number(Fraction(0)):
-                    rest = multiply(Number(coefficient), factor.then, *factors[:p], *factors[p + 1 :])
-                    where = all_of(node.condition, factor.condition)
-                    return masked(Reduce(node.kind, node.indices, where, rest, node.ties))
-    return node
-
-
-def _chosen_exponential(factor: Scalar) -> Scalar:
-    """``exp(a if c else -oo)`` is a choice against 0, where c compares with data: that may place what is summed."""
-    match factor:
-        case Apply("exp", (Select(Compare("==", poly) as condition, then, Number(value)),)):
-            if value == float("-inf") and depends_on_data(poly):
-                return Select(condition, apply("exp", then), NOUGHT)
-    return factor
 
 
 def _over(condition: Compare, free: frozenset[Index]) -> bool:

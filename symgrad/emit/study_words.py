@@ -160,6 +160,11 @@ RULES: dict[str, RuleWords] = {
         "One axis after the other takes fewer additions, and the inner sums serve several windows.",
         "sum_{u, v} a[u, v] = sum_{v} sum_{u} a[u, v]",
     ),
+    "prod_{j <= i} f(j) = f(i) prod_{j <= i - 1} f(j)": RuleWords(
+        "A product up to an index is a recurrence",
+        r"\prod_{j \le i} f_{j} = f_{i} \prod_{j \le i - 1} f_{j}",
+        "Each step has one factor more, and the chain rule runs back over the same factors: zeros need no division.",
+    ),
     "name inner reductions": RuleWords(
         "Inner reductions get names",
         "",

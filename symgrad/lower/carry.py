@@ -2,6 +2,7 @@
 
 All ``b`` are put in place at once; then each step adds ``a`` times what the step before it left. The emitted helper
 does that step by step, or in blocks of steps side by side where a step has so few elements that its calls cost most.
+Without ``b`` the states are running products: all ``a`` are put in place, behind the state before the first step.
 """
 
 from __future__ import annotations
@@ -26,6 +27,7 @@ from symgrad.declare.scalars import (
     Relation,
     Scalar,
     Select,
+    free_indices,
     reads_of,
     tensors_of,
     walk,
@@ -161,6 +163,7 @@ class Carry:
 
     Attributes:
         rest: what is put in place first, for all of them.
+        running: whether that is the factors, and the states are their running products.
         states: the array from the state before the first step on, in the order of the steps.
         factor: by what each state goes into the next one.
         axis: the axis of the steps.
@@ -174,9 +177,20 @@ class Carry:
     axis: int
     along: Index
     state: str
+    running: bool = False
+
+    @property
+    def what(self) -> str:
+        """What is done step by step, for the reader."""
+        return "the products of these factors" if self.running else f"the term with {self.state}"
 
     def emit(self, b: Builder, indices: Axes, reverse: bool) -> None:
         """Emit what takes each state into the next one."""
+        if self.running:
+            b.because(f"{self.state}: each step is a multiple of the one before it, so they are running products")
+            axis = Helper("axis=", (Whole(as_poly(self.axis)),))
+            b.emit(Run(Helper("np.cumprod", (self.states, axis, Helper("out=", (self.states,))))))
+            return
         order = tuple(self.along if a == self.axis else i for a, i in enumerate(indices))
         value = as_float(value_of(b, self.factor, order))
         factor = align(value, order)
@@ -194,7 +208,10 @@ def carry_of(b: Builder, part: Part, first: Poly, stop: Poly, reverse: bool, hom
         return None
     names = {task.target, *(h.whole for name, h in homes.items() if name == task.target)}
     found = affine(task.equation.body, names)
-    if found is None or not (found.rest or task.adds) or not _is_short(b, task.equation, index):
+    if found is None or not _is_short(b, task.equation, index):
+        return None
+    running = found.rest is None and not task.adds
+    if running and not _reads_all(found.factor, task.equation.indices):
         return None
     axis = task.equation.indices.index(index)
     home = homes.get(task.target)
@@ -205,10 +222,10 @@ def carry_of(b: Builder, part: Part, first: Poly, stop: Poly, reverse: bool, hom
         return None
     low, high = first + part.shift, stop + part.shift
     own = Index(index.name, high - low)
-    rest = None
-    if found.rest is not None:
+    rest, value = None, found.factor if running else found.rest
+    if value is not None:
         item = Slice(low if low.terms else None, None if high == index.extent else high)
-        rest = task.of(found.rest, found.rest).along(index, item, as_poly(own) + low, own)
+        rest = task.of(value, task.shown if running else value).along(index, item, as_poly(own) + low, own)
     start, end = (low, high + 1) if reverse else (low - 1, high)
     start, end = start + behind, end + behind
     if not nonnegative(start):
@@ -220,4 +237,9 @@ def carry_of(b: Builder, part: Part, first: Poly, stop: Poly, reverse: bool, hom
     )
     states = subscript(states, [*items, FLIP]) if reverse else states
     factor = rename(found.factor, {index: as_poly(own) + low})
-    return Carry(rest, states, factor, axis, own, found.state.tensor)
+    return Carry(rest, states, factor, axis, own, found.state.tensor, running)
+
+
+def _reads_all(factor: Scalar, indices: Axes) -> bool:
+    """Whether a factor has every index: else a step is cheaper than the array of all factors."""
+    return set(indices) <= free_indices(factor)

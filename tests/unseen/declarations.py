@@ -9,6 +9,7 @@ from . import (
     pointwise,
     reads,
     recurrences,
+    running,
     segments,
     stencils,
     sums,
@@ -16,4 +17,17 @@ from . import (
 from .registry import CASES, LOGITS
 
 __all__ = ["CASES", "LOGITS"]
-KINDS = (attention, contractions, extrema, gathers, layouts, pointwise, reads, recurrences, segments, stencils, sums)
+KINDS = (
+    attention,
+    contractions,
+    extrema,
+    gathers,
+    layouts,
+    pointwise,
+    reads,
+    recurrences,
+    running,
+    segments,
+    stencils,
+    sums,
+)
