@@ -180,6 +180,11 @@ RULES: dict[str, RuleWords] = {
     "log(exp(u) v) = u + log(v)": RuleWords(
         "Logarithm of a product", r"\log(e^{u}\, v) = u + \log v", "The exponential and the logarithm cancel."
     ),
+    "f(exp(u)) = f(exp(min(u, c))), where f is at its limit": RuleWords(
+        "An exponential under a function with a limit",
+        r"f(e^{u}) = f(e^{\min(u,\, c)})",
+        "Beyond c the function is at its limit, to the last digit: nothing is lost, and no exponential overflows.",
+    ),
     "1 - sigmoid(u) = sigmoid(-u)": RuleWords(
         "Logistic function beside a number", r"1 - \sigma(u) = \sigma(-u), \qquad 2\,\sigma(u) - 1 = \tanh(u/2)", STABLE
     ),
