@@ -58,7 +58,7 @@ def jvp(layer: Layer) -> Layer:
     taken = twice.program.names()
     sources = [t.name for t in program.inputs if not t.constant and not t.integer]
     names: dict[str, str] = {}
-    pairs = [*zip(twice.cotangents, sources, strict=True), *zip(twice.gradients, program.outputs, strict=True)]
+    pairs = [*zip(twice.cotangents, sources, strict=True), *zip(twice.gradients, program.real_outputs, strict=True)]
     for old, tensor in pairs:
         names[old] = fresh(f"tangent_{tensor}", taken)
         taken.add(names[old])
