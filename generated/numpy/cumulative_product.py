@@ -9,9 +9,8 @@ Declaration:
     y[n, m] = product_{j : m >= j} x[n, j]
 
 Derived:
-    grad_y_total[n, m] = grad_y[n, m] + grad_y_states[n, m + 1]
-    grad_y_states[n, m] = [M >= m + 1] * (grad_y_total[n, m] * x[n, m])
-    grad_x[n, m] = grad_y_total[n, m] * y_states[n, m]
+    grad_y_total[n, m] = grad_y[n, m] + [M >= m + 2] * (grad_y_total[n, m + 1] * x[n, m + 1])
+    grad_x[n, m] = grad_y_total[n, m] * (y[n, m - 1] if m >= 1 else 1)
 """
 
 from typing import NamedTuple
@@ -23,7 +22,7 @@ class Residuals(NamedTuple):
     """What forward keeps for backward; inputs and outputs are not copied."""
 
     x: np.ndarray  # x[N, M], an input
-    y_states: np.ndarray  # y_states[N, M + 1], kept
+    y: np.ndarray  # y[N, M], an output
 
 
 class Gradients(NamedTuple):
@@ -38,18 +37,19 @@ def forward(x):
     dtype = x.dtype
     N, M = x.shape
 
-    y_states = np.full((N, M + 1), 1, dtype=dtype)
-    y = y_states[:, 1:]
-    # y[n, m] = x[n, m] * y_states[n, m]
-    y[:] = x
+    y = np.empty((N, M), dtype=dtype)
+    # y[n, 0] = x[n, 0]
+    y[:, :1] = x[:, :1]
+    # y[n, m] = x[n, m] * y[n, m - 1]
+    y[:, 1:] = x[:, 1:]
     # the products of these factors, one step after the other
-    np.cumprod(y_states, axis=1, out=y_states)
-    return y, Residuals(x, y_states)
+    np.cumprod(y, axis=1, out=y)
+    return y, Residuals(x, y)
 
 
 def backward(residuals, grad_y, wrt=None):
     """Pull grad_y back to x; ``wrt`` names the inputs whose gradient is wanted (default: all)."""
-    x, y_states = _kept(residuals)
+    x, y = _kept(residuals)
     N, M = x.shape
     grad_y = _cotangent("grad_y", grad_y, (N, M), x.dtype)
     if "x" not in _wanted(wrt):
@@ -63,8 +63,9 @@ def backward(residuals, grad_y, wrt=None):
     grad_y_total[:, : M - 1] = grad_y[:, : M - 1]
     # the term with grad_y_total, one step after the other
     _carry(grad_y_total[:, ::-1], x[:, 1:][:, ::-1], 1)
-    # grad_x[n, m] = grad_y_total[n, m] * y_states[n, m]
-    grad_x = grad_y_total * y_states[:, :M]
+    # grad_x[n, m] = grad_y_total[n, m] * (y[n, m - 1] if m >= 1 else 1)
+    y_padded = np.pad(y, ((0, 0), (1, 0)), constant_values=1)
+    grad_x = grad_y_total * y_padded[:, :M]
     return Gradients(grad_x)
 
 

@@ -38,7 +38,6 @@ from symgrad.declare.scalars import (
 from symgrad.derive.common import factors_outside
 from symgrad.derive.extensions import explicit_extensions
 from symgrad.derive.masks import masked
-from symgrad.derive.prefixes import running_products
 from symgrad.derive.recurrence import prepare
 from symgrad.derive.separable import along_one_axis, is_window_sum, own_axis
 from symgrad.derive.states import range_where
@@ -50,8 +49,7 @@ from symgrad.naming import base_of, fresh
 def split(program: Program, trace: Trace) -> Program:
     """Rewrite every equation into statements; equal reductions are shared."""
     program = factors_outside(replace(program, declared=program.equations), trace)
-    program = prepare(running_products(program, trace), trace)
-    program = explicit_extensions(program, trace)
+    program = explicit_extensions(prepare(program, trace), trace)
     splitter = _Splitter(program, trace)
     for equation in program.equations:
         splitter.statement(equation)

@@ -60,7 +60,9 @@ def empty_checks(plan: ModulePlan, printer: Printer) -> list[str]:
     for choice in _choices(program):
         node, what = choice.node, f"the {WORDS[choice.node.kind]} over {{}} has no values to choose from"
         for index in node.indices:
-            if index.extent not in choice.outer and not _surely_positive(program, index.extent):
+            # Where a size decides both, nothing may be computed for an empty axis.
+            shared = {a for e in choice.outer for a in atoms(e)} & set(atoms(index.extent))
+            if not shared and not _surely_positive(program, index.extent):
                 extent = PLAIN.poly(index.extent)
                 lines[f'_require({extent} > 0, "{what.format(index.name)}: {extent} is 0")'] = None
         if choice.everywhere and len(node.indices) == 1:

@@ -165,6 +165,21 @@ RULES: dict[str, RuleWords] = {
         r"\prod_{j \le i} f_{j} = f_{i} \prod_{j \le i - 1} f_{j}",
         "Each step has one factor more, and the chain rule runs back over the same factors: zeros need no division.",
     ),
+    "max_{j <= i} f(j) = max(f(i), max_{j <= i - 1} f(j))": RuleWords(
+        "A maximum up to an index is a recurrence",
+        r"\max_{j \le i} f_{j} = \max\bigl(f_{i},\ \max_{j \le i - 1} f_{j}\bigr)",
+        "Each step compares one element more.",
+    ),
+    "min_{j <= i} f(j) = min(f(i), min_{j <= i - 1} f(j))": RuleWords(
+        "A minimum up to an index is a recurrence",
+        r"\min_{j \le i} f_{j} = \min\bigl(f_{i},\ \min_{j \le i - 1} f_{j}\bigr)",
+        "Each step compares one element more.",
+    ),
+    "S(i) = sum_{j <= i} exp(a(j) - m(i)) = exp(a(i) - m(i)) + exp(m(i - 1) - m(i)) S(i - 1)": RuleWords(
+        "A sum of exponentials up to an index is a recurrence",
+        r"S_{i} = \sum_{j \le i} e^{a_{j} - m_{i}} = e^{a_{i} - m_{i}} + e^{m_{i-1} - m_{i}}\, S_{i-1}",
+        "Where the largest exponent so far grows, the sum so far shrinks: no exponential exceeds 1.",
+    ),
     "name inner reductions": RuleWords(
         "Inner reductions get names",
         "",

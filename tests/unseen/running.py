@@ -1,13 +1,13 @@
-"""Products up to a position or from it on: zeros among the factors, other axes beside, inside further sums."""
+"""Reductions up to a position or from it on: zeros among factors, other axes beside, inside further sums."""
 
 from __future__ import annotations
 
 import numpy as np
-from sympy import Eq, Idx, IndexedBase, Product, Sum, exp, symbols
+from sympy import Eq, Idx, IndexedBase, Piecewise, Product, Sum, exp, symbols
 
-from symgrad import Layer
+from symgrad import Layer, LogSumExp, ReduceMax, ReduceMin
 
-from .registry import Case, case, normals, tensors
+from .registry import Case, case, case_of_logits, normals, softmax, tensors
 
 B, C, T = symbols("B C T", integer=True, positive=True)
 alpha, color, density, g, ray, x, y, z = tensors("alpha color density g ray x y z")
@@ -108,3 +108,51 @@ def product_of_a_triangle_in_a_product() -> Case:
     arrays = normals(g=(5,), x=(5,))
     arrays["g"] = _with_zeros(arrays["g"], (2,))
     return Case(layer, arrays, reference)
+
+
+@case
+def range_so_far() -> Case:
+    """The distance of the largest from the smallest up to here, and of the largest that is still to come."""
+    ahead = ReduceMax(x[b, s] * z[c], (s, t + 1, T - 1))
+    layer = Layer(
+        "range_so_far",
+        [x[B, T], z[C], g[B, T]],
+        [
+            Eq(y[b, t], ReduceMax(x[b, r], (r, 0, t)) - ReduceMin(g[b, r], (r, 0, t))),
+            Eq(ray[t, b, c], Piecewise((ahead, t < T - 1), (0, True))),
+        ],
+        outputs=[y, ray],
+    )
+
+    def reference(x, z, g):
+        later = np.zeros((x.shape[1], len(x), len(z)))
+        for t, b, c in np.ndindex(x.shape[1] - 1, len(x), len(z)):
+            later[t, b, c] = (x[b, t + 1 :] * z[c]).max()
+        return np.maximum.accumulate(x, axis=1) - np.minimum.accumulate(g, axis=1), later
+
+    return Case(layer, normals(x=(2, 6), z=(3,), g=(2, 6)), reference)
+
+
+@case_of_logits("x")
+def soft_average_of_the_past() -> Case:
+    layer = Layer(
+        "soft_average_of_the_past",
+        [x[B, T], z[B, T, C]],
+        [Eq(y[b, t, c], Sum(exp(x[b, r]) * z[b, r, c], (r, 0, t)) / Sum(exp(x[b, s]), (s, 0, t)))],
+    )
+
+    def reference(x, z):
+        rows = [[softmax(x[b, : t + 1]) @ z[b, : t + 1] for t in range(x.shape[1])] for b in range(len(x))]
+        return np.array(rows)
+
+    return Case(layer, normals(x=(2, 5), z=(2, 5, 3)), reference)
+
+
+@case_of_logits("x")
+def log_sum_from_here() -> Case:
+    layer = Layer("log_sum_from_here", [x[B, T]], [Eq(y[b, t], LogSumExp(x[b, r], (r, t, T - 1)))])
+
+    def reference(x):
+        return np.logaddexp.accumulate(x[:, ::-1], axis=1)[:, ::-1]
+
+    return Case(layer, normals(x=(2, 5)), reference)
