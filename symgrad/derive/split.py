@@ -39,6 +39,7 @@ from symgrad.derive.common import factors_outside
 from symgrad.derive.extensions import explicit_extensions
 from symgrad.derive.masks import masked
 from symgrad.derive.recurrence import prepare
+from symgrad.derive.residues import by_quotient
 from symgrad.derive.separable import along_one_axis, is_window_sum, own_axis
 from symgrad.derive.states import range_where
 from symgrad.derive.terms import alpha_form, rename, with_condition
@@ -153,6 +154,9 @@ class _Splitter:
             indices = node.indices + inner.indices
             merged = Reduce(node.kind, indices, all_of(node.condition, inner.condition), inner.body, node.ties)
             return self._inside(merged, equation, behind)
+        placed = by_quotient(node, equation.indices, lambda t: self._made(t) or self.program.extents(t))
+        if placed != node:
+            return self._inside(placed, equation, behind)
         body = self._hoist(inner, equation, (*behind, *conjuncts(node.condition)))
         return Reduce(node.kind, node.indices, node.condition, body, node.ties)
 

@@ -63,6 +63,9 @@ from symgrad.lower.traverse import map_arrays, map_parts
 from symgrad.lower.values import add_values, as_float
 from symgrad.lower.wavefront import lower_recurrence
 
+BLAS_GAIN = 8
+"""How much more work a matrix product may be than a sum without one."""
+
 
 @dataclass(frozen=True, slots=True)
 class Lowered:
@@ -212,6 +215,8 @@ def _products_first(b: Builder, term: Term, job: Scatter, free: Axes) -> tuple[T
     if not makes_matrices(factors_of(term.body), inner) or makes_matrices(factors_of(solved.body), solved.bound):
         return term, job
     axes = tuple(i for i in (*free, *term.bound) if i in free_indices(term.body) and i not in inner)
+    if b.volume((*axes, *inner)) > BLAS_GAIN * b.volume((*solved.bound, *free)):
+        return term, job
     name = b.name(f"{b.current}_pairs")
     pairs = Equation(name, axes, Reduce("sum", inner, TRUE, term.body))
     b.program = replace(b.program, equations=(*b.program.equations, pairs))
