@@ -65,7 +65,7 @@ def _between(program: Program) -> Iterator[Size]:
             ]
             beside = [i for i, step in steps if step in (1, -1)]
             for far in (i for i, step in steps if i not in beside):
-                if any(set(atoms(far.extent)) < set(atoms(i.extent)) for i in beside):
+                if any(set(atoms(far.extent)) <= set(atoms(i.extent)) and i.extent.atom is None for i in beside):
                     yield from (a for i in beside if isinstance(a := i.extent.atom, Size) and i.extent != far.extent)
 
 

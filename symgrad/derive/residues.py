@@ -6,7 +6,7 @@ where it belongs, s positions apart, and no position is asked whether it has one
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 
 from symgrad.declare.bounds import positive
 from symgrad.declare.conditions import all_of, compare, conjuncts
@@ -32,7 +32,7 @@ from symgrad.naming import fresh
 Extents = Callable[[str], tuple[Poly, ...]]
 
 
-def by_quotient(node: Reduce, left: tuple[Index, ...], extents: Extents) -> Reduce:
+def by_quotient(node: Reduce, left: tuple[Index, ...], extents: Extents, taken: Iterable[str]) -> Reduce:
     """The sum with an index for the quotient in place of a condition on the remainder, where that is possible."""
     if node.kind != "sum":
         return node
@@ -46,7 +46,7 @@ def by_quotient(node: Reduce, left: tuple[Index, ...], extents: Extents) -> Redu
             if found is None:
                 continue
             extent, shift = found
-            names = {i.name for i in (*left, *all_indices(node))}
+            names = {i.name for i in (*left, *all_indices(node))}.union(taken)
             index = Index(fresh(_letter(extent), names), extent)
             value = as_poly(index) - shift
             place = compare("==", value * quotient.denominator + rest - quotient.numerator)

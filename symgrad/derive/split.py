@@ -105,7 +105,7 @@ class _Splitter:
             axis = own_axis(read, first, body.condition)
             if axis is None:
                 break
-            extents = self._made(read.tensor) or self.program.extents(read.tensor)
+            extents = self._extents(read.tensor)
             inner = along_one_axis(body, read, axis, first, extents, equation)
             if inner is None:
                 break
@@ -120,6 +120,9 @@ class _Splitter:
             left = tuple(i for i in body.indices if i != first)
             body = Reduce(body.kind, left, body.condition, outer, body.ties)
         return body
+
+    def _extents(self, tensor: str) -> tuple[Poly, ...]:
+        return self._made(tensor) or self.program.extents(tensor)
 
     def _made(self, tensor: str) -> tuple[Poly, ...]:
         """Extents of an intermediate."""
@@ -154,7 +157,7 @@ class _Splitter:
             indices = node.indices + inner.indices
             merged = Reduce(node.kind, indices, all_of(node.condition, inner.condition), inner.body, node.ties)
             return self._inside(merged, equation, behind)
-        placed = by_quotient(node, equation.indices, lambda t: self._made(t) or self.program.extents(t))
+        placed = by_quotient(node, equation.indices, self._extents, self.taken)
         if placed != node:
             return self._inside(placed, equation, behind)
         body = self._hoist(inner, equation, (*behind, *conjuncts(node.condition)))

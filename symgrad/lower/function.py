@@ -10,7 +10,7 @@ from symgrad.declare.bounds import tighten
 from symgrad.declare.conditions import conjuncts
 from symgrad.declare.formula import equation_text
 from symgrad.declare.graph import groups, is_recurrent
-from symgrad.declare.integers import Atom, Poly, as_poly
+from symgrad.declare.integers import Atom, Poly, as_poly, indices_of
 from symgrad.declare.program import Equation, Program
 from symgrad.declare.recurrence import Scan, schedule, together
 from symgrad.declare.rewriting import cancelled, changed, map_polynomials
@@ -168,7 +168,7 @@ def lower_equation(b: Builder, equation: Equation, winner: str | None = None) ->
             b.because(f"{equation.target}: solved for {pivots}")
             plain.append(Term(term.scale, solved.bound, solved.condition, solved.body))
         else:
-            scattered.append(job)
+            scattered.append(job if b.general else _solved_beside(b, job))
     target = Name(equation.target)
     if len(plain) == 1 and not scattered and rows_set(b, target, plain[0], free):
         plain = []
@@ -203,6 +203,20 @@ def _whole(b: Builder, equation: Equation, winner: str | None) -> bool:
     lower_equation(b, replace(equation, integer=False), winner)
     b.emit(Assign(equation.target, Cast(Name(equation.target), "int")))
     return True
+
+
+def _solved_beside(b: Builder, job: Scatter) -> Scatter:
+    """An accumulation without equalities that place nothing, if what they determine is summed and places nothing."""
+    if not any(isinstance(c, Compare) and c.relation == "==" for c in conjuncts(job.condition)):
+        return job
+    placing = {i for p in job.places if p is not None for i in indices_of(p)}
+    inner = tuple(i for i in job.term.bound if i not in placing)
+    solved = absorb(solve(inner, job.condition, job.term.body, unit_only=True), b.program.extents)
+    if not solved.pivots or not solved.complete:
+        return job
+    bound = tuple(i for i in job.term.bound if i in placing or i in solved.bound)
+    term = replace(job.term, bound=bound, body=solved.body)
+    return replace(job, term=term, condition=solved.condition)
 
 
 def _products_first(b: Builder, term: Term, job: Scatter, free: Axes) -> tuple[Term, Scatter]:
