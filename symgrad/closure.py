@@ -18,6 +18,7 @@ from symgrad.errors import DerivationError
 from symgrad.naming import fresh
 from symgrad.simplify.backward import simplify_backward
 from symgrad.simplify.named import name_costly
+from symgrad.simplify.running import running_forms
 from symgrad.simplify.stable import stabilise
 
 
@@ -58,7 +59,7 @@ def jvp(layer: Layer) -> Layer:
     taken = twice.program.names()
     sources = [t.name for t in program.inputs if not t.constant and not t.integer]
     names: dict[str, str] = {}
-    pairs = [*zip(twice.cotangents, sources, strict=True), *zip(twice.gradients, program.outputs, strict=True)]
+    pairs = [*zip(twice.cotangents, sources, strict=True), *zip(twice.gradients, program.real_outputs, strict=True)]
     for old, tensor in pairs:
         names[old] = fresh(f"tangent_{tensor}", taken)
         taken.add(names[old])
@@ -70,7 +71,7 @@ def jvp(layer: Layer) -> Layer:
 
 def _pulled_back(program: Program) -> Adjoint:
     trace = Trace()
-    stable = name_costly(stabilise(split(program, trace), trace), trace)
+    stable = name_costly(running_forms(stabilise(split(program, trace), trace), trace), trace)
     derived = simplify_backward(adjoint(stable, trace), trace)
     if not derived.gradients:
         raise DerivationError(f"{program.name}: every input is constant, so there is no gradient to return")

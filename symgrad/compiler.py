@@ -28,6 +28,7 @@ from symgrad.lower.residuals import POLICIES
 from symgrad.lower.schedules import SCHEDULES
 from symgrad.simplify.backward import simplify_backward
 from symgrad.simplify.named import name_costly
+from symgrad.simplify.running import running_forms
 from symgrad.simplify.stable import stabilise
 
 
@@ -54,7 +55,7 @@ def run(layer: Layer, general: bool = False, residuals: str = "auto", schedule: 
     # derive: equations -> statements with one reduction each
     statements = split(layer.program, trace)
     # simplify: statements -> statements that neither overflow nor cancel
-    stable = name_costly(stabilise(statements, trace), trace)
+    stable = name_costly(running_forms(stabilise(statements, trace), trace), trace)
     try:
         # derive: statements -> statements of the backward pass, by the chain rule
         chained = adjoint(stable, trace)

@@ -111,7 +111,7 @@ def as_declared(layer: symgrad.Layer, given: Arrays, attributes: Mapping[str, An
         close(got, expected[name], name)
 
     rng = np.random.default_rng(0)
-    cotangents = {name: np.asarray(rng.normal(size=expected[name].shape)) for name in layer.outputs}
+    cotangents = {name: np.asarray(rng.normal(size=expected[name].shape)) for name in layer.program.real_outputs}
     slopes = reference.pull_back(cotangents)
     if not tame(*slopes.values()):
         return False

@@ -71,4 +71,4 @@ def stages(name: str) -> Stages:
 def cotangents(values: dict[str, np.ndarray], layer: Layer) -> list[np.ndarray]:
     """Random cotangents of the outputs."""
     rng = np.random.default_rng(3)
-    return [np.asarray(rng.normal(size=np.shape(values[name]))) for name in layer.outputs]
+    return [np.asarray(rng.normal(size=np.shape(values[name]))) for name in layer.program.real_outputs]

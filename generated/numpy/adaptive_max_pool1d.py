@@ -39,6 +39,7 @@ def forward(x, *, P=2):
     x = _floats("x", x, 3)
     P = _whole("P", P, 1)
     N, C, L = x.shape
+    _require(L > 0, "the maximum over t has no values to choose from: L is 0")
 
     # y[n, c, p] = max_{t : (L * p + L - 1) // P >= t, t >= (L * p) // P} x[n, c, t]
     y_candidates = np.where(
@@ -123,6 +124,12 @@ def _whole(name, value, minimum):
     if minimum is not None and number < minimum:
         raise ValueError(f"adaptive_max_pool1d: {name} must be at least {minimum}, got {value}")
     return int(number)
+
+
+def _require(condition, message):
+    """Raise if a condition of the declaration does not hold."""
+    if not condition:
+        raise ValueError(f"adaptive_max_pool1d: {message}")
 
 
 def _cotangent(name, array, shape, dtype):

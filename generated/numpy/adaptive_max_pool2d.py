@@ -43,6 +43,8 @@ def forward(x, *, P=2, Q=2):
     P = _whole("P", P, 1)
     Q = _whole("Q", Q, 1)
     N, C, H, W = x.shape
+    _require(H > 0, "the maximum over u has no values to choose from: H is 0")
+    _require(W > 0, "the maximum over v has no values to choose from: W is 0")
 
     # y[n, c, i, j] = max_{u, v : (H * i + H - 1) // P >= u, (W * j + W - 1) // Q >= v, u >= (H * i) // P, v >=
     #     (W * j) // Q} x[n, c, u, v]
@@ -137,6 +139,12 @@ def _whole(name, value, minimum):
     if minimum is not None and number < minimum:
         raise ValueError(f"adaptive_max_pool2d: {name} must be at least {minimum}, got {value}")
     return int(number)
+
+
+def _require(condition, message):
+    """Raise if a condition of the declaration does not hold."""
+    if not condition:
+        raise ValueError(f"adaptive_max_pool2d: {message}")
 
 
 def _cotangent(name, array, shape, dtype):

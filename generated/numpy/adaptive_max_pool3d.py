@@ -47,6 +47,9 @@ def forward(x, *, O=2, P=2, Q=2):
     P = _whole("P", P, 1)
     Q = _whole("Q", Q, 1)
     N, C, D, H, W = x.shape
+    _require(D > 0, "the maximum over t has no values to choose from: D is 0")
+    _require(H > 0, "the maximum over u has no values to choose from: H is 0")
+    _require(W > 0, "the maximum over v has no values to choose from: W is 0")
 
     # y[n, c, p, q, r] = max_{t, u, v : (D * p + D - 1) // O >= t, (H * q + H - 1) // P >= u, (W * r + W - 1) //
     #     Q >= v, t >= (D * p) // O, u >= (H * q) // P, v >= (W * r) // Q} x[n, c, t, u, v]
@@ -158,6 +161,12 @@ def _whole(name, value, minimum):
     if minimum is not None and number < minimum:
         raise ValueError(f"adaptive_max_pool3d: {name} must be at least {minimum}, got {value}")
     return int(number)
+
+
+def _require(condition, message):
+    """Raise if a condition of the declaration does not hold."""
+    if not condition:
+        raise ValueError(f"adaptive_max_pool3d: {message}")
 
 
 def _cotangent(name, array, shape, dtype):

@@ -9,8 +9,8 @@ Declaration:
     y[n, m] = product_{j : m >= j} x[n, j]
 
 Derived:
-    others_y[n, m, j] = product_{j_2 : j != j_2, m >= j_2} x[n, j_2]
-    grad_x[n, j] = sum_{m : m >= j} grad_y[n, m] * others_y[n, m, j]
+    grad_y_total[n, m] = grad_y[n, m] + [M >= m + 2] * (grad_y_total[n, m + 1] * x[n, m + 1])
+    grad_x[n, m] = grad_y_total[n, m] * (y[n, m - 1] if m >= 1 else 1)
 """
 
 from typing import NamedTuple
@@ -22,6 +22,7 @@ class Residuals(NamedTuple):
     """What forward keeps for backward; inputs and outputs are not copied."""
 
     x: np.ndarray  # x[N, M], an input
+    y: np.ndarray  # y[N, M], an output
 
 
 class Gradients(NamedTuple):
@@ -33,25 +34,38 @@ class Gradients(NamedTuple):
 def forward(x):
     """Compute y[N, M] from x[N, M]; the second result is for backward."""
     x = _floats("x", x, 2)
+    dtype = x.dtype
     N, M = x.shape
 
-    # y[n, m] = product_{j : m >= j} x[n, j]
-    y = np.where(np.arange(M)[:, None] >= np.arange(M), x[:, None], 1).prod(axis=2)
-    return y, Residuals(x)
+    y = np.empty((N, M), dtype=dtype)
+    # y[n, 0] = x[n, 0]
+    y[:, :1] = x[:, :1]
+    # y[n, m] = x[n, m] * y[n, m - 1]
+    y[:, 1:] = x[:, 1:]
+    # the products of these factors, one step after the other
+    np.cumprod(y, axis=1, out=y)
+    return y, Residuals(x, y)
 
 
 def backward(residuals, grad_y, wrt=None):
     """Pull grad_y back to x; ``wrt`` names the inputs whose gradient is wanted (default: all)."""
-    (x,) = _kept(residuals)
+    x, y = _kept(residuals)
     N, M = x.shape
     grad_y = _cotangent("grad_y", grad_y, (N, M), x.dtype)
     if "x" not in _wanted(wrt):
         return Gradients(None)
+    dtype = grad_y.dtype
 
-    # others_y[n, m, j] = product_{j_2 : j != j_2, m >= j_2} x[n, j_2]
-    others_y = _product_of_others(np.where(np.arange(M)[:, None] >= np.arange(M), x[:, None], 1))
-    # grad_x[n, j] = sum_{m : m >= j} grad_y[n, m] * others_y[n, m, j]
-    grad_x = np.einsum("nm,nmj->nj", grad_y, np.where(np.arange(M)[:, None] >= np.arange(M), others_y, 0))
+    grad_y_total = np.empty((N, M), dtype=dtype)
+    # grad_y_total[n, M - 1] = grad_y[n, M - 1]
+    grad_y_total[:, M - 1 :] = grad_y[:, M - 1 :]
+    # grad_y_total[n, m] = grad_y[n, m] + grad_y_total[n, m + 1] * x[n, m + 1]
+    grad_y_total[:, : M - 1] = grad_y[:, : M - 1]
+    # the term with grad_y_total, one step after the other
+    _carry(grad_y_total[:, ::-1], x[:, 1:][:, ::-1], 1)
+    # grad_x[n, m] = grad_y_total[n, m] * (y[n, m - 1] if m >= 1 else 1)
+    y_padded = np.pad(y, ((0, 0), (1, 0)), constant_values=1)
+    grad_x = grad_y_total * y_padded[:, :M]
     return Gradients(grad_x)
 
 
@@ -125,13 +139,36 @@ def _wanted(wrt):
     return names
 
 
-def _product_of_others(x):
-    """For each element of the last axis the product of all the others: those before it times those after it."""
-    before = np.ones_like(x)
-    np.cumprod(x[..., :-1], axis=-1, out=before[..., 1:])
-    after = np.ones_like(x)
-    np.cumprod(x[..., :0:-1], axis=-1, out=after[..., -2::-1])
-    return before * after
+def _carry(states, factor, axis):
+    """Add ``factor`` times each state along ``axis`` to the state after it, in place, one after the other."""
+    states = np.moveaxis(states, axis, 0)
+    steps, width = len(states) - 1, states[:1].size
+    if steps < 1 or not width:
+        return
+    factor = np.asarray(factor, states.dtype)
+    spread = np.moveaxis(states[1:], 0, axis).shape
+    factor = np.moveaxis(np.broadcast_to(factor, spread), axis, 0)
+    done = 0
+    # Where a step has few elements its calls cost most: blocks of steps go side by side, then what enters a
+    # block is added times the products of its factors. No factor may exceed 1, or products might overflow.
+    if steps >= 64 and width <= 256 and np.abs(factor).max() <= 1:
+        length = int(steps**0.5)
+        done = steps - steps % length
+        shape = (done // length, length, *states.shape[1:])
+        inner = states[1 : done + 1].reshape(shape).swapaxes(0, 1).copy()
+        products = factor[:done].reshape(shape).swapaxes(0, 1).copy()
+        for t in range(1, length):
+            inner[t] += products[t] * inner[t - 1]
+            products[t] *= products[t - 1]
+        entering = np.empty_like(inner[0])
+        entering[0] = states[0]
+        for block in range(1, len(entering)):
+            entering[block] = inner[-1, block - 1] + products[-1, block - 1] * entering[block - 1]
+        products *= entering
+        inner += products
+        states[1 : done + 1] = inner.swapaxes(0, 1).reshape(done, *states.shape[1:])
+    for t in range(done, steps):
+        states[t + 1] += factor[t] * states[t]
 
 
 forward, backward = _in_single(forward), _in_single(backward)

@@ -34,6 +34,7 @@ def forward(x):
     """Compute y[N, C] from x[N, C, L]; the second result is for backward."""
     x = _floats("x", x, 3)
     N, C, L = x.shape
+    _require(L > 0, "the maximum over i has no values to choose from: L is 0")
 
     # y[n, c] = max_{i} x[n, c, i]
     y = x.max(axis=2)
@@ -94,6 +95,12 @@ def _floats(name, array, rank):
             f"{rank}"
         )
     return array.astype(array.dtype.newbyteorder("="), copy=False)
+
+
+def _require(condition, message):
+    """Raise if a condition of the declaration does not hold."""
+    if not condition:
+        raise ValueError(f"global_max_pool1d: {message}")
 
 
 def _cotangent(name, array, shape, dtype):

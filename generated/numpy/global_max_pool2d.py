@@ -35,6 +35,8 @@ def forward(x):
     """Compute y[N, C] from x[N, C, H, W]; the second result is for backward."""
     x = _floats("x", x, 4)
     N, C, H, W = x.shape
+    _require(H > 0, "the maximum over u has no values to choose from: H is 0")
+    _require(W > 0, "the maximum over v has no values to choose from: W is 0")
 
     # y[n, c] = max_{u, v} x[n, c, u, v]
     y_candidates = x.reshape(N, C, H * W)
@@ -97,6 +99,12 @@ def _floats(name, array, rank):
             f"{rank}"
         )
     return array.astype(array.dtype.newbyteorder("="), copy=False)
+
+
+def _require(condition, message):
+    """Raise if a condition of the declaration does not hold."""
+    if not condition:
+        raise ValueError(f"global_max_pool2d: {message}")
 
 
 def _cotangent(name, array, shape, dtype):

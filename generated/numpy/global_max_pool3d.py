@@ -36,6 +36,9 @@ def forward(x):
     """Compute y[N, C] from x[N, C, D, H, W]; the second result is for backward."""
     x = _floats("x", x, 5)
     N, C, D, H, W = x.shape
+    _require(D > 0, "the maximum over i has no values to choose from: D is 0")
+    _require(H > 0, "the maximum over j has no values to choose from: H is 0")
+    _require(W > 0, "the maximum over h has no values to choose from: W is 0")
 
     # y[n, c] = max_{i, j, h} x[n, c, i, j, h]
     y_candidates = x.reshape(N, C, D * H * W)
@@ -98,6 +101,12 @@ def _floats(name, array, rank):
             f"{rank}"
         )
     return array.astype(array.dtype.newbyteorder("="), copy=False)
+
+
+def _require(condition, message):
+    """Raise if a condition of the declaration does not hold."""
+    if not condition:
+        raise ValueError(f"global_max_pool3d: {message}")
 
 
 def _cotangent(name, array, shape, dtype):

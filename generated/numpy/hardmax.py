@@ -36,6 +36,7 @@ def forward(x):
     x = _floats("x", x, 2)
     dtype = x.dtype
     N, M = x.shape
+    _require(M > 0, "the maximum over k has no values to choose from: M is 0")
 
     # argmax_x[n] = argmax_{k} x[n, k]
     argmax_x = x.argmax(axis=1)
@@ -92,6 +93,12 @@ def _floats(name, array, rank):
             f"hardmax: {name} has shape {array.shape}, which is {array.ndim} axes; it must have {rank}"
         )
     return array.astype(array.dtype.newbyteorder("="), copy=False)
+
+
+def _require(condition, message):
+    """Raise if a condition of the declaration does not hold."""
+    if not condition:
+        raise ValueError(f"hardmax: {message}")
 
 
 def _cotangent(name, array, shape, dtype):

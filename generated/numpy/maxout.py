@@ -48,6 +48,7 @@ def forward(x, w, b):
     M = w.shape[1]
     _expect("w", w, "(K, M, D)", (K, M, D))
     _expect("b", b, "(K, M)", (K, M))
+    _require(M > 0, "the maximum over m_2 has no values to choose from: M is 0")
 
     # h[n, k, m] = b[k, m] + sum_{d} w[k, m, d] * x[n, d]
     h = b + (x @ w.transpose(2, 0, 1).reshape(D, K * M)).reshape(N, K, M)
@@ -132,6 +133,12 @@ def _expect(name, array, axes, shape):
     """Check the extents of an array; ``axes`` names them."""
     if array.shape != shape:
         raise ValueError(f"maxout: {name} has shape {array.shape}, but {axes} = {shape}")
+
+
+def _require(condition, message):
+    """Raise if a condition of the declaration does not hold."""
+    if not condition:
+        raise ValueError(f"maxout: {message}")
 
 
 def _cotangent(name, array, shape, dtype):

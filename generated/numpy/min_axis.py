@@ -34,6 +34,7 @@ def forward(x):
     """Compute y[N, L] from x[N, M, L]; the second result is for backward."""
     x = _floats("x", x, 3)
     N, M, L = x.shape
+    _require(M > 0, "the minimum over m has no values to choose from: M is 0")
 
     # y[n, l] = min_{m} x[n, m, l]
     y_candidates = x.swapaxes(-1, -2)
@@ -92,6 +93,12 @@ def _floats(name, array, rank):
             f"min_axis: {name} has shape {array.shape}, which is {array.ndim} axes; it must have {rank}"
         )
     return array.astype(array.dtype.newbyteorder("="), copy=False)
+
+
+def _require(condition, message):
+    """Raise if a condition of the declaration does not hold."""
+    if not condition:
+        raise ValueError(f"min_axis: {message}")
 
 
 def _cotangent(name, array, shape, dtype):

@@ -60,6 +60,12 @@ def forward(x):
     """
     x = _floats("x", x, 4)
     N, C, H, W = x.shape
+    _require(H > 0, "the maximum over u has no values to choose from: H is 0")
+    _require(W > 0, "the maximum over v has no values to choose from: W is 0")
+    _require(H > 0, "the maximum over u_2 has no values to choose from: H is 0")
+    _require(W > 0, "the maximum over v_2 has no values to choose from: W is 0")
+    _require(H > 0, "the maximum over u_3 has no values to choose from: H is 0")
+    _require(W > 0, "the maximum over v_3 has no values to choose from: W is 0")
 
     # whole[n, c, i, j] = max_{u, v} x[n, c, u, v]
     whole_candidates = x.reshape(N, C, H * W)
@@ -204,6 +210,12 @@ def _floats(name, array, rank):
             f"{rank}"
         )
     return array.astype(array.dtype.newbyteorder("="), copy=False)
+
+
+def _require(condition, message):
+    """Raise if a condition of the declaration does not hold."""
+    if not condition:
+        raise ValueError(f"spatial_pyramid_pool2d: {message}")
 
 
 def _cotangent(name, array, shape, dtype):

@@ -63,6 +63,7 @@ def forward(x, w_gate, w, b):
     _expect("w_gate", w_gate, "(E, M)", (E, M))
     _expect("w", w, "(E, K, M)", (E, K, M))
     _expect("b", b, "(E, K)", (E, K))
+    _require(E > 0, "the maximum over e_2 has no values to choose from: E is 0")
 
     # gate[n, e] = sum_{m} w_gate[e, m] * x[n, m]
     gate = x @ w_gate.T
@@ -175,6 +176,12 @@ def _expect(name, array, axes, shape):
     """Check the extents of an array; ``axes`` names them."""
     if array.shape != shape:
         raise ValueError(f"switch_experts: {name} has shape {array.shape}, but {axes} = {shape}")
+
+
+def _require(condition, message):
+    """Raise if a condition of the declaration does not hold."""
+    if not condition:
+        raise ValueError(f"switch_experts: {message}")
 
 
 def _cotangent(name, array, shape, dtype):

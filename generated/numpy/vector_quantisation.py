@@ -43,6 +43,7 @@ def forward(x, codebook):
     N, D = x.shape
     K = codebook.shape[0]
     _expect("codebook", codebook, "(K, D)", (K, D))
+    _require(K > 0, "the minimum over k_2 has no values to choose from: K is 0")
 
     # distance[n, k] = sum_{d} (x[n, d] - codebook[k, d])^2
     centre = codebook.sum(axis=0) / max(K, 1)
@@ -130,6 +131,12 @@ def _expect(name, array, axes, shape):
     """Check the extents of an array; ``axes`` names them."""
     if array.shape != shape:
         raise ValueError(f"vector_quantisation: {name} has shape {array.shape}, but {axes} = {shape}")
+
+
+def _require(condition, message):
+    """Raise if a condition of the declaration does not hold."""
+    if not condition:
+        raise ValueError(f"vector_quantisation: {message}")
 
 
 def _cotangent(name, array, shape, dtype):

@@ -108,7 +108,7 @@ class Replay:
     def __post_init__(self) -> None:
         layer, rng = self.stages.layer, np.random.default_rng([self.seed, 2])
         lefts = evaluate(layer, self.case.arrays, self.case.attributes)
-        seeds = zip(self.stages.derived.cotangents, layer.outputs, strict=True)
+        seeds = zip(self.stages.derived.cotangents, layer.program.real_outputs, strict=True)
         self.cotangents = {o: np.asarray(rng.normal(size=lefts[o].shape)) for _, o in seeds}
         self.given = {**self.case.arrays}
         self.given |= dict(zip(self.stages.derived.cotangents, self.cotangents.values(), strict=True))

@@ -71,7 +71,7 @@ class Subject:
         options = {} if wrt is None else {"wrt": wrt}
         with warnings.catch_warnings(record=True) as caught:
             warnings.simplefilter("always")
-            given = [cotangents[name] if keep else cotangents[name].copy() for name in self.layer.outputs]
+            given = [cotangents[name] if keep else cotangents[name].copy() for name in self.layer.program.real_outputs]
             found = self.module.backward(residuals, *given, **options)
         self.warned += [str(w.message) for w in caught]
         gradients = {}

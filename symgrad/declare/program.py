@@ -94,6 +94,15 @@ class Program:
             found |= {i.name for part in walk(equation.body) if isinstance(part, Reduce) for i in part.indices}
         return found | {t.name for t in self.inputs} | {a.name for a in self.attributes}
 
+    @property
+    def real_outputs(self) -> tuple[str, ...]:
+        """The outputs that a gradient can flow through: those that take a cotangent.
+
+        Where all of them hold integers no gradient flows, and each takes one for the sake of its dtype.
+        """
+        integers = {e.target for e in self.equations if e.integer}
+        return tuple(o for o in self.outputs if o not in integers) or self.outputs
+
     def equation(self, target: str) -> Equation | None:
         """The equation that defines ``target``."""
         return next((e for e in self.equations if e.target == target), None)

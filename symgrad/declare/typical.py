@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator, Mapping
 
 from symgrad.declare.evaluate import value_of
-from symgrad.declare.integers import Index, Poly, Quotient, Size, atoms
+from symgrad.declare.integers import Index, Poly, Quotient, Size, affine_in, atoms, indices_of
 from symgrad.declare.program import Program
-from symgrad.declare.scalars import reads_of
+from symgrad.declare.scalars import Compare, reads_of, walk
 
 LARGE, SMALL = 64, 3
 
@@ -17,7 +17,8 @@ def typical_sizes(program: Program) -> dict[str, int]:
     sizes: dict[str, int] = {}
     extents = [e for t in program.inputs for e in t.extents]
     extents += [i.extent for e in program.equations for i in e.indices]
-    kernels = {a.name for e in extents for a in _subtracted(e)} | {a.name for a in _offsets(program)}
+    kernels = {a.name for e in extents for a in _subtracted(e)}
+    kernels |= {a.name for a in (*_offsets(program), *_between(program))}
     for extent in extents:
         for atom in atoms(extent):
             if isinstance(atom, Size):
@@ -49,6 +50,23 @@ def _offsets(program: Program) -> Iterator[Size]:
                 plain = {a for monomial, _ in poly.terms for a in monomial if isinstance(a, Index)}
                 if read.extension is not None and len(plain) > 1 and any(i.extent == extent for i in plain):
                     yield from (i.extent.atom for i in plain if i.extent != extent and isinstance(i.extent.atom, Size))
+
+
+def _between(program: Program) -> Iterator[Size]:
+    """Sizes of what is added between steps: R where ``i + u == s n``, and i runs over all the steps of n."""
+    for equation in program.equations:
+        for part in walk(equation.body):
+            if not isinstance(part, Compare) or part.relation != "==":
+                continue
+            steps = [
+                (i, split[0].constant)
+                for i in sorted(indices_of(part.poly), key=str)
+                if (split := affine_in(part.poly, i))
+            ]
+            beside = [i for i, step in steps if step in (1, -1)]
+            for far in (i for i, step in steps if i not in beside):
+                if any(set(atoms(far.extent)) <= set(atoms(i.extent)) and i.extent.atom is None for i in beside):
+                    yield from (a for i in beside if isinstance(a := i.extent.atom, Size) and i.extent != far.extent)
 
 
 def typical(poly: Poly, sizes: Mapping[str, int]) -> int:

@@ -27,7 +27,7 @@ from symgrad.declare.scalars import (
 from symgrad.derive.derivatives import derivative, live_reads
 from symgrad.derive.flat import flat_tensors
 from symgrad.derive.invert import guarded
-from symgrad.derive.ranges import distinct, narrowed, pinned
+from symgrad.derive.ranges import distinct, limited, narrowed, pinned
 from symgrad.derive.terms import Term, all_indices, freshen, rename, terms_of, total
 from symgrad.derive.trace import Trace
 from symgrad.naming import base_of, fresh
@@ -62,7 +62,7 @@ class _Reverse:
         self.flat = flat_tensors(program)
         self.active = self._active()
         read = {r.tensor for e in program.equations for r in live_reads(e.body)}
-        self.seed = {o: self._fresh(f"grad_{o}") for o in program.outputs}
+        self.seed = {o: self._fresh(f"grad_{o}") for o in program.real_outputs}
         self.grad = {o: self._fresh(f"grad_{o}_total") if o in read else s for o, s in self.seed.items()}
         self.grad |= {n: self._fresh(f"grad_{n}") for n in self.active if n not in self.grad}
         self.parts: dict[str, list[tuple[tuple[Index, ...], Scalar]]] = {}
@@ -111,8 +111,10 @@ class _Reverse:
             backward.append(found or self._zero(tensor))
         for equation in backward:
             self.trace.record("chain rule", None, equation)
-        cotangents = [self.seed[o] for o in program.outputs]
-        seeds = [Tensor(n, program.extents(o), False, False) for n, o in zip(cotangents, program.outputs, strict=True)]
+        cotangents = [self.seed[o] for o in program.real_outputs]
+        seeds = [
+            Tensor(n, program.extents(o), False, False) for n, o in zip(cotangents, program.real_outputs, strict=True)
+        ]
         whole = replace(
             program,
             name=f"{program.name}_vjp",
@@ -127,7 +129,7 @@ class _Reverse:
         """Cotangents of equations that need each other: every read is distributed before any of them is summed up."""
         waiting = list(reversed(group))
         while True:
-            reached = [e for e in waiting if e.target in self.program.outputs or self.parts.get(e.target)]
+            reached = [e for e in waiting if e.target in self.seed or self.parts.get(e.target)]
             if not reached:
                 break
             waiting.remove(reached[0])
@@ -143,7 +145,7 @@ class _Reverse:
     def _total(self, name: str, indices: tuple[Index, ...]) -> Equation | None:
         """All contributions to one cotangent, over common indices."""
         parts = list(self.parts.get(name, []))
-        if name in self.program.outputs:
+        if name in self.seed:
             parts.insert(0, (indices, Read(self.seed[name], tuple(map(as_poly, indices)))))
         if not parts:
             return None
@@ -203,7 +205,7 @@ class _Reverse:
         rest = tuple(i for i in over if i not in axes)
         rest, where, value = pinned(rest, all_of(*conditions), value)
         if self.current.target in self.recurrent:
-            rest, where, value = narrowed(rest, where, value)
+            rest, where, value = narrowed(rest, *limited(rest, where, value))
         if where == FALSE:
             return
         if not rest and where == TRUE:

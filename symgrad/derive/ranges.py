@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+from fractions import Fraction
+
+from symgrad.declare.algebra import multiply
 from symgrad.declare.bounds import nonnegative
-from symgrad.declare.conditions import conjuncts
+from symgrad.declare.conditions import all_of, conjuncts, negation
 from symgrad.declare.integers import Index, affine_in, as_poly, indices_of
-from symgrad.declare.scalars import NOUGHT, Compare, Condition, Mul, Scalar, Select
+from symgrad.declare.scalars import NOUGHT, Compare, Condition, Mul, Number, Scalar, Select
 from symgrad.derive.states import range_where
 from symgrad.derive.terms import rename
 from symgrad.naming import fresh
@@ -26,6 +29,23 @@ def pinned(rest: tuple[Index, ...], where: Condition, value: Scalar) -> tuple[tu
                 left = tuple(i for i in rest if i != index)
                 return pinned(left, rename(where, table), rename(value, table))
     return rest, where, value
+
+
+def limited(rest: tuple[Index, ...], where: Condition, value: Scalar) -> tuple[Condition, Scalar]:
+    """A factor that is 0 where comparisons on a summed index alone fail makes them conditions of the sum."""
+    factors = value.args if isinstance(value, Mul) else (value,)
+    for factor in factors:
+        if not isinstance(factor, Select) or NOUGHT not in (factor.then, factor.otherwise):
+            continue
+        kept, test = factor.then, factor.condition
+        if factor.then == NOUGHT:
+            kept, test = factor.otherwise, negation(factor.condition)
+        if all(isinstance(c, Compare) and indices_of(c.poly) <= set(rest) for c in conjuncts(test)) and rest:
+            others = multiply(*(f for f in factors if f is not factor))
+            coefficient = value.coefficient if isinstance(value, Mul) else Fraction(1)
+            value = multiply(Number(coefficient), others, kept)
+            return limited(rest, all_of(where, test), value)
+    return where, value
 
 
 def narrowed(rest: tuple[Index, ...], where: Condition, value: Scalar) -> tuple[tuple[Index, ...], Condition, Scalar]:

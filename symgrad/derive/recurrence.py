@@ -178,6 +178,9 @@ class _Group:
                         visit(then, (*behind, *conjuncts(condition))),
                         visit(otherwise, (*behind, *conjuncts(negation(condition)))),
                     )
+                case Apply("log", (Add() as sums,)) if behind and self._is_mixed(sums) and _is_of_exponentials(sums):
+                    # As a whole: its largest exponent has to meet it.
+                    return self._name_part(f"new_{equation.target}", node, equation, behind, made) or node
                 case Apply(function, (Add() as argument,)) if self._is_mixed(argument):
                     return apply(function, self._name_argument(argument, equation, behind, made))
                 case Power(Add() as base, exponent) if self._is_mixed(base):
@@ -231,3 +234,8 @@ class _Group:
         made.append(new)
         place = tuple(as_poly(i) - first.get(i, ZERO) for i in indices)
         return Read(new.target, place, Extension("guarded") if first else None)
+
+
+def _is_of_exponentials(node: Add) -> bool:
+    """Whether every term of a sum is an exponential, times others perhaps."""
+    return all(any(isinstance(p, Apply) and p.function == "exp" for p in walk(a)) for a in node.args)

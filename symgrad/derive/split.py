@@ -3,10 +3,9 @@
 from __future__ import annotations
 
 from dataclasses import replace
-from fractions import Fraction
 from typing import overload
 
-from symgrad.declare.algebra import add, apply, multiply, select
+from symgrad.declare.algebra import add, multiply, select
 from symgrad.declare.bounds import nonnegative
 from symgrad.declare.conditions import all_of, conjuncts, negation
 from symgrad.declare.integers import Entry, Index, Poly, as_poly, depends_on_data, indices_of
@@ -38,7 +37,9 @@ from symgrad.declare.scalars import (
 )
 from symgrad.derive.common import factors_outside
 from symgrad.derive.extensions import explicit_extensions
+from symgrad.derive.masks import masked
 from symgrad.derive.recurrence import prepare
+from symgrad.derive.residues import by_quotient
 from symgrad.derive.separable import along_one_axis, is_window_sum, own_axis
 from symgrad.derive.states import range_where
 from symgrad.derive.terms import alpha_form, rename, with_condition
@@ -104,7 +105,7 @@ class _Splitter:
             axis = own_axis(read, first, body.condition)
             if axis is None:
                 break
-            extents = self._made(read.tensor) or self.program.extents(read.tensor)
+            extents = self._extents(read.tensor)
             inner = along_one_axis(body, read, axis, first, extents, equation)
             if inner is None:
                 break
@@ -119,6 +120,9 @@ class _Splitter:
             left = tuple(i for i in body.indices if i != first)
             body = Reduce(body.kind, left, body.condition, outer, body.ties)
         return body
+
+    def _extents(self, tensor: str) -> tuple[Poly, ...]:
+        return self._made(tensor) or self.program.extents(tensor)
 
     def _made(self, tensor: str) -> tuple[Poly, ...]:
         """Extents of an intermediate."""
@@ -153,6 +157,9 @@ class _Splitter:
             indices = node.indices + inner.indices
             merged = Reduce(node.kind, indices, all_of(node.condition, inner.condition), inner.body, node.ties)
             return self._inside(merged, equation, behind)
+        placed = by_quotient(node, equation.indices, self._extents, self.taken)
+        if placed != node:
+            return self._inside(placed, equation, behind)
         body = self._hoist(inner, equation, (*behind, *conjuncts(node.condition)))
         return Reduce(node.kind, node.indices, node.condition, body, node.ties)
 
@@ -217,42 +224,6 @@ class _Splitter:
                 behind = tuple(rename(c, table) for c in behind)
                 outside[own] = as_poly(index) - found[0]
         return node, behind, outside
-
-
-_IDENTITY: dict[str, Fraction | float] = {
-    "sum": Fraction(0),
-    "max": float("-inf"),
-    "min": float("inf"),
-    "product": Fraction(1),
-}
-
-
-def masked(node: Reduce) -> Reduce:
-    """A choice against the identity of the reduction is a condition of the reduction."""
-    identity = Number(_IDENTITY[node.kind]) if node.kind in _IDENTITY else None
-    match _chosen_exponential(node.body) if node.kind == "sum" else node.body:
-        case Select(condition, then, otherwise) if otherwise == identity:
-            return masked(Reduce(node.kind, node.indices, all_of(node.condition, condition), then, node.ties))
-        case Select(condition, then, otherwise) if then == identity:
-            where = all_of(node.condition, negation(condition))
-            return masked(Reduce(node.kind, node.indices, where, otherwise, node.ties))
-        case Mul(coefficient, factors) if node.kind == "sum":
-            for p, factor in enumerate(factors):
-                factor = _chosen_exponential(factor)
-                if isinstance(factor, Select) and factor.otherwise == Number(Fraction(0)):
-                    rest = multiply(Number(coefficient), factor.then, *factors[:p], *factors[p + 1 :])
-                    where = all_of(node.condition, factor.condition)
-                    return masked(Reduce(node.kind, node.indices, where, rest, node.ties))
-    return node
-
-
-def _chosen_exponential(factor: Scalar) -> Scalar:
-    """``exp(a if c else -oo)`` is a choice against 0, where c compares with data: that may place what is summed."""
-    match factor:
-        case Apply("exp", (Select(Compare("==", poly) as condition, then, Number(value)),)):
-            if value == float("-inf") and depends_on_data(poly):
-                return Select(condition, apply("exp", then), NOUGHT)
-    return factor
 
 
 def _over(condition: Compare, free: frozenset[Index]) -> bool:

@@ -18,6 +18,7 @@ from symgrad.emit.docstrings import (
     residuals_docstring,
     shape_text,
 )
+from symgrad.emit.empty_checks import empty_checks
 from symgrad.emit.helpers import helper_text
 from symgrad.emit.helpers_parts import IMPORTS
 from symgrad.emit.index_checks import index_checks
@@ -163,6 +164,7 @@ class _Writer:
         bounds = index_checks(self.plan, printer)
         body += [*bounds.late, f"return {results}, {kept}"]
         checks = [*entry_checks(self.layer, self.plan, self.local.sizes, printer), *bounds.early]
+        checks += empty_checks(self.plan, printer)
         self.helpers |= printer.helpers
         return _spaced((*checks, "", *body) if checks else body)
 
@@ -173,7 +175,7 @@ class _Writer:
         wanted = self._wanted()
         results = tuple(self.plan.adjoint.gradients)
         body = self._guarded(printer, results, tuple(t.name for t in wanted))
-        cotangents = zip(self.plan.adjoint.cotangents, self.program.outputs, strict=True)
+        cotangents = zip(self.plan.adjoint.cotangents, self.program.real_outputs, strict=True)
         shapes = {c: printer.shape(self.program.extents(o)) for c, o in cotangents}
         lines, kept = recovered(self.plan, self.local.sizes, sorted(printer.sizes))
         names = [*self.plan.residuals, *kept]

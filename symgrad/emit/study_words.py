@@ -160,6 +160,26 @@ RULES: dict[str, RuleWords] = {
         "One axis after the other takes fewer additions, and the inner sums serve several windows.",
         "sum_{u, v} a[u, v] = sum_{v} sum_{u} a[u, v]",
     ),
+    "prod_{j <= i} f(j) = f(i) prod_{j <= i - 1} f(j)": RuleWords(
+        "A product up to an index is a recurrence",
+        r"\prod_{j \le i} f_{j} = f_{i} \prod_{j \le i - 1} f_{j}",
+        "Each step has one factor more, and the chain rule runs back over the same factors: zeros need no division.",
+    ),
+    "max_{j <= i} f(j) = max(f(i), max_{j <= i - 1} f(j))": RuleWords(
+        "A maximum up to an index is a recurrence",
+        r"\max_{j \le i} f_{j} = \max\bigl(f_{i},\ \max_{j \le i - 1} f_{j}\bigr)",
+        "Each step compares one element more.",
+    ),
+    "min_{j <= i} f(j) = min(f(i), min_{j <= i - 1} f(j))": RuleWords(
+        "A minimum up to an index is a recurrence",
+        r"\min_{j \le i} f_{j} = \min\bigl(f_{i},\ \min_{j \le i - 1} f_{j}\bigr)",
+        "Each step compares one element more.",
+    ),
+    "S(i) = sum_{j <= i} exp(a(j) - m(i)) = exp(a(i) - m(i)) + exp(m(i - 1) - m(i)) S(i - 1)": RuleWords(
+        "A sum of exponentials up to an index is a recurrence",
+        r"S_{i} = \sum_{j \le i} e^{a_{j} - m_{i}} = e^{a_{i} - m_{i}} + e^{m_{i-1} - m_{i}}\, S_{i-1}",
+        "Where the largest exponent so far grows, the sum so far shrinks: no exponential exceeds 1.",
+    ),
     "name inner reductions": RuleWords(
         "Inner reductions get names",
         "",
@@ -174,6 +194,11 @@ RULES: dict[str, RuleWords] = {
     ),
     "log(exp(u) v) = u + log(v)": RuleWords(
         "Logarithm of a product", r"\log(e^{u}\, v) = u + \log v", "The exponential and the logarithm cancel."
+    ),
+    "f(exp(u)) = f(exp(min(u, c))), where f is at its limit": RuleWords(
+        "An exponential under a function with a limit",
+        r"f(e^{u}) = f(e^{\min(u,\, c)})",
+        "Beyond c the function is at its limit, to the last digit: nothing is lost, and no exponential overflows.",
     ),
     "1 - sigmoid(u) = sigmoid(-u)": RuleWords(
         "Logistic function beside a number", r"1 - \sigma(u) = \sigma(-u), \qquad 2\,\sigma(u) - 1 = \tanh(u/2)", STABLE

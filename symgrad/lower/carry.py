@@ -2,6 +2,8 @@
 
 All ``b`` are put in place at once; then each step adds ``a`` times what the step before it left. The emitted helper
 does that step by step, or in blocks of steps side by side where a step has so few elements that its calls cost most.
+Without ``b`` the states are running products: all ``a`` are put in place, behind the state before the first step.
+So are the elements of running maxima and minima.
 """
 
 from __future__ import annotations
@@ -17,6 +19,7 @@ from symgrad.declare.recurrence import NoOrderError, Scan, scan_of
 from symgrad.declare.rewriting import changed, map_children
 from symgrad.declare.scalars import (
     PLAIN,
+    Apply,
     Compare,
     Mul,
     Node,
@@ -26,6 +29,7 @@ from symgrad.declare.scalars import (
     Relation,
     Scalar,
     Select,
+    free_indices,
     reads_of,
     tensors_of,
     walk,
@@ -41,6 +45,12 @@ from symgrad.lower.homes import Home, homes_of
 from symgrad.lower.residuals import with_formed
 from symgrad.lower.scan_parts import Part, Task, terms_in
 from symgrad.lower.values import as_float
+
+_ACCUMULATED = {
+    "np.cumprod": "the products of these factors",
+    "np.maximum.accumulate": "the largest of these so far",
+    "np.minimum.accumulate": "the smallest of these so far",
+}
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,6 +78,17 @@ def affine(body: Scalar, names: set[str]) -> Affine | None:
         return None
     factor = multiply(*(f for f in factors if f not in states))
     return Affine(factor, states[0], add(*rest) if rest else None)
+
+
+def _accumulated(body: Scalar, names: set[str]) -> tuple[str, Scalar, Read] | None:
+    """The larger (or smaller) one of the state and something else: the function, that, and the state."""
+    match body:
+        case Apply("max" | "min" as function, args) if len(args) == 2:
+            states = [a for a in args if isinstance(a, Read) and a.tensor in names and a.extension is None]
+            others = [a for a in args if not set(tensors_of(a)) & names]
+            if len(states) == len(others) == 1 and not any(isinstance(p, Select | Reduce) for p in walk(others[0])):
+                return f"np.{function}imum.accumulate", others[0], states[0]
+    return None
 
 
 def _factors(term: Scalar) -> list[Scalar]:
@@ -161,6 +182,7 @@ class Carry:
 
     Attributes:
         rest: what is put in place first, for all of them.
+        running: the function that makes the states of what is put in place, where NumPy has one.
         states: the array from the state before the first step on, in the order of the steps.
         factor: by what each state goes into the next one.
         axis: the axis of the steps.
@@ -174,9 +196,20 @@ class Carry:
     axis: int
     along: Index
     state: str
+    running: str = ""
+
+    @property
+    def what(self) -> str:
+        """What is done step by step, for the reader."""
+        return _ACCUMULATED.get(self.running, f"the term with {self.state}")
 
     def emit(self, b: Builder, indices: Axes, reverse: bool) -> None:
         """Emit what takes each state into the next one."""
+        if self.running:
+            b.because(f"{self.state}: each step has one element more than the one before it, so they are accumulated")
+            axis = Helper("axis=", (Whole(as_poly(self.axis)),))
+            b.emit(Run(Helper(self.running, (self.states, axis, Helper("out=", (self.states,))))))
+            return
         order = tuple(self.along if a == self.axis else i for a, i in enumerate(indices))
         value = as_float(value_of(b, self.factor, order))
         factor = align(value, order)
@@ -193,8 +226,12 @@ def carry_of(b: Builder, part: Part, first: Poly, stop: Poly, reverse: bool, hom
     if b.general or b.loops or task.when or any(i != FULL for i in task.items):
         return None
     names = {task.target, *(h.whole for name, h in homes.items() if name == task.target)}
-    found = affine(task.equation.body, names)
-    if found is None or not (found.rest or task.adds) or not _is_short(b, task.equation, index):
+    made = _accumulated(task.equation.body, names)
+    found = affine(task.equation.body, names) if made is None else Affine(made[1], made[2], None)
+    if found is None or not _is_short(b, task.equation, index):
+        return None
+    running = "" if found.rest is not None or task.adds else "np.cumprod" if made is None else made[0]
+    if (made is not None and task.adds) or (running and not _reads_all(found.factor, task.equation.indices)):
         return None
     axis = task.equation.indices.index(index)
     home = homes.get(task.target)
@@ -205,10 +242,10 @@ def carry_of(b: Builder, part: Part, first: Poly, stop: Poly, reverse: bool, hom
         return None
     low, high = first + part.shift, stop + part.shift
     own = Index(index.name, high - low)
-    rest = None
-    if found.rest is not None:
+    rest, value = None, found.factor if running else found.rest
+    if value is not None:
         item = Slice(low if low.terms else None, None if high == index.extent else high)
-        rest = task.of(found.rest, found.rest).along(index, item, as_poly(own) + low, own)
+        rest = task.of(value, task.shown if running else value).along(index, item, as_poly(own) + low, own)
     start, end = (low, high + 1) if reverse else (low - 1, high)
     start, end = start + behind, end + behind
     if not nonnegative(start):
@@ -220,4 +257,9 @@ def carry_of(b: Builder, part: Part, first: Poly, stop: Poly, reverse: bool, hom
     )
     states = subscript(states, [*items, FLIP]) if reverse else states
     factor = rename(found.factor, {index: as_poly(own) + low})
-    return Carry(rest, states, factor, axis, own, found.state.tensor)
+    return Carry(rest, states, factor, axis, own, found.state.tensor, running)
+
+
+def _reads_all(factor: Scalar, indices: Axes) -> bool:
+    """Whether a factor has every index: else a step is cheaper than the array of all factors."""
+    return set(indices) <= free_indices(factor)

@@ -6,6 +6,7 @@ from dataclasses import replace
 from fractions import Fraction
 
 from symgrad.declare.algebra import multiply, power, select
+from symgrad.declare.bounds import nonnegative
 from symgrad.declare.conditions import all_of, at_least, conjuncts, negation
 from symgrad.declare.integers import Index, Poly, atoms
 from symgrad.declare.scalars import (
@@ -281,16 +282,19 @@ def _select(b: Builder, condition: Condition, then: Scalar, otherwise: Scalar, o
 
 
 def _as_border(b: Builder, condition: Condition, then: Scalar, otherwise: Scalar) -> Scalar | None:
-    """A read where it is inside its tensor, else what attributes give: a read of the tensor with that border."""
-    if not isinstance(then, Read) or then.extension not in PLAIN or isinstance(otherwise, Number):
+    """A read where it is inside its tensor, else a number or what attributes give: a read with that border."""
+    if not isinstance(then, Read) or then.extension not in PLAIN or not then.indices:
         return None
     if free_indices(otherwise) or not set(tensors_of(otherwise)) <= {a.name for a in b.program.attributes}:
         return None
     extents = b.program.extents(then.tensor)
     bounds = [at_least(i, 0) for i in then.indices]
     bounds += [at_least(e - 1, i) for i, e in zip(then.indices, extents, strict=True)]
-    if set(conjuncts(all_of(*bounds))) != set(conjuncts(condition)):
+    open_ends = [c for c in bounds if not (isinstance(c, Compare) and nonnegative(c.poly))]
+    if not open_ends or set(conjuncts(all_of(*open_ends))) != set(conjuncts(condition)):
         return None
+    if isinstance(otherwise, Number):
+        return replace(then, extension=Extension("constant", float(otherwise.value)))
     fill = value_of(b, otherwise, ()).array
     name = fill.text if isinstance(fill, Name) else b.keep(fill, f"{then.tensor}_outside").text
     return replace(then, extension=Extension("constant", name=name))

@@ -213,7 +213,7 @@ def _excluded(node: Reduce, free: Axes) -> tuple[tuple[Index, ...], Condition] |
         if not isinstance(part, Compare) or part.relation != "!=":
             continue
         own = tuple(i for i in free if i not in free_indices(node.body) and i in free_indices(part))
-        if len(own) != len(node.indices):
+        if tuple(i.extent for i in own) != tuple(i.extent for i in node.indices):
             continue
         if part.poly in (row_major(own) - row_major(node.indices), row_major(node.indices) - row_major(own)):
             return own, all_of(*(c for c in conjuncts(node.condition) if c != part))

@@ -10,7 +10,7 @@ from symgrad.declare.bounds import tighten
 from symgrad.declare.conditions import conjuncts
 from symgrad.declare.formula import equation_text
 from symgrad.declare.graph import groups, is_recurrent
-from symgrad.declare.integers import Atom, Poly, as_poly
+from symgrad.declare.integers import Atom, Poly, as_poly, indices_of
 from symgrad.declare.program import Equation, Program
 from symgrad.declare.recurrence import Scan, schedule, together
 from symgrad.declare.rewriting import cancelled, changed, map_polynomials
@@ -70,6 +70,9 @@ from symgrad.lower.traverse import map_arrays, map_parts
 from symgrad.lower.values import add_values, as_float
 from symgrad.lower.wavefront import lower_recurrence
 from symgrad.lower.window_chunks import window_space
+
+BLAS_GAIN = 8
+"""How much more work a matrix product may be than a sum without one."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -180,7 +183,7 @@ def lower_equation(b: Builder, equation: Equation, winner: str | None = None) ->
             b.because(f"{equation.target}: solved for {pivots}")
             plain.append(Term(term.scale, solved.bound, solved.condition, solved.body))
         else:
-            scattered.append(job)
+            scattered.append(job if b.general else _solved_beside(b, job))
     target = Name(equation.target)
     if len(plain) == 1 and not scattered and rows_set(b, target, plain[0], free):
         plain = []
@@ -217,6 +220,20 @@ def _whole(b: Builder, equation: Equation, winner: str | None) -> bool:
     return True
 
 
+def _solved_beside(b: Builder, job: Scatter) -> Scatter:
+    """An accumulation without equalities that place nothing, if what they determine is summed and places nothing."""
+    if not any(isinstance(c, Compare) and c.relation == "==" for c in conjuncts(job.condition)):
+        return job
+    placing = {i for p in job.places if p is not None for i in indices_of(p)}
+    inner = tuple(i for i in job.term.bound if i not in placing)
+    solved = absorb(solve(inner, job.condition, job.term.body, unit_only=True), b.program.extents)
+    if not solved.pivots or not solved.complete:
+        return job
+    bound = tuple(i for i in job.term.bound if i in placing or i in solved.bound)
+    term = replace(job.term, bound=bound, body=solved.body)
+    return replace(job, term=term, condition=solved.condition)
+
+
 def _products_first(b: Builder, term: Term, job: Scatter, free: Axes) -> tuple[Term, Scatter]:
     """Sum what no equality touches first, as a matrix product, where the solved form would not be one."""
     touched = {i for c in conjuncts(term.condition) for i in free_indices(c)}
@@ -227,6 +244,8 @@ def _products_first(b: Builder, term: Term, job: Scatter, free: Axes) -> tuple[T
     if not makes_matrices(factors_of(term.body), inner) or makes_matrices(factors_of(solved.body), solved.bound):
         return term, job
     axes = tuple(i for i in (*free, *term.bound) if i in free_indices(term.body) and i not in inner)
+    if b.volume((*axes, *inner)) > BLAS_GAIN * b.volume((*solved.bound, *free)):
+        return term, job
     name = b.name(f"{b.current}_pairs")
     pairs = Equation(name, axes, Reduce("sum", inner, TRUE, term.body))
     b.program = replace(b.program, equations=(*b.program.equations, pairs))

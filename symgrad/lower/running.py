@@ -10,7 +10,8 @@ from symgrad.declare.algebra import multiply
 from symgrad.declare.bounds import nonnegative
 from symgrad.declare.conditions import all_of, conjuncts
 from symgrad.declare.integers import ZERO, Index, Poly, as_poly
-from symgrad.declare.scalars import TRUE, Compare, Condition, Mul, Number, Scalar, free_indices
+from symgrad.declare.scalars import TRUE, Condition, Mul, Number, Scalar, free_indices
+from symgrad.derive.triangles import triangle
 from symgrad.lower.arrays import FLIP, FULL, Array, Collapse, Pad, Slice, Subscript, Value
 from symgrad.lower.axes import Axes
 
@@ -60,10 +61,10 @@ def running_sums(
     parts = conjuncts(condition)
     coefficient, factors = (body.coefficient, body.args) if isinstance(body, Mul) else (Fraction(1), (body,))
     for part in parts:
-        found = _triangle(part, bound, order)
+        found = triangle(part, bound, order)
         if found is None:
             continue
-        j, i, ahead, offset = found
+        j, i = found.inner, found.outer
         rest = all_of(*(p for p in parts if p != part))
         inside = [f for f in factors if j in free_indices(f)]
         beside = [f for f in factors if j not in free_indices(f)]
@@ -75,31 +76,9 @@ def running_sums(
         late = tuple(k for k in others if k not in early)
         if late and rest != TRUE:
             continue
-        yield RunningSum(j, i, ahead, offset, rest, multiply(Number(coefficient), *inside), beside, early, late)
-
-
-def _triangle(part: Condition, bound: Axes, order: Axes) -> tuple[Index, Index, bool, int] | None:
-    """(j, i, j <= i?, offset) for ``i + offset - j >= 0``, or the same with both indices counted from their ends."""
-    if not isinstance(part, Compare) or part.relation != ">=":
-        return None
-    terms = dict(part.poly.terms)
-    ends = {c: m for m, c in terms.items() if len(m) == 1 and isinstance(m[0], Index)}
-    if set(ends) != {1, -1}:
-        return None
-    (up,), (down,) = ends[1], ends[-1]
-    if not (isinstance(up, Index) and isinstance(down, Index)):
-        return None
-    rest = part.poly - as_poly(up) + as_poly(down)
-    if down in bound and up in order:
-        j, i, ahead, offset = down, up, True, rest
-    elif up in bound and down in order:
-        j, i, ahead, offset = up, down, False, rest + up.extent - down.extent
-    else:
-        return None
-    spare = j.extent - i.extent - offset
-    if offset.constant is None or not (nonnegative(spare) or nonnegative(-spare)):
-        return None
-    return j, i, ahead, offset.constant
+        yield RunningSum(
+            j, i, found.ahead, found.offset, rest, multiply(Number(coefficient), *inside), beside, early, late
+        )
 
 
 def _accumulated(array: Array, axis: int, rank: int, running: RunningSum) -> Array:

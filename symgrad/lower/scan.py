@@ -267,7 +267,7 @@ class ScanLowering:
             self.b.block[start] = replace(self.b.block[start], comment=str(task))
             start = len(self.b.block)
         carry.emit(self.b, task.equation.indices, scan.reverse)
-        comment(self.b, start, f"the term with {carry.state}, one step after the other")
+        comment(self.b, start, f"{carry.what}, one step after the other")
         return True
 
     def _loop(self, scan: Scan, parts: list[Part]) -> None:

@@ -12,7 +12,7 @@ from symgrad.declare.program import Equation, Program
 from symgrad.declare.recurrence import recurrent_axes
 from symgrad.declare.rewriting import changed, map_children
 from symgrad.declare.scalars import Apply, Node, Read, Reduce, Stopped, reads_of, walk
-from symgrad.derive.split import masked
+from symgrad.derive.masks import masked
 from symgrad.derive.terms import rename
 from symgrad.derive.trace import Trace
 from symgrad.simplify.exponentials import grows

@@ -207,7 +207,7 @@ def true_gradient(formula: Formula, of: str) -> tuple[np.ndarray, dict[str, np.n
     arrays = arrays_of(layer, dict(formula.sizes))
     lefts = evaluate(layer, arrays)
     rng = np.random.default_rng(8)
-    cotangents = {name: rng.normal(size=lefts[name].shape) for name in layer.outputs}
+    cotangents = {name: rng.normal(size=lefts[name].shape) for name in layer.program.real_outputs}
     gradients = linearise(layer, arrays, {}).pull_back(cotangents)
     known = {**arrays, **lefts, **{f"grad_{name}": g for name, g in cotangents.items()}}
     return gradients[of], known

@@ -717,12 +717,14 @@ def test_several_outputs_are_named() -> None:
     np.testing.assert_array_equal(both.backward(residuals, np.zeros(2), np.ones(2)).x, [4, 10])
 
 
-def test_an_integer_output_takes_part_without_a_gradient() -> None:
+def test_an_integer_output_takes_no_cotangent() -> None:
     where = symgrad.compile_layer(
         Layer("where", inputs=[x[N, M]], equations=[Eq(z[n], ArgMax(x[n, m], m)), Eq(y[n], x[n, 0])], outputs=[z, y])
     )
     outputs, residuals = where.forward(np.array([[1.0, 3.0], [2.0, 0.0]]))
     assert outputs.z.dtype.kind in "iu"
     np.testing.assert_array_equal(outputs.z, [1, 0])
-    gradient = where.backward(residuals, np.zeros(2), np.array([1.0, 2.0])).x
+    gradient = where.backward(residuals, np.array([1.0, 2.0])).x
     np.testing.assert_array_equal(gradient, [[1, 0], [2, 0]])
+    with pytest.raises(TypeError):
+        where.backward(residuals, np.zeros(2), np.array([1.0, 2.0]))

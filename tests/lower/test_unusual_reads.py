@@ -147,3 +147,11 @@ def test_data_checked_in_part_is_not_taken_as_checked_in_whole() -> None:
 def test_an_exact_fraction_that_is_one_number() -> None:
     one = Idx("i", floor((2 - N) / 2) + 1)
     assert judged([x[N + 3, N, 2]], Eq(y[one], x[one, one / 3, one]), x=(5, 2, 2))
+
+
+def test_a_factor_left_out_by_an_index_of_another_extent() -> None:
+    """No product of others: u has another range than the index whose factor is left out."""
+    row, column, factor = Idx("i", K), Idx("j", M), Idx("u", 2)
+    body = Product(Piecewise((x[factor, column], Ne(factor, row)), (1, True)), factor)
+    layer = Layer("left_out", [x[2, M]], [Eq(y[row, column], body)], attributes={K: 4})
+    assert as_declared(layer, normals(x=(2, 3)), {"K": 4})

@@ -16,6 +16,7 @@ from sympy import (
     Piecewise,
     Rational,
     Sum,
+    atan,
     cosh,
     erf,
     exp,
@@ -175,6 +176,14 @@ INSTANCES: dict[str, list[Scalar]] = {
         divide(subtract(one, e(negate(u))), add(multiply(number(3), e(negate(u))), number(3))),
         divide(add(e(u), e(v)), subtract(e(u), e(v))),
         divide(apply("expm1", u), add(e(u), one)),
+    ],
+    "f(exp(u)) = f(exp(min(u, c))), where f is at its limit": [
+        apply("tanh", e(u)),
+        apply("erf", multiply(number(-3), e(negate(multiply(u, v))))),
+        apply("arctan", multiply(number(2), apply("sinh", u))),
+        e(negate(e(u))),
+        e(add(v, multiply(number(-2), apply("cosh", u)))),
+        apply("expm1", add(u, negate(e(multiply(u, w))))),
     ],
 }  # fmt: skip
 PAIRS = [(name, node) for name, nodes in INSTANCES.items() for node in nodes]
@@ -401,6 +410,14 @@ FORMS: dict[str, Any] = {
     "quotient behind a Piecewise": Piecewise((1 / p, p > 0), (0, True)),
     "exponential behind a Piecewise": Piecewise((exp(p), p < 0), (1 + p, True)),
     "x log(x) behind a Piecewise": Piecewise((p * log(p), p > 0), (0, True)),
+    "tanh of an exponential": p * tanh(exp(p)),
+    "complementary log-log": 1 - exp(-exp(p)),
+    "Gumbel density": exp(-p - exp(-p)),
+    "Gompertz": 3 * exp(-2 * exp(-p)),
+    "erf of an exponential": erf(exp(p) / 2),
+    "arctangent of an exponential": 2 * atan(exp(p)),
+    "exponential of a cosine": exp(-cosh(p)),
+    "tanh of a sine": tanh(sinh(p)),
 }
 SIDED = {  # where they are defined, and small numbers
     "log(1 - exp(x))": (log(1 - exp(p)), [-1e4, -300, -20, -1, -0.7, -0.6, -1e-3, -1e-8]),

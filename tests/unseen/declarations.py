@@ -9,6 +9,8 @@ from . import (
     pointwise,
     reads,
     recurrences,
+    residues,
+    running,
     segments,
     stencils,
     sums,
@@ -16,4 +18,18 @@ from . import (
 from .registry import CASES, LOGITS
 
 __all__ = ["CASES", "LOGITS"]
-KINDS = (attention, contractions, extrema, gathers, layouts, pointwise, reads, recurrences, segments, stencils, sums)
+KINDS = (
+    attention,
+    contractions,
+    extrema,
+    gathers,
+    layouts,
+    pointwise,
+    reads,
+    recurrences,
+    residues,
+    running,
+    segments,
+    stencils,
+    sums,
+)

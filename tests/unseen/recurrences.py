@@ -422,3 +422,29 @@ def fast_weights() -> Case:
         return y
 
     return Case(layer, normals(q=(2, 4, 3), z=(2, 4, 2), p=(2, 4, 3), a=(2, 4)), reference)
+
+
+@case_of_logits("x")
+def soft_alignment_by_conditions() -> Case:
+    """Soft dynamic time warping as a paper prints it: every border a condition, the soft minimum a logarithm."""
+    m, n, gamma = Idx("m", M), Idx("n", N), Symbol("gamma", positive=True)
+    before = (r[m - 1, n], r[m, n - 1], r[m - 1, n - 1])
+    softest = -gamma * log(sum(exp(-value / gamma) for value in before))
+    start = Piecewise((0, And(Eq(m, 0), Eq(n, 0))), (r[m, n - 1], Eq(m, 0)), (r[m - 1, n], Eq(n, 0)), (softest, True))
+    layer = Layer(
+        "soft_alignment_by_conditions",
+        [x[M], z[N]],
+        [Eq(r[m, n], (x[m] - z[n]) ** 2 + start), Eq(Symbol("loss"), r[M - 1, N - 1])],
+        attributes={gamma: 0.5},
+    )
+
+    def reference(x, z, gamma):
+        r = np.full((len(x) + 1, len(z) + 1), np.inf)
+        r[0, 0] = 0
+        for m, n in np.ndindex(len(x), len(z)):
+            before = np.array([r[m, n + 1], r[m + 1, n], r[m, n]])
+            r[m + 1, n + 1] = (x[m] - z[n]) ** 2 - gamma * np.logaddexp.reduce(-before / gamma)
+        return np.asarray(r[-1, -1])
+
+    arrays = normals(x=(4,), z=(3,))
+    return Case(layer, arrays, reference, {"gamma": 0.5}, also=((normals(x=(1,), z=(4,)), {"gamma": 2.0}),))
