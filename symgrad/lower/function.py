@@ -18,6 +18,7 @@ from symgrad.declare.scalars import (
     NOUGHT,
     TRUE,
     UNIT,
+    Compare,
     FromInteger,
     Read,
     Reduce,
@@ -25,6 +26,7 @@ from symgrad.declare.scalars import (
     free_indices,
     tensors_of,
 )
+from symgrad.derive.invert import absorb, solve
 from symgrad.derive.terms import Term, terms_of
 from symgrad.lower.aliases import without_aliases
 from symgrad.lower.arrays import (
