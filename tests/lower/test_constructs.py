@@ -14,9 +14,12 @@ from pathlib import Path
 import pytest
 
 import symgrad
+from symgrad.compiler import run
 from symgrad.declare.graph import groups, is_recurrent
 from symgrad.declare.integers import Entry, RealFloor, atoms
 from symgrad.declare.scalars import polynomials
+
+from ..points import NAMES, point, stages
 
 TABLE = Path(__file__).with_name("constructs.json")
 COUNTED = ("where", "clip", "arange index", "_add_at", "einsum", "for")
@@ -214,6 +217,13 @@ def test_what_is_banned_stands_in_no_module_of_the_catalogue() -> None:
     wrong = {f"{name}: {what}, {BANNED[what]}" for name, what in found - set(EXCEPTIONS)}
     assert wrong == set()
     assert set(EXCEPTIONS) - found == set(), "exceptions that are not needed"
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_fast_modules_do_without_what_readable_ones_do_without(name: str) -> None:
+    readable, fast = (everything(found.source) for found in (stages(name), run(point(name).layer, schedule="fast")))
+    worse = {what: reason for what, reason in BANNED.items() if fast[what] and not readable[what]}
+    assert worse == {}
 
 
 def test_the_counter_counts() -> None:
