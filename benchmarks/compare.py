@@ -65,12 +65,6 @@ def compare(task: Task) -> dict[str, Any]:
     return {"errors": errors, "timings": {name: asdict(timing) for name, timing in timings.items()}}
 
 
-def answer(task: Task, pipe: Any) -> None:
-    """Send what a comparison found to the process that asked for it."""
-    pipe.send(compare(task))
-    pipe.close()
-
-
 def rival_passes(task: Task, arrays: list[np.ndarray], grad_y: np.ndarray) -> dict[str, Pass]:
     """What the rival runs, by name: channels come second there."""
     module, function = RIVALS[task.rival]

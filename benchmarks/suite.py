@@ -26,51 +26,22 @@ import _measure  # noqa: E402  # isort: skip  (before NumPy: it fixes the number
 
 import argparse  # noqa: E402
 import json  # noqa: E402
-import multiprocessing  # noqa: E402
 import os  # noqa: E402
 import subprocess  # noqa: E402
 from collections.abc import Sequence  # noqa: E402
 from importlib.metadata import PackageNotFoundError, version  # noqa: E402
 from typing import Any  # noqa: E402
 
-from compare import RIVALS, TOLERANCE, Task, answer  # noqa: E402
+from compare import RIVALS, TOLERANCE, Task, compare  # noqa: E402
+from processes import in_own_process, server  # noqa: E402
 from report import Floor, Row, goals, markdown, save_plot, show  # noqa: E402
 from rich.console import Console  # noqa: E402
 from workloads import TRAINING_IMAGES, WORKLOADS, Step  # noqa: E402
 
 SCHEDULES = ("fast", "readable")
 QUICK = ("torch",)
-PATIENCE = 900  # seconds for one comparison; a compiler may need some of them
+DEAR = ["_measure", "compare", "report", "rich.console", "workloads"]
 LIBRARIES = ("symgrad", "numpy", "torch", "jax", "autograd", "scipy")
-
-
-def server(rivals: Sequence[str]) -> Any:
-    """Where comparisons are forked from: what is dear to import is there already, and nothing has run."""
-    os.environ["PYTHONPATH"] = os.pathsep.join([*PATHS, *filter(None, [os.environ.get("PYTHONPATH")])])
-    if "forkserver" not in multiprocessing.get_all_start_methods():
-        return multiprocessing.get_context("spawn")
-    context = multiprocessing.get_context("forkserver")
-    dear = ["_measure", "compare", "report", "rich.console", "workloads"]
-    context.set_forkserver_preload([*dear, *(["rival_torch"] if "torch" in " ".join(rivals) else [])])
-    return context
-
-
-def in_own_process(context: Any, task: Task) -> dict[str, Any]:
-    """What a comparison found, or why it found nothing."""
-    here, there = context.Pipe(duplex=False)
-    process = context.Process(target=answer, args=(task, there))
-    process.start()
-    there.close()
-    try:
-        found: dict[str, Any] = here.recv() if here.poll(PATIENCE) else {"skipped": f"not done in {PATIENCE} s"}
-    except EOFError:
-        process.join()
-        found = {"skipped": f"its process ended with exit code {process.exitcode}"}
-    if process.is_alive():
-        process.join(5)
-        process.kill()
-    process.join()
-    return found
 
 
 def machine(threads: int, arguments: Sequence[str]) -> dict[str, Any]:
@@ -100,7 +71,7 @@ def measure(name: str, options: argparse.Namespace, context: Any, rates: Sequenc
     for number, rival in enumerate(options.rivals):
         # The readable module is measured once, beside the first rival; the fast one beside all.
         modules = {schedule: workload.modules(schedule) for schedule in SCHEDULES[: 1 if number else 2]}
-        comparisons[rival] = in_own_process(context, Task(name, problem, modules, rival, seconds, rounds))
+        comparisons[rival] = in_own_process(context, compare, Task(name, problem, modules, rival, seconds, rounds))
     size = "x".join(map(str, next(iter(problem.shapes.values()))))
     steps = TRAINING_IMAGES // workload.batch if isinstance(workload, Step) else None
     return Row(name, size, floor(name, tiny, rates), comparisons, workload.goal, workload.small, steps)
@@ -145,7 +116,8 @@ def parsed() -> argparse.Namespace:
 def main() -> None:
     options = parsed()
     progress, console = Console(stderr=True), Console(width=None if sys.stdout.isatty() else 200)
-    context, small = server(options.rivals), ["64", "1"] if options.smoke else []
+    eager = ["rival_torch"] if {"torch", "torch.compile"} & set(options.rivals) else []
+    context, small = server(PATHS, [*DEAR, *eager]), ["64", "1"] if options.smoke else []
     counts = sorted({1, _measure.THREADS})
     before = [machine(threads, small) for threads in counts]
     for rates in before:

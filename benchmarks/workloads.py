@@ -174,16 +174,19 @@ def depthwise(x: Shape, goal: float, last: bool = False) -> Workload:
     )
 
 
-def pooling(kind: str, k: int, goal: float, last: bool = False) -> Workload:
-    shapes, tiny = ({"x": images(x, last)} for x in ((16, 64, 64, 64), (2, 3, 7, 7)))
+LARGE = (16, 64, 64, 64)
+
+
+def pooling(kind: str, k: int, goal: float, last: bool = False, x: Shape = LARGE) -> Workload:
+    shapes, tiny = ({"x": images(a, last)} for a in (x, (2, 3, 7, 7)))
     windows = (floor((H - K) / 2) + 1) * (floor((W - K) / 2) + 1)
     operations, traffic = 2 * N * C * windows * K**2, 8 * N * C * (H * W + windows)
     declare = getattr(images_last, kind) if last else of_catalogue(kind)
     return Workload(kind, declare, shapes, tiny, operations, traffic, goal, {"K": k, "stride": 2}, last=last)
 
 
-def batch_norm(goal: float, last: bool = False) -> Workload:
-    shapes, tiny = ({"x": images(x, last), "gamma": x[1:2], "beta": x[1:2]} for x in ((16, 64, 64, 64), (2, 3, 4, 4)))
+def batch_norm(goal: float, last: bool = False, x: Shape = LARGE) -> Workload:
+    shapes, tiny = ({"x": images(a, last), "gamma": a[1:2], "beta": a[1:2]} for a in (x, (2, 3, 4, 4)))
     declare = images_last.batch_norm2d if last else of_catalogue("batch_norm2d")
     # The statistics need a pass of their own, forward and backward, and an image batch does not stay in cache.
     return Workload("batch_norm2d", declare, shapes, tiny, 16 * N * C * H * W, 32 * N * C * H * W, goal, last=last)

@@ -112,6 +112,30 @@ print(found["timings"], row.wrong, cells(row)[-1])
     assert done.stdout.startswith("{} True WRONG")
 
 
+def test_growth_is_told_for_time_and_memory(tmp_path):
+    out, plot = tmp_path / "out.json", tmp_path / "out.svg"
+    sweeps = ["causal_attention_steps", "lstm_steps"]
+    printed = run("scaling.py", "--smoke", "--only", *sweeps, "--json", str(out), "--svg", str(plot)).stdout
+    record = json.loads(out.read_text())["sweeps"]
+    assert list(record) == sweeps
+    for name, schedules in record.items():
+        assert name in printed
+        assert set(schedules) == {"readable", "fast"}
+        for line in schedules.values():
+            assert len(line["sizes"]) == len(line["times"]) == len(line["peaks"]) == 2
+            assert min(*line["times"], *line["floors"], *line["needed"]) > 0
+    attention = record["causal_attention_steps"]["readable"]
+    assert attention["time_slope"][1] == pytest.approx(2, abs=0.05)
+    assert attention["memory_slope"][0] > 1.5  # the readable module holds the scores of all pairs
+    assert "memory" in attention["flags"]
+    assert "memory" not in record["lstm_steps"]["readable"]["flags"]
+    assert plot.read_text().lstrip().startswith("<?xml")
+
+
+def test_a_sweep_that_is_unknown():
+    assert "unknown: lstm_step" in run("scaling.py", "--only", "lstm_step", code=2).stderr
+
+
 def test_generation_is_timed_as_a_whole_and_per_layer(tmp_path):
     out = tmp_path / "out.json"
     printed = run("generate_time.py", "--smoke", "--json", str(out)).stdout
