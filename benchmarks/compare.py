@@ -37,8 +37,8 @@ def compare(task: Task) -> dict[str, Any]:
     """Compare results and, where they agree, times.
 
     Returns:
-        ``errors``, those of each module against the rival; ``timings`` by name, none where a result is wrong; or
-        ``skipped``, why the rival does not run.
+        ``errors``, those of each module against the rival; ``timings`` by name, none where a result is wrong. Or
+        ``skipped``, why the rival does not run, with the ``timings`` of the modules where there are several.
     """
     warnings.simplefilter("ignore")
     if task.rival == "jax":
@@ -58,11 +58,16 @@ def compare(task: Task) -> dict[str, Any]:
         expected = results_of(problem, next(iter(theirs.values())))
     except Exception as error:  # whatever keeps a rival from running is what the report says of it
         reason = str(error).strip().split("\n")[0][:200]
-        return {"skipped": f"{type(error).__name__}: {reason}"}
+        timings = _measure.alternate(own, task.seconds, task.rounds) if len(own) > 1 else {}
+        return {"skipped": f"{type(error).__name__}: {reason}", "timings": _records(timings)}
     errors = {name: error_of(run(), expected) for name, run in own.items()}
     right = max(errors.values()) <= TOLERANCE
     timings = _measure.alternate(own | theirs, task.seconds, task.rounds) if right else {}
-    return {"errors": errors, "timings": {name: asdict(timing) for name, timing in timings.items()}}
+    return {"errors": errors, "timings": _records(timings)}
+
+
+def _records(timings: Mapping[str, _measure.Timing]) -> dict[str, dict[str, Any]]:
+    return {name: asdict(timing) for name, timing in timings.items()}
 
 
 def rival_passes(task: Task, arrays: list[np.ndarray], grad_y: np.ndarray) -> dict[str, Pass]:

@@ -62,17 +62,22 @@ def floor(name: str, tiny: bool, rates: Sequence[dict[str, Any]]) -> Floor:
     return Floor(operations, traffic, str(workload.operations), str(workload.traffic), seconds)
 
 
-def measure(name: str, options: argparse.Namespace, context: Any, rates: Sequence[dict[str, Any]]) -> Row:
-    """Compare a workload with every rival."""
+def measure(name: str, options: argparse.Namespace, context: Any) -> dict[str, dict[str, Any]]:
+    """Compare a workload with every rival: the readable module until it has been timed once, the fast one always."""
     workload, tiny = WORKLOADS[name], options.smoke
-    seconds, rounds = (0.0, 1) if tiny else (1.2, 4) if options.quick else (6.0, 6)
-    problem = workload.problem(tiny)
-    comparisons = {}
-    for number, rival in enumerate(options.rivals):
-        # The readable module is measured once, beside the first rival; the fast one beside all.
-        modules = {schedule: workload.modules(schedule) for schedule in SCHEDULES[: 1 if number else 2]}
-        comparisons[rival] = in_own_process(context, compare, Task(name, problem, modules, rival, seconds, rounds))
-    size = "x".join(map(str, next(iter(problem.shapes.values()))))
+    seconds, rounds = (0.0, 1) if tiny else (0.8, 3) if options.quick else (6.0, 6)
+    problem, found = workload.problem(tiny), {}
+    for rival in options.rivals:
+        timed = any(SCHEDULES[-1] in comparison.get("timings", {}) for comparison in found.values())
+        modules = {schedule: workload.modules(schedule) for schedule in SCHEDULES[: 1 if timed else 2]}
+        found[rival] = in_own_process(context, compare, Task(name, problem, modules, rival, seconds, rounds))
+    return found
+
+
+def row_of(name: str, tiny: bool, comparisons: dict[str, dict[str, Any]], rates: Sequence[dict[str, Any]]) -> Row:
+    """What was found of a workload, beside its floor."""
+    workload = WORKLOADS[name]
+    size = "x".join(map(str, next(iter(workload.problem(tiny).shapes.values()))))
     steps = TRAINING_IMAGES // workload.batch if isinstance(workload, Step) else None
     return Row(name, size, floor(name, tiny, rates), comparisons, workload.goal, workload.small, steps)
 
@@ -109,7 +114,8 @@ def parsed() -> argparse.Namespace:
     unknown = sorted(set(options.only) - set(WORKLOADS))
     if unknown:
         parser.error(f"unknown: {', '.join(unknown)}")
-    options.rivals = options.rivals or (QUICK if options.quick else [*RIVALS])
+    chosen = options.rivals or (QUICK if options.quick else RIVALS)
+    options.rivals = [rival for rival in RIVALS if rival in chosen]  # PyTorch first: its times are those shown
     return options
 
 
@@ -120,14 +126,18 @@ def main() -> None:
     context, small = server(PATHS, [*DEAR, *eager]), ["64", "1"] if options.smoke else []
     counts = sorted({1, _measure.THREADS})
     before = [machine(threads, small) for threads in counts]
-    for rates in before:
-        console.print(f"before: {told(rates)}", soft_wrap=True)
-    rows = []
+    for one in before:
+        console.print(f"before: {told(one)}", soft_wrap=True)
+    found = {}
     for number, name in enumerate(options.only, start=1):
         progress.print(f"[{number}/{len(options.only)}] measuring {name}", style="dim", markup=False)
-        rows.append(measure(name, options, context, before[-1:]))
+        found[name] = measure(name, options, context)
     after = [machine(threads, small) for threads in counts]
-    lines = [f"{when}: {told(rates)}" for when, found in (("before", before), ("after", after)) for rates in found]
+    rates = (before[-1], after[-1])
+    rows = [row_of(name, options.smoke, comparisons, rates) for name, comparisons in found.items()]
+    lines = [f"{when}: {told(one)}" for when, several in (("before", before), ("after", after)) for one in several]
+    if any(one["loaded"] for one in rates):
+        lines.append("others used the machine meanwhile: times and verdicts are no statement about the modules")
     show(rows, console)
     for line in lines[len(before) :]:
         console.print(line, soft_wrap=True)
