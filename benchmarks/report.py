@@ -248,7 +248,7 @@ def save_plot(path: Path, rows: Sequence[Row]) -> None:
         axes.invert_yaxis()
         axes.set(xscale="log", xlabel="time over that of the faster eager torch (less is better)")
         axes.grid(axis="x", which="both", alpha=0.3)
-        axes.legend(loc="upper center", bbox_to_anchor=(0.5, -1.2 / (1.5 + 0.28 * len(drawn))), ncols=7)
+        figure.legend(loc="outside lower center", ncols=7)
         figure.savefig(path, metadata={"Date": None} if path.suffix == ".svg" else None)
 
 

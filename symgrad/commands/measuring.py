@@ -128,9 +128,10 @@ def _run(
 def _alternated(runs: Mapping[str, Callable[[], Any]], seconds: float) -> dict[str, list[Sample]]:
     """Time in blocks that take turns; the first run of a block only brings its data into the cache."""
     samples: dict[str, list[Sample]] = {name: [] for name in runs}
-    share = seconds / ROUNDS / len(runs)
+    rounds = ROUNDS if seconds else 1
+    share = seconds / rounds / len(runs)
     counts = {name: max(1, min(200, int(share / max(sum(run()[0]), 1e-7)) - 1)) for name, run in runs.items()}
-    for _ in range(ROUNDS):
+    for _ in range(rounds):
         for name, run in runs.items():
             run()
             samples[name] += [run()[0] for _ in range(counts[name])]
