@@ -29,6 +29,7 @@ class Problem:
         integers: how many values an input of integers has.
         attributes: of the layer.
         last: whether channels are the last axis of images; rivals get them as the second.
+        weights: inputs that are scaled down by the root of their last extent, so that states keep their size.
     """
 
     kind: str
@@ -36,16 +37,18 @@ class Problem:
     integers: Mapping[str, int] = field(default_factory=dict)
     attributes: Mapping[str, Any] = field(default_factory=dict)
     last: bool = False
+    weights: tuple[str, ...] = ()
 
     def arrays(self) -> list[np.ndarray]:
         """Normal numbers, and valid integers."""
         rng = np.random.default_rng(0)
-        return [
-            rng.integers(self.integers[name], size=shape)
-            if name in self.integers
-            else rng.standard_normal(shape, np.float32)
-            for name, shape in self.shapes.items()
-        ]
+        return [self._array(name, shape, rng) for name, shape in self.shapes.items()]
+
+    def _array(self, name: str, shape: tuple[int, ...], rng: np.random.Generator) -> np.ndarray:
+        if name in self.integers:
+            return rng.integers(self.integers[name], size=shape)
+        numbers = rng.standard_normal(shape, np.float32)
+        return numbers / np.float32(shape[-1] ** 0.5) if name in self.weights else numbers
 
 
 def emitted(text: str) -> types.ModuleType:

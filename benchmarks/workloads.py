@@ -43,6 +43,7 @@ class Workload:
         integers: inputs that hold integers, with the input and axis that they number.
         last: whether channels are the last axis of images; rivals get them as the second.
         small: whether calls, not work, decide.
+        weights: inputs that are scaled down, so that states keep their size.
     """
 
     kind: str
@@ -56,12 +57,13 @@ class Workload:
     integers: dict[str, tuple[str, int]] = field(default_factory=dict)
     last: bool = False
     small: bool = False
+    weights: tuple[str, ...] = ()
 
     def problem(self, tiny: bool) -> Problem:
         """What to compute."""
         shapes = self.tiny if tiny else self.shapes
         integers = {name: shapes[other][axis] for name, (other, axis) in self.integers.items()}
-        return Problem(self.kind, shapes, integers, self.attributes, self.last)
+        return Problem(self.kind, shapes, integers, self.attributes, self.last, self.weights)
 
     def modules(self, schedule: str) -> str:
         """The emitted module."""
@@ -231,7 +233,7 @@ def recurrent(n: int, t: int, c: int, m: int, goal: float) -> Workload:
         return {"x": (n, t, c), "h0": (n, m), "c0": (n, m), "w": (4, m, c), "r": (4, m, m), "b": (4, m)}
 
     operations, traffic = 24 * N * T * M * (C + M), 4 * (3 * N * T * C + 12 * N * T * M + 12 * M * (C + M))
-    return Workload("lstm", lstm, shapes(n, t, c, m), shapes(2, 4, 3, 5), operations, traffic, goal)
+    return Workload("lstm", lstm, shapes(n, t, c, m), shapes(2, 4, 3, 5), operations, traffic, goal, weights=("w", "r"))
 
 
 def perceptron(n: int, m: int, k: int) -> Workload:
@@ -244,7 +246,7 @@ def perceptron(n: int, m: int, k: int) -> Workload:
     traffic = 4 * (3 * N * M + 3 * inner * (M + classes))
     return Workload(
         "mlp", mlp, shapes(n, m, k, 10), shapes(3, 5, 4, 6), operations, traffic, 0.4,
-        integers={"labels": ("dense_2_w", 0)}, small=True,
+        integers={"labels": ("dense_2_w", 0)}, small=True, weights=("dense_w", "dense_2_w"),
     )  # fmt: skip
 
 

@@ -164,6 +164,12 @@ def test_layers_without_sums_of_products_that_can_be_counted(name):
     assert operations(layer, setting_of(layer).sizes) is None
 
 
+def test_schedules_of_a_long_recurrence_agree():
+    """Its inputs are drawn so that it does not blow rounding up."""
+    found = measured("lstm", "--shape", "x=4,64,32", "--shape", "r=4,64,64")
+    assert (found["difference"] or 0) < 1e-4
+
+
 def test_a_module_that_takes_threads_is_told_how_many():
     text = """
 seen = []

@@ -24,11 +24,16 @@ Array = np.ndarray[Any, Any]
 Sample = tuple[float, float]
 
 RECIPES: Mapping[str, Callable[[np.random.Generator, tuple[int, ...]], Any]] = {
-    "normal": lambda rng, shape: rng.standard_normal(shape),
+    "normal": lambda rng, shape: rng.standard_normal(shape) * _scale(shape),
     "positive": lambda rng, shape: rng.uniform(0.5, 2.0, shape),
     "unit": lambda rng, shape: rng.uniform(0.1, 0.9, shape),
     "above one": lambda rng, shape: rng.uniform(1.1, 3.0, shape),
 }
+
+
+def _scale(shape: tuple[int, ...]) -> float:
+    """What keeps sums of products of their size, from step to step of a recurrence too; vectors need none."""
+    return float(max(1, shape[-1])) ** -0.5 if len(shape) > 1 else 1.0
 
 
 def measure(job: Mapping[str, Any]) -> dict[str, Any]:
