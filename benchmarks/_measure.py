@@ -1,13 +1,16 @@
 """What the benchmarks share: threads fixed before NumPy loads, interleaved timing, and the machine measured beside it.
 
 Import this module before NumPy: a linear algebra library reads its number of threads once, when it is loaded.
+Run as a program, it measures the machine and prints JSON.
 """
 
+import json
 import os
 import statistics
 import sys
 import time
 from collections.abc import Callable, Mapping
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import asdict, dataclass
 from typing import Any
 
@@ -44,6 +47,7 @@ class Machine:
     copy_gb_per_second: float
     core_share: float
     load_average: float | None
+    threads: int = THREADS
 
     @property
     def loaded(self) -> bool:
@@ -55,13 +59,13 @@ class Machine:
         load = "" if self.load_average is None else f", load average {self.load_average:.1f}"
         verdict = "LOADED: compare processor time, distrust ratios" if self.loaded else "quiet"
         return (
-            f"sgemm {self.sgemm_gflops:.0f} Gflop/s on {THREADS} threads, copy {self.copy_gb_per_second:.1f} GB/s, "
-            f"a busy thread gets {self.core_share:.2f} of a core{load}: {verdict}"
+            f"threads {self.threads}: sgemm {self.sgemm_gflops:.0f} Gflop/s, copy {self.copy_gb_per_second:.1f} GB/s, "
+            f"a busy one gets {self.core_share:.2f} of a core{load}: {verdict}"
         )
 
     def record(self) -> dict[str, Any]:
         """The same for programs."""
-        return asdict(self) | {"threads": THREADS, "loaded": self.loaded}
+        return asdict(self) | {"loaded": self.loaded}
 
 
 def alternate(candidates: Mapping[str, Callable[[], Any]], seconds: float, rounds: int = 5) -> dict[str, Timing]:
@@ -107,15 +111,16 @@ def measure_machine(side: int = 1536, megabytes: int = 64, tries: int = 9) -> Ma
         tries: the best of so many counts for a rate, all of them for the share of a core.
     """
     matrix = np.ones((side, side), dtype=np.float32)
-    source = np.ones(megabytes * 2**18, dtype=np.float32)
+    source = np.ones((THREADS, megabytes * 2**18 // THREADS), dtype=np.float32)
     target = np.zeros_like(source)
     products = [_clock(lambda: matrix @ matrix) for _ in range(tries)]
     time.sleep(0.1)  # threads of the product that still spin would count as processor time of the copies
-    copies = [_clock(lambda: np.copyto(target, source)) for _ in range(tries)]
+    with ThreadPoolExecutor(THREADS) as pool:
+        copies = [_clock(lambda: list(pool.map(np.copyto, target, source))) for _ in range(tries)]
     return Machine(
         sgemm_gflops=2 * side**3 / min(products)[0] / 1e9,
         copy_gb_per_second=2 * source.nbytes / min(copies)[0] / 1e9,
-        core_share=min(1.0, _share(products, THREADS), _share(copies, 1)),
+        core_share=min(1.0, _share(products, THREADS), _share(copies, THREADS)),
         load_average=os.getloadavg()[0] if hasattr(os, "getloadavg") else None,
     )
 
@@ -123,6 +128,12 @@ def measure_machine(side: int = 1536, megabytes: int = 64, tries: int = 9) -> Ma
 def _share(samples: list[tuple[float, float]], threads: int) -> float:
     """Processor time that each of the threads got, over clock time."""
     return sum(processor for _, processor in samples) / sum(clock for clock, _ in samples) / threads
+
+
+def keep_to_cores(cores: int) -> None:
+    """Leave this process, and those it starts, no more cores than that."""
+    if hasattr(os, "sched_setaffinity"):
+        os.sched_setaffinity(0, sorted(os.sched_getaffinity(0))[:cores])
 
 
 def relative_error(found: Any, expected: Any) -> float:
@@ -138,3 +149,7 @@ def relative_error(found: Any, expected: Any) -> float:
         return float("inf")
     largest = np.abs(expected).max(initial=0.0)
     return float(np.abs(found - expected).max(initial=0.0) / (largest or 1.0))
+
+
+if __name__ == "__main__":
+    print(json.dumps(measure_machine(*map(int, sys.argv[1:])).record()))

@@ -73,12 +73,6 @@ def render_each(names: Sequence[str]) -> list[Spent]:
     return spent
 
 
-def keep_to_cores() -> None:
-    """Leave this process, and those it starts, no more than the cores of the goal."""
-    if hasattr(os, "sched_setaffinity"):
-        os.sched_setaffinity(0, sorted(os.sched_getaffinity(0))[:CORES])
-
-
 def show(total: Spent, layers: list[Spent], whole: bool) -> None:
     """Print the layers, longest first, and the total against the goal."""
     table = Table(title="seconds", title_justify="left")
@@ -106,7 +100,7 @@ def main() -> None:
     unknown = sorted(set(options.names) - set(symgrad.catalogue()))
     if unknown:
         parser.error(f"not in the catalogue: {', '.join(unknown)}")
-    keep_to_cores()
+    _measure.keep_to_cores(CORES)
     chosen = options.names or (SMOKE if options.smoke else ())
 
     machine = _measure.measure_machine(**({"side": 64, "megabytes": 1} if options.smoke else {}))

@@ -16,6 +16,7 @@ STAGES = ("graph", "declare", "derive", "simplify", "lower", "emit")
 GRAPHS = ("mermaid", "dot")
 RESIDUALS = ("auto", "store", "recompute")
 SCHEDULES = ("readable", "fast")
+DTYPES = ("float32", "float64", "float16")
 FORMATS = ("text", "latex", "markdown", "html")
 
 Command = TypeVar("Command", bound=Callable[..., Any])
@@ -182,6 +183,46 @@ def check(ctx: click.Context, layers: tuple[str, ...], schedule: str, as_json: b
     from symgrad.commands.check import check as run
 
     ctx.exit(0 if run(layers, as_json, schedule) else 1)
+
+
+@main.command(
+    epilog=examples(
+        "symgrad bench conv2d --shape x=16,64,32,32 --shape w=64,64,3,3 --set padding=1",
+        'symgrad bench "y[b,i] = tanh(sum(x[b,j]*w[i,j], j))" --schedule fast --threads 1',
+    )
+)
+@click.argument("layer")
+@click.option("--shape", "shapes", multiple=True, metavar="INPUT=EXTENTS", help="Shape of an input, as x=16,64.")
+@click.option("--set", "values", multiple=True, metavar="ATTRIBUTE=VALUE", help="Value of an attribute, as stride=2.")
+@click.option("--dtype", type=click.Choice(DTYPES), default=DTYPES[0], show_default=True, help="Of real inputs.")
+@click.option(
+    "--schedule", type=click.Choice((*SCHEDULES, "both")), default="both", show_default=True, help="Which modules."
+)
+@click.option("--threads", type=click.IntRange(min=1), help="How many threads.  [default: as NumPy chooses]")
+@click.option(
+    "--seconds", type=click.FloatRange(min=0), default=2.0, show_default=True, help="About how long to measure."
+)
+@json_option
+def bench(
+    layer: str,
+    shapes: tuple[str, ...],
+    values: tuple[str, ...],
+    dtype: str,
+    schedule: str,
+    threads: int | None,
+    seconds: float,
+    as_json: bool,
+) -> None:
+    """Measure time and memory of LAYER's module, forward and backward.
+
+    Sizes that no --shape determines are the layer's typical ones. Rates count what the equations state: operations of
+    sums of products, or where there are none the bytes of inputs and outputs. Residuals are what forward keeps for
+    backward.
+    LAYER is a name of the catalogue, file.py:variable, or an equation as text.
+    """
+    from symgrad.commands.bench import bench as run
+
+    run(layer, shapes, values, dtype, SCHEDULES if schedule == "both" else (schedule,), threads, seconds, as_json)
 
 
 @main.command(epilog=examples("symgrad demo --network dense --out digits.svg"))

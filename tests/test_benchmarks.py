@@ -25,52 +25,115 @@ def run(script: str, *arguments: str, code: int = 0) -> subprocess.CompletedProc
     return done
 
 
+EVERY_WORKLOAD = """
+import sys
+sys.path[:0] = [{benchmarks!r}, {root!r}]
+from compare import Task, compare
+from workloads import WORKLOADS
+
+for name, workload in WORKLOADS.items():
+    modules = {{schedule: workload.modules(schedule) for schedule in ("fast", "readable")}}
+    found = compare(Task(name, workload.problem(True), modules, {rival!r}, 0.0, 1))
+    print(name, found.get("skipped") or max(found["errors"].values()), sep=": ")
+"""
+
+
+def errors_beside(rival: str) -> dict[str, str]:
+    """What comes of every workload at a tiny size, by name, in one process."""
+    script = EVERY_WORKLOAD.format(benchmarks=str(BENCHMARKS), root=str(BENCHMARKS.parent), rival=rival)
+    done = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, env=ONE_THREAD)
+    assert done.returncode == 0, done.stderr
+    return dict(line.split(": ", 1) for line in done.stdout.splitlines())
+
+
 @needs_torch
-def test_every_workload_agrees_with_torch_and_is_timed(tmp_path):
-    out = tmp_path / "out.json"
-    printed = run("against_torch.py", "--smoke", "--json", str(out)).stdout
+def test_every_workload_agrees_with_torch():
+    found = errors_beside("torch")
+    assert {"dense", "conv2d", "conv2d_last", "max_pool2d_last", "causal_attention", "lstm", "mnist_10"} <= set(found)
+    assert {name: error for name, error in found.items() if not float(error) < 1e-5} == {}
+
+
+def test_every_layer_agrees_with_naive_numpy():
+    found = errors_beside("naive")
+    networks = {name for name, error in found.items() if error == "NotImplementedError: not written by hand"}
+    assert networks == {"mnist_10", "mnist_128"}
+    assert {n: e for n, e in found.items() if n not in networks and not float(e) < 1e-5} == {}
+
+
+def test_the_suite_says_what_it_measured(tmp_path):
+    out, page, plot = (tmp_path / name for name in ("out.json", "out.md", "out.svg"))
+    chosen = ["conv2d", "conv2d_last", "mlp", "mnist_10"]
+    files = ["--json", str(out), "--markdown", str(page), "--svg", str(plot)]
+    printed = run("suite.py", "--smoke", "--only", *chosen, "--rivals", "autograd", "naive", *files).stdout
     record = json.loads(out.read_text())
-    names = [result["name"] for result in record["results"]]
-    assert {"dense", "conv2d", "max_pool2d", "average_pool2d", "softmax_cross_entropy", "gelu"} <= set(names)
+    assert [result["name"] for result in record["results"]] == chosen
     for result in record["results"]:
         assert result["name"] in printed
-        assert result["error"] < 1e-5
-        timings = result["timings"]
-        assert {"symgrad", "torch"} <= set(timings)
-        assert ("torch channels_last" in timings) == (len(result["shapes"][0]) == 4)
-        assert all(0 < timing["minimum"] <= timing["median"] for timing in timings.values())
-        assert result["ratio"] == timings["symgrad"]["median"] / min(
-            timing["median"] for name, timing in timings.items() if name != "symgrad"
-        )
-    assert record["machine"]["before"]["sgemm_gflops"] > 0
-    assert record["machine"]["after"]["copy_gb_per_second"] > 0
+        assert f"| {result['name']} | {result['size']} | " in page.read_text()
+        assert result["floor"]["seconds"] > 0
+        assert result["floor"]["operations"] > 0
+    convolution, _, mlp, _ = record["results"]
+    assert "windows" in convolution["comparisons"]["autograd"]["skipped"]
+    assert "without autograd: NotImplementedError" in printed
+    assert 0 <= mlp["error"] < 1e-5
+    timings = mlp["comparisons"]["naive"]["timings"]
+    assert all(0 < timing["minimum"] <= timing["median"] for timing in timings.values())
+    assert mlp["ratios"]["naive"] == timings["fast"]["median"] / timings["naive"]["median"]
+    assert {"fast", "readable", "autograd"} <= set(mlp["comparisons"]["autograd"]["timings"])
+    for when in ("before", "after"):
+        assert all(found["sgemm_gflops"] > 0 and found["threads"] == 1 for found in record["machine"][when])
+    verdicts = {goal["name"]: goal["verdict"] for goal in record["goals"]}
+    assert verdicts["fast over jax, geometric mean"] == "not measured"
+    assert verdicts["fast over naive NumPy, geometric mean"] in ("met", "MISSED")
+    assert plot.read_text().lstrip().startswith("<?xml")
 
 
-@needs_torch
-def test_workloads_are_chosen_by_name(tmp_path):
-    out = tmp_path / "out.json"
-    run("against_torch.py", "relu", "--smoke", "--json", str(out))
-    assert [result["name"] for result in json.loads(out.read_text())["results"]] == ["relu"]
-    assert "unknown: rlu" in run("against_torch.py", "rlu", code=2).stderr
+def test_a_workload_that_is_unknown():
+    assert "unknown: rlu" in run("suite.py", "--only", "rlu", code=2).stderr
 
 
-@needs_torch
-def test_a_wrong_result_is_reported_and_not_timed(tmp_path):
-    """The same script, with an emitted ReLU that is not one."""
+def test_a_wrong_result_is_reported_and_not_timed():
+    """A comparison of an emitted ReLU that is not one."""
     script = f"""
 import sys
-sys.path.insert(0, {str(BENCHMARKS)!r})
-import against_torch, symgrad
-symgrad.layers.relu = symgrad.layers.tanh
-sys.argv[1:] = ["relu", "sigmoid", "--smoke", "--json", "out.json"]
-against_torch.main()
+sys.path[:0] = [{str(BENCHMARKS)!r}, {str(BENCHMARKS.parent)!r}]
+import symgrad
+from compare import Task, compare
+from report import Floor, Row, cells
+from workloads import WORKLOADS
+
+wrong = symgrad.compile_layer(symgrad.layers.tanh).source
+found = compare(Task("relu", WORKLOADS["relu"].problem(True), {{"fast": wrong}}, "naive", 0.0, 1))
+row = Row("relu", "3x5", Floor(1, 1, "1", "1", 1.0), {{"naive": found}})
+print(found["timings"], row.wrong, cells(row)[-1])
 """
-    done = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, cwd=tmp_path, env=ONE_THREAD)
-    assert done.returncode == 1
-    assert "WRONG" in done.stdout
-    relu, sigmoid = json.loads((tmp_path / "out.json").read_text())["results"]
-    assert not relu["right"] and not relu["timings"]
-    assert sigmoid["right"] and sigmoid["timings"]
+    done = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, env=ONE_THREAD)
+    assert done.returncode == 0, done.stderr
+    assert done.stdout.startswith("{} True WRONG")
+
+
+def test_growth_is_told_for_time_and_memory(tmp_path):
+    out, plot = tmp_path / "out.json", tmp_path / "out.svg"
+    sweeps = ["causal_attention_steps", "lstm_steps"]
+    printed = run("scaling.py", "--smoke", "--only", *sweeps, "--json", str(out), "--svg", str(plot)).stdout
+    record = json.loads(out.read_text())["sweeps"]
+    assert list(record) == sweeps
+    for name, schedules in record.items():
+        assert name in printed
+        assert set(schedules) == {"readable", "fast"}
+        for line in schedules.values():
+            assert len(line["sizes"]) == len(line["times"]) == len(line["peaks"]) == 2
+            assert min(*line["times"], *line["floors"], *line["needed"]) > 0
+    attention = record["causal_attention_steps"]["readable"]
+    assert attention["time_slope"][1] == pytest.approx(2, abs=0.05)
+    assert attention["memory_slope"][0] > 1.5  # the readable module holds the scores of all pairs
+    assert "memory" in attention["flags"]
+    assert "memory" not in record["lstm_steps"]["readable"]["flags"]
+    assert plot.read_text().lstrip().startswith("<?xml")
+
+
+def test_a_sweep_that_is_unknown():
+    assert "unknown: lstm_step" in run("scaling.py", "--only", "lstm_step", code=2).stderr
 
 
 def test_generation_is_timed_as_a_whole_and_per_layer(tmp_path):

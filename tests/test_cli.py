@@ -74,7 +74,7 @@ print(sorted({"sympy", "numpy", "rich", "jinja2"} & set(sys.modules)))
 
 
 def test_every_command_has_help_with_an_example_that_names_it():
-    assert set(main.commands) == {"list", "show", "new", "derive", "generate", "check", "demo"}
+    assert set(main.commands) == {"list", "show", "new", "derive", "generate", "check", "bench", "demo"}
     for name in main.commands:
         help_text = run(name, "--help").output
         assert f"symgrad {name}" in help_text.split("Example:")[1]

@@ -1,0 +1,262 @@
+"""What the suite found, as a table, as Markdown and as a plot."""
+
+import statistics
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from rich.console import Console
+from rich.markup import escape
+from rich.table import Table
+
+EAGER = ("torch", "torch channels_last")
+OTHERS = ("torch.compile", "jax", "autograd", "naive")
+
+
+@dataclass(frozen=True)
+class Floor:
+    """What a workload cannot do without, and how long that takes on this machine at best."""
+
+    operations: float
+    traffic: float
+    operations_formula: str
+    traffic_formula: str
+    seconds: float
+
+
+@dataclass(frozen=True)
+class Row:
+    """A workload, measured.
+
+    Attributes:
+        comparisons: what ``compare`` found, by rival.
+        goal: the largest ratio of fast to the faster eager torch that is aimed at.
+        small: whether it is one of the small networks, which have a goal of their own.
+        steps: of an epoch, for a network.
+    """
+
+    name: str
+    size: str
+    floor: Floor
+    comparisons: Mapping[str, Mapping[str, Any]]
+    goal: float | None = None
+    small: bool = False
+    steps: int | None = None
+
+    @property
+    def error(self) -> float | None:
+        """The largest of all comparisons."""
+        return max((e for c in self.comparisons.values() for e in c.get("errors", {}).values()), default=None)
+
+    @property
+    def wrong(self) -> bool:
+        """Whether a result differs from a rival's, so that nothing was timed."""
+        return any("errors" in found and not found["timings"] for found in self.comparisons.values())
+
+    def times(self, candidate: str) -> Mapping[str, Any] | None:
+        """The timing of a candidate in the first comparison that has it."""
+        return next((t[candidate] for t in self._timings() if candidate in t), None)
+
+    def ratio(self, candidate: str, to: Sequence[str], of: str = "median") -> float | None:
+        """Time of a candidate over that of the fastest of others, in the comparison that has them."""
+        for timings in self._timings():
+            found = [timings[name][of] for name in to if name in timings]
+            if candidate in timings and found:
+                return timings[candidate][of] / min(found)
+        return None
+
+    @property
+    def met(self) -> bool | None:
+        """Whether the goal is met; None where there is none or the rival did not run."""
+        ratio = self.ratio("fast", EAGER)
+        return None if self.goal is None or ratio is None else ratio <= self.goal
+
+    def _timings(self) -> Iterator[Mapping[str, Any]]:
+        return (found["timings"] for found in self.comparisons.values() if found.get("timings"))
+
+    def record(self) -> dict[str, Any]:
+        """For programs."""
+        rivals = {"torch eager": EAGER} | {name: (name,) for name in OTHERS}
+        ratios = {name: self.ratio("fast", to) for name, to in rivals.items()}
+        seconds = None if self.steps is None else {
+            name: found["median"] * self.steps
+            for name in ("fast", "readable", *EAGER, *OTHERS)
+            if (found := self.times(name))
+        }  # fmt: skip
+        return {
+            "name": self.name,
+            "size": self.size,
+            "floor": vars(self.floor),
+            "error": self.error,
+            "goal": self.goal,
+            "met": self.met,
+            "ratios": {name: ratio for name, ratio in ratios.items() if ratio is not None},
+            "readable_over_fast": self.ratio("readable", ("fast",)),
+            "seconds_per_epoch": seconds,
+            "comparisons": self.comparisons,
+        }
+
+
+@dataclass(frozen=True)
+class Goal:
+    """A goal over many workloads: a geometric mean of ratios that should be at most so large."""
+
+    name: str
+    most: float
+    found: float | None
+    over: int
+
+    @property
+    def verdict(self) -> str:
+        """Met, missed, or not measured."""
+        return "not measured" if self.found is None else "met" if self.found <= self.most else "MISSED"
+
+    def __str__(self) -> str:
+        found = "" if self.found is None else f"{self.found:.2f} over {self.over} workloads: "
+        return f"{self.name}, at most {self.most:g}: {found}{self.verdict}"
+
+
+def goals(rows: Sequence[Row]) -> list[Goal]:
+    """The goals over all workloads; networks as a whole are measured beside them."""
+    layers = [row for row in rows if row.steps is None]
+    wanted = [
+        ("fast over the faster eager torch, geometric mean", 1.0, layers, "fast", EAGER),
+        ("the same for small networks", 0.4, [row for row in layers if row.small], "fast", EAGER),
+        ("fast over jax, geometric mean", 0.6, layers, "fast", ("jax",)),
+        ("fast over naive NumPy, geometric mean", 0.2, layers, "fast", ("naive",)),
+        ("readable over fast, geometric mean", 1.6, layers, "readable", ("fast",)),
+    ]
+    found = []
+    for name, most, over, candidate, to in wanted:
+        ratios = [ratio for row in over if (ratio := row.ratio(candidate, to)) is not None]
+        found.append(Goal(name, most, statistics.geometric_mean(ratios) if ratios else None, len(ratios)))
+    return found
+
+
+HEADINGS = (
+    "workload", "size", "floor", "fast", "readable", "torch", "channels_last", "compile", "jax", "autograd", "naive",
+    "ratio", "of min", "of cpu", "goal", "busy", "error",
+)  # fmt: skip
+
+
+def cells(row: Row) -> list[str]:
+    """One line: milliseconds, medians; ratios of fast to the faster eager torch."""
+    times = [row.times(name) for name in ("fast", "readable", *EAGER, *OTHERS)]
+    fast = times[0]
+    ratios = [row.ratio("fast", EAGER, of) for of in ("median", "minimum", "processor")]
+    error = "" if row.error is None else f"{row.error:.0e}"
+    return [
+        row.name,
+        row.size,
+        _milliseconds(row.floor.seconds),
+        *("" if found is None else _milliseconds(found["median"]) for found in times),
+        *("" if ratio is None else f"{ratio:.2f}" for ratio in ratios),
+        "" if row.goal is None else f"{row.goal:g} {MARKS[row.met]}",
+        "" if fast is None else f"{fast['processor'] / fast['median']:.1f}",
+        f"WRONG {error}" if row.wrong else error,
+    ]
+
+
+MARKS = {True: "met", False: "missed", None: ""}
+
+
+def _milliseconds(seconds: float) -> str:
+    return f"{1e3 * seconds:.3g}" if seconds < 0.1 else f"{1e3 * seconds:.0f}"
+
+
+def skipped(rows: Sequence[Row]) -> list[str]:
+    """Why rivals did not run, each reason once."""
+    reasons: dict[str, list[str]] = {}
+    for row in rows:
+        for rival, found in row.comparisons.items():
+            if "skipped" in found:
+                reasons.setdefault(f"{rival}: {found['skipped']}", []).append(row.name)
+    return [f"without {reason} ({', '.join(names)})" for reason, names in reasons.items()]
+
+
+def epochs(rows: Sequence[Row]) -> list[str]:
+    """Seconds of an epoch of each network, extrapolated from its step."""
+    lines = []
+    for row in rows:
+        seconds = row.record()["seconds_per_epoch"]
+        if seconds:
+            told = ", ".join(f"{name} {value:.1f}" for name, value in seconds.items())
+            lines.append(f"{row.name}, seconds an epoch of {row.steps} steps: {told}")
+    return lines
+
+
+def show(rows: Sequence[Row], console: Console) -> None:
+    """Print the table, what was left out, whole networks, and the goals."""
+    table = Table(title="milliseconds, forward + backward, medians; ratio: fast over the faster eager torch")
+    for number, heading in enumerate(HEADINGS):
+        table.add_column(heading, justify="right" if number > 1 else "left", no_wrap=True)
+    for row in rows:
+        colour = {True: "green", False: "red", None: "default"}[row.met]
+        line = cells(row)
+        place = HEADINGS.index("ratio")
+        line[place] = f"[{colour}]{line[place]}[/]"
+        table.add_row(*line)
+    console.print(table)
+    for line in (*skipped(rows), *epochs(rows), *map(str, goals(rows))):
+        console.print(escape(line), soft_wrap=True)
+
+
+def markdown(rows: Sequence[Row], machine: Sequence[str], about: str) -> str:
+    """The same as Markdown, with the formulas of the floors."""
+    lines = ["# Emitted modules beside other libraries", "", about, ""]
+    lines += [f"- {line}" for line in machine]
+    lines += ["", "Milliseconds, forward + backward, medians.", ""]
+    lines += _table([list(HEADINGS), *map(cells, rows)])
+    lines += ["", *(f"- {line}" for line in (*goals(rows), *epochs(rows), *skipped(rows)))]
+    formulas = [[r.name, f"`{r.floor.operations_formula}`", f"`{r.floor.traffic_formula}`"] for r in rows]
+    lines += ["", "What no implementation can do without:", ""]
+    lines += _table([["workload", "operations", "bytes"], *formulas])
+    return "\n".join(lines) + "\n"
+
+
+def _table(rows: Sequence[Sequence[str]]) -> list[str]:
+    lines = ["| " + " | ".join(row) + " |" for row in rows]
+    return [lines[0], "|" + " --- |" * len(rows[0]), *lines[1:]]
+
+
+MARKERS = {"fast": "o", "readable": "|", "torch.compile": "v", "jax": "s", "autograd": "d", "naive": "x"}
+
+
+def save_plot(path: Path, rows: Sequence[Row]) -> None:
+    """Plot time over that of the faster eager torch, a line for each workload, with its goal.
+
+    Raises:
+        ImportError: matplotlib is not installed.
+    """
+    import matplotlib
+    from matplotlib.figure import Figure
+
+    drawn = [row for row in rows if row.ratio("fast", EAGER) is not None]
+    with matplotlib.rc_context({"svg.hashsalt": "symgrad"}):
+        figure = Figure(figsize=(9, 1.5 + 0.28 * len(drawn)), layout="constrained")
+        axes = figure.subplots()
+        axes.axvline(1, color="0.6", linewidth=1)
+        for name, marker in MARKERS.items():
+            points = [(ratio, place) for place, row in enumerate(drawn) if (ratio := _to_torch(row, name))]
+            if points:
+                axes.scatter(*zip(*points, strict=True), marker=marker, label=name, zorder=3)
+        aims = [(row.goal, place) for place, row in enumerate(drawn) if row.goal is not None]
+        if aims:
+            axes.scatter(*zip(*aims, strict=True), marker="<", facecolors="none", edgecolors="0.4", label="goal")
+        axes.set_yticks(range(len(drawn)), [row.name for row in drawn])
+        axes.invert_yaxis()
+        axes.set(xscale="log", xlabel="time over that of the faster eager torch (less is better)")
+        axes.grid(axis="x", which="both", alpha=0.3)
+        figure.legend(loc="outside lower center", ncols=7)
+        figure.savefig(path, metadata={"Date": None} if path.suffix == ".svg" else None)
+
+
+def _to_torch(row: Row, name: str) -> float | None:
+    """Time over torch's; of a rival of another process by way of the fast module, which ran in both."""
+    fast = row.ratio("fast", EAGER)
+    if fast is None or name == "fast":
+        return fast
+    direct = row.ratio(name, EAGER)
+    to_fast = row.ratio(name, ("fast",))
+    return direct if direct is not None else None if to_fast is None else to_fast * fast
