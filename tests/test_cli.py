@@ -256,7 +256,7 @@ def test_check_prints_a_report():
 
 
 def test_check_fails_with_exit_code_one(monkeypatch):
-    def cannot(layer):
+    def cannot(layer, schedule):
         raise symgrad.errors.CheckError("no shape satisfies the declaration")
 
     monkeypatch.setattr(symgrad, "check_layer", cannot, raising=False)
