@@ -120,3 +120,11 @@ def test_generate_compiles_only_what_changed(kept, monkeypatch):
     assert "dense" in json.loads(damaged.read_text())["value"]
     damaged.unlink()
     assert run("--check") == [["dense"]]
+
+
+def test_what_was_kept_of_other_layers_is_made_again(monkeypatch):
+    monkeypatch.setattr(symgrad, "catalogue", lambda: ["relu"])
+    assert CliRunner().invoke(main, ["generate", "--out", "few"]).exit_code == 0
+    monkeypatch.setattr(symgrad, "catalogue", lambda: ["relu", "tanh"])
+    assert CliRunner().invoke(main, ["generate", "--out", "more"]).exit_code == 0
+    assert sorted(p.name for p in Path("more/numpy").iterdir() if p.name != "__init__.py") == ["relu.py", "tanh.py"]

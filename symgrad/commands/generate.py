@@ -85,7 +85,8 @@ def _catalogue(residuals: str, schedule: str, afresh: bool) -> dict[str, str]:
     cache = Cache("generate", residuals, schedule)
     # submodule -> layer -> what _from_catalogue returns
     made: dict[str, dict[str, Any]] = {} if afresh else {name: cache.recall(name) or {} for name in groups}
-    missing = [submodule for submodule in groups if not made.get(submodule)]
+    # What was kept may be of other layers than are asked for.
+    missing = [submodule for submodule, group in groups.items() if set(group) != set(made.get(submodule, ()))]
     names = sorted(name for submodule in missing for name in groups[submodule])
     if names:
         compiled = over_catalogue(partial(_from_catalogue, residuals, schedule), names, "compiling")

@@ -1,6 +1,7 @@
-"""Convolutions: cross-correlation, grouped, depthwise, true (flipped) and transposed.
+"""Convolutions: plain, in groups (`groups` is an attribute of grouped_conv1d/2d/3d), depthwise, true and transposed.
 
-What deep learning calls a convolution is a cross-correlation; the true one reads the kernel flipped.
+What deep learning calls a convolution is a cross-correlation; the true one reads the kernel flipped. Those without
+``groups`` keep the plain formula, and the code that follows from it.
 """
 
 from sympy import Expr, Idx, KroneckerDelta, Sum, floor
