@@ -59,12 +59,12 @@ def _between(program: Program) -> Iterator[Size]:
             if not isinstance(part, Compare) or part.relation != "==":
                 continue
             steps = [
-                (i, split[0].constant)
-                for i in sorted(indices_of(part.poly), key=str)
-                if (split := affine_in(part.poly, i))
+                (i, split[0]) for i in sorted(indices_of(part.poly), key=str) if (split := affine_in(part.poly, i))
             ]
-            beside = [i for i, step in steps if step in (1, -1)]
-            for far in (i for i, step in steps if i not in beside):
+            beside = [i for i, step in steps if step.constant in (1, -1)]
+            for far, step in ((i, step) for i, step in steps if i not in beside):
+                if any(i.extent in (step, -step) for i in beside):
+                    continue  # digits of a number, the lower of which may be as large as the higher
                 if any(set(atoms(far.extent)) <= set(atoms(i.extent)) and i.extent.atom is None for i in beside):
                     yield from (a for i in beside if isinstance(a := i.extent.atom, Size) and i.extent != far.extent)
 

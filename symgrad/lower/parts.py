@@ -216,20 +216,19 @@ def _cost(program: Program, items: Sequence[Item], sizes: Mapping[str, int]) -> 
             made = volume(cut.equation.indices, sizes)
             total += moved / 4 + fixed * PARTS / 4
             total += made * PARTS / 4 if cut.summed else made / 2 if cut.equation.target in later - own else 0
-            total += _strides(cut, sizes)
+            total += _strides(program, cut, sizes)
     return total
 
 
-def _strides(cut: Cut, sizes: Mapping[str, int]) -> float:
+def _strides(program: Program, cut: Cut, sizes: Mapping[str, int]) -> float:
     """What it costs that a part is no run of memory: a little where runs are long, much where the axis is the last."""
+    left = (cut.equation.target, tuple(map(as_poly, cut.equation.indices)))
     cost = 0.0
-    accessed = [(indices, frozenset().union(*map(indices_of, indices))) for _, indices in _reads(cut.equation.body)]
-    left = tuple(map(as_poly, cut.equation.indices))
-    for indices, space in (*accessed, (left, frozenset(cut.equation.indices))):
+    for tensor, indices in dict.fromkeys((*_reads(cut.equation.body), left)):
         places = [p for p, poly in enumerate(indices) if poly.atom in cut.indices]
         if places:
             last = len(indices) > 1 and places[0] == len(indices) - 1
-            cost += (2.0 if last else 0.1 * places[0]) * volume(sorted(space, key=lambda i: i.name), sizes)
+            cost += (1.0 if last else 0.1 * places[0]) * _volume_of(program, tensor, sizes)
     return cost
 
 

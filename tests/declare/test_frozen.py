@@ -56,12 +56,12 @@ def test_what_nobody_holds_is_forgotten():
             nonlocal alive
             alive -= 1
 
-    held = Size(Watched("A"))
+    held = Size(Watched("held by this test"))
     for number in range(10):
-        Size(Watched(str(number)))
+        Size(Watched(f"held by nobody {number}"))
     gc.collect()
     assert alive == 1
-    assert Size("A") is held
+    assert Size("held by this test") is held
 
 
 def test_threads_get_the_same_object():
