@@ -4,7 +4,7 @@ from __future__ import annotations
 
 PARTS: dict[str, str] = {
     "_in_parts": '''
-_PART = 131072  # elements of one array in a part: few enough for the cache of a core, enough to keep it busy
+_PART = 262144  # elements of one array in a part: few enough for the cache of a core, enough to keep it busy
 
 
 def _in_parts(function, extent, elements, threads):

@@ -22,7 +22,7 @@ from symgrad.lower.share import defines, share, uses, walk
 from symgrad.lower.traverse import map_arrays, map_parts
 from symgrad.naming import fresh
 
-PART = 2**17
+PART = 2**18
 """Elements of one array in a part, as in the helper that runs the parts."""
 
 
