@@ -235,7 +235,7 @@ def _add_at(target, *positions_and_values):
     for extent, position in zip(target.shape[1:lead], positions[1:], strict=True):
         flat = flat * extent + position
     flat = flat.ravel()
-    if target.ndim == lead:
+    if target.ndim == lead and 8 * flat.size >= target.size:  # else most sums would be of nothing
         sums = np.bincount(flat, np.broadcast_to(values, shape).ravel(), minlength=target.size)
         target += sums.reshape(target.shape).astype(target.dtype)
         return

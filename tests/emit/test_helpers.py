@@ -92,3 +92,22 @@ def test_rows_are_added_at_their_positions(name: str) -> None:
     np.add.at(want, positions, given)
     found, _ = compile_layer(ADDED).forward(given, positions, base)
     np.testing.assert_allclose(found, want, rtol=1e-12, atol=1e-12)
+
+
+@pytest.mark.parametrize("elements", [3, 40, 400])
+def test_numbers_added_at_positions_of_a_matrix(elements: int) -> None:
+    """Few in a large matrix and many in a small one, repeated positions adding up."""
+    rows, columns, count = symbols("A B K", integer=True, positive=True)
+    a, b, k = Idx("a", rows), Idx("b", columns), Idx("k", count)
+    i, j, v, t = (IndexedBase(name) for name in "ijvt")
+    placed = Sum(v[k] * KroneckerDelta(i[k], a) * KroneckerDelta(j[k], b), k)
+    inputs = [t[rows, columns], i[count], j[count], v[count]]
+    layer = Layer("placed", inputs, [Eq(y[a, b], t[a, b] + placed)], integers=[i, j])
+    rng = np.random.default_rng(0)
+    at = rng.integers(0, 20, elements), rng.integers(0, 30, elements)
+    values, base = rng.normal(size=elements), rng.normal(size=(20, 30))
+    expected = base.copy()
+    for p, q, value in zip(*at, values, strict=True):
+        expected[p, q] += value
+    found, _ = compile_layer(layer).forward(base, *at, values)
+    np.testing.assert_allclose(found, expected, rtol=1e-12, atol=1e-14)
