@@ -26,7 +26,6 @@ Derived:
 from typing import NamedTuple
 
 import numpy as np
-from numpy.lib.stride_tricks import as_strided
 
 
 class Residuals(NamedTuple):
@@ -119,11 +118,20 @@ def backward(residuals, grad_y, wrt=None):
     if "w" in wrt:
         # grad_w[c, u, v] = sum_{n, i, j} grad_y[n, c, i, j] * pad(x)[n, c, stride * i + dilation * u - padding,
         #     stride * j + dilation * v - padding]
+        grad_w = np.empty((C, R, S), dtype=dtype)
         x_padded = _bordered(x, ((0, 0), (0, 0), (padding, padding), (padding, padding)))
-        x_windows = _windows(x_padded, (R * dilation + 1 - dilation, S * dilation + 1 - dilation), axes=(2, 3))[
-            :, :, ::stride, ::stride, ::dilation, ::dilation
-        ]
-        grad_w = np.einsum("ncij,ncijuv->cuv", grad_y, x_windows)
+        for u in range(R):
+            for v in range(S):
+                grad_w[:, u, v] = np.einsum(
+                    "ncij,ncij->c",
+                    grad_y,
+                    x_padded[
+                        :,
+                        :,
+                        dilation * u : dilation * u + I * stride : stride,
+                        dilation * v : dilation * v + J * stride : stride,
+                    ],
+                )
     if "b" in wrt:
         # grad_b[c] = sum_{n, i, j} grad_y[n, c, i, j]
         grad_b = grad_y.sum(axis=(0, 2, 3))
@@ -228,16 +236,6 @@ def _wanted(wrt):
     if not all(name in Gradients._fields for name in names):
         raise ValueError(f"depthwise_conv2d: wrt must be a tuple of {Gradients._fields}, got {wrt!r}")
     return names
-
-
-def _windows(array, sizes, axes):
-    """View every window of the given sizes along ``axes``; positions inside a window are new last axes."""
-    shape, strides = list(array.shape), array.strides
-    for size, axis in zip(sizes, axes, strict=True):
-        shape[axis] = max(shape[axis] - size + 1, 0)
-    inner = tuple(max(size, 0) for size in sizes)
-    steps = tuple(strides[axis] for axis in axes)
-    return as_strided(array, (*shape, *inner), strides + steps, writeable=False)
 
 
 def _bordered(array, widths, value=0):

@@ -28,7 +28,6 @@ Derived:
 from typing import NamedTuple
 
 import numpy as np
-from numpy.lib.stride_tricks import as_strided
 
 
 class Residuals(NamedTuple):
@@ -118,9 +117,12 @@ def backward(residuals, grad_y, wrt=None):
     if "depthwise" in wrt:
         # grad_depthwise[c, u] = sum_{n, i} grad_inner[n, c, i] * pad(x)[n, c, stride * i + dilation * u -
         #     padding]
+        grad_depthwise = np.empty((C, R), dtype=dtype)
         x_padded = _bordered(x, ((0, 0), (0, 0), (padding, padding)))
-        x_windows = _windows(x_padded, (R * dilation + 1 - dilation,), axes=(2,))[:, :, ::stride, ::dilation]
-        grad_depthwise = np.einsum("nci,nciu->cu", grad_inner, x_windows)
+        for u in range(R):
+            grad_depthwise[:, u] = np.einsum(
+                "nci,nci->c", grad_inner, x_padded[:, :, dilation * u : dilation * u + I * stride : stride]
+            )
     if "pointwise" in wrt:
         # grad_pointwise[k, c_2] = sum_{n, i} grad_y[n, k, i] * inner[n, c_2, i]
         grad_pointwise = grad_y.transpose(1, 0, 2).reshape(K, I * N) @ inner.swapaxes(-1, -2).reshape(I * N, C)
@@ -228,16 +230,6 @@ def _wanted(wrt):
     if not all(name in Gradients._fields for name in names):
         raise ValueError(f"separable_conv1d: wrt must be a tuple of {Gradients._fields}, got {wrt!r}")
     return names
-
-
-def _windows(array, sizes, axes):
-    """View every window of the given sizes along ``axes``; positions inside a window are new last axes."""
-    shape, strides = list(array.shape), array.strides
-    for size, axis in zip(sizes, axes, strict=True):
-        shape[axis] = max(shape[axis] - size + 1, 0)
-    inner = tuple(max(size, 0) for size in sizes)
-    steps = tuple(strides[axis] for axis in axes)
-    return as_strided(array, (*shape, *inner), strides + steps, writeable=False)
 
 
 def _bordered(array, widths, value=0):

@@ -8,7 +8,7 @@ from fractions import Fraction
 from symgrad.declare.algebra import from_integer, multiply, select
 from symgrad.declare.bounds import nonnegative
 from symgrad.declare.conditions import all_of, conjuncts
-from symgrad.declare.integers import ZERO, Index, as_poly
+from symgrad.declare.integers import ZERO, Index, as_poly, indices_of
 from symgrad.declare.rewriting import map_polynomials
 from symgrad.declare.scalars import (
     NOUGHT,
@@ -26,7 +26,21 @@ from symgrad.declare.scalars import (
 )
 from symgrad.declare.substitution import substitute
 from symgrad.derive.terms import Term
-from symgrad.lower.arrays import Assign, Cast, Collapse, For, Fresh, Helper, Name, Update, Value, Whole
+from symgrad.lower.arrays import (
+    FULL,
+    Assign,
+    At,
+    Cast,
+    Collapse,
+    For,
+    Fresh,
+    Helper,
+    Name,
+    Subscript,
+    Update,
+    Value,
+    Whole,
+)
 from symgrad.lower.axes import Axes, align
 from symgrad.lower.builder import Builder
 from symgrad.lower.choices import guard
@@ -38,6 +52,9 @@ from symgrad.lower.running import running_sums
 from symgrad.lower.spans import span_sum
 from symgrad.lower.values import add_values, as_float
 from symgrad.lower.walks import along
+
+LONG = 256
+"""Elements of a sum from which a call of its own is worth it."""
 
 
 def term_value(b: Builder, term: Term, order: Axes, name: str = "total") -> Value:
@@ -124,6 +141,10 @@ def _inner(b: Builder, bound: Axes, condition: Condition, factors: list[Scalar],
     if slides and not is_product_of_matrices(b, factors, bound, slides):
         b.because(f"{name}: a loop over the window offsets {_names(slides)}, each a strided slice")
         return _looped(b, bound, condition, factors, order, slides, name)
+    offsets = _result_offsets(b, bound, condition, factors, order)
+    if offsets:
+        b.because(f"{name}: one sum for each window offset {_names(offsets)}, over strided slices")
+        return _each_offset(b, bound, factors, order, offsets, name)
     stored = stored_order(b, factors, (*order, *bound))
     squares = _square_sums(b, bound, condition, factors, stored)
     if squares is not None:
@@ -142,7 +163,7 @@ def _square_sums(b: Builder, bound: Axes, condition: Condition, factors: list[Sc
             factors = [base, base]
     if condition != TRUE or len(factors) != 2 or not all(map(reads_of, factors)):
         return None
-    if free_indices(factors[0]) != free_indices(factors[1]):
+    if free_indices(factors[0]) - b.loops != free_indices(factors[1]) - b.loops:
         return None
     values = [value_of(b, f, order) for f in factors]
     if any(v.kind != "float" for v in values) or values[0].axes != values[1].axes or not values[0].axes:
@@ -199,6 +220,40 @@ def _looped(
     loop = b.block[-1]
     if begun and isinstance(loop, For):
         b.block[-1] = replace(loop, start=as_poly(1))
+    return Value(total, axes)
+
+
+def _result_offsets(b: Builder, bound: Axes, condition: Condition, factors: list[Scalar], order: Axes) -> Axes:
+    """Window offsets that the result has, where a sum of products over long axes is no product of matrices.
+
+    NumPy would run through the windows element by element, a few offsets at a time.
+    """
+    sets = [free_indices(f) for f in factors if free_indices(f)]
+    if condition != TRUE or len(sets) != 2 or b.volume(bound) < LONG:
+        return ()
+    if all(own - set(bound) for own in (sets[0] - sets[1], sets[1] - sets[0])):
+        return ()
+    along_bound = {
+        index
+        for f in factors
+        for r in reads_of(f)
+        for poly in r.indices
+        if indices_of(poly) & set(bound)
+        for index in indices_of(poly)
+    }
+    return tuple(i for i in window_indices(b, multiply(*factors), order) if i in along_bound)
+
+
+def _each_offset(b: Builder, bound: Axes, factors: list[Scalar], order: Axes, offsets: Axes, name: str) -> Value:
+    body = multiply(*factors)
+    axes = tuple(i for i in order if i in free_indices(body) and i not in b.loops)
+    total = Name(b.name(name))
+    b.emit(Assign(total.text, Fresh("empty", tuple(i.extent for i in axes))))
+    with b.looping(offsets):
+        inner = tuple(i for i in order if i not in offsets)
+        value = as_float(sum_value(b, bound, TRUE, body, inner, name))
+        items = tuple(At(as_poly(i)) if i in offsets else FULL for i in axes)
+        b.emit(Update(Subscript(total, items), "=", align(value, tuple(i for i in axes if i not in offsets))))
     return Value(total, axes)
 
 

@@ -104,6 +104,12 @@ FORMS: dict[str, Form] = {
         x[after + 1] ** 2, y[after], (x[N],), lambda x: x[1:] ** 2,
         shapes={"x": (6,)}, forward=("x[1:]",), backward=("grad_x[1:",), absent=GATHERS,
     ),
+    "a sum for each window offset": form(
+        Sum(x[k, valid + u] * z[k, valid], k, valid), y[u], (x[K, N], z[K, N - R + 1]),
+        lambda x, z: np.einsum("kiu,ki->u", windows(x, x.shape[1] - z.shape[1] + 1), z),
+        shapes={"x": (4, 9), "z": (4, 7)}, options={"typical": BIG},
+        forward=("for u in range(R):", 'np.einsum("ki,ki->"'), absent=("_windows(", "_add_at("),
+    ),
     "strided slice": form(
         x[2 * half] ** 2, y[half], (x[N],), lambda x: x[::2] ** 2,
         shapes={"x": (7,)}, forward=("x[::2]",), backward=(" : 2] = ",), absent=(*GATHERS, "for "),
