@@ -16,7 +16,7 @@ from symgrad.lower.arrays import FULL, Array, Assign, Fresh, Name, Parts, Slice,
 from symgrad.lower.destinations import computed_in
 from symgrad.lower.function import Lowered, lower_equations
 from symgrad.lower.inplace import bare
-from symgrad.lower.parts import Item, Section, row_elements
+from symgrad.lower.parts import Section, row_elements
 from symgrad.lower.reuse import reuse
 from symgrad.lower.share import defines, share, uses, walk
 from symgrad.lower.traverse import map_arrays, map_parts
@@ -255,8 +255,3 @@ def _written(
         if there is not None:
             return (*body[: places[0]], Assign(local, target), there, *body[places[0] + 1 :])
     return (*body[: places[-1] + 1], Update(target, "=", Name(local)), *body[places[-1] + 1 :])
-
-
-def equations_of(item: Item) -> list[Equation]:
-    """The equations of a section, or the one that stands alone."""
-    return [c.equation for c in item.cuts] if isinstance(item, Section) else [item]

@@ -35,6 +35,9 @@ PARTS = 8
 REUSE = 16
 """Multiplications and additions on one element that take a matrix product as long as moving the element takes."""
 
+NOTABLE = 4 * REUSE
+"""The same, for elements that are moved by the way: a bias beside a product is no work."""
+
 
 @dataclass(frozen=True, slots=True)
 class Cut:
@@ -85,12 +88,44 @@ class _Open:
 
 
 def sections(program: Program, equations: Sequence[Equation]) -> tuple[Item, ...]:
-    """The equations in order, those in sections where it is worth while; recurrences stay as they are."""
+    """The equations in order, those in sections where it is worth while.
+
+    Recurrences stay as they are, and so do products of matrices: they keep all cores busy and stay in cache by
+    themselves.
+    """
     sizes = typical_sizes(program)
-    members = {e.target for g in groups(equations) if is_recurrent(g) for e in g}
-    extents = dict.fromkeys(i.extent for e in equations if e.target not in members for i in _candidates(e))
-    found = [_along(program, equations, extent, members) for extent in extents if extent.constant is None]
-    return min(found, key=lambda items: _cost(program, items, sizes), default=tuple(equations))
+    alone = {e.target for g in groups(equations) if is_recurrent(g) for e in g}
+    alone |= {e.target for e in equations if _is_product(e, sizes)}
+    alone |= {winner for winner, largest in maxima_of(equations).items() if largest in alone}
+    extents = dict.fromkeys(i.extent for e in equations if e.target not in alone for i in _candidates(e))
+    found = [_along(program, equations, extent, alone) for extent in extents if extent.constant is None]
+    best = min(found, key=lambda items: _cost(program, items, sizes), default=tuple(equations))
+    products = sum(_product_work(t, sizes) for e in equations for t in terms_of(e.body))
+    return tuple(part for item in best for part in _worthwhile(item, products, sizes))
+
+
+def maxima_of(equations: Sequence[Equation]) -> dict[str, str]:
+    """For each left side that is the position of a maximum or minimum the left side that is its value."""
+    values = {
+        (e.body.kind, e.body.indices, e.body.condition, e.body.body): e.target
+        for e in equations
+        if isinstance(e.body, Reduce)
+    }
+    found: dict[str, str] = {}
+    for e in equations:
+        if isinstance(e.body, Reduce) and e.body.kind.startswith("arg"):
+            key = (e.body.kind.removeprefix("arg"), e.body.indices, e.body.condition, e.body.body)
+            if key in values:
+                found[e.target] = values[key]
+    return found
+
+
+def _worthwhile(item: Item, products: float, sizes: Mapping[str, int]) -> tuple[Item, ...]:
+    """A section that is some of the work of a function that else multiplies matrices, or its equations."""
+    if not isinstance(item, Section):
+        return (item,)
+    moved = sum(_elements(c.equation, c.indices, sizes) for c in item.cuts)
+    return (item,) if moved * NOTABLE >= products else tuple(c.equation for c in item.cuts)
 
 
 def _candidates(equation: Equation) -> tuple[Index, ...]:
@@ -100,18 +135,18 @@ def _candidates(equation: Equation) -> tuple[Index, ...]:
 # --- one extent ------------------------------------------------------------------------------------------------
 
 
-def _along(program: Program, equations: Sequence[Equation], extent: Poly, members: set[str]) -> tuple[Item, ...]:
+def _along(program: Program, equations: Sequence[Equation], extent: Poly, alone: set[str]) -> tuple[Item, ...]:
     """Every equation joins the section before it if it can, else opens one; what can do neither stands alone."""
     integers = {e.target for e in program.equations if e.integer} | {t.name for t in program.inputs if t.integer}
     items: list[Item | _Open] = []
     for equation in equations:
         last = items[-1] if items else None
-        alone = equation.target in members
-        joined = None if alone or not isinstance(last, _Open) else _join(last, equation, extent, integers)
+        joins = equation.target not in alone
+        joined = _join(last, equation, extent, integers) if joins and isinstance(last, _Open) else None
         if joined is not None:
             items[-1] = joined
         else:
-            items.append(equation if alone else _join(_Open(), equation, extent, integers) or equation)
+            items.append(_join(_Open(), equation, extent, integers) or equation if joins else equation)
     return tuple(_closed(item, extent) if isinstance(item, _Open) else item for item in items)
 
 
@@ -273,20 +308,14 @@ def row_elements(program: Program, section: Section) -> Poly:
     return best
 
 
-def is_worthwhile(program: Program, section: Section) -> bool:
-    """Whether a section does more than matrix products, which keep all cores busy and stay in cache by themselves."""
-    sizes = typical_sizes(program)
-    moved = products = 0.0
-    for cut in section.cuts:
-        work = [_product_work(t, cut, sizes) for t in terms_of(cut.equation.body)]
-        if any(work):
-            products += sum(work)
-        else:
-            moved += _elements(cut.equation, cut.indices, sizes)
-    return moved > 0 and products <= REUSE * moved
+def _is_product(equation: Equation, sizes: Mapping[str, int]) -> bool:
+    """Whether an equation is a plain product of two matrices, large enough to be worth the reading."""
+    work = sum(_product_work(t, sizes) for t in terms_of(equation.body))
+    smallest = min((_elements(equation, {i}, sizes) for i in equation.indices), default=0)
+    return work > REUSE * max(smallest, 1)
 
 
-def _product_work(term: Term, cut: Cut, sizes: Mapping[str, int]) -> float:
+def _product_work(term: Term, sizes: Mapping[str, int]) -> float:
     """Multiplications of a plain product of two matrices; 0 for anything else, or for a stack of such products."""
     factors = term.body.args if isinstance(term.body, Mul) else ()
     if term.condition != TRUE or len(factors) != 2 or not all(_is_plain(f) for f in factors):

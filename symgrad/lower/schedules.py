@@ -9,8 +9,8 @@ from symgrad.declare.program import Equation, Program
 from symgrad.declare.scalars import tensors_of
 from symgrad.lower.arrays import Statement
 from symgrad.lower.function import Lowered, lower_equations
-from symgrad.lower.part_statements import equations_of, lower_section
-from symgrad.lower.parts import Section, is_worthwhile, sections
+from symgrad.lower.part_statements import lower_section
+from symgrad.lower.parts import Section, maxima_of, sections
 from symgrad.lower.reuse import reuse
 from symgrad.lower.share import defines, share, walk
 
@@ -36,7 +36,7 @@ def lower_function(
         return Lowered(thrifty, (*lowered.reasons, *reasons_of_reuse))
     taken = set(taken)
     # In the order in which they can be computed: with recurrences it is not the one in which they stand.
-    equations = tuple(e for group in groups(equations) for e in group)
+    equations = _winners_beside(tuple(e for group in groups(equations) for e in group))
     statements: list[Statement] = []
     reasons: list[str] = []
     done = 0
@@ -54,16 +54,26 @@ def lower_function(
     return Lowered(thrifty, tuple(dict.fromkeys((*reasons, *reasons_of_reuse))))
 
 
+def _winners_beside(equations: tuple[Equation, ...]) -> tuple[Equation, ...]:
+    """The equations with the positions of maxima right behind the maxima: one pass finds both."""
+    maxima = maxima_of(equations)
+    found: list[Equation] = []
+    for equation in equations:
+        if equation.target not in maxima:
+            found += [equation, *(e for e in equations if maxima.get(e.target) == equation.target)]
+    return tuple(found)
+
+
 def _items(program: Program, equations: tuple[Equation, ...]) -> Iterator[Section | tuple[Equation, ...]]:
-    """The sections that are worth it, and the equations between them."""
+    """The sections, and the equations between them."""
     between: tuple[Equation, ...] = ()
     for item in sections(program, equations):
-        if isinstance(item, Section) and is_worthwhile(program, item):
+        if isinstance(item, Section):
             if between:
                 yield between
             yield item
             between = ()
         else:
-            between += tuple(equations_of(item))
+            between += (item,)
     if between:
         yield between

@@ -10,6 +10,7 @@ import numpy as np
 import pytest
 
 import symgrad
+from symgrad import layers
 from symgrad.compiler import CompiledLayer, run
 from symgrad.declare.textform import parse_layer
 
@@ -136,6 +137,34 @@ def test_an_axis_without_positions_and_one_of_one_part():
         grads = compiled.backward(residuals, np.ones_like(y), threads=2)
         assert y.shape == x.shape and grads.gamma.shape == (5,)
         np.testing.assert_allclose(grads.beta, np.full(5, float(rows)))
+
+
+def test_a_network_is_cut_where_its_matrix_products_are():
+    """Large products stand alone; what is before, between and after them goes in parts, winners beside maxima."""
+    whole = [
+        layers.conv2d,
+        layers.relu2d,
+        layers.max_pool2d,
+        layers.flatten,
+        layers.dense,
+        layers.softmax_cross_entropy,
+    ]
+    network = symgrad.chain(*whole, name="network")
+    readable, fast = (symgrad.compile_layer(network, schedule=s) for s in ("readable", "fast"))
+    fast.module._PART = 50
+    forward = fast.source[fast.source.index("def forward") : fast.source.index("def backward")]
+    assert forward.count("_in_parts(") == 1
+    assert forward.index("flatten_y[start:stop]") < forward.index("_in_parts(") < forward.index("dense_y = ")
+    assert "argmax" not in forward
+    rng = np.random.default_rng(0)
+    shapes = [(5, 3, 9, 9), (4, 3, 3, 3), (4,), (7, 4 * 3 * 3), (7,)]
+    arrays = [*(rng.normal(size=shape) for shape in shapes), rng.integers(0, 7, 5)]
+    results = []
+    for compiled in (readable, fast):
+        loss, residuals = compiled.forward(*arrays)
+        results.append((loss, *compiled.backward(residuals, np.array(2.0))))
+    for got, want in zip(*results, strict=True):
+        np.testing.assert_allclose(got, want, rtol=1e-10, atol=1e-12)
 
 
 def test_rows_that_data_place_are_placed_once():
