@@ -16,7 +16,8 @@ from symgrad.lower.arrays import FULL, Array, Assign, Fresh, Name, Parts, Slice,
 from symgrad.lower.destinations import computed_in
 from symgrad.lower.function import Lowered, lower_equations
 from symgrad.lower.inplace import bare
-from symgrad.lower.parts import Section, row_elements
+from symgrad.lower.part_costs import row_elements
+from symgrad.lower.parts import Section
 from symgrad.lower.reuse import reuse
 from symgrad.lower.share import defines, share, uses, walk
 from symgrad.lower.traverse import map_arrays, map_parts

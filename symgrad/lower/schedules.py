@@ -9,8 +9,9 @@ from symgrad.declare.program import Equation, Program
 from symgrad.declare.scalars import tensors_of
 from symgrad.lower.arrays import Statement
 from symgrad.lower.function import Lowered, lower_equations
+from symgrad.lower.part_costs import sections
 from symgrad.lower.part_statements import lower_section
-from symgrad.lower.parts import Section, maxima_of, sections
+from symgrad.lower.parts import Section, maxima_of
 from symgrad.lower.reuse import reuse
 from symgrad.lower.share import defines, share, walk
 
