@@ -10,7 +10,7 @@ from typing import Any, TypeVar
 import click
 
 from symgrad import __version__
-from symgrad.errors import CheckError, SymgradError
+from symgrad.errors import TOO_DEEP, CheckError, SymgradError
 
 STAGES = ("graph", "declare", "derive", "simplify", "lower", "emit")
 GRAPHS = ("mermaid", "dot")
@@ -32,6 +32,9 @@ class Program(click.Group):
         except SymgradError as error:
             click.echo(f"Error: {error}", err=True)
             ctx.exit(1 if isinstance(error, CheckError) else 2)
+        except RecursionError:
+            click.echo(f"Error: {TOO_DEEP}", err=True)
+            ctx.exit(2)
 
 
 def examples(*lines: str) -> str:

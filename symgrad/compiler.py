@@ -22,7 +22,7 @@ from symgrad.emit.graph import graph_text
 from symgrad.emit.module import module_text
 from symgrad.emit.printer import Printer
 from symgrad.emit.study import Derivation, derivation_of
-from symgrad.errors import ArgumentError, DerivationError
+from symgrad.errors import TOO_DEEP, ArgumentError, DerivationError
 from symgrad.lower.plan import ModulePlan, plan_module
 from symgrad.lower.residuals import POLICIES
 from symgrad.lower.schedules import SCHEDULES
@@ -128,7 +128,11 @@ def compile_layer(
     expect_layer(layer, "compile_layer")
     if target != "numpy":
         raise ArgumentError(f"unknown target {target!r}; known: numpy")
-    return CompiledLayer(run(layer, residuals=_policy(residuals), schedule=_schedule(schedule)))
+    policy, schedule = _policy(residuals), _schedule(schedule)
+    try:
+        return CompiledLayer(run(layer, residuals=policy, schedule=schedule))
+    except RecursionError:
+        raise DerivationError(f"{layer.name}: {TOO_DEEP}") from None
 
 
 def _policy(residuals: str) -> str:

@@ -1,5 +1,7 @@
 """Errors: one base class, one subclass per stage of the pipeline."""
 
+TOO_DEEP = "an expression is nested too deeply; write it as several equations"
+
 
 class SymgradError(Exception):
     """Base class of every error that symgrad raises on purpose."""

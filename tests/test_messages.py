@@ -219,6 +219,15 @@ VALUES = {
     "a derivative": bad(
         lambda: one(sympy.Derivative(x[n], x[n])), "no meaning for Derivative in Derivative(x[n], x[n])"
     ),
+    "a number beyond every float": bad(
+        lambda: one(10**400 * x[n]), "equation of y", "a number of 401 characters", "beyond what a float can be"
+    ),
+    "a quotient beyond every float": bad(
+        lambda: one(sympy.Rational(10**400, 10**400 + 1) * x[n]), "equation of y", "beyond what a float can be"
+    ),
+    "a real power of a negative number": bad(
+        lambda: one((-2) ** x[n]), "equation of y", "(-2)**x[n] has no real value", "its exponent is no integer"
+    ),
     "imaginary": bad(lambda: one(sympy.I * x[n]), "equation of y", "the value I has no meaning"),
     "infinite": bad(lambda: one(x[n] / 0), "equation of y", "the value zoo has no meaning"),
     "relation as a value": bad(lambda: one(x[n] > 0), "equation of y", "x[n] > 0", "Piecewise"),
@@ -342,6 +351,8 @@ ARGUMENTS = {
     "typical size is negative": bad(lambda: one(x[n], typical={N: -1}), "odd", "typical says N = -1", "at least 1"),
     "typical size is unknown": bad(lambda: one(x[n], typical={M: 3}), "typical names M", "no size", "known: N"),
     "typical is a list": bad(lambda: one(x[n], typical=[N]), "odd", "typical", error=SymgradError),
+    "doc with a character of no text": bad(lambda: one(x[n], doc="a\0"), "odd: doc has '\\x00' at position 1"),
+    "doc with half a character": bad(lambda: one(x[n], doc="\ud800"), "odd: doc has '\\ud800' at position 0"),
     "doc is None": bad(lambda: one(x[n], doc=None), "odd", "doc", error=SymgradError),
 }
 
@@ -370,6 +381,15 @@ NAMES = {
     "bound index is the module's": bad(lambda: named(m="Residuals"), "'Residuals' is used by every emitted module"),
     "called like a helper": bad(lambda: named(N="_floats"), "'_floats' begins with _", "drop the underscore"),
 }
+
+
+def nested(depth: int) -> Any:
+    """Sines of sines."""
+    body = x[n]
+    for _ in range(depth):
+        body = sympy.sin(body)
+    return body
+
 
 OTHERS = {
     "not a layer": bad(
@@ -400,6 +420,10 @@ OTHERS = {
     ),
     "unknown layer as attribute": bad(
         lambda: symgrad.layers.conv4d, "no layer 'conv4d'", "did you mean", "conv2d", error=AttributeError
+    ),
+    "nested too deeply": bad(
+        lambda: symgrad.compile_layer(one(nested(150))), "odd: an expression is nested too deeply", "several equations",
+        error=SymgradError,
     ),
     "nothing to derive": bad(
         lambda: symgrad.vjp(one(x[n], constants=[x])), "odd", "every input is constant", error=DerivationError
@@ -535,6 +559,7 @@ LINES = {
     "no equation": (["show", "y[i]"], ["column 1", "expected an equation: y[b, i] = ..."]),
     "unclosed": (["show", "y[i] = x[i"], ["column 9", "'[' was never closed", "write it like y[b, i] ="]),
     "relation": (["show", "y[i] = x[i] > 0"], ["a condition is no number", "write where(condition, 1, 0)"]),
+    "dots": (["show", "y[i] = x[...]"], ["column 10", "only integers and decimal numbers"]),
     "no range": (["show", "y[i] = 2"], ["equation of y", "index i has no range", "write i:extent"]),
 }
 

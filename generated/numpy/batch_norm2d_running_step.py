@@ -66,7 +66,7 @@ def forward(x, running_mean, running_variance, *, momentum=0.1):
     new_mean = momentum * mean + one_minus_momentum * running_mean
     # new_variance[c] = (H * N * W) * momentum * variance[c] / (H * N * W - 1) + running_variance[c] * (1 -
     #     momentum)
-    new_variance = H * N * W * momentum / (H * N * W - 1) * variance + one_minus_momentum * running_variance
+    new_variance = H * N * W * momentum * variance / (H * N * W - 1) + one_minus_momentum * running_variance
     return Outputs(new_mean, new_variance), Residuals(C)
 
 

@@ -64,7 +64,7 @@ def forward(x, running_mean, running_variance, *, momentum=0.1):
     # new_mean[c] = mean[c] * momentum + running_mean[c] * (1 - momentum)
     new_mean = momentum * mean + one_minus_momentum * running_mean
     # new_variance[c] = N * momentum * variance[c] / (N - 1) + running_variance[c] * (1 - momentum)
-    new_variance = N * momentum / (N - 1) * variance + one_minus_momentum * running_variance
+    new_variance = N * momentum * variance / (N - 1) + one_minus_momentum * running_variance
     return Outputs(new_mean, new_variance), Residuals(C)
 
 

@@ -173,16 +173,6 @@ def forward(x, boxes, image, *, P=7, Q=7, G=2, spatial_scale=1.0, aligned=0):
         total_part,
     ) / math.pow(G, 2)
     _within_where(
-        "image",
-        image[:, None, None],
-        N,
-        "axis 0 of x",
-        (across.transpose(1, 0, 2) >= -1)[:, :, None]
-        & (down.transpose(1, 0, 2) >= -1)[:, None, :, :, None]
-        & (across.transpose(1, 0, 2) <= W)[:, :, None]
-        & (down.transpose(1, 0, 2) <= H)[:, None, :, :, None],
-    )
-    _within_where(
         "the index min(H - 1, a + floor(row[k, i, u_2]))",
         np.minimum(H - 1, np.arange(2)[:, None, None, None] + np.floor(row).astype(np.intp).transpose(1, 0, 2))[
             :, :, None, :, :, None
@@ -201,6 +191,16 @@ def forward(x, boxes, image, *, P=7, Q=7, G=2, spatial_scale=1.0, aligned=0):
         )[:, None, :, :, None],
         W,
         "axis 3 of x",
+        (across.transpose(1, 0, 2) >= -1)[:, :, None]
+        & (down.transpose(1, 0, 2) >= -1)[:, None, :, :, None]
+        & (across.transpose(1, 0, 2) <= W)[:, :, None]
+        & (down.transpose(1, 0, 2) <= H)[:, None, :, :, None],
+    )
+    _within_where(
+        "image",
+        image[:, None, None],
+        N,
+        "axis 0 of x",
         (across.transpose(1, 0, 2) >= -1)[:, :, None]
         & (down.transpose(1, 0, 2) >= -1)[:, None, :, :, None]
         & (across.transpose(1, 0, 2) <= W)[:, :, None]

@@ -63,7 +63,7 @@ def forward(logits, labels, *, smoothing=0.1):
     # loss = -sum_{n_2} (log_softmax[n_2, labels[n_2]] * (1 - smoothing) + smoothing * sum_log_softmax[n_2] / M)
     #     / N
     loss = -(
-        ((1 - smoothing) * log_softmax[np.arange(N), labels] + smoothing / M * sum_log_softmax).sum(axis=0) / N
+        ((1 - smoothing) * log_softmax[np.arange(N), labels] + smoothing * sum_log_softmax / M).sum(axis=0) / N
     )
     return loss, Residuals(labels, exp_logits, sum_exp, smoothing)
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 import numbers
+import unicodedata
 from collections.abc import Iterable, Mapping
 from typing import Any
 
@@ -45,9 +46,12 @@ def worded(layer: str, given: Any) -> str:
     """The text of ``doc``.
 
     Raises:
-        DeclarationError: it is no text.
+        DeclarationError: it is no text, or has a character that no file of text has.
     """
     if isinstance(given, str):
+        for place, character in enumerate(given):
+            if unicodedata.category(character) in ("Cc", "Cs") and character not in "\t\n\r":
+                raise DeclarationError(f"{layer}: doc has {character!r} at position {place}, which is no text; drop it")
         return given
     raise DeclarationError(f"{layer}: doc is {_shown(given)}, which is no text; write doc='...' or leave it out")
 

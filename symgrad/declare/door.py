@@ -30,6 +30,9 @@ from symgrad.declare.scalars import (
 )
 from symgrad.declare.scope import Scope, counted, label
 
+LARGEST_BITS = 1023
+"""Integers of more bits may be larger than any float."""
+
 # --- scalars -------------------------------------------------------------------------------------------------
 
 
@@ -41,7 +44,7 @@ def to_scalar(expr: Any, scope: Scope) -> Scalar:
         return from_integer(to_poly(expr, scope))
     match expr:
         case sympy.Rational():
-            return Number(Fraction(int(expr.p), int(expr.q)))
+            return Number(_within_floats(expr, scope))
         case sympy.Float():
             return Number(_exact(float(expr)))
         case sympy.core.numbers.Pi():
@@ -68,6 +71,8 @@ def to_scalar(expr: Any, scope: Scope) -> Scalar:
         case sympy.Mul():
             return multiply(*(to_scalar(a, scope) for a in expr.args))
         case sympy.Pow():
+            if expr.base.is_number and expr.base.is_negative and not is_whole(expr.exp, scope):
+                raise scope.fail(f"{expr} has no real value: its base is negative, and its exponent is no integer")
             return power(to_scalar(expr.base, scope), to_scalar(expr.exp, scope))
         case sympy.Max() | sympy.Min():
             return _extreme(expr, scope)
@@ -117,6 +122,14 @@ def _extended(expr: Any, scope: Scope) -> Scalar:
 
 def _exp_of(expr: Any, scope: Scope) -> Scalar:
     return apply("exp", to_scalar(expr.function, scope))
+
+
+def _within_floats(number: Any, scope: Scope) -> Fraction:
+    """A quotient of integers, neither of them beyond what a float can be."""
+    if max(int(abs(number.p)).bit_length(), int(number.q).bit_length()) > LARGEST_BITS:
+        what = f"a number of {len(str(number))} characters"
+        raise scope.fail(f"{what} is beyond what a float can be; write a shorter one")
+    return Fraction(int(number.p), int(number.q))
 
 
 def _exact(value: float) -> Fraction | float:

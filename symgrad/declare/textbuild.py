@@ -5,6 +5,7 @@ from __future__ import annotations
 import ast
 from collections.abc import Callable
 from fractions import Fraction
+from types import EllipsisType
 from typing import Any
 
 import sympy
@@ -117,7 +118,7 @@ class Builder:
     def _literal(self, node: ast.expr, value: object) -> Expr:
         """A number; a decimal that is exact in a few binary digits (0.5) is kept exact."""
         match value:
-            case bool() | str() | bytes() | complex() | None:
+            case bool() | str() | bytes() | complex() | EllipsisType() | None:
                 raise self.source.error(node, "only integers and decimal numbers can stand here")
             case int() if value.bit_length() <= MOST_BITS:
                 return sympy.Integer(value)

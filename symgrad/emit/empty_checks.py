@@ -25,6 +25,7 @@ from symgrad.declare.integers import (
 )
 from symgrad.declare.program import Program
 from symgrad.declare.scalars import (
+    TRUE,
     Compare,
     Condition,
     Node,
@@ -60,9 +61,9 @@ def empty_checks(plan: ModulePlan, printer: Printer) -> list[str]:
     for choice in _choices(program):
         node, what = choice.node, f"the {WORDS[choice.node.kind]} over {{}} has no values to choose from"
         for index in node.indices:
-            # Where a size decides both, nothing may be computed for an empty axis.
+            # Where a size decides both and a condition the range, nothing may be computed for an empty axis.
             shared = {a for e in choice.outer for a in atoms(e)} & set(atoms(index.extent))
-            if not shared and not _surely_positive(program, index.extent):
+            if not (shared and node.condition != TRUE) and not _surely_positive(program, index.extent):
                 extent = PLAIN.poly(index.extent)
                 lines[f'_require({extent} > 0, "{what.format(index.name)}: {extent} is 0")'] = None
         if choice.everywhere and len(node.indices) == 1:

@@ -46,49 +46,69 @@ def _tiles_pay(kernel, channels, windows):
 ''',
     "_factors": '''
 def _factors(w):
-    """Transform kernels w[u.., c, k] for _correlate."""
+    """Return kernels w[u.., c, k] with their transforms, for _correlate."""
     channels, columns = w.shape[-2:]
     g = _matrices(w.shape[:-2], w.dtype)[2]
-    return (g @ w.reshape(-1, channels * columns)).reshape(-1, channels, columns)
+    with np.errstate(all="ignore"):
+        return w, (g @ w.reshape(-1, channels * columns)).reshape(-1, channels, columns)
 ''',
     "_correlate": '''
-def _correlate(out, x, factors):
+def _correlate(out, x, kernels):
     """Write out[n, i.., k] = sum over u.., c of x[n, i + u.., c] * w[u.., c, k], in tiles along each axis i.
 
-    The factors are those of w. An element of x that is not finite spoils every tile that reads it.
+    The kernels are w and their factors. What is not finite would spoil its tile, so it goes by offsets.
     """
+    w, factors = kernels
     windows = out.shape[1:-1]
-    kernel = tuple(extent - i + 1 for extent, i in zip(x.shape[1:-1], windows, strict=True))
-    tile, width, counts = _tiling(kernel, windows)
-    at, bt, _ = _matrices(kernel, x.dtype)
+    tile, width, counts = _tiling(w.shape[:-2], windows)
+    at, bt, _ = _matrices(w.shape[:-2], x.dtype)
     _, channels, columns = factors.shape
     axes = len(tile)
     order = (axes, *(p for a in range(axes) for p in (axes + 1 + a, a)), 2 * axes + 1)
     rows = max(1, max(262144, factors.size) // (len(bt) * math.prod(counts) * channels))  # what stays in cache
     for start in range(0, len(x), rows):
-        data = (bt @ _cut(x[start : start + rows], tile, width, counts)).reshape(len(bt), -1, channels)
-        tiles = at @ (data @ factors).reshape(len(bt), -1)
+        part, result = x[start : start + rows], out[start : start + rows]
+        with np.errstate(all="ignore"):
+            data = (bt @ _cut(part, tile, width, counts)).reshape(len(bt), -1, channels)
+            tiles = at @ (data @ factors).reshape(len(bt), -1)
+        if not np.isfinite(np.vdot(tiles, tiles)):
+            result[...] = 0
+            for u, shifted in _offsets(part, w.shape[:-2], windows):
+                result += shifted @ w[u]
+            continue
         tiles = tiles.reshape(*tile, -1, *counts, columns).transpose(order)
         tiles = tiles.reshape(len(tiles), *np.multiply(counts, tile), columns)
-        result = out[start : start + rows]
         result[...] = tiles[tuple(map(slice, result.shape))]
 ''',
     "_correlate_transposed": '''
 def _correlate_transposed(out, x, y):
     """Write out[u.., c, k] = sum over n, i.. of x[n, i + u.., c] * y[n, i.., k], in tiles along each axis i.
 
-    The matrices are those of _correlate, transposed. An element that is not finite spoils the sums of its tile.
+    The matrices are those of _correlate, transposed. What is not finite would spoil its tile, so it goes by offsets.
     """
     *kernel, channels, columns = out.shape
-    tile, width, counts = _tiling(kernel, y.shape[1:-1])
+    windows = y.shape[1:-1]
+    tile, width, counts = _tiling(kernel, windows)
     at, bt, g = _matrices(tuple(kernel), y.dtype)
     sums = np.zeros((len(bt), channels, columns), y.dtype)
     rows = max(1, max(262144, sums.size) // (len(bt) * math.prod(counts) * channels))  # what stays in cache
-    for start in range(0, len(x), rows):
-        data = bt @ _cut(x[start : start + rows], tile, width, counts)
-        spread = at.T @ _cut(y[start : start + rows], tile, tile, counts)
-        sums += data.reshape(len(bt), -1, channels).swapaxes(-1, -2) @ spread.reshape(len(bt), -1, columns)
-    out[...] = (g.T @ sums.reshape(len(bt), -1)).reshape(out.shape)
+    with np.errstate(all="ignore"):
+        for start in range(0, len(x), rows):
+            data = bt @ _cut(x[start : start + rows], tile, width, counts)
+            spread = at.T @ _cut(y[start : start + rows], tile, tile, counts)
+            sums += data.reshape(len(bt), -1, channels).swapaxes(-1, -2) @ spread.reshape(len(bt), -1, columns)
+    if np.isfinite(np.vdot(sums, sums)):
+        out[...] = (g.T @ sums.reshape(len(bt), -1)).reshape(out.shape)
+        return
+    places = range(y.ndim - 1)
+    for u, shifted in _offsets(x, kernel, windows):
+        out[u] = np.tensordot(shifted, y, (places, places))
+''',
+    "_offsets": '''
+def _offsets(x, kernel, windows):
+    """Yield every position u.. in a kernel, and of x[n, i.., c] what all windows have there."""
+    for u in np.ndindex(*kernel):
+        yield u, x[(slice(None), *(slice(start, start + extent) for start, extent in zip(u, windows, strict=True)))]
 ''',
     "_cut": '''
 def _cut(x, tile, width, counts):

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 
 from symgrad.declare.bounds import nonnegative
 from symgrad.declare.conditions import all_of, conjuncts
-from symgrad.declare.integers import Entry, Poly, depends_on_data, show
+from symgrad.declare.integers import Entry, Poly, atoms, depends_on_data, show
 from symgrad.declare.program import Program
 from symgrad.declare.reads import reaches_ends, undecided
 from symgrad.declare.scalars import TRUE, Condition, FromInteger, Reduce, free_indices, tensors_of, walk
@@ -70,8 +70,8 @@ def _to_check(program: Program) -> Iterator[_Read]:
             where = all_of(*read.behind)
             if not any(isinstance(part, Reduce) for part in walk(where)):
                 found[_Read(read.tensor, read.axis, read.index, read.extent, where)] = None
-    # Conditions read tensors too: what is read in any case is checked first.
-    ordered = sorted(found, key=lambda r: r.where != TRUE)
+    # Conditions and indices read tensors too: what is read in any case, and inside an index, is checked first.
+    ordered = sorted(found, key=lambda r: (r.where != TRUE, sum(isinstance(a, Entry) for a in atoms(r.index))))
     yield from (r for r in ordered if not any(_implies(other, r) for other in found if other != r))
 
 

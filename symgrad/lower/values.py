@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from fractions import Fraction
 
-from symgrad.lower.arrays import Array, Cast, Const, Helper, Map, Name, Value
+from symgrad.lower.arrays import Array, Cast, Const, Helper, Map, Name, Value, Whole
 from symgrad.lower.axes import Axes, align, union
 
 # NumPy's functions of a Python number give float64, which would promote float32 arrays; math's stay weak.
@@ -93,7 +93,11 @@ def assemble(coefficient: Fraction | float, groups: list[tuple[Value | None, Val
             total = above if total is None else multiplied(total, above, order)
         if below is not None:
             divisors.append(below)
-        if total is not None and divisors and (above is not None or total.kind != "scalar"):
+        if total is None or (
+            total.kind == "scalar" and (above is None or any(isinstance(d.array, Whole) for d in divisors))
+        ):
+            continue  # an array can be divided by an extent of 0, a number cannot
+        if divisors:
             for d in divisors:
                 total = mapped("div", [as_float(total), d], order)
             divisors = []

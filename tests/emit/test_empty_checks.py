@@ -11,6 +11,7 @@ from symgrad import ArgMax, Layer, Padded, ReduceMax, ReduceMin, compile_layer, 
 K, M, N, R = symbols("K M N R", integer=True, positive=True)
 at, ids, lengths, w, x, y = (IndexedBase(name) for name in ("at", "ids", "lengths", "w", "x", "y"))
 i, j, k, m, n, u = Idx("i", M), Idx("j", N), Idx("k", K), Idx("m", M), Idx("n", N), Idx("u", R)
+i_o = Idx("i", N - R + 1)
 by_data = ReduceMax(Piecewise((x[m], Eq(ids[m], k)), (-oo, True)), m)
 ROWS, NONE = np.zeros((2, 0)), np.zeros(0)
 CASES = {
@@ -27,6 +28,16 @@ CASES = {
     ),
     "window": (
         Layer("window", [x[N], w[R]], [Eq(y[n], ReduceMax(Padded(x)[n + u] + w[u], u))]),
+        [np.zeros(3), NONE],
+        "over u .* R is 0",
+    ),
+    "a size of rows too": (
+        Layer("square", [x[N, N]], [Eq(y[n], ReduceMax(x[n, j], j))]),
+        [np.zeros((0, 0))],
+        "over j .* N is 0",
+    ),
+    "a size of windows too": (
+        Layer("sums", [x[N], w[R]], [Eq(y[i_o], ReduceMax(x[i_o + u] + w[u], u))]),
         [np.zeros(3), NONE],
         "over u .* R is 0",
     ),

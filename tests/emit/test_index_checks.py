@@ -159,3 +159,13 @@ def h_at(index: Any) -> Any:
 def test_min_and_max_of_data_are_bounds() -> None:
     layer = Layer("clipped", [x[N], ids[B]], [Eq(y[b], x[Max(0, Min(ids[b], N - 1))])])
     assert "_within" not in compile_layer(layer).source
+
+
+def test_an_index_inside_an_index_is_checked_first() -> None:
+    """Before it is read with, to check the outer one."""
+    thrice = Layer("thrice", [x[N], w[N]], [Eq(y[i], x[w[w[w[i]]]])])
+    compiled = compile_layer(thrice)
+    np.testing.assert_array_equal(compiled.forward(np.arange(3.0), np.array([1, 2, 0]))[0], [0, 1, 2])
+    for wrong in (3, -1):
+        with pytest.raises(IndexError, match=f"thrice: w holds {wrong}, but axis 0 of w has extent 3"):
+            compiled.forward(np.arange(3.0), np.array([1, wrong, 0]))

@@ -258,3 +258,19 @@ def test_chunks_of_images_are_the_whole() -> None:
     arrays = arrays_for(layer, {**SHAPES[0], "N": 7, "C": 16, "K": 17, "H": 47, "W": 45}, np.float32)
     same(results(fast, arrays), results(plain, arrays), 2e-5)
     assert calls
+
+
+@pytest.mark.parametrize("layer", [l for l in IN_TILES if l.name != "batch_last"], ids=lambda layer: layer.name)
+@pytest.mark.parametrize("value", [np.nan, np.inf, 1e300], ids=str)
+def test_what_is_not_finite_goes_where_the_formula_takes_it(layer: Layer, value: float) -> None:
+    """Not to the rest of its tile; numbers too large for transforms alone are products all the same."""
+    fast, plain, calls = both(layer)
+    for place in range(2):
+        arrays = arrays_for(layer, SHAPES[2])
+        arrays[place].flat[arrays[place].size // 2] = value
+        with np.errstate(all="ignore"):
+            found, expected = results(fast, arrays), results(plain, arrays)
+        kept = 1 if layer.inputs[place].name == "w" else None  # borders of gradients are zeros times kernels
+        for got, want in zip(found[:kept], expected[:kept], strict=True):
+            np.testing.assert_allclose(got, want, rtol=1e-9, atol=1e-9)
+    assert calls
