@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import sys
 from collections.abc import Callable
 from pathlib import Path
@@ -19,6 +20,9 @@ SCHEDULES = ("readable", "fast")
 DTYPES = ("float32", "float64", "float16")
 FORMATS = ("text", "latex", "markdown", "html")
 
+_NO_ROOM = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EIO)
+"""What says that a device takes no more."""
+
 Command = TypeVar("Command", bound=Callable[..., Any])
 
 
@@ -34,6 +38,11 @@ class Program(click.Group):
             ctx.exit(1 if isinstance(error, CheckError) else 2)
         except RecursionError:
             click.echo(f"Error: {TOO_DEEP}", err=True)
+            ctx.exit(2)
+        except OSError as error:
+            if error.errno not in _NO_ROOM:
+                raise
+            click.echo(f"Error: the output cannot be written: {error.strerror}", err=True)
             ctx.exit(2)
 
 

@@ -584,3 +584,20 @@ def test_an_unknown_layer_in_a_process_of_its_own(tmp_path: Path) -> None:
     assert done.returncode == 2
     assert done.stdout == ""
     assert done.stderr == "Error: there is no layer 'nosuch' in the catalogue; `symgrad list` names them all\n"
+
+
+@pytest.mark.skipif(not Path("/dev/full").exists(), reason="no device that is always full")
+def test_a_full_disk_gets_one_message() -> None:
+    program = [sys.executable, "-c", "import sys; from symgrad.cli import main; main(sys.argv[1:])", "derive", "dense"]
+    with open("/dev/full", "w") as full:
+        done = subprocess.run(
+            program, stdout=full, stderr=subprocess.PIPE, text=True, cwd=Path(symgrad.__file__).parents[1]
+        )
+    assert done.returncode == 2
+    assert done.stderr == "Error: the output cannot be written: No space left on device\n"
+
+
+def test_a_text_nested_too_deeply(tmp_path: Path) -> None:
+    result = CliRunner().invoke(main, ["show", "y[i] = " + "sin(" * 120 + "x[i]" + ")" * 120])
+    assert result.exit_code == 2
+    assert "nested too deeply; write it as several equations" in result.stderr
