@@ -108,7 +108,8 @@ def _correlate_transposed(out, x, y):
 def _offsets(x, kernel, windows):
     """Yield every position u.. in a kernel, and of x[n, i.., c] what all windows have there."""
     for u in np.ndindex(*kernel):
-        yield u, x[(slice(None), *(slice(start, start + extent) for start, extent in zip(u, windows, strict=True)))]
+        places = (slice(start, start + extent) for start, extent in zip(u, windows, strict=True))
+        yield u, x[(slice(None), *places)]
 ''',
     "_cut": '''
 def _cut(x, tile, width, counts):
