@@ -164,7 +164,19 @@ def _sheared(array, row, column, slope=1):
         "_bordered": '''
 def _bordered(array, widths, value=0):
     """Put a border of ``value`` around an array to be read; without any width it is the array itself."""
-    return np.pad(array, widths, constant_values=value) if np.any(widths) else array
+    if not any(map(any, widths)):
+        return array
+    sides = tuple(zip(array.shape, widths, strict=True))
+    bordered = np.full([before + extent + after for extent, (before, after) in sides], value, array.dtype)
+    bordered[tuple(slice(before, before + extent) for extent, (before, _) in sides)] = array
+    return bordered
+''',
+        "_framed": '''
+def _framed(array, widths, value=0):
+    """Put a border of ``value`` around an array to be read; a width below 0 cuts off as much."""
+    sides = zip(array.shape, widths, strict=True)
+    kept = tuple(slice(max(-before, 0), max(extent - max(-after, 0), 0)) for extent, (before, after) in sides)
+    return _bordered(array[kept], [(max(before, 0), max(after, 0)) for before, after in widths], value)
 ''',
         "_repeat_border": '''
 def _repeat_border(name, array, widths, mode):

@@ -13,13 +13,12 @@ def _in_parts(function, extent, elements, threads):
     One position takes ``elements``. ``threads`` share the parts; None: as many as there are cores, if NumPy's matrix
     products can be told to take one each and the caller is no thread itself.
     """
-    length = max(1, _PART // max(elements, 1))
-    starts = range(0, extent, length) or range(1)
+    parts = max(1, -(-extent // max(1, _PART // max(elements, 1))))
 
     def run(some):
         total = None
-        for start in some:
-            total = _added(total, function(start, min(start + length, extent)))
+        for p in some:
+            total = _added(total, function(extent * p // parts, extent * (p + 1) // parts))
         return total
 
     if threads is None:
@@ -27,11 +26,12 @@ def _in_parts(function, extent, elements, threads):
         threads = _CORES if alone and _BLAS else 1
     elif not isinstance(threads, int | np.integer) or threads < 1:
         raise ValueError(f"{LAYER}: threads must be None or a number from 1 on, got {threads!r}")
-    workers = min(threads, len(starts))
+    workers = min(threads, parts)
     if workers < 2:
-        return run(starts)
-    shares = [starts[len(starts) * w // workers : len(starts) * (w + 1) // workers] for w in range(workers)]
-    with _LOCK, _one_thread_each():
+        return run(range(parts))
+    parts = min(extent, -(-parts // workers) * workers)  # as many for each
+    shares = [range(parts * w // workers, parts * (w + 1) // workers) for w in range(workers)]
+    with _one_thread_each():
         pending = [_pool().submit(contextvars.copy_context().run, run, share) for share in shares[1:]]
         try:
             total = run(shares[0])
@@ -50,7 +50,6 @@ def _added(total, found):
 ''',
     "_pool": '''
 _CORES = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
-_LOCK = threading.Lock()
 _POOLS = {}
 
 
@@ -76,18 +75,26 @@ def _find_blas():
 _BLAS = _find_blas()
 
 
+_LOCK = threading.Lock()
+_HELD = []  # how many threads products had before, once for each who wants one thread for them
+
+
 @contextlib.contextmanager
 def _one_thread_each():
-    """Let matrix products take one thread each while several of ours call them: more would wait for each other."""
+    """Let matrix products take one thread each meanwhile: more would wait for each other, and go on waiting after it."""
     if _BLAS is None:
         yield
         return
-    before = _BLAS[0]()
-    _BLAS[1](1)
+    with _LOCK:
+        _HELD.append(_HELD[0] if _HELD else _BLAS[0]())
+        _BLAS[1](1)
     try:
         yield
     finally:
-        _BLAS[1](before)
+        with _LOCK:
+            before = _HELD.pop()
+            if not _HELD:
+                _BLAS[1](before)
 ''',
 }
 

@@ -49,7 +49,7 @@ def _factors(w):
     """Return kernels w[u.., c, k] with their transforms, for _correlate."""
     channels, columns = w.shape[-2:]
     g = _matrices(w.shape[:-2], w.dtype)[2]
-    with np.errstate(all="ignore"):
+    with _one_thread_each(), np.errstate(all="ignore"):
         return w, (g @ w.reshape(-1, channels * columns)).reshape(-1, channels, columns)
 ''',
     "_correlate": '''

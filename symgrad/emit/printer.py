@@ -115,8 +115,9 @@ class Printer(IntegerPrinter):
                     return f'_repeat_border("{name}", {self.expr(source)}, {pairs}, "{_PAD_MODES[mode]}")', CALL
                 shown = value.text if isinstance(value, Name) else float_text(value) if value else ""
                 if read_only and not any(w.terms and nonnegative(w - 1) for pair in widths for w in pair):
-                    self.helpers.add("_bordered")
-                    return f"_bordered({self.expr(source)}, {pairs}{f', {shown}' if shown else ''})", CALL
+                    function = "_bordered" if all(nonnegative(w) for pair in widths for w in pair) else "_framed"
+                    self.helpers.add(function)
+                    return f"{function}({self.expr(source)}, {pairs}{f', {shown}' if shown else ''})", CALL
                 fill = f", constant_values={shown}" if shown else ""
                 return f"np.pad({self.expr(source)}, {pairs}{fill})", CALL
             case Fold(source, axis, before, after, mode):

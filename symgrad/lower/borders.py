@@ -24,7 +24,7 @@ def survey_borders(program: Program, nodes: list[Scalar], known: tuple[Poly, ...
         walks = [along(tighten(p), frozenset()) for p in r.indices]
         if any(w is None for w in walks):
             continue
-        pairs = [border(w, e, known) for w, e in zip(walks, program.extents(r.tensor), strict=True) if w is not None]
+        pairs = [reach(w, e, known) for w, e in zip(walks, program.extents(r.tensor), strict=True) if w is not None]
         widen(found, (r.tensor, fill_of(r.extension), len(pairs)), tuple(pairs))
     return found
 
@@ -49,9 +49,12 @@ def padded(
     extension: Extension,
     base: str,
 ) -> tuple[Array, tuple[Poly, ...], list[Along]]:
-    """A border wide enough for every position read, where it cannot be shown that none is needed."""
+    """A border wide enough for every position read, where it cannot be shown that none is needed.
+
+    Where it may turn out below 0, that much is cut off.
+    """
     fill = fill_of(extension)
-    widths = [border(walk, extent, b.facts) for walk, extent in zip(walks, extents, strict=True)]
+    widths = [reach(walk, extent, b.facts) for walk, extent in zip(walks, extents, strict=True)]
     if not any(w.terms for pair in widths for w in pair):
         return source, extents, walks
     widths = list(widen(b.borders, (base, fill, len(widths)), tuple(widths)))
@@ -63,6 +66,12 @@ def padded(
 
 def border(walk: Along, extent: Poly, known: tuple[Poly, ...] = ()) -> tuple[Poly, Poly]:
     """How far an axis is read before its beginning and after its end, at most, given that ``known`` are at least 0."""
+    before, after = reach(walk, extent, known)
+    return _at_least_zero(before, known), _at_least_zero(after, known)
+
+
+def reach(walk: Along, extent: Poly, known: tuple[Poly, ...] = ()) -> tuple[Poly, Poly]:
+    """The same; below 0, where that cannot be excluded, it is how much of either end is not read."""
     last = walk.start + walk.span - 1
     before, after = ZERO, ZERO
     if not nonnegative(walk.start, known):
@@ -71,7 +80,7 @@ def border(walk: Along, extent: Poly, known: tuple[Poly, ...] = ()) -> tuple[Pol
     if not nonnegative(extent - 1 - last, known):
         high = upper_end(relaxed_upper(last))
         after = (last if high is None else high) - extent + 1
-    return _at_least_zero(before, known), _at_least_zero(after, known)
+    return _known(before, known), _known(after, known)
 
 
 def _larger(a: Poly, c: Poly) -> Poly:
@@ -80,5 +89,9 @@ def _larger(a: Poly, c: Poly) -> Poly:
     return c if nonnegative(c - a) else extreme("max", [a, c])
 
 
+def _known(width: Poly, known: tuple[Poly, ...]) -> Poly:
+    return ZERO if nonnegative(-width, known) else width
+
+
 def _at_least_zero(width: Poly, known: tuple[Poly, ...]) -> Poly:
-    return width if nonnegative(width, known) else ZERO if nonnegative(-width, known) else extreme("max", [width, ZERO])
+    return width if nonnegative(width, known) else extreme("max", [width, ZERO])

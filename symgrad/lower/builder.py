@@ -41,7 +41,8 @@ class Builder:
 
     With ``general`` every read is a gather, every sum runs over the joint index space and every accumulation adds
     at computed positions: the form that is right for any declaration, and what the other forms are tested against.
-    With ``fast`` forms are taken that cost less than they are long; ``direct`` where one of two forms is lowered.
+    With ``fast`` forms are taken that cost less than they are long. ``direct`` and ``at_steps``: one of two forms is
+    lowered, chosen by whether tiles pay or by steps.
     ``outside`` are statements for before all parts of an axis.
     """
 
@@ -57,6 +58,7 @@ class Builder:
     general: bool = False
     fast: bool = False
     direct: bool = False
+    at_steps: bool = False
     outside: list[Statement] = field(default_factory=list)
     chunked: bool = False
     chunk: tuple[str, str, str] | None = None

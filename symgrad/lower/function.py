@@ -52,6 +52,7 @@ from symgrad.lower.axes import Axes
 from symgrad.lower.borders import survey_borders, widen
 from symgrad.lower.builder import Builder, comment
 from symgrad.lower.chunks import in_chunks, joint_space, sum_in_chunks
+from symgrad.lower.directions import forwards
 from symgrad.lower.extrema import full, reduction
 from symgrad.lower.masks import rows_set
 from symgrad.lower.placement import (
@@ -69,6 +70,7 @@ from symgrad.lower.scatter import scatter
 from symgrad.lower.sums import term_value
 from symgrad.lower.tile_forms import in_tiles
 from symgrad.lower.traverse import map_arrays, map_parts
+from symgrad.lower.unit_steps import at_unit_steps
 from symgrad.lower.values import add_values, as_float
 from symgrad.lower.wavefront import lower_recurrence
 from symgrad.lower.window_chunks import window_space
@@ -150,7 +152,7 @@ def lower_equation(b: Builder, equation: Equation, winner: str | None = None) ->
     equation = replace(equation, body=map_polynomials(equation.body, tighten))
     if equation.integer and _whole(b, equation, winner):
         return
-    if in_tiles(b, equation, winner, lower_equation):
+    if in_tiles(b, equation, winner, lower_equation) or at_unit_steps(b, equation, winner, lower_equation):
         return
     if not (b.general or b.chunked or b.loops):
         over = joint_space(b, equation) or (None if b.whole else window_space(b, equation))
@@ -195,7 +197,7 @@ def lower_equation(b: Builder, equation: Equation, winner: str | None = None) ->
     if plain and not (scattered and all(_is_nought(t) for t in plain)):
         for key, widths in survey_borders(b.program, [t.body for t in plain], b.facts).items():
             widen(b.borders, key, widths)
-        plain = _together(plain)
+        plain = [forwards(t) for t in _together(plain)]
         values = [term_value(b, t, free, _part_name(t, equation, len(plain))) for t in plain]
         total = add_values([as_float(v) for v in values], free)
         array = _owned(b, start, full(total, free), total, bool(scattered))

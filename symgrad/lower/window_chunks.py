@@ -39,7 +39,7 @@ def window_space(b: Builder, equation: Equation) -> Axes | None:
         return None
     split, _ = split_digits(equation)
     for term in terms_of(split.body):
-        for space, tensor in _matrices(b, eliminate(b, term), split.indices):
+        for space, tensor in matrices_of_windows(b, eliminate(b, term), split.indices):
             volume = b.volume(space)
             if volume <= CACHED or volume < 2 * b.volume(tensor):
                 continue
@@ -53,7 +53,7 @@ def window_space(b: Builder, equation: Equation) -> Axes | None:
     return None
 
 
-def _matrices(b: Builder, term: Term, free: Axes) -> Iterator[tuple[Axes, Axes]]:
+def matrices_of_windows(b: Builder, term: Term, free: Axes) -> Iterator[tuple[Axes, Axes]]:
     """The indices of each matrix of windows in a term, and those of what it is a copy of."""
     job = as_scatter(term, free)
     solved = solved_form(b, term, free) if job is not None else None

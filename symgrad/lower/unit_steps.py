@@ -1,0 +1,131 @@
+"""Windows accumulated at steps that attributes give: where those are 1, a product with windows of the other tensor.
+
+``out[t] = sum over i, u with t = s * i + u of w[u, ..] * y[i, ..]`` is accumulated, slice by slice, because s is known
+only when a module runs. At s = 1 it is ``sum over u of w[u, ..] * y[t - u, ..]``: one product, no accumulation.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, replace
+
+from symgrad.declare.algebra import add
+from symgrad.declare.formula import equation_text
+from symgrad.declare.integers import Poly, Size, as_poly
+from symgrad.declare.program import Equation, Program
+from symgrad.derive.terms import Term, terms_of
+from symgrad.lower.arrays import FULL, Array, Assign, Fresh, Helper, Map, Name, Subscript, Update, When, Whole
+from symgrad.lower.axes import Axes
+from symgrad.lower.builder import Builder, comment
+from symgrad.lower.inplace import bare
+from symgrad.lower.placement import as_scatter, prefers_solved, scatter_axes, solved_form
+from symgrad.lower.prepare import eliminate
+from symgrad.lower.specialise import equation_with_ones, steps_in, with_ones
+from symgrad.lower.window_chunks import matrices_of_windows
+
+Lower = Callable[[Builder, Equation, str | None], None]
+
+COPIED = 2
+"""How many elements may be copied into windows for each that would be accumulated, at no loss."""
+
+
+@dataclass(frozen=True, slots=True)
+class _Gain:
+    """Attributes that have to be 1, the equation with these, and the axes that one form copies and one accumulates."""
+
+    names: tuple[str, ...]
+    narrowed: Equation
+    solved: Equation
+    copied: Poly
+    accumulated: Poly
+
+
+def at_unit_steps(b: Builder, equation: Equation, winner: str | None, lower: Lower) -> bool:
+    """Emit the equation in both forms, where steps decide between them; False if they do not."""
+    if b.general or b.loops or b.chunked or b.at_steps or equation.integer or winner:
+        return False
+    gain = next(_gains(b, equation), None)
+    if gain is None:
+        return False
+    ones, steps = _apart(b, with_ones(b.program, gain.names)), _apart(b, b.program)
+    lower(ones, gain.narrowed, None)
+    steps.chunk = ones.chunk
+    lower(steps, equation, None)
+    b.chunk = steps.chunk
+    b.taken |= ones.taken | steps.taken
+    tests: list[Array] = [Map("eq", (Whole(as_poly(Size(name))), Whole(as_poly(1)))) for name in gain.names]
+    if gain.copied != gain.accumulated:
+        tests.append(Map("le", (Whole(gain.copied), Whole(COPIED * gain.accumulated))))
+    condition = tests[0] if len(tests) == 1 else Helper("and", tuple(tests))
+    comment(ones, 0, equation_text(gain.solved))
+    made = Fresh("empty", tuple(i.extent for i in equation.indices))
+    for form in (ones, steps):
+        _fill(form, equation.target)
+    b.because(f"{equation.target}: one product with windows where {' = '.join((*gain.names, '1'))}, else accumulated")
+    b.emit(Assign(equation.target, made))
+    b.emit(When(condition, tuple(ones.block), otherwise=tuple(steps.block)))
+    return True
+
+
+def _apart(b: Builder, program: Program) -> Builder:
+    """Where one of the two forms is lowered; both may use the same names."""
+    return replace(b, program=program, block=[], levels=[], known=dict(b.known), taken=set(b.taken), at_steps=True)
+
+
+def _gains(b: Builder, equation: Equation) -> Iterator[_Gain]:
+    """The smallest sets of attributes first."""
+    names = steps_in(b.program, equation.body)
+    for chosen in dict.fromkeys((*((name,) for name in names), names)):
+        narrowed = equation_with_ones(equation, chosen)
+        inner = replace(b, program=with_ones(b.program, chosen), reasons=[])
+        before, after = terms_of(equation.body), terms_of(narrowed.body)
+        for place, (old, new) in enumerate(zip(before, after, strict=True)):
+            found = _better(b, inner, (old, new), (equation.indices, narrowed.indices))
+            if found is not None:
+                solved = [found[0] if p == place else t for p, t in enumerate(after)]
+                body = add(*(t.scalar() for t in solved))
+                yield _Gain(chosen, narrowed, replace(narrowed, body=body), *found[1:])
+
+
+def _better(
+    b: Builder, inner: Builder, terms: tuple[Term, Term], free: tuple[Axes, Axes]
+) -> tuple[Term, Poly, Poly] | None:
+    """The second term as a product with windows, where the first, before steps were 1, is accumulated."""
+    old, new = eliminate(b, terms[0]), eliminate(inner, terms[1])
+    jobs = as_scatter(old, free[0]), as_scatter(new, free[1])
+    if jobs[0] is None or jobs[1] is None or prefers_solved(b, jobs[0], solved_form(b, old, free[0])):
+        return None
+    solved = solved_form(inner, new, free[1])
+    if solved is None or not prefers_solved(inner, jobs[1], solved):
+        return None
+    term = Term(new.scale, solved.bound, solved.condition, solved.body)
+    copied = [whole for whole, _ in matrices_of_windows(inner, term, free[1])]
+    spread = [whole for whole, _ in matrices_of_windows(b, old, free[0])]
+    if len(copied) != 1 or len(spread) != 1:
+        return None
+    placed = {i.name for i in (*scatter_axes(jobs[1]), *(p.index for p in solved.pivots))}
+    return term, *_alone(copied[0], spread[0], placed)
+
+
+def _alone(copied: Axes, spread: Axes, placed: set[str]) -> tuple[Poly, Poly]:
+    """The extents that only one of two sets of indices has; ``placed`` are as long as each other."""
+    names = {i.name for i in copied} & {i.name for i in spread} | placed
+
+    def volume(axes: Axes) -> Poly:
+        product = as_poly(1)
+        for index in axes:
+            product = product if index.name in names else product * index.extent
+        return product
+
+    return volume(copied), volume(spread)
+
+
+def _fill(b: Builder, target: str) -> None:
+    """Let the statements fill in an array that is there before them."""
+    for place, statement in enumerate(b.block):
+        if isinstance(statement, Assign) and statement.name == target:
+            if isinstance(statement.array, Fresh) and statement.array.kind == "empty":
+                del b.block[place]
+            else:
+                b.block[place] = Update(Subscript(Name(target), (FULL,)), "=", bare(statement.array), statement.comment)
+            return
