@@ -174,8 +174,11 @@ def _bordered(array, widths, value=0):
         "_framed": '''
 def _framed(array, widths, value=0):
     """Put a border of ``value`` around an array to be read; a width below 0 cuts off as much."""
+    for extent, (before, after) in zip(array.shape, widths, strict=True):
+        if extent + before + after < 0:
+            raise ValueError(f"{LAYER}: an axis of extent {extent} cannot have borders of {before} and {after}")
     sides = zip(array.shape, widths, strict=True)
-    kept = tuple(slice(max(-before, 0), max(extent - max(-after, 0), 0)) for extent, (before, after) in sides)
+    kept = tuple(slice(max(-before, 0), extent + min(after, 0)) for extent, (before, after) in sides)
     return _bordered(array[kept], [(max(before, 0), max(after, 0)) for before, after in widths], value)
 ''',
         "_repeat_border": '''

@@ -115,7 +115,8 @@ class Printer(IntegerPrinter):
                     return f'_repeat_border("{name}", {self.expr(source)}, {pairs}, "{_PAD_MODES[mode]}")', CALL
                 shown = value.text if isinstance(value, Name) else float_text(value) if value else ""
                 if read_only and not any(w.terms and nonnegative(w - 1) for pair in widths for w in pair):
-                    function = "_bordered" if all(nonnegative(w) for pair in widths for w in pair) else "_framed"
+                    falls = any(c < 0 for pair in widths for w in pair for _, c in w.terms)  # an extent may be 0
+                    function = "_framed" if falls else "_bordered"
                     self.helpers.add(function)
                     return f"{function}({self.expr(source)}, {pairs}{f', {shown}' if shown else ''})", CALL
                 fill = f", constant_values={shown}" if shown else ""
