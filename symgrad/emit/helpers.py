@@ -181,6 +181,19 @@ def _framed(array, widths, value=0):
     kept = tuple(slice(max(-before, 0), extent + min(after, 0)) for extent, (before, after) in sides)
     return _bordered(array[kept], [(max(before, 0), max(after, 0)) for before, after in widths], value)
 ''',
+        "_extended": '''
+def _extended(array, widths, value=0):
+    """Put a border of ``value`` around an array; a width below 0 takes elements away instead."""
+    array = np.pad(array, np.maximum(widths, 0), constant_values=value)
+    stops = [max(extent + min(after, 0), 0) for extent, (_, after) in zip(array.shape, widths, strict=True)]
+    return array[tuple(slice(max(-before, 0), stop) for (before, _), stop in zip(widths, stops, strict=True))]
+''',
+        "_nonempty": '''
+def _nonempty(array, *axes):
+    """The array with an element along each of ``axes``: one that is there for nothing but to be masked out."""
+    missing = [(0, int(not extent and axis in axes)) for axis, extent in enumerate(array.shape)]
+    return np.pad(array, missing) if np.any(missing) else array
+''',
         "_repeat_border": '''
 def _repeat_border(name, array, widths, mode):
     """Pad with elements of the array itself; a bordered axis has to have some."""

@@ -106,7 +106,7 @@ class Printer(IntegerPrinter):
                 self.helpers.add("_windows")
                 where = ", ".join(map(str, axes)) + ("," if len(axes) == 1 else "")
                 return f"_windows({self.expr(source)}, {self.shape(sizes)}, axes=({where}))", CALL
-            case Pad(source, widths, value, mode, read_only):
+            case Pad(source, widths, value, mode, read_only, crops):
                 pairs = ", ".join(f"({self.poly(a)}, {self.poly(b)})" for a, b in widths)
                 pairs = f"({pairs}{',' if len(widths) == 1 else ''})"
                 if mode != "constant":
@@ -114,6 +114,9 @@ class Printer(IntegerPrinter):
                     name = source.text if isinstance(source, Name) else "the array"
                     return f'_repeat_border("{name}", {self.expr(source)}, {pairs}, "{_PAD_MODES[mode]}")', CALL
                 shown = value.text if isinstance(value, Name) else float_text(value) if value else ""
+                if crops:
+                    self.helpers.add("_extended")
+                    return f"_extended({self.expr(source)}, {pairs}{f', {shown}' if shown else ''})", CALL
                 if read_only and not any(w.terms and nonnegative(w - 1) for pair in widths for w in pair):
                     falls = any(c < 0 for pair in widths for w in pair for _, c in w.terms)  # an extent may be 0
                     function = "_framed" if falls else "_bordered"

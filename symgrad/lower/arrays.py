@@ -110,7 +110,8 @@ class Windows(Single):
 class Pad(Single):
     """A border of ``widths`` (before, after) per axis: ``value``, or by mode elements of the tensor.
 
-    One that is ``read_only`` may be the source itself where every width turns out to be 0.
+    One that is ``read_only`` may be the source itself where every width turns out to be 0. With ``crops`` a width
+    may turn out to be below 0, where some axis is empty, and takes elements away.
     """
 
     source: Array
@@ -118,6 +119,7 @@ class Pad(Single):
     value: float | Name = 0.0
     mode: str = "constant"
     read_only: bool = False
+    crops: bool = False
 
 
 @frozen

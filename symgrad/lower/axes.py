@@ -60,13 +60,16 @@ def subscript(source: Array, items: Sequence[Item]) -> Array:
 
 
 def _joined(inner: tuple[Item, ...], outer: Sequence[Item]) -> tuple[Item, ...] | None:
-    """``x[a:b][:, None]`` is ``x[a:b, None]``: slices and new axes as one subscript."""
-    if not all(isinstance(i, Slice) for i in inner) or not all(isinstance(i, NewAxis) or i == FULL for i in outer):
+    """``x[a:b][:, None]`` is ``x[a:b, None]``: slices of different axes and new axes as one subscript."""
+    if not all(isinstance(i, Slice) for i in inner) or not all(isinstance(i, NewAxis | Slice) for i in outer):
         return None
     left = list(inner)
     joined: list[Item] = []
     for item in outer:
-        joined.append(item if isinstance(item, NewAxis) or not left else left.pop(0))
+        before = FULL if isinstance(item, NewAxis) or not left else left.pop(0)
+        if FULL not in (before, item):
+            return None
+        joined.append(item if before == FULL else before)
     return (*joined, *left)
 
 

@@ -8,6 +8,7 @@ from symgrad.declare.program import Program
 from symgrad.declare.scalars import Extension, Scalar, reads_of
 from symgrad.lower.arrays import Array, Name, Pad
 from symgrad.lower.builder import Builder
+from symgrad.lower.facts import may_be_negative
 from symgrad.lower.walks import Along, along
 
 Widths = tuple[tuple[Poly, Poly], ...]
@@ -58,7 +59,8 @@ def padded(
     if not any(w.terms for pair in widths for w in pair):
         return source, extents, walks
     widths = list(widen(b.borders, (base, fill, len(widths)), tuple(widths)))
-    kept = b.keep(Pad(source, tuple(widths), fill, read_only=True), f"{base}_padded")
+    crops = any(may_be_negative(b.program, w, b.facts) for pair in widths for w in pair)
+    kept = b.keep(Pad(source, tuple(widths), fill, read_only=True, crops=crops), f"{base}_padded")
     extents = tuple(e + w[0] + w[1] for e, w in zip(extents, widths, strict=True))
     walks = [Along(k.start + w[0], k.steps, k.flipped) for k, w in zip(walks, widths, strict=True)]
     return kept, extents, walks

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from symgrad.declare.bounds import nonnegative
 from symgrad.declare.conditions import conjuncts
 from symgrad.declare.frozen import remember
 from symgrad.declare.integers import Atom, Poly, Size, as_poly, atoms, depends_on_data, indices_of
@@ -21,6 +22,14 @@ def facts(declared: Program) -> tuple[Poly, ...]:
     found = [substitute(p, table) for p in found]
     plain = (p for p in found if p.constant is None and not indices_of(p) and not depends_on_data(p))
     return tuple(p for p in dict.fromkeys(plain) if not all(c > 0 for _, c in p.terms))
+
+
+def may_be_negative(program: Program, poly: Poly, known: tuple[Poly, ...]) -> bool:
+    """Whether an expression in sizes may be below 0 where a dimension is 0, given that ``known`` are at least 0."""
+    attributes = {a.name for a in program.attributes}
+    dimensions = (a for p in (poly, *known) for a in _of(p) if a.name not in attributes)
+    table: dict[Atom, Poly] = {a: as_poly(Size(a.name, 0)) for a in dimensions}
+    return not nonnegative(substitute(poly, table), [substitute(k, table) for k in known])
 
 
 def _sizes(program: Program) -> dict[str, Size]:

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from symgrad.declare.bounds import nonnegative, tighten
-from symgrad.declare.integers import ZERO, Atom, Entry, Index, Poly, RealFloor, atoms, indices_of
+from symgrad.declare.integers import ZERO, Atom, Entry, Index, Poly, RealFloor, as_poly, atoms, indices_of
 from symgrad.declare.scalars import Extension, Scalar
-from symgrad.lower.arrays import FLIP, FULL, Arange, Array, At, By, Cast, Const, Item, Map, Name, Value, Whole
+from symgrad.lower.arrays import FLIP, FULL, Arange, Array, At, By, Cast, Const, Helper, Item, Map, Name, Value, Whole
 from symgrad.lower.axes import Axes, align, aligned_axes, place_in, subscript
 from symgrad.lower.borders import border, fill_of
 from symgrad.lower.builder import Builder
+from symgrad.lower.facts import may_be_negative
 from symgrad.lower.repeats import padded_copy
 from symgrad.lower.shear import diagonal
 from symgrad.lower.values import mapped
@@ -131,6 +132,10 @@ def _gather(
         index, step = walk.steps[0]
         items.append(slice_of(walk.start, index, step, extents[axis]))
         axes.append(index)
+    clipped = [p for p, i in enumerate(items) if isinstance(i, By) and _is_clipped(i.array)]
+    empty = [p for p in clipped if may_be_negative(b.program, extents[p] - 1, b.facts)]
+    if empty:
+        source = Helper("_nonempty", (source, *(Whole(as_poly(p)) for p in empty)))
     flipped = {i for a, w in plain if a not in loose for i in w.flipped}
     array = subscript(subscript(source, items), [FLIP if i in flipped else FULL for i in axes])
     value = Value(array, tuple(axes))
@@ -156,6 +161,10 @@ def _positions(
         within = Map("and", (Map("le", (Whole(ZERO), named)), Map("lt", (named, Whole(extent)))))
         inner.append(Value(within, aligned_axes(position, broadcast), "bool"))
     return Map("clip", (named, Whole(ZERO), Whole(extent - 1)))
+
+
+def _is_clipped(positions: Array) -> bool:
+    return isinstance(positions, Map) and positions.function == "clip"
 
 
 def integer(b: Builder, poly: Poly, order: Axes) -> Value:

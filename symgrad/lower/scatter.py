@@ -9,7 +9,7 @@ from __future__ import annotations
 from contextlib import nullcontext
 
 from symgrad.declare.algebra import multiply, select
-from symgrad.declare.integers import ZERO, Poly, as_poly, indices_of
+from symgrad.declare.integers import ZERO, Poly, as_poly, extreme, indices_of
 from symgrad.declare.scalars import NOUGHT, TRUE, Condition, Mul, Read, Scalar, free_indices
 from symgrad.lower.arrays import (
     FLIP,
@@ -20,6 +20,7 @@ from symgrad.lower.arrays import (
     Fresh,
     Item,
     Name,
+    Pad,
     Slice,
     Subscript,
     Update,
@@ -31,6 +32,7 @@ from symgrad.lower.borders import border
 from symgrad.lower.builder import Builder
 from symgrad.lower.destinations import computed_in
 from symgrad.lower.elementwise import condition_value, value_of
+from symgrad.lower.facts import may_be_negative
 from symgrad.lower.placement import Scatter, loop_indices
 from symgrad.lower.scatter_at import add_at_positions
 from symgrad.lower.scatter_first import first_met
@@ -94,8 +96,7 @@ def scatter(b: Builder, target: Name, free: Axes, job: Scatter, first: bool) -> 
             assigned = computed_in(part, array) or Update(part, "=", array)
             b.emit(When(met_first, (assigned,), otherwise=(Update(part, "+", array),)))
     if crop is not None:
-        cropped = _part(buffer, crop)
-        b.emit(Assign(target.text, cropped) if first else Update(target, "+", cropped))
+        b.emit(Assign(target.text, crop) if first else Update(target, "+", crop))
 
 
 def _weighted(b: Builder, inner: Axes, condition: Condition, weight: Scalar, axes: Axes, name: str) -> Value:
@@ -139,17 +140,31 @@ def _diagonal(b: Builder, loops: Axes) -> bool:
 
 def _buffer(
     b: Builder, target: Name, free: Axes, walks: list[Along | None]
-) -> tuple[Name, list[Poly | None], list[Item] | None]:
-    """The array to add into: the target itself, or one with a border that is cut off afterwards."""
+) -> tuple[Name, list[Poly | None], Array | None]:
+    """The array to add into, where, and what it comes to: itself, or None if it is the target."""
     widths = [(ZERO, ZERO) if w is None else border(w, i.extent, b.facts) for i, w in zip(free, walks, strict=True)]
     if not any(w.terms for pair in widths for w in pair):
         return target, [w.start if w else None for w in walks], None
     name = b.name(f"{target.text}_padded")
-    shape = tuple(i.extent + w[0] + w[1] for i, w in zip(free, widths, strict=True))
+    shape = tuple(_grown(b, i.extent, w[0] + w[1]) for i, w in zip(free, widths, strict=True))
     b.emit(Assign(name, Fresh("zeros", shape)))
     starts = [None if w is None else w.start + k[0] for w, k in zip(walks, widths, strict=True)]
+    return Name(name), starts, _without_border(b, Name(name), free, widths)
+
+
+def _grown(b: Builder, extent: Poly, width: Poly) -> Poly:
+    """An extent with a border, which may have a width below 0."""
+    grown = extent + width
+    return extreme("max", [grown, ZERO]) if width.terms and may_be_negative(b.program, grown, b.facts) else grown
+
+
+def _without_border(b: Builder, buffer: Name, free: Axes, widths: list[tuple[Poly, Poly]]) -> Array:
+    """What lies inside the border of a buffer; where a width may be below 0 the elements it took away are 0 again."""
+    if any(may_be_negative(b.program, w, b.facts) for pair in widths for w in pair):
+        whole = Pad(buffer, tuple((-before, -after) for before, after in widths), crops=True)
+        return _part(whole, [Slice(None, i.extent) for i in free])
     crop: list[Item] = []
     for index, (before, after) in zip(free, widths, strict=True):
-        whole = not before.terms and not after.terms
-        crop.append(FULL if whole else Slice(before if before.terms else None, before + index.extent))
-    return Name(name), starts, crop
+        full = not before.terms and not after.terms
+        crop.append(FULL if full else Slice(before if before.terms else None, before + index.extent))
+    return _part(buffer, crop)

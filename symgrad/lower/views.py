@@ -6,12 +6,13 @@ Precondition: every axis is a strided walk (see ``walks``), and each index stand
 from __future__ import annotations
 
 from symgrad.declare.division import quotient
-from symgrad.declare.integers import Index, Poly, as_poly
+from symgrad.declare.integers import ONE, Index, Poly, as_poly
 from symgrad.declare.scalars import Extension
 from symgrad.lower.arrays import FLIP, FULL, Array, At, Item, Reshape, Slice, Value, Windows
 from symgrad.lower.axes import Axes, place_in, subscript
 from symgrad.lower.borders import padded
 from symgrad.lower.builder import Builder
+from symgrad.lower.facts import may_be_negative
 from symgrad.lower.walks import Along, as_digits
 
 
@@ -25,13 +26,17 @@ def view(
     base: str,
 ) -> Value:
     """The elements of a tensor along strided walks, one a tensor axis."""
+    bordered: set[Poly] = set()
     if extension is not None:
+        plain = extents
         source, extents, walks = padded(b, source, extents, walks, extension, base)
+        bordered = set(extents) - set(plain)
     source, extents, walks = _digits(source, extents, walks)
     items: list[Item] = []
     axes: list[Index] = []
     windows: list[tuple[int, Index, Poly]] = []
     strides: dict[Index, Poly] = {}
+    short: set[Index] = set()
     for walk, extent in zip(walks, extents, strict=True):
         if not walk.steps:
             items.append(At(walk.start))
@@ -50,11 +55,13 @@ def view(
         )
         items.append(FULL if whole else Slice(walk.start or None, walk.start + walk.span))
         strides[primary] = stride
+        if extent in bordered and may_be_negative(b.program, extent, b.facts):
+            short.add(primary)
         for index, step in steps[1:]:
             windows.append((position, index, step))
     array = subscript(source, items)
     slides = bool(windows)
-    array, axes = _windowed(array, axes, windows, strides)
+    array, axes = _windowed(array, axes, windows, strides, short)
     flipped = {i for w in walks for i in w.flipped}
     array = subscript(array, [FLIP if i in flipped else FULL for i in axes])
     if slides and not b.loops:
@@ -63,8 +70,13 @@ def view(
 
 
 def _windowed(
-    array: Array, axes: list[Index], windows: list[tuple[int, Index, Poly]], strides: dict[Index, Poly]
+    array: Array,
+    axes: list[Index],
+    windows: list[tuple[int, Index, Poly]],
+    strides: dict[Index, Poly],
+    short: set[Index],
 ) -> tuple[Array, list[Index]]:
+    """Windows of an array; an axis in ``short`` may be empty where it ought to have less, and has too many then."""
     while windows:
         now = [w for k, w in enumerate(windows) if w[0] not in {v[0] for v in windows[:k]}]
         windows = [w for w in windows if w not in now]
@@ -72,7 +84,10 @@ def _windowed(
         array = Windows(array, sizes, tuple(position for position, _, _ in now))
         axes = axes + [index for _, index, _ in now]
         strides |= {index: step for _, index, step in now}
-    items = [Slice(step=strides[i]) if strides.get(i, as_poly(1)) != as_poly(1) else FULL for i in axes]
+    items: list[Item] = []
+    for index in axes:
+        step = strides.get(index, ONE)
+        items.append(Slice(None, step * index.extent if index in short else None, None if step == ONE else step))
     return subscript(array, items), axes
 
 

@@ -138,7 +138,7 @@ FORMS: dict[str, Form] = {
         Sum(x[q, c, valid + u] * w[k, c, u], c, u), y[q, k, valid], (x[B, C, N], w[K, C, R]),
         lambda x, w: np.einsum("qciu,kcu->qki", windows(x, w.shape[2]), w),
         shapes={"x": (2, 3, 8), "w": (4, 3, 3)}, options={"typical": BIG},
-        backward=("_bordered(grad_y, ((0, 0), (0, 0), (R - 1, R - 1)))", "_windows(grad_y_padded"), absent=("+=",),
+        backward=("_extended(grad_y, ((0, 0), (0, 0), (R - 1, R - 1)))", "_windows(grad_y_padded"), absent=("+=",),
     ),
     "slice accumulation": form(
         Sum(x[q, c, s * strided + u] * w[k, c, u], c, u), y[q, k, strided], (x[B, C, N], w[K, C, R]),

@@ -1,0 +1,122 @@
+"""Axes of extent 0: kernels without entries, borders whose width comes out negative, reads of a tensor of nothing.
+
+Forward is compared with the naive evaluator and backward with its differences, at every combination of small sizes.
+"""
+
+from __future__ import annotations
+
+import itertools
+from collections.abc import Iterator
+from typing import Any
+
+import numpy as np
+import pytest
+from sympy import Eq, Idx, IndexedBase, Piecewise, Sum, floor, symbols
+
+from symgrad import Layer, Padded, ReduceMax, compile_layer
+from symgrad.check.evaluator import evaluate
+from symgrad.check.tangent import linearise
+from symgrad.errors import CheckError
+
+from ..agreement import close
+
+C, M, N, R = symbols("C M N R", integer=True, positive=True)
+dilation, stride = symbols("dilation stride", integer=True, positive=True)
+h, ids, lengths, p, q, w, x, y = (IndexedBase(name) for name in ("h", "ids", "lengths", "p", "q", "w", "x", "y"))
+c, i, j, k, m, n = Idx("c", C), Idx("i", N), Idx("j", M), Idx("k", N + M - 1), Idx("m", M), Idx("n", N)
+u, v = Idx("u", R), Idx("v", R)
+t = Idx("t", stride * (N - 1) + R)
+
+LAYERS = {
+    "past": Layer(
+        "past",
+        [x[N], w[R]],
+        [Eq(y[i], Sum(Padded(x)[i - dilation * (R - 1 - u)] * w[u], u))],
+        attributes={dilation: 1},
+    ),
+    "past_of_channels": Layer(
+        "past_of_channels",
+        [x[C, N], w[M, C, R]],
+        [Eq(y[m, i], Sum(Padded(x)[c, i - dilation * (R - 1 - u)] * w[m, c, u], c, u))],
+        attributes={dilation: 2},
+    ),
+    "past_maximum": Layer(
+        "past_maximum", [x[N]], [Eq(y[i], ReduceMax(Padded(x, -7)[i - (R - 1 - u)], u))], attributes={R: 2}
+    ),
+    "full": Layer("full", [x[N], w[M]], [Eq(h[k], Sum(x[i] * Padded(w)[k - i], i))]),
+    "full_both": Layer("full_both", [x[N], w[M]], [Eq(h[k], Sum(Padded(x)[k - j] * w[j], j))]),
+    "full_2d": Layer(
+        "full_2d",
+        [x[N, N], w[R, R]],
+        [
+            Eq(
+                h[Idx("a", N + R - 1), Idx("b", N + R - 1)],
+                Sum(Padded(x)[Idx("a", N + R - 1) - u, Idx("b", N + R - 1) - v] * w[u, v], u, v),
+            )
+        ],
+    ),
+    "upsampled": Layer(
+        "upsampled", [x[N], w[R]], [Eq(y[t], Sum(x[i] * Padded(w)[t - stride * i], i))], attributes={stride: 2}
+    ),
+    "spread_by_an_extent": Layer(
+        "spread_by_an_extent",
+        [x[N], w[R]],
+        [Eq(y[i], Sum(Padded(x)[2 * i - (R - 1) + u] * w[u], u))],
+    ),
+    "at_data": Layer("at_data", [x[N], p[M]], [Eq(y[m], Padded(x)[floor(p[m])])]),
+    "between": Layer(
+        "between",
+        [x[C, N], p[M]],
+        [Eq(y[c, m], Padded(x, 2)[c, floor(p[m])] * (1 + floor(p[m]) - p[m]) + Padded(x)[c, floor(p[m]) + 1])],
+    ),
+    "behind_a_condition": Layer(
+        "behind_a_condition",
+        [x[N], ids[M, R], lengths[M]],
+        [Eq(y[m], Sum(Piecewise((x[ids[m, u]], u < lengths[m]), (0, True)), u))],
+        integers=[lengths],
+    ),
+}
+
+
+def drawn(layer: Layer, sizes: dict[Any, int]) -> dict[str, np.ndarray]:
+    """Inputs of these sizes; real positions stay away from whole numbers."""
+    rng = np.random.default_rng(0)
+    arrays: dict[str, np.ndarray] = {}
+    for tensor in layer.inputs:
+        shape = tuple(int(extent.subs(sizes)) for extent in tensor.shape)
+        arrays[tensor.name] = np.zeros(shape, int) if tensor.integer else rng.integers(-2, 4, shape) + 0.37
+    return arrays
+
+
+def cases(layer: Layer) -> Iterator[tuple[dict[str, np.ndarray], dict[str, int]]]:
+    """Every combination of dimensions from 0 to 3, with attributes of 1 and 3."""
+    dimensions = sorted({s for t in layer.inputs for e in t.shape for s in e.free_symbols}, key=str)
+    for sizes in itertools.product(range(4), repeat=len(dimensions)):
+        for spread in (1, 3):
+            yield drawn(layer, dict(zip(dimensions, sizes, strict=True))), {a.name: spread for a in layer.attributes}
+
+
+@pytest.mark.parametrize("schedule", ["readable", "fast"])
+@pytest.mark.parametrize("name", LAYERS)
+def test_empty_axes_mean_what_the_evaluator_says(name: str, schedule: str) -> None:
+    layer = LAYERS[name]
+    compiled = compile_layer(layer, schedule=schedule)
+    agreed = 0
+    for arrays, settings in cases(layer):
+        try:
+            expected = evaluate(layer, arrays, settings)[layer.outputs[0]]
+        except CheckError as error:
+            assert "extent is not negative" in str(error)
+            with pytest.raises(ValueError, match="negative"):
+                compiled.forward(*arrays.values(), **settings)
+            continue
+        output, residuals = compiled.forward(*arrays.values(), **settings)
+        close(output, expected, f"{name} of {settings} and shapes {[a.shape for a in arrays.values()]}")
+        cotangent = np.random.default_rng(1).normal(size=expected.shape)
+        gradients = compiled.backward(residuals, cotangent)
+        slopes = linearise(layer, arrays, settings).pull_back({layer.outputs[0]: cotangent})
+        for tensor, slope in slopes.items():
+            what = f"gradient of {tensor} at {settings} and shapes {[a.shape for a in arrays.values()]}"
+            close(getattr(gradients, tensor), slope, what)
+        agreed += 1
+    assert agreed >= 8
