@@ -53,13 +53,13 @@ def forward(x, w, b, *, dilation=1):
     _expect("b", b, "(K)", (K,))
 
     # y[n, k, i] = b[k] + sum_{c, u} w[k, c, u] * pad(x)[n, c, i + dilation * u + dilation - R * dilation]
-    x_padded = _bordered(x, ((0, 0), (0, 0), (R * dilation - dilation, 0)))
+    x_padded = _extended(x, ((0, 0), (0, 0), (R * dilation - dilation, 0)))
     y = np.empty((N, K, L), dtype=dtype)
     rows = max(1, 262144 // max(C * L * R, 1))  # what is computed at once stays in cache
     for start in range(0, N, rows):
         stop = min(start + rows, N)
         x_windows = _windows(x_padded[start:stop], (R * dilation + 1 - dilation,), axes=(2,))[
-            :, :, :, ::dilation
+            :, :, :L, ::dilation
         ]
         columns = x_windows.swapaxes(-1, -2).reshape(stop - start, C * R, L)
         y[start:stop] = b[:, None] + w.reshape(K, C * R) @ columns
@@ -79,26 +79,26 @@ def backward(residuals, grad_y, wrt=None):
     if "x" in wrt:
         # grad_x[n, c, l] = sum_{k, i, u : i + dilation * u + dilation == l + R * dilation} grad_y[n, k, i] *
         #     w[k, c, u]
-        grad_y_padded = _bordered(grad_y, ((0, 0), (0, 0), (0, R * dilation - dilation)))
+        grad_y_padded = _extended(grad_y, ((0, 0), (0, 0), (0, R * dilation - dilation)))
         grad_x = np.empty((N, C, L), dtype=dtype)
         rows = max(1, 262144 // max(K * L * R, 1))  # what is computed at once stays in cache
         for start in range(0, N, rows):
             stop = min(start + rows, N)
             grad_y_windows = _windows(grad_y_padded[start:stop], (R * dilation + 1 - dilation,), axes=(2,))[
-                :, :, :, ::dilation
-            ][:, :, :, ::-1]
+                :, :, :L, ::dilation
+            ]
             columns = grad_y_windows.swapaxes(-1, -2).reshape(stop - start, K * R, L)
-            grad_x[start:stop] = w.transpose(1, 0, 2).reshape(C, K * R) @ columns
+            grad_x[start:stop] = w[:, :, ::-1].transpose(1, 0, 2).reshape(C, K * R) @ columns
     if "w" in wrt:
         # grad_w[k, c, u] = sum_{n, i} grad_y[n, k, i] * pad(x)[n, c, i + dilation * u + dilation - R *
         #     dilation]
-        x_padded = _bordered(x, ((0, 0), (0, 0), (R * dilation - dilation, 0)))
+        x_padded = _extended(x, ((0, 0), (0, 0), (R * dilation - dilation, 0)))
         grad_w = np.zeros((K, C, R), dtype=dtype)
         rows = max(1, 262144 // max(C * L * R, 1))  # what is computed at once stays in cache
         for start in range(0, N, rows):
             stop = min(start + rows, N)
             x_windows = _windows(x_padded[start:stop], (R * dilation + 1 - dilation,), axes=(2,))[
-                :, :, :, ::dilation
+                :, :, :L, ::dilation
             ]
             columns_2 = x_windows.swapaxes(-1, -2).reshape(stop - start, C * R, L)
             grad_w += (
@@ -215,7 +215,19 @@ def _windows(array, sizes, axes):
 
 def _bordered(array, widths, value=0):
     """Put a border of ``value`` around an array to be read; without any width it is the array itself."""
-    return np.pad(array, widths, constant_values=value) if np.any(widths) else array
+    if not any(map(any, widths)):
+        return array
+    sides = tuple(zip(array.shape, widths, strict=True))
+    bordered = np.full([before + extent + after for extent, (before, after) in sides], value, array.dtype)
+    bordered[tuple(slice(before, before + extent) for extent, (before, _) in sides)] = array
+    return bordered
+
+
+def _extended(array, widths, value=0):
+    """Put a border of ``value`` around an array to be read; a width below 0 takes elements away instead."""
+    array = _bordered(array, [(max(before, 0), max(after, 0)) for before, after in widths], value)
+    stops = [max(extent + min(after, 0), 0) for extent, (_, after) in zip(array.shape, widths, strict=True)]
+    return array[tuple(slice(max(-before, 0), stop) for (before, _), stop in zip(widths, stops, strict=True))]
 
 
 forward, backward = _in_single(forward), _in_single(backward)

@@ -92,18 +92,32 @@ def backward(residuals, grad_y, wrt=None):
         # grad_x[n, c, l] = sum_{k, i, u : stride * i + dilation * u == l + padding} grad_y[n, k, i] * w[k, c,
         #     u]
         grad_x = np.empty((N, C, L), dtype=dtype)
-        rows = max(1, 262144 // max(C * I * R, 1))  # what is computed at once stays in cache
-        for start in range(0, N, rows):
-            stop = min(start + rows, N)
-            grad_x_part_padded = np.zeros((stop - start, C, L + 2 * padding), dtype=dtype)
-            grad_x_part_windows = (w.transpose(1, 2, 0).reshape(C * R, K) @ grad_y[start:stop]).reshape(
-                stop - start, C, R, I
+        if stride == 1 and K <= 2 * C:
+            # grad_x[n, c, l] = sum_{k, u} pad(grad_y)[n, k, l + padding - dilation * u] * w[k, c, u]
+            grad_y_padded = _extended(
+                grad_y, ((0, 0), (0, 0), (R * dilation - dilation - padding, R * dilation - dilation - padding))
             )
-            for u in range(R):
-                grad_x_part_padded[:, :, dilation * u : dilation * u + I * stride : stride] += (
-                    grad_x_part_windows[:, :, u]
+            rows = max(1, 262144 // max(K * L * R, 1))  # what is computed at once stays in cache
+            for start in range(0, N, rows):
+                stop = min(start + rows, N)
+                grad_y_windows = _windows(grad_y_padded[start:stop], (R * dilation + 1 - dilation,), axes=(2,))[
+                    :, :, :L, ::dilation
+                ]
+                columns = grad_y_windows.swapaxes(-1, -2).reshape(stop - start, K * R, L)
+                grad_x[start:stop] = w[:, :, ::-1].transpose(1, 0, 2).reshape(C, K * R) @ columns
+        else:
+            rows = max(1, 262144 // max(C * I * R, 1))  # what is computed at once stays in cache
+            for start in range(0, N, rows):
+                stop = min(start + rows, N)
+                grad_x_part_padded = np.zeros((stop - start, C, L + 2 * padding), dtype=dtype)
+                grad_x_part_windows = (w.transpose(1, 2, 0).reshape(C * R, K) @ grad_y[start:stop]).reshape(
+                    stop - start, C, R, I
                 )
-            grad_x[start:stop] = grad_x_part_padded[:, :, padding : L + padding]
+                for u in range(R):
+                    grad_x_part_padded[:, :, dilation * u : dilation * u + I * stride : stride] += (
+                        grad_x_part_windows[:, :, u]
+                    )
+                grad_x[start:stop] = grad_x_part_padded[:, :, padding : L + padding]
     if "w" in wrt:
         # grad_w[k, c, u] = sum_{n, i} grad_y[n, k, i] * pad(x)[n, c, stride * i + dilation * u - padding]
         x_padded = _bordered(x, ((0, 0), (0, 0), (padding, padding)))
@@ -114,8 +128,10 @@ def backward(residuals, grad_y, wrt=None):
             x_windows = _windows(x_padded[start:stop], (R * dilation + 1 - dilation,), axes=(2,))[
                 :, :, ::stride, ::dilation
             ]
-            columns = x_windows.swapaxes(-1, -2).reshape(stop - start, C * R, I)
-            grad_w += (grad_y[start:stop] @ columns.swapaxes(-1, -2)).reshape(stop - start, K, C, R).sum(axis=0)
+            columns_2 = x_windows.swapaxes(-1, -2).reshape(stop - start, C * R, I)
+            grad_w += (
+                (grad_y[start:stop] @ columns_2.swapaxes(-1, -2)).reshape(stop - start, K, C, R).sum(axis=0)
+            )
     if "b" in wrt:
         # grad_b[k] = sum_{n, i} grad_y[n, k, i]
         grad_b = grad_y.sum(axis=(0, 2))
@@ -231,7 +247,19 @@ def _windows(array, sizes, axes):
 
 def _bordered(array, widths, value=0):
     """Put a border of ``value`` around an array to be read; without any width it is the array itself."""
-    return np.pad(array, widths, constant_values=value) if np.any(widths) else array
+    if not any(map(any, widths)):
+        return array
+    sides = tuple(zip(array.shape, widths, strict=True))
+    bordered = np.full([before + extent + after for extent, (before, after) in sides], value, array.dtype)
+    bordered[tuple(slice(before, before + extent) for extent, (before, _) in sides)] = array
+    return bordered
+
+
+def _extended(array, widths, value=0):
+    """Put a border of ``value`` around an array to be read; a width below 0 takes elements away instead."""
+    array = _bordered(array, [(max(before, 0), max(after, 0)) for before, after in widths], value)
+    stops = [max(extent + min(after, 0), 0) for extent, (_, after) in zip(array.shape, widths, strict=True)]
+    return array[tuple(slice(max(-before, 0), stop) for (before, _), stop in zip(widths, stops, strict=True))]
 
 
 forward, backward = _in_single(forward), _in_single(backward)

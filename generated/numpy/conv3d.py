@@ -121,30 +121,59 @@ def backward(residuals, grad_y, wrt=None):
         #     padding == stride * i + dilation * u, stride * j + dilation * v == w_t + padding} grad_y[n, k, h,
         #     i, j] * w[k, c, t, u, v]
         grad_x = np.empty((N, C, D, H, W), dtype=dtype)
-        # what is computed at once stays in cache
-        rows = max(1, 262144 // max(C * I * J * R * S * T * h_extent, 1))
-        for start in range(0, N, rows):
-            stop = min(start + rows, N)
-            grad_x_part_padded = np.zeros(
-                (stop - start, C, D + 2 * padding, H + 2 * padding, W + 2 * padding), dtype=dtype
+        if stride == 1 and K <= 2 * C:
+            # grad_x[n, c, d, h_2, w_t] = sum_{k, t, u, v} pad(grad_y)[n, k, d + padding - dilation * t, h_2 +
+            #     padding - dilation * u, w_t + padding - dilation * v] * w[k, c, t, u, v]
+            grad_y_padded = _extended(
+                grad_y,
+                (
+                    (0, 0),
+                    (0, 0),
+                    (T * dilation - dilation - padding, T * dilation - dilation - padding),
+                    (R * dilation - dilation - padding, R * dilation - dilation - padding),
+                    (S * dilation - dilation - padding, S * dilation - dilation - padding),
+                ),
             )
-            grad_x_part_windows = (
-                w.transpose(1, 2, 3, 4, 0).reshape(C * R * S * T, K)
-                @ grad_y[start:stop].reshape(stop - start, K, I * J * h_extent)
-            ).reshape(stop - start, C, T, R, S, h_extent, I, J)
-            for t in range(T):
-                for u in range(R):
-                    for v in range(S):
-                        grad_x_part_padded[
-                            :,
-                            :,
-                            dilation * t : dilation * t + h_extent * stride : stride,
-                            dilation * u : dilation * u + I * stride : stride,
-                            dilation * v : dilation * v + J * stride : stride,
-                        ] += grad_x_part_windows[:, :, t, u, v]
-            grad_x[start:stop] = grad_x_part_padded[
-                :, :, padding : D + padding, padding : H + padding, padding : W + padding
-            ]
+            # what is computed at once stays in cache
+            rows = max(1, 262144 // max(D * H * K * R * S * T * W, 1))
+            for start in range(0, N, rows):
+                stop = min(start + rows, N)
+                grad_y_windows = _windows(
+                    grad_y_padded[start:stop],
+                    (T * dilation + 1 - dilation, R * dilation + 1 - dilation, S * dilation + 1 - dilation),
+                    axes=(2, 3, 4),
+                )[:, :, :D, :H, :W, ::dilation, ::dilation, ::dilation]
+                columns = grad_y_windows.transpose(0, 1, 5, 6, 7, 2, 3, 4).reshape(
+                    stop - start, K * R * S * T, D * H * W
+                )
+                grad_x[start:stop] = (
+                    w[:, :, ::-1, ::-1, ::-1].transpose(1, 0, 2, 3, 4).reshape(C, K * R * S * T) @ columns
+                ).reshape(stop - start, C, D, H, W)
+        else:
+            # what is computed at once stays in cache
+            rows = max(1, 262144 // max(C * I * J * R * S * T * h_extent, 1))
+            for start in range(0, N, rows):
+                stop = min(start + rows, N)
+                grad_x_part_padded = np.zeros(
+                    (stop - start, C, D + 2 * padding, H + 2 * padding, W + 2 * padding), dtype=dtype
+                )
+                grad_x_part_windows = (
+                    w.transpose(1, 2, 3, 4, 0).reshape(C * R * S * T, K)
+                    @ grad_y[start:stop].reshape(stop - start, K, I * J * h_extent)
+                ).reshape(stop - start, C, T, R, S, h_extent, I, J)
+                for t in range(T):
+                    for u in range(R):
+                        for v in range(S):
+                            grad_x_part_padded[
+                                :,
+                                :,
+                                dilation * t : dilation * t + h_extent * stride : stride,
+                                dilation * u : dilation * u + I * stride : stride,
+                                dilation * v : dilation * v + J * stride : stride,
+                            ] += grad_x_part_windows[:, :, t, u, v]
+                grad_x[start:stop] = grad_x_part_padded[
+                    :, :, padding : D + padding, padding : H + padding, padding : W + padding
+                ]
     if "w" in wrt:
         # grad_w[k, c, t, u, v] = sum_{n, h, i, j} grad_y[n, k, h, i, j] * pad(x)[n, c, stride * h + dilation *
         #     t - padding, stride * i + dilation * u - padding, stride * j + dilation * v - padding]
@@ -165,11 +194,11 @@ def backward(residuals, grad_y, wrt=None):
                 (h_extent * stride + 1 - stride, I * stride + 1 - stride, J * stride + 1 - stride),
                 axes=(2, 3, 4),
             )[:, :, ::dilation, ::dilation, ::dilation, ::stride, ::stride, ::stride]
-            columns = x_windows.transpose(0, 5, 6, 7, 1, 2, 3, 4).reshape(
+            columns_2 = x_windows.transpose(0, 5, 6, 7, 1, 2, 3, 4).reshape(
                 stop - start, I * J * h_extent, C * R * S * T
             )
             grad_w += (
-                (grad_y[start:stop].reshape(stop - start, K, I * J * h_extent) @ columns)
+                (grad_y[start:stop].reshape(stop - start, K, I * J * h_extent) @ columns_2)
                 .reshape(stop - start, K, C, T, R, S)
                 .sum(axis=0)
             )
@@ -288,7 +317,19 @@ def _windows(array, sizes, axes):
 
 def _bordered(array, widths, value=0):
     """Put a border of ``value`` around an array to be read; without any width it is the array itself."""
-    return np.pad(array, widths, constant_values=value) if np.any(widths) else array
+    if not any(map(any, widths)):
+        return array
+    sides = tuple(zip(array.shape, widths, strict=True))
+    bordered = np.full([before + extent + after for extent, (before, after) in sides], value, array.dtype)
+    bordered[tuple(slice(before, before + extent) for extent, (before, _) in sides)] = array
+    return bordered
+
+
+def _extended(array, widths, value=0):
+    """Put a border of ``value`` around an array to be read; a width below 0 takes elements away instead."""
+    array = _bordered(array, [(max(before, 0), max(after, 0)) for before, after in widths], value)
+    stops = [max(extent + min(after, 0), 0) for extent, (_, after) in zip(array.shape, widths, strict=True)]
+    return array[tuple(slice(max(-before, 0), stop) for (before, _), stop in zip(widths, stops, strict=True))]
 
 
 forward, backward = _in_single(forward), _in_single(backward)

@@ -45,7 +45,7 @@ def forward(table, ids, lengths):
 
     # y[n, d] = sum_{t : lengths[n] >= t + 1} table[ids[n, t], d]
     y = (
-        table[np.clip(ids, 0, V - 1)]
+        _nonempty(table, 0)[np.clip(ids, 0, V - 1)]
         .swapaxes(-1, -2)
         .sum(axis=2, where=(np.arange(T) < lengths[:, None])[:, None])
     )
@@ -168,6 +168,12 @@ def _wanted(wrt):
     if not all(name in Gradients._fields for name in names):
         raise ValueError(f"embedding_bag: wrt must be a tuple of {Gradients._fields}, got {wrt!r}")
     return names
+
+
+def _nonempty(array, *axes):
+    """The array with an element along each of ``axes``: one that is there for nothing but to be masked out."""
+    missing = [(0, int(not extent and axis in axes)) for axis, extent in enumerate(array.shape)]
+    return np.pad(array, missing) if np.any(missing) else array
 
 
 def _add_at(target, *positions_and_values):

@@ -88,7 +88,10 @@ def backward(residuals, grad_y, wrt=None):
         grad_message,
         source,
         np.where(
-            mask[:, None], grad_y[clip_value] / np.where(mask, np.maximum(count[clip_value], 1), 1)[:, None], 0
+            mask[:, None],
+            _nonempty(grad_y, 0)[clip_value]
+            / np.where(mask, np.maximum(_nonempty(count, 0)[clip_value], 1), 1)[:, None],
+            0,
         ),
     )
     if "x" in wrt:
@@ -203,6 +206,12 @@ def _wanted(wrt):
     if not all(name in Gradients._fields for name in names):
         raise ValueError(f"graph_convolution: wrt must be a tuple of {Gradients._fields}, got {wrt!r}")
     return names
+
+
+def _nonempty(array, *axes):
+    """The array with an element along each of ``axes``: one that is there for nothing but to be masked out."""
+    missing = [(0, int(not extent and axis in axes)) for axis, extent in enumerate(array.shape)]
+    return np.pad(array, missing) if np.any(missing) else array
 
 
 def _add_at(target, *positions_and_values):

@@ -86,7 +86,7 @@ def forward(x, grid):
         "niadjc,nijad->ncij",
         np.where(
             ((0 <= position) & (position < H) & (0 <= position_2) & (position_2 < W))[:, :, :, :, :, None],
-            x[
+            _nonempty(x, 2, 3)[
                 np.arange(N)[:, None, None, None, None],
                 :,
                 np.clip(position, 0, H - 1),
@@ -129,7 +129,7 @@ def backward(residuals, grad_y, wrt=None):
             grad_y,
             np.where(
                 ((0 <= position) & (position < H) & (0 <= position_2) & (position_2 < W))[:, :, :, :, :, None],
-                x[
+                _nonempty(x, 2, 3)[
                     np.arange(N)[:, None, None, None, None],
                     :,
                     np.clip(position, 0, H - 1),
@@ -301,6 +301,12 @@ def _wanted(wrt):
     if not all(name in Gradients._fields for name in names):
         raise ValueError(f"grid_sample2d: wrt must be a tuple of {Gradients._fields}, got {wrt!r}")
     return names
+
+
+def _nonempty(array, *axes):
+    """The array with an element along each of ``axes``: one that is there for nothing but to be masked out."""
+    missing = [(0, int(not extent and axis in axes)) for axis, extent in enumerate(array.shape)]
+    return np.pad(array, missing) if np.any(missing) else array
 
 
 def _add_at(target, *positions_and_values):

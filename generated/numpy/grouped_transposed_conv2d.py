@@ -137,14 +137,8 @@ def backward(residuals, grad_y, wrt=None):
         # grad_x[n, c, i, j] = sum_{k, o, p, m, u, v : c == m + C * (k // M), stride * i + dilation * u == o +
         #     padding, stride * j + dilation * v == p + padding} grad_y[n, k, o, p] * w[m + C * (k // M), k % M,
         #     u, v]
-        grad_y_padded = _bordered(
-            grad_y,
-            (
-                (0, 0),
-                (0, 0),
-                (padding, max(padding - output_padding, 0)),
-                (padding, max(padding - output_padding, 0)),
-            ),
+        grad_y_padded = _extended(
+            grad_y, ((0, 0), (0, 0), (padding, padding - output_padding), (padding, padding - output_padding))
         )
     if "x" in wrt:
         grad_x = np.empty((N, C * groups, H, W), dtype=dtype)
@@ -153,15 +147,11 @@ def backward(residuals, grad_y, wrt=None):
             stop = min(start + rows, N)
             grad_y_windows = _windows(
                 grad_y_padded.reshape(
-                    N,
-                    groups,
-                    M,
-                    max(padding - output_padding, 0) + O + padding,
-                    max(padding - output_padding, 0) + P + padding,
-                )[start:stop, :, :, 0 : O + 2 * padding - output_padding, 0 : P + 2 * padding - output_padding],
+                    N, groups, M, O + 2 * padding - output_padding, P + 2 * padding - output_padding
+                )[start:stop],
                 (R * dilation + 1 - dilation, S * dilation + 1 - dilation),
                 axes=(3, 4),
-            )[:, :, :, ::stride, ::stride, ::dilation, ::dilation]
+            )[:, :, :, : H * stride : stride, : W * stride : stride, ::dilation, ::dilation]
             columns = grad_y_windows.transpose(0, 1, 2, 5, 6, 3, 4).reshape(
                 stop - start, groups, M * R * S, H * W
             )
@@ -177,15 +167,11 @@ def backward(residuals, grad_y, wrt=None):
             stop = min(start + rows, N)
             grad_y_windows_2 = _windows(
                 grad_y_padded.reshape(
-                    N,
-                    groups,
-                    M,
-                    max(padding - output_padding, 0) + O + padding,
-                    max(padding - output_padding, 0) + P + padding,
-                )[start:stop, :, :, 0 : O + 2 * padding - output_padding, 0 : P + 2 * padding - output_padding],
+                    N, groups, M, O + 2 * padding - output_padding, P + 2 * padding - output_padding
+                )[start:stop],
                 (H * stride + 1 - stride, W * stride + 1 - stride),
                 axes=(3, 4),
-            )[:, :, :, ::dilation, ::dilation, ::stride, ::stride]
+            )[:, :, :, : R * dilation : dilation, : S * dilation : dilation, ::stride, ::stride]
             columns_2 = grad_y_windows_2.transpose(0, 1, 5, 6, 2, 3, 4).reshape(
                 stop - start, groups, H * W, M * R * S
             )
@@ -317,7 +303,19 @@ def _windows(array, sizes, axes):
 
 def _bordered(array, widths, value=0):
     """Put a border of ``value`` around an array to be read; without any width it is the array itself."""
-    return np.pad(array, widths, constant_values=value) if np.any(widths) else array
+    if not any(map(any, widths)):
+        return array
+    sides = tuple(zip(array.shape, widths, strict=True))
+    bordered = np.full([before + extent + after for extent, (before, after) in sides], value, array.dtype)
+    bordered[tuple(slice(before, before + extent) for extent, (before, _) in sides)] = array
+    return bordered
+
+
+def _extended(array, widths, value=0):
+    """Put a border of ``value`` around an array to be read; a width below 0 takes elements away instead."""
+    array = _bordered(array, [(max(before, 0), max(after, 0)) for before, after in widths], value)
+    stops = [max(extent + min(after, 0), 0) for extent, (_, after) in zip(array.shape, widths, strict=True)]
+    return array[tuple(slice(max(-before, 0), stop) for (before, _), stop in zip(widths, stops, strict=True))]
 
 
 forward, backward = _in_single(forward), _in_single(backward)

@@ -122,7 +122,7 @@ def backward(residuals, grad_y, wrt=None):
         stop = min(start + rows, N)
         grad_sum_deviation_windows = _windows(
             grad_sum_deviation_padded[start:stop], (2 * R + 1, 2 * S + 1), axes=(1, 2)
-        )[:, :, :, ::-1, ::-1]
+        )
         columns = grad_sum_deviation_windows.transpose(0, 3, 4, 1, 2).reshape(
             stop - start, 2 * R + 4 * R * S + 2 * S + 1, H * W
         )
@@ -130,7 +130,9 @@ def backward(residuals, grad_y, wrt=None):
             2
             * (
                 centred[start:stop]
-                * (kernel.reshape(C, 2 * R + 4 * R * S + 2 * S + 1) @ columns).reshape(stop - start, C, H, W)
+                * (kernel[:, ::-1, ::-1].reshape(C, 2 * R + 4 * R * S + 2 * S + 1) @ columns).reshape(
+                    stop - start, C, H, W
+                )
             )
             + grad_y[start:stop] / np.maximum(deviation[start:stop], mean[start:stop, None, None])[:, None]
         )
@@ -142,16 +144,14 @@ def backward(residuals, grad_y, wrt=None):
     rows = max(1, 262144 // max(4 * C * H * R * S * W + 2 * C * H * R * W + 2 * C * H * S * W + C * H * W, 1))
     for start in range(0, N, rows):
         stop = min(start + rows, N)
-        grad_centred_windows = _windows(grad_centred_padded[start:stop], (2 * R + 1, 2 * S + 1), axes=(2, 3))[
-            :, :, :, :, ::-1, ::-1
-        ]
+        grad_centred_windows = _windows(grad_centred_padded[start:stop], (2 * R + 1, 2 * S + 1), axes=(2, 3))
         columns_2 = (
             grad_centred_windows.sum(axis=1)
             .transpose(0, 3, 4, 1, 2)
             .reshape(stop - start, 2 * R + 4 * R * S + 2 * S + 1, H * W)
         )
         grad_x[start:stop] = grad_centred[start:stop] - (
-            kernel.reshape(C, 2 * R + 4 * R * S + 2 * S + 1) @ columns_2
+            kernel[:, ::-1, ::-1].reshape(C, 2 * R + 4 * R * S + 2 * S + 1) @ columns_2
         ).reshape(stop - start, C, H, W)
     return Gradients(grad_x)
 

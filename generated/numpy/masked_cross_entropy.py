@@ -62,7 +62,9 @@ def forward(logits, labels, *, ignored=-100):
     # sum_loss = sum_{n_2 : labels[n_2] != ignored} (log(sum_exp[n_2]) + max_logits[n_2] - logits[n_2,
     #     labels[n_2]])
     sum_loss = (
-        max_logits - logits[np.arange(N), np.clip(labels, 0, M - 1)] + np.log(np.where(ne_value, sum_exp, 1))
+        max_logits
+        - _nonempty(logits, 1)[np.arange(N), np.clip(labels, 0, M - 1)]
+        + np.log(np.where(ne_value, sum_exp, 1))
     ).sum(axis=0, where=ne_value)
     # loss = sum_loss / max(1, count)
     loss = sum_loss / np.maximum(count, 1)
@@ -200,6 +202,12 @@ def _wanted(wrt):
     if not all(name in Gradients._fields for name in names):
         raise ValueError(f"masked_cross_entropy: wrt must be a tuple of {Gradients._fields}, got {wrt!r}")
     return names
+
+
+def _nonempty(array, *axes):
+    """The array with an element along each of ``axes``: one that is there for nothing but to be masked out."""
+    missing = [(0, int(not extent and axis in axes)) for axis, extent in enumerate(array.shape)]
+    return np.pad(array, missing) if np.any(missing) else array
 
 
 def _add_at(target, *positions_and_values):

@@ -73,34 +73,24 @@ def forward(x, *, K=2, stride=2, padding=0):
     _require(K > padding, f"padding < K must hold ({K = }, {padding = })")
 
     # max_v_y[n, c, d, h, r] = max_{v} pad(x, -inf)[n, c, d, h, stride * r + v - padding]
-    x_padded = _bordered(
-        x, ((0, 0), (0, 0), (0, 0), (0, 0), (padding, max(K + R * stride - W - padding - stride, 0))), -np.inf
+    x_padded = _extended(
+        x, ((0, 0), (0, 0), (0, 0), (0, 0), (padding, K + R * stride - W - padding - stride)), -np.inf
     )
-    x_windows = _windows(x_padded[:, :, :, :, 0 : K + R * stride - stride], (K,), axes=(4,))[
-        :, :, :, :, ::stride
-    ]
+    x_windows = _windows(x_padded, (K,), axes=(4,))[:, :, :, :, : R * stride : stride]
     max_v_y = x_windows.max(axis=5)
     winner_max_v_y = x_windows.argmax(axis=5)
     # max_u_y[n, c, d, q, r] = max_{u} pad(max_v_y, -inf)[n, c, d, stride * q + u - padding, r]
-    max_v_y_padded = _bordered(
-        max_v_y,
-        ((0, 0), (0, 0), (0, 0), (padding, max(K + Q * stride - H - padding - stride, 0)), (0, 0)),
-        -np.inf,
+    max_v_y_padded = _extended(
+        max_v_y, ((0, 0), (0, 0), (0, 0), (padding, K + Q * stride - H - padding - stride), (0, 0)), -np.inf
     )
-    max_v_y_windows = _windows(max_v_y_padded[:, :, :, 0 : K + Q * stride - stride], (K,), axes=(3,))[
-        :, :, :, ::stride
-    ]
+    max_v_y_windows = _windows(max_v_y_padded, (K,), axes=(3,))[:, :, :, : Q * stride : stride]
     max_u_y = max_v_y_windows.max(axis=5)
     winner_max_u_y = max_v_y_windows.argmax(axis=5)
     # y[n, c, p, q, r] = max_{t} pad(max_u_y, -inf)[n, c, stride * p + t - padding, q, r]
-    max_u_y_padded = _bordered(
-        max_u_y,
-        ((0, 0), (0, 0), (padding, max(K + P * stride - D - padding - stride, 0)), (0, 0), (0, 0)),
-        -np.inf,
+    max_u_y_padded = _extended(
+        max_u_y, ((0, 0), (0, 0), (padding, K + P * stride - D - padding - stride), (0, 0), (0, 0)), -np.inf
     )
-    max_u_y_windows = _windows(max_u_y_padded[:, :, 0 : K + P * stride - stride], (K,), axes=(2,))[
-        :, :, ::stride
-    ]
+    max_u_y_windows = _windows(max_u_y_padded, (K,), axes=(2,))[:, :, : P * stride : stride]
     y = max_u_y_windows.max(axis=5)
     winner_y = max_u_y_windows.argmax(axis=5)
     return y, Residuals(winner_y, winner_max_u_y, winner_max_v_y, W, K, stride, padding)
@@ -243,7 +233,19 @@ def _windows(array, sizes, axes):
 
 def _bordered(array, widths, value=0):
     """Put a border of ``value`` around an array to be read; without any width it is the array itself."""
-    return np.pad(array, widths, constant_values=value) if np.any(widths) else array
+    if not any(map(any, widths)):
+        return array
+    sides = tuple(zip(array.shape, widths, strict=True))
+    bordered = np.full([before + extent + after for extent, (before, after) in sides], value, array.dtype)
+    bordered[tuple(slice(before, before + extent) for extent, (before, _) in sides)] = array
+    return bordered
+
+
+def _extended(array, widths, value=0):
+    """Put a border of ``value`` around an array to be read; a width below 0 takes elements away instead."""
+    array = _bordered(array, [(max(before, 0), max(after, 0)) for before, after in widths], value)
+    stops = [max(extent + min(after, 0), 0) for extent, (_, after) in zip(array.shape, widths, strict=True)]
+    return array[tuple(slice(max(-before, 0), stop) for (before, _), stop in zip(widths, stops, strict=True))]
 
 
 forward, backward = _in_single(forward), _in_single(backward)

@@ -48,7 +48,9 @@ def forward(score, labels, *, margin=1.0):
     loss = (
         np.where(
             np.arange(M) != labels[:, None],
-            np.maximum(score + margin - score[np.arange(N), np.clip(labels, 0, M - 1)][:, None], 0),
+            np.maximum(
+                score + margin - _nonempty(score, 1)[np.arange(N), np.clip(labels, 0, M - 1)][:, None], 0
+            ),
             0,
         ).sum(axis=(0, 1))
         / N
@@ -66,7 +68,7 @@ def backward(residuals, grad_loss, wrt=None):
     dtype = grad_loss.dtype
 
     clip_value = np.clip(labels, 0, M - 1)
-    mask = score + margin - score[np.arange(N), clip_value][:, None] > 0
+    mask = score + margin - _nonempty(score, 1)[np.arange(N), clip_value][:, None] > 0
     # grad_score[n, m] = [m != labels[n]] * (grad_loss * [0 < margin + score[n, m] - score[n, labels[n]]] / N) -
     #     grad_loss * sum_{m_3 : m == labels[n], m_3 != labels[n]} [0 < margin + score[n, m_3] - score[n,
     #     labels[n]]] / N
@@ -186,6 +188,12 @@ def _wanted(wrt):
     if not all(name in Gradients._fields for name in names):
         raise ValueError(f"multiclass_hinge: wrt must be a tuple of {Gradients._fields}, got {wrt!r}")
     return names
+
+
+def _nonempty(array, *axes):
+    """The array with an element along each of ``axes``: one that is there for nothing but to be masked out."""
+    missing = [(0, int(not extent and axis in axes)) for axis, extent in enumerate(array.shape)]
+    return np.pad(array, missing) if np.any(missing) else array
 
 
 def _add_at(target, *positions_and_values):

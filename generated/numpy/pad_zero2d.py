@@ -138,7 +138,12 @@ def _wanted(wrt):
 
 def _bordered(array, widths, value=0):
     """Put a border of ``value`` around an array to be read; without any width it is the array itself."""
-    return np.pad(array, widths, constant_values=value) if np.any(widths) else array
+    if not any(map(any, widths)):
+        return array
+    sides = tuple(zip(array.shape, widths, strict=True))
+    bordered = np.full([before + extent + after for extent, (before, after) in sides], value, array.dtype)
+    bordered[tuple(slice(before, before + extent) for extent, (before, _) in sides)] = array
+    return bordered
 
 
 forward, backward = _in_single(forward), _in_single(backward)

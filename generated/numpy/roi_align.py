@@ -169,7 +169,9 @@ def forward(x, boxes, image, *, P=7, Q=7, G=2, spatial_scale=1.0, aligned=0):
     )
     y = np.einsum(
         "kijuvadc,kijuvad->kcij",
-        x[np.clip(position, 0, N - 1), :, np.clip(position_2, 0, H - 1), np.clip(position_3, 0, W - 1)],
+        _nonempty(x, 0)[
+            np.clip(position, 0, N - 1), :, np.clip(position_2, 0, H - 1), np.clip(position_3, 0, W - 1)
+        ],
         total_part,
     ) / math.pow(G, 2)
     _within_where(
@@ -265,9 +267,9 @@ def backward(residuals, grad_y, wrt=None):
                 mask_2[:, :, :, None, None, None, None, None],
                 np.where(
                     mask_4[:, :, :, None, None, None, None, None],
-                    x[clip_value, :, np.clip(position_2, 0, H - 1), np.clip(position_3, 0, W - 1)].transpose(
-                        0, 1, 2, 7, 3, 4, 5, 6
-                    ),
+                    _nonempty(x, 0)[
+                        clip_value, :, np.clip(position_2, 0, H - 1), np.clip(position_3, 0, W - 1)
+                    ].transpose(0, 1, 2, 7, 3, 4, 5, 6),
                     0,
                 ),
                 0,
@@ -306,9 +308,9 @@ def backward(residuals, grad_y, wrt=None):
                 mask[:, :, :, None, None, None, None, None],
                 np.where(
                     mask_3[:, :, :, None, None, None, None, None],
-                    x[clip_value, :, np.clip(position_4, 0, H - 1), np.clip(position_5, 0, W - 1)].transpose(
-                        0, 1, 2, 7, 3, 4, 5, 6
-                    ),
+                    _nonempty(x, 0)[
+                        clip_value, :, np.clip(position_4, 0, H - 1), np.clip(position_5, 0, W - 1)
+                    ].transpose(0, 1, 2, 7, 3, 4, 5, 6),
                     0,
                 ),
                 0,
@@ -536,6 +538,12 @@ def _wanted(wrt):
     if not all(name in Gradients._fields for name in names):
         raise ValueError(f"roi_align: wrt must be a tuple of {Gradients._fields}, got {wrt!r}")
     return names
+
+
+def _nonempty(array, *axes):
+    """The array with an element along each of ``axes``: one that is there for nothing but to be masked out."""
+    missing = [(0, int(not extent and axis in axes)) for axis, extent in enumerate(array.shape)]
+    return np.pad(array, missing) if np.any(missing) else array
 
 
 def _add_at(target, *positions_and_values):

@@ -73,8 +73,8 @@ def backward(residuals, grad_y, wrt=None):
         clip_value = np.clip(positions, 0, M - 1)
         # grad_update[n, k_2] = sum_{m : m == positions[n, k_2]} grad_y[n, m] * [0 < count[n, m]]
         grad_update = np.where(
-            (0 <= positions) & (positions < M), grad_y[np.arange(N)[:, None], clip_value], 0
-        ) * (count[np.arange(N)[:, None], clip_value] > 0)
+            (0 <= positions) & (positions < M), _nonempty(grad_y, 1)[np.arange(N)[:, None], clip_value], 0
+        ) * (_nonempty(count, 1)[np.arange(N)[:, None], clip_value] > 0)
     return Gradients(grad_x, grad_update)
 
 
@@ -171,6 +171,12 @@ def _wanted(wrt):
     if not all(name in Gradients._fields for name in names):
         raise ValueError(f"scatter_along: wrt must be a tuple of {Gradients._fields}, got {wrt!r}")
     return names
+
+
+def _nonempty(array, *axes):
+    """The array with an element along each of ``axes``: one that is there for nothing but to be masked out."""
+    missing = [(0, int(not extent and axis in axes)) for axis, extent in enumerate(array.shape)]
+    return np.pad(array, missing) if np.any(missing) else array
 
 
 def _add_at(target, *positions_and_values):

@@ -90,15 +90,13 @@ def backward(residuals, grad_y, wrt=None):
     grad_x = grad_w = grad_b = None
     if "x" in wrt or "w" in wrt:
         # grad_x[n, c, i] = sum_{k, o, u : stride * i + u == o + padding} grad_y[n, k, o] * w[c, k, u]
-        grad_y_padded = _bordered(grad_y, ((0, 0), (0, 0), (padding, max(padding - output_padding, 0))))
+        grad_y_padded = _extended(grad_y, ((0, 0), (0, 0), (padding, padding - output_padding)))
     if "x" in wrt:
         grad_x = np.empty((N, C, L), dtype=dtype)
         rows = max(1, 262144 // max(K * L * R, 1))  # what is computed at once stays in cache
         for start in range(0, N, rows):
             stop = min(start + rows, N)
-            grad_y_windows = _windows(
-                grad_y_padded[start:stop, :, 0 : L * stride + R - stride], (R,), axes=(2,)
-            )[:, :, ::stride]
+            grad_y_windows = _windows(grad_y_padded[start:stop], (R,), axes=(2,))[:, :, : L * stride : stride]
             columns = grad_y_windows.swapaxes(-1, -2).reshape(stop - start, K * R, L)
             grad_x[start:stop] = w.reshape(C, K * R) @ columns
     if "w" in wrt:
@@ -107,9 +105,7 @@ def backward(residuals, grad_y, wrt=None):
         rows = max(1, 262144 // max(K * L * R, 1))  # what is computed at once stays in cache
         for start in range(0, N, rows):
             stop = min(start + rows, N)
-            grad_y_windows_2 = _windows(
-                grad_y_padded[start:stop, :, 0 : L * stride + R - stride], (R,), axes=(2,)
-            )[:, :, ::stride]
+            grad_y_windows_2 = _windows(grad_y_padded[start:stop], (R,), axes=(2,))[:, :, : L * stride : stride]
             columns_2 = grad_y_windows_2.swapaxes(-1, -2).reshape(stop - start, K * R, L)
             grad_w += (x[start:stop] @ columns_2.swapaxes(-1, -2)).reshape(stop - start, C, K, R).sum(axis=0)
     if "b" in wrt:
@@ -231,7 +227,19 @@ def _windows(array, sizes, axes):
 
 def _bordered(array, widths, value=0):
     """Put a border of ``value`` around an array to be read; without any width it is the array itself."""
-    return np.pad(array, widths, constant_values=value) if np.any(widths) else array
+    if not any(map(any, widths)):
+        return array
+    sides = tuple(zip(array.shape, widths, strict=True))
+    bordered = np.full([before + extent + after for extent, (before, after) in sides], value, array.dtype)
+    bordered[tuple(slice(before, before + extent) for extent, (before, _) in sides)] = array
+    return bordered
+
+
+def _extended(array, widths, value=0):
+    """Put a border of ``value`` around an array to be read; a width below 0 takes elements away instead."""
+    array = _bordered(array, [(max(before, 0), max(after, 0)) for before, after in widths], value)
+    stops = [max(extent + min(after, 0), 0) for extent, (_, after) in zip(array.shape, widths, strict=True)]
+    return array[tuple(slice(max(-before, 0), stop) for (before, _), stop in zip(widths, stops, strict=True))]
 
 
 forward, backward = _in_single(forward), _in_single(backward)

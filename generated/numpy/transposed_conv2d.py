@@ -114,25 +114,17 @@ def backward(residuals, grad_y, wrt=None):
     if "x" in wrt or "w" in wrt:
         # grad_x[n, c, i, j] = sum_{k, o, p, u, v : stride * i + u == o + padding, stride * j + v == p +
         #     padding} grad_y[n, k, o, p] * w[c, k, u, v]
-        grad_y_padded = _bordered(
-            grad_y,
-            (
-                (0, 0),
-                (0, 0),
-                (padding, max(padding - output_padding, 0)),
-                (padding, max(padding - output_padding, 0)),
-            ),
+        grad_y_padded = _extended(
+            grad_y, ((0, 0), (0, 0), (padding, padding - output_padding), (padding, padding - output_padding))
         )
     if "x" in wrt:
         grad_x = np.empty((N, C, H, W), dtype=dtype)
         rows = max(1, 262144 // max(H * K * R * S * W, 1))  # what is computed at once stays in cache
         for start in range(0, N, rows):
             stop = min(start + rows, N)
-            grad_y_windows = _windows(
-                grad_y_padded[start:stop, :, 0 : H * stride + R - stride, 0 : S + W * stride - stride],
-                (R, S),
-                axes=(2, 3),
-            )[:, :, ::stride, ::stride]
+            grad_y_windows = _windows(grad_y_padded[start:stop], (R, S), axes=(2, 3))[
+                :, :, : H * stride : stride, : W * stride : stride
+            ]
             columns = grad_y_windows.transpose(0, 1, 4, 5, 2, 3).reshape(stop - start, K * R * S, H * W)
             grad_x[start:stop] = (w.reshape(C, K * R * S) @ columns).reshape(stop - start, C, H, W)
     if "w" in wrt:
@@ -143,10 +135,8 @@ def backward(residuals, grad_y, wrt=None):
         for start in range(0, N, rows):
             stop = min(start + rows, N)
             grad_y_windows_2 = _windows(
-                grad_y_padded[start:stop, :, 0 : H * stride + R - stride, 0 : S + W * stride - stride],
-                (H * stride + 1 - stride, W * stride + 1 - stride),
-                axes=(2, 3),
-            )[:, :, :, :, ::stride, ::stride]
+                grad_y_padded[start:stop], (H * stride + 1 - stride, W * stride + 1 - stride), axes=(2, 3)
+            )[:, :, :R, :S, ::stride, ::stride]
             columns_2 = grad_y_windows_2.transpose(0, 4, 5, 1, 2, 3).reshape(stop - start, H * W, K * R * S)
             grad_w += (
                 (x[start:stop].reshape(stop - start, C, H * W) @ columns_2)
@@ -272,7 +262,19 @@ def _windows(array, sizes, axes):
 
 def _bordered(array, widths, value=0):
     """Put a border of ``value`` around an array to be read; without any width it is the array itself."""
-    return np.pad(array, widths, constant_values=value) if np.any(widths) else array
+    if not any(map(any, widths)):
+        return array
+    sides = tuple(zip(array.shape, widths, strict=True))
+    bordered = np.full([before + extent + after for extent, (before, after) in sides], value, array.dtype)
+    bordered[tuple(slice(before, before + extent) for extent, (before, _) in sides)] = array
+    return bordered
+
+
+def _extended(array, widths, value=0):
+    """Put a border of ``value`` around an array to be read; a width below 0 takes elements away instead."""
+    array = _bordered(array, [(max(before, 0), max(after, 0)) for before, after in widths], value)
+    stops = [max(extent + min(after, 0), 0) for extent, (_, after) in zip(array.shape, widths, strict=True)]
+    return array[tuple(slice(max(-before, 0), stop) for (before, _), stop in zip(widths, stops, strict=True))]
 
 
 forward, backward = _in_single(forward), _in_single(backward)

@@ -68,11 +68,11 @@ def forward(x, w, b, *, stride=1, padding=0):
     rows = max(1, 262144 // max(C * I * J * R * S, 1))  # what is computed at once stays in cache
     for start in range(0, N, rows):
         stop = min(start + rows, N)
-        x_windows = _windows(x_padded[start:stop], (R, S), axes=(2, 3))[:, :, ::stride, ::stride][
-            :, :, :, :, ::-1, ::-1
-        ]
+        x_windows = _windows(x_padded[start:stop], (R, S), axes=(2, 3))[:, :, ::stride, ::stride]
         columns = x_windows.transpose(0, 1, 4, 5, 2, 3).reshape(stop - start, C * R * S, I * J)
-        y[start:stop] = b[:, None, None] + (w.reshape(K, C * R * S) @ columns).reshape(stop - start, K, I, J)
+        y[start:stop] = b[:, None, None] + (w[:, :, ::-1, ::-1].reshape(K, C * R * S) @ columns).reshape(
+            stop - start, K, I, J
+        )
     return y, Residuals(x, w, stride, padding)
 
 
@@ -92,23 +92,38 @@ def backward(residuals, grad_y, wrt=None):
         # grad_x[n, c, h, w_t] = sum_{k, i, j, u, v : h + u + padding + 1 == stride * i + R, stride * j + S == v
         #     + w_t + padding + 1} grad_y[n, k, i, j] * w[k, c, u, v]
         grad_x = np.empty((N, C, H, W), dtype=dtype)
-        rows = max(1, 262144 // max(C * I * J * R * S, 1))  # what is computed at once stays in cache
-        for start in range(0, N, rows):
-            stop = min(start + rows, N)
-            grad_x_part_padded = np.zeros((stop - start, C, H + 2 * padding, W + 2 * padding), dtype=dtype)
-            grad_x_part_windows = (
-                w.transpose(1, 2, 3, 0).reshape(C * R * S, K)
-                @ grad_y[start:stop].reshape(stop - start, K, I * J)
-            ).reshape(stop - start, C, R, S, I, J)
-            for u in range(R):
-                for v in range(S):
-                    grad_x_part_padded[
-                        :,
-                        :,
-                        R - u - 1 : I * stride + R - u - 1 : stride,
-                        S - v - 1 : J * stride + S - v - 1 : stride,
-                    ] += grad_x_part_windows[:, :, u, v]
-            grad_x[start:stop] = grad_x_part_padded[:, :, padding : H + padding, padding : W + padding]
+        if stride == 1 and K <= 2 * C:
+            # grad_x[n, c, h, w_t] = sum_{k, u, v} pad(grad_y)[n, k, h + u + padding + 1 - R, v + w_t + padding
+            #     + 1 - S] * w[k, c, u, v]
+            grad_y_padded = _extended(
+                grad_y, ((0, 0), (0, 0), (R - padding - 1, R - padding - 1), (S - padding - 1, S - padding - 1))
+            )
+            rows = max(1, 262144 // max(H * K * R * S * W, 1))  # what is computed at once stays in cache
+            for start in range(0, N, rows):
+                stop = min(start + rows, N)
+                grad_y_windows = _windows(grad_y_padded[start:stop], (R, S), axes=(2, 3))[:, :, :H, :W]
+                columns = grad_y_windows.transpose(0, 1, 4, 5, 2, 3).reshape(stop - start, K * R * S, H * W)
+                grad_x[start:stop] = (w.transpose(1, 0, 2, 3).reshape(C, K * R * S) @ columns).reshape(
+                    stop - start, C, H, W
+                )
+        else:
+            rows = max(1, 262144 // max(C * I * J * R * S, 1))  # what is computed at once stays in cache
+            for start in range(0, N, rows):
+                stop = min(start + rows, N)
+                grad_x_part_padded = np.zeros((stop - start, C, H + 2 * padding, W + 2 * padding), dtype=dtype)
+                grad_x_part_windows = (
+                    w.transpose(1, 2, 3, 0).reshape(C * R * S, K)
+                    @ grad_y[start:stop].reshape(stop - start, K, I * J)
+                ).reshape(stop - start, C, R, S, I, J)
+                for u in range(R):
+                    for v in range(S):
+                        grad_x_part_padded[
+                            :,
+                            :,
+                            R - u - 1 : I * stride + R - u - 1 : stride,
+                            S - v - 1 : J * stride + S - v - 1 : stride,
+                        ] += grad_x_part_windows[:, :, u, v]
+                grad_x[start:stop] = grad_x_part_padded[:, :, padding : H + padding, padding : W + padding]
     if "w" in wrt:
         # grad_w[k, c, u, v] = sum_{n, i, j} grad_y[n, k, i, j] * pad(x)[n, c, stride * i + R - u - padding - 1,
         #     stride * j + S - v - padding - 1]
@@ -117,12 +132,12 @@ def backward(residuals, grad_y, wrt=None):
         rows = max(1, 262144 // max(C * I * J * R * S, 1))  # what is computed at once stays in cache
         for start in range(0, N, rows):
             stop = min(start + rows, N)
-            x_windows = _windows(x_padded[start:stop], (R, S), axes=(2, 3))[:, :, ::stride, ::stride][
-                :, :, :, :, ::-1, ::-1
+            x_windows = _windows(x_padded[start:stop], (R, S), axes=(2, 3))[
+                :, :, ::stride, ::stride, ::-1, ::-1
             ]
-            columns = x_windows.transpose(0, 1, 4, 5, 2, 3).reshape(stop - start, C * R * S, I * J)
+            columns_2 = x_windows.transpose(0, 1, 4, 5, 2, 3).reshape(stop - start, C * R * S, I * J)
             grad_w += (
-                (grad_y[start:stop].reshape(stop - start, K, I * J) @ columns.swapaxes(-1, -2))
+                (grad_y[start:stop].reshape(stop - start, K, I * J) @ columns_2.swapaxes(-1, -2))
                 .reshape(stop - start, K, C, R, S)
                 .sum(axis=0)
             )
@@ -243,7 +258,19 @@ def _windows(array, sizes, axes):
 
 def _bordered(array, widths, value=0):
     """Put a border of ``value`` around an array to be read; without any width it is the array itself."""
-    return np.pad(array, widths, constant_values=value) if np.any(widths) else array
+    if not any(map(any, widths)):
+        return array
+    sides = tuple(zip(array.shape, widths, strict=True))
+    bordered = np.full([before + extent + after for extent, (before, after) in sides], value, array.dtype)
+    bordered[tuple(slice(before, before + extent) for extent, (before, _) in sides)] = array
+    return bordered
+
+
+def _extended(array, widths, value=0):
+    """Put a border of ``value`` around an array to be read; a width below 0 takes elements away instead."""
+    array = _bordered(array, [(max(before, 0), max(after, 0)) for before, after in widths], value)
+    stops = [max(extent + min(after, 0), 0) for extent, (_, after) in zip(array.shape, widths, strict=True)]
+    return array[tuple(slice(max(-before, 0), stop) for (before, _), stop in zip(widths, stops, strict=True))]
 
 
 forward, backward = _in_single(forward), _in_single(backward)

@@ -70,11 +70,11 @@ def forward(x, w, b, *, stride=1, padding=0):
     # y[n, k, h, i, j] = b[k] + sum_{c, t, u, v} w[k, c, t, u, v] * pad(x)[n, c, stride * h + T - t - padding -
     #     1, stride * i + R - u - padding - 1, stride * j + S - v - padding - 1]
     x_padded = _bordered(x, ((0, 0), (0, 0), (padding, padding), (padding, padding), (padding, padding)))
-    x_windows = _windows(x_padded, (T, R, S), axes=(2, 3, 4))[:, :, ::stride, ::stride, ::stride][
-        :, :, :, :, :, ::-1, ::-1, ::-1
-    ]
+    x_windows = _windows(x_padded, (T, R, S), axes=(2, 3, 4))[:, :, ::stride, ::stride, ::stride]
     columns = x_windows.transpose(0, 1, 5, 6, 7, 2, 3, 4).reshape(N, C * R * S * T, I * J * h_extent)
-    y = b[:, None, None, None] + (w.reshape(K, C * R * S * T) @ columns).reshape(N, K, h_extent, I, J)
+    y = b[:, None, None, None] + (w[:, :, ::-1, ::-1, ::-1].reshape(K, C * R * S * T) @ columns).reshape(
+        N, K, h_extent, I, J
+    )
     return y, Residuals(x, w, stride, padding)
 
 
@@ -124,7 +124,7 @@ def backward(residuals, grad_y, wrt=None):
             ],
             (h_extent * stride + 1 - stride, I * stride + 1 - stride, J * stride + 1 - stride),
             axes=(2, 3, 4),
-        )[:, :, :, :, :, ::stride, ::stride, ::stride][:, :, ::-1, ::-1, ::-1]
+        )[:, :, ::-1, ::-1, ::-1, ::stride, ::stride, ::stride]
         columns = x_windows.transpose(0, 5, 6, 7, 1, 2, 3, 4).reshape(N, I * J * h_extent, C * R * S * T)
         grad_w = (grad_y.reshape(N, K, I * J * h_extent) @ columns).reshape(N, K, C, T, R, S).sum(axis=0)
     if "b" in wrt:
@@ -244,7 +244,12 @@ def _windows(array, sizes, axes):
 
 def _bordered(array, widths, value=0):
     """Put a border of ``value`` around an array to be read; without any width it is the array itself."""
-    return np.pad(array, widths, constant_values=value) if np.any(widths) else array
+    if not any(map(any, widths)):
+        return array
+    sides = tuple(zip(array.shape, widths, strict=True))
+    bordered = np.full([before + extent + after for extent, (before, after) in sides], value, array.dtype)
+    bordered[tuple(slice(before, before + extent) for extent, (before, _) in sides)] = array
+    return bordered
 
 
 forward, backward = _in_single(forward), _in_single(backward)

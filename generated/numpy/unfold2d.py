@@ -72,7 +72,7 @@ def forward(x, *, K=3, stride=1, padding=0):
     )
     y = np.where(
         (0 <= position) & (position < H) & (0 <= position_2) & (position_2 < W),
-        x[:, :, np.clip(position, 0, H - 1), np.clip(position_2, 0, W - 1)],
+        _nonempty(x, 2, 3)[:, :, np.clip(position, 0, H - 1), np.clip(position_2, 0, W - 1)],
         0,
     )
     y = y.reshape(N, C * K * K, L)
@@ -219,6 +219,12 @@ def _wanted(wrt):
     if not all(name in Gradients._fields for name in names):
         raise ValueError(f"unfold2d: wrt must be a tuple of {Gradients._fields}, got {wrt!r}")
     return names
+
+
+def _nonempty(array, *axes):
+    """The array with an element along each of ``axes``: one that is there for nothing but to be masked out."""
+    missing = [(0, int(not extent and axis in axes)) for axis, extent in enumerate(array.shape)]
+    return np.pad(array, missing) if np.any(missing) else array
 
 
 def _add_at(target, *positions_and_values):

@@ -171,20 +171,10 @@ def _bordered(array, widths, value=0):
     bordered[tuple(slice(before, before + extent) for extent, (before, _) in sides)] = array
     return bordered
 ''',
-        "_framed": '''
-def _framed(array, widths, value=0):
-    """Put a border of ``value`` around an array to be read; a width below 0 cuts off as much."""
-    for extent, (before, after) in zip(array.shape, widths, strict=True):
-        if extent + before + after < 0:
-            raise ValueError(f"{LAYER}: an axis of extent {extent} cannot have borders of {before} and {after}")
-    sides = zip(array.shape, widths, strict=True)
-    kept = tuple(slice(max(-before, 0), extent + min(after, 0)) for extent, (before, after) in sides)
-    return _bordered(array[kept], [(max(before, 0), max(after, 0)) for before, after in widths], value)
-''',
         "_extended": '''
 def _extended(array, widths, value=0):
-    """Put a border of ``value`` around an array; a width below 0 takes elements away instead."""
-    array = np.pad(array, np.maximum(widths, 0), constant_values=value)
+    """Put a border of ``value`` around an array to be read; a width below 0 takes elements away instead."""
+    array = _bordered(array, [(max(before, 0), max(after, 0)) for before, after in widths], value)
     stops = [max(extent + min(after, 0), 0) for extent, (_, after) in zip(array.shape, widths, strict=True)]
     return array[tuple(slice(max(-before, 0), stop) for (before, _), stop in zip(widths, stops, strict=True))]
 ''',

@@ -114,12 +114,9 @@ class Printer(IntegerPrinter):
                     name = source.text if isinstance(source, Name) else "the array"
                     return f'_repeat_border("{name}", {self.expr(source)}, {pairs}, "{_PAD_MODES[mode]}")', CALL
                 shown = value.text if isinstance(value, Name) else float_text(value) if value else ""
-                if crops:
-                    self.helpers.add("_extended")
-                    return f"_extended({self.expr(source)}, {pairs}{f', {shown}' if shown else ''})", CALL
-                if read_only and not any(w.terms and nonnegative(w - 1) for pair in widths for w in pair):
-                    falls = any(c < 0 for pair in widths for w in pair for _, c in w.terms)  # an extent may be 0
-                    function = "_framed" if falls else "_bordered"
+                never_none = any(w.terms and nonnegative(w - 1) for pair in widths for w in pair)
+                if crops or (read_only and not never_none):
+                    function = "_extended" if crops else "_bordered"
                     self.helpers.add(function)
                     return f"{function}({self.expr(source)}, {pairs}{f', {shown}' if shown else ''})", CALL
                 fill = f", constant_values={shown}" if shown else ""

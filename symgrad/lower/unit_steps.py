@@ -13,6 +13,7 @@ from symgrad.declare.algebra import add
 from symgrad.declare.formula import equation_text
 from symgrad.declare.integers import Poly, Size, as_poly
 from symgrad.declare.program import Equation, Program
+from symgrad.declare.scalars import Scalar, reads_of
 from symgrad.derive.terms import Term, terms_of
 from symgrad.lower.arrays import FULL, Array, Assign, Fresh, Helper, Map, Name, Subscript, Update, When, Whole
 from symgrad.lower.axes import Axes
@@ -21,6 +22,7 @@ from symgrad.lower.inplace import bare
 from symgrad.lower.placement import as_scatter, prefers_solved, scatter_axes, solved_form
 from symgrad.lower.prepare import eliminate
 from symgrad.lower.specialise import equation_with_ones, steps_in, with_ones
+from symgrad.lower.walks import along
 from symgrad.lower.window_chunks import matrices_of_windows
 
 Lower = Callable[[Builder, Equation, str | None], None]
@@ -77,6 +79,8 @@ def _gains(b: Builder, equation: Equation) -> Iterator[_Gain]:
     names = steps_in(b.program, equation.body)
     for chosen in dict.fromkeys((*((name,) for name in names), names)):
         narrowed = equation_with_ones(equation, chosen)
+        if narrowed.indices != equation.indices:
+            continue  # the extents of the result would have two formulas
         inner = replace(b, program=with_ones(b.program, chosen), reasons=[])
         before, after = terms_of(equation.body), terms_of(narrowed.body)
         for place, (old, new) in enumerate(zip(before, after, strict=True)):
@@ -96,7 +100,7 @@ def _better(
     if jobs[0] is None or jobs[1] is None or prefers_solved(b, jobs[0], solved_form(b, old, free[0])):
         return None
     solved = solved_form(inner, new, free[1])
-    if solved is None or not prefers_solved(inner, jobs[1], solved):
+    if solved is None or not prefers_solved(inner, jobs[1], solved) or not _is_view(solved.body):
         return None
     term = Term(new.scale, solved.bound, solved.condition, solved.body)
     copied = [whole for whole, _ in matrices_of_windows(inner, term, free[1])]
@@ -105,6 +109,10 @@ def _better(
         return None
     placed = {i.name for i in (*scatter_axes(jobs[1]), *(p.index for p in solved.pivots))}
     return term, *_alone(copied[0], spread[0], placed)
+
+
+def _is_view(body: Scalar) -> bool:
+    return all(along(p, frozenset()) is not None for r in reads_of(body) for p in r.indices)
 
 
 def _alone(copied: Axes, spread: Axes, placed: set[str]) -> tuple[Poly, Poly]:

@@ -39,7 +39,7 @@ def test_a_required_bound_needs_no_border() -> None:
 
 
 def test_without_the_requirement_the_border_stays() -> None:
-    assert "_bordered" in functions(compile_layer(chosen([])).source)
+    assert "x_padded = _extended(x, " in functions(compile_layer(chosen([])).source)
 
 
 def partition(requires: list) -> Layer:
