@@ -121,7 +121,7 @@ def backward(residuals, grad_y, wrt=None):
         #     padding == stride * i + dilation * u, stride * j + dilation * v == w_t + padding} grad_y[n, k, h,
         #     i, j] * w[k, c, t, u, v]
         grad_x = np.empty((N, C, D, H, W), dtype=dtype)
-        if stride == 1 and K <= 2 * C:
+        if stride == 1 and K <= C:
             # grad_x[n, c, d, h_2, w_t] = sum_{k, t, u, v} pad(grad_y)[n, k, d + padding - dilation * t, h_2 +
             #     padding - dilation * u, w_t + padding - dilation * v] * w[k, c, t, u, v]
             grad_y_padded = _extended(

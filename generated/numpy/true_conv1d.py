@@ -81,7 +81,7 @@ def backward(residuals, grad_y, wrt=None):
     if "x" in wrt:
         # grad_x[n, c, l] = sum_{k, i, u : stride * i + R == l + u + padding + 1} grad_y[n, k, i] * w[k, c, u]
         grad_x = np.empty((N, C, L), dtype=dtype)
-        if stride == 1 and K <= 2 * C:
+        if stride == 1 and K <= C:
             # grad_x[n, c, l] = sum_{k, u} pad(grad_y)[n, k, l + u + padding + 1 - R] * w[k, c, u]
             grad_y_padded = _extended(grad_y, ((0, 0), (0, 0), (R - padding - 1, R - padding - 1)))
             rows = max(1, 262144 // max(K * L * R, 1))  # what is computed at once stays in cache

@@ -3,6 +3,26 @@
 from __future__ import annotations
 
 PARTS: dict[str, str] = {
+    "_product": '''
+def _product(a, b, threads):
+    """Return ``a @ b``, shared among threads as parts are where it is long: those of BLAS stay awake after it."""
+    work = a.size * b.shape[-1] if min(a.ndim, b.ndim) > 1 else 0
+    if work < 2**18:  # BLAS takes one thread as well
+        return a @ b
+    stack = np.broadcast_shapes(a.shape[:-2], b.shape[:-2])
+    rows, columns = a.shape[-2], b.shape[-1]
+    out = np.empty((*stack, rows, columns), np.result_type(a, b))
+
+    def some_rows(start, stop):
+        np.matmul(a[..., start:stop, :], b, out=out[..., start:stop, :])
+
+    def some_columns(start, stop):
+        np.matmul(a, b[..., start:stop], out=out[..., start:stop])
+
+    parts = 1 if work < 2**21 else _CORES
+    _side_by_side(*((some_rows, rows) if rows >= columns else (some_columns, columns)), parts, threads)
+    return out
+''',
     "_in_parts": '''
 _PART = 262144  # elements of one array in a part: few enough for the cache of a core, enough to keep it busy
 
@@ -10,10 +30,25 @@ _PART = 262144  # elements of one array in a part: few enough for the cache of a
 def _in_parts(function, extent, elements, threads):
     """Run ``function(start, stop)`` for all parts of an axis of ``extent`` and return the sum of what it returns.
 
-    One position takes ``elements``. ``threads`` share the parts; None: as many as there are cores, if NumPy's matrix
-    products can be told to take one each and the caller is no thread itself.
+    One position takes ``elements``.
     """
-    parts = max(1, -(-extent // max(1, _PART // max(elements, 1))))
+    parts = -(-extent // max(1, _PART // max(elements, 1)))
+    return _side_by_side(function, extent, parts, threads)
+''',
+    "_side_by_side": '''
+def _side_by_side(function, extent, parts, threads):
+    """Run ``function(start, stop)`` for at least so many parts and return the sum of what it returns.
+
+    ``threads`` share them; None: as many as there are cores, if NumPy's matrix products can be told to take one each
+    and the caller is no thread itself.
+    """
+    if threads is None:
+        alone = threading.current_thread() is threading.main_thread()
+        threads = _CORES if alone and _BLAS else 1
+    elif not isinstance(threads, int | np.integer) or threads < 1:
+        raise ValueError(f"{LAYER}: threads must be None or a number from 1 on, got {threads!r}")
+    workers = max(1, min(threads, parts))
+    parts = max(1, min(extent, -(-parts // workers) * workers))  # as many for each
 
     def run(some):
         total = None
@@ -21,17 +56,10 @@ def _in_parts(function, extent, elements, threads):
             total = _added(total, function(extent * p // parts, extent * (p + 1) // parts))
         return total
 
-    if threads is None:
-        alone = threading.current_thread() is threading.main_thread()
-        threads = _CORES if alone and _BLAS else 1
-    elif not isinstance(threads, int | np.integer) or threads < 1:
-        raise ValueError(f"{LAYER}: threads must be None or a number from 1 on, got {threads!r}")
-    workers = min(threads, parts)
-    if workers < 2:
+    if threads < 2:
         return run(range(parts))
-    parts = min(extent, -(-parts // workers) * workers)  # as many for each
-    shares = [range(parts * w // workers, parts * (w + 1) // workers) for w in range(workers)]
     with _one_thread_each():
+        shares = [range(parts * w // workers, parts * (w + 1) // workers) for w in range(workers)]
         pending = [_pool().submit(contextvars.copy_context().run, run, share) for share in shares[1:]]
         try:
             total = run(shares[0])
@@ -81,7 +109,7 @@ _HELD = []  # how many threads products had before, once for each who wants one 
 
 @contextlib.contextmanager
 def _one_thread_each():
-    """Let matrix products take one thread each meanwhile: more would wait for each other, and go on waiting after it."""
+    """Let matrix products take one thread each meanwhile: more would wait for each other, and stay awake after it."""
     if _BLAS is None:
         yield
         return

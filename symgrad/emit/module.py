@@ -31,6 +31,7 @@ from symgrad.lower.aliases import without_aliases
 from symgrad.lower.arrays import Parts, Statement
 from symgrad.lower.part_statements import threads_name
 from symgrad.lower.plan import ModulePlan
+from symgrad.lower.products import shares_products
 from symgrad.lower.share import needed_by
 from symgrad.naming import fresh
 
@@ -77,8 +78,9 @@ class _Writer:
         self.local = local_extents(plan)
         self.helpers: set[str] = {"_floats", "_cotangent", "_in_single"}
         self.dtype = fresh("dtype", plan.adjoint.program.names())
-        in_parts = any(isinstance(s, Parts) for s in (*plan.forward.statements, *plan.backward.statements))
-        self.threads = threads_name(plan.adjoint.program) if in_parts else ""
+        statements = (*plan.forward.statements, *plan.backward.statements)
+        threaded = any(isinstance(s, Parts) for s in statements) or shares_products(statements)
+        self.threads = threads_name(plan.adjoint.program) if threaded else ""
         self.real = [t for t in self.program.inputs if not t.integer]
 
     def spec(self) -> ModuleSpec:

@@ -10,8 +10,9 @@ from symgrad.declare.scalars import tensors_of
 from symgrad.lower.arrays import Statement
 from symgrad.lower.function import Lowered, lower_equations
 from symgrad.lower.part_costs import sections
-from symgrad.lower.part_statements import lower_section
+from symgrad.lower.part_statements import lower_section, threads_name
 from symgrad.lower.parts import Section, maxima_of
+from symgrad.lower.products import on_threads
 from symgrad.lower.reuse import reuse
 from symgrad.lower.share import defines, share, walk
 
@@ -52,7 +53,8 @@ def lower_function(
         statements += lowered.statements
         reasons += lowered.reasons
     thrifty, reasons_of_reuse = reuse(program, share(tuple(statements), taken), results, fast=True)
-    return Lowered(thrifty, tuple(dict.fromkeys((*reasons, *reasons_of_reuse))))
+    shared = on_threads(thrifty, threads_name(program))
+    return Lowered(shared, tuple(dict.fromkeys((*reasons, *reasons_of_reuse))))
 
 
 def _winners_beside(equations: tuple[Equation, ...]) -> tuple[Equation, ...]:

@@ -27,7 +27,7 @@ from symgrad.lower.window_chunks import matrices_of_windows
 
 Lower = Callable[[Builder, Equation, str | None], None]
 
-COPIED = 2
+COPIED = 1
 """How many elements may be copied into windows for each that would be accumulated, at no loss."""
 
 

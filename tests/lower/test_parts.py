@@ -172,9 +172,55 @@ def test_rows_that_data_place_are_placed_once():
     assert "_in_parts" not in source[source.index("def backward") : source.index("# --- helpers")]
 
 
-def test_plain_products_of_matrices_are_left_to_the_library():
-    assert "_in_parts" not in symgrad.compile_layer(symgrad.layers.dense, schedule="fast").source
+def test_products_that_stand_alone_are_cut_for_threads_and_not_for_the_cache():
+    source = symgrad.compile_layer(symgrad.layers.dense, schedule="fast").source
+    assert "_product(x, w.T, threads)" in source and "_in_parts" not in source
 
+
+def test_products_in_a_recurrence_are_left_to_the_library():
+    assert "threads" not in symgrad.compile_layer(symgrad.layers.rnn, schedule="fast").source
+
+
+SHAPES = [
+    ((300, 90), (90, 100)),
+    ((100, 90), (90, 300)),
+    ((3, 200, 90), (90, 70)),
+    ((200, 90), (3, 90, 210)),
+    ((2, 1, 150, 80), (3, 80, 120)),
+    ((1, 9000), (9000, 700)),
+    ((700, 900), (900,)),
+    ((900,), (900, 700)),
+    ((0, 900), (900, 700)),
+    ((7, 0), (0, 5)),
+    ((20, 4), (4, 30)),
+]
+
+
+@pytest.mark.parametrize("shapes", SHAPES, ids=str)
+def test_a_shared_product_is_the_product(shapes):
+    module = symgrad.compile_layer(symgrad.layers.dense, schedule="fast").module
+    rng = np.random.default_rng(0)
+    a, b = (rng.normal(size=shape) for shape in shapes)
+    before = module._BLAS and module._BLAS[0]()
+    for left, right in ((a, b), (np.asfortranarray(a), np.asfortranarray(b)), (a[::-1], b)):
+        for threads in (None, 1, 2, 3):
+            found = module._product(left, right, threads)
+            assert found.shape == (left @ right).shape
+            np.testing.assert_allclose(found, left @ right, rtol=1e-11, atol=1e-11)
+    assert (module._BLAS and module._BLAS[0]()) == before
+
+
+def test_an_error_in_one_of_several_threads_gives_the_librarys_threads_back():
+    module = symgrad.compile_layer(symgrad.layers.dense, schedule="fast").module
+    before = module._BLAS and module._BLAS[0]()
+
+    def fails(start, stop):
+        with module._one_thread_each():
+            raise KeyError(start)
+
+    with pytest.raises(KeyError):
+        module._side_by_side(fails, 10, 4, 2)
+    assert (module._BLAS and module._BLAS[0]()) == before and not module._HELD
 
 @needs_ruff
 @pytest.mark.parametrize("part", range(4))
