@@ -110,7 +110,7 @@ def forward(x, h0, c0, w, r, b):
     h_states[:, 0] = h0
     cell = cell_states[:, 1:]
     h = h_states[:, 1:]
-    r_matrix = r.transpose(2, 0, 1).reshape(M, 4 * M)
+    r_matrix = r.transpose(2, 0, 1).reshape(M, 4 * M).copy()
     for t in range(T):
         # z[n, t, g, m] += sum_{i} h_states[n, t, i] * r[g, m, i]
         z[:, t] += (h_states[:, t] @ r_matrix).reshape(N, 4, M)

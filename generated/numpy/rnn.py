@@ -69,9 +69,10 @@ def forward(x, h0, w, r, b):
     # h_states[n, 0, m] = h0[n, m]
     h_states[:, 0] = h0
     h = h_states[:, 1:]
+    r_matrix = r.T.copy()
     for t in range(T):
         # pre_h[n, t, m] += sum_{i} h_states[n, t, i] * r[m, i]
-        pre_h[:, t] += h_states[:, t] @ r.T
+        pre_h[:, t] += h_states[:, t] @ r_matrix
         # h[n, t, m] = tanh(pre_h[n, t, m])
         h[:, t] = np.tanh(pre_h[:, t])
     return h, Residuals(x, w, r, h, h_states)

@@ -11,6 +11,8 @@ def _product(a, b, threads):
         return a @ b
     stack = np.broadcast_shapes(a.shape[:-2], b.shape[:-2])
     rows, columns = a.shape[-2], b.shape[-1]
+    if not stack and 4 * rows <= columns and b.flags.f_contiguous:
+        return np.ascontiguousarray(_product(b.T, a.T, threads).T)  # faster than turning all of b for few rows
     out = np.empty((*stack, rows, columns), np.result_type(a, b))
 
     def some_rows(start, stop):

@@ -14,6 +14,7 @@ from symgrad.lower.arrays import (
     Collapse,
     Einsum,
     For,
+    Helper,
     Map,
     MatMul,
     Name,
@@ -21,6 +22,8 @@ from symgrad.lower.arrays import (
     Reshape,
     Run,
     Statement,
+    Subscript,
+    Transpose,
     Update,
     When,
 )
@@ -55,6 +58,9 @@ def invariants_out(
     def change(array: Array) -> Array:
         if _is_work(array) and not varies(array, loops, changing):
             return keep(array, _name(array))
+        if isinstance(array, MatMul) and _is_turned(array.right) and not varies(array.right, loops, changing):
+            # A product with few rows takes a third longer where it has to turn the other matrix every time.
+            return MatMul(change(array.left), keep(Helper("copy", (array.right,)), _name(array.right)))
         return map_parts(array, change)
 
     found: list[Statement] = []
@@ -84,6 +90,16 @@ def _is_work(array: Array) -> bool:
     return False
 
 
+def _is_turned(array: Array) -> bool:
+    """Whether a matrix is a view of another whose rows are columns here."""
+    match array:
+        case Transpose():
+            return True
+        case Reshape(source) | Subscript(source):
+            return _is_turned(source)
+    return False
+
+
 def _leaves(array: Array) -> Iterator[Array]:
     inner = list(parts(array))
     if not inner:
@@ -99,7 +115,7 @@ def _name(array: Array) -> str:
     match array:
         case Map():
             return describe(array)
-        case Reshape():
+        case Reshape() | Transpose() | Subscript():
             return f"{what}_matrix"
         case Pad():
             return f"{what}_padded"

@@ -222,6 +222,7 @@ def test_an_error_in_one_of_several_threads_gives_the_librarys_threads_back():
         module._side_by_side(fails, 10, 4, 2)
     assert (module._BLAS and module._BLAS[0]()) == before and not module._HELD
 
+
 @needs_ruff
 @pytest.mark.parametrize("part", range(4))
 def test_fast_modules_are_laid_out(part, tmp_path):
