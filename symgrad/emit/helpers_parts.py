@@ -5,9 +5,12 @@ from __future__ import annotations
 PARTS: dict[str, str] = {
     "_product": '''
 def _product(a, b, threads):
-    """Return ``a @ b``, shared among threads as parts are where it is long: those of BLAS stay awake after it."""
+    """Return ``a @ b``, on threads as parts are where it is long; those of BLAS stay awake after a product.
+
+    A short one is left to BLAS; in between, one thread is as fast as waking others would be.
+    """
     work = a.size * b.shape[-1] if min(a.ndim, b.ndim) > 1 else 0
-    if work < 2**18:  # BLAS takes one thread as well
+    if work < 2**20:
         return a @ b
     stack = np.broadcast_shapes(a.shape[:-2], b.shape[:-2])
     rows, columns = a.shape[-2], b.shape[-1]
@@ -21,7 +24,7 @@ def _product(a, b, threads):
     def some_columns(start, stop):
         np.matmul(a, b[..., start:stop], out=out[..., start:stop])
 
-    parts = 1 if work < 2**21 else _CORES
+    parts = _CORES if work >= 2**24 else 1
     _side_by_side(*((some_rows, rows) if rows >= columns else (some_columns, columns)), parts, threads)
     return out
 ''',
@@ -66,7 +69,8 @@ def _side_by_side(function, extent, parts, threads):
         try:
             total = run(shares[0])
         finally:
-            futures.wait(pending)
+            if pending:
+                futures.wait(pending)
     for other in pending:
         total = _added(total, other.result())
     return total
