@@ -31,7 +31,7 @@ from symgrad.declare.substitution import substitute
 from symgrad.derive.trace import Trace
 from symgrad.naming import fresh
 
-RULE = "sum_{k : d[k] == d[i]} f(k) = sum_{k : g[k] == g[i]} f(k), g[i] the first k with d[k] == d[i]"
+RULE = "reduce once a group of equal integers"
 
 _IDENTITY = {"sum": NOUGHT, "max": Number(float("-inf")), "min": Number(float("inf"))}
 
