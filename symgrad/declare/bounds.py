@@ -6,7 +6,7 @@ iteration of every index being assumed (a read in an empty range never happens).
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 
 from symgrad.declare.division import divide, quotient, remainder, split_multiples
 from symgrad.declare.frozen import remember
@@ -235,8 +235,16 @@ def _atom_end(atom: Atom, low: bool) -> Poly | None:
             if low == (kind == "max") and len(args) == 2 and not (args[0] + args[1]).terms:
                 # |a| is at least 0.
                 ends.append(ZERO)
-            return None if None in ends else extreme(kind, [e for e in ends if e is not None])
+            found = [e for e in ends if e is not None]
+            return _end_of(kind, found) if len(found) == len(ends) else None
     return None
+
+
+def _end_of(kind: str, ends: Sequence[Poly]) -> Poly:
+    """The largest or smallest of several, one of them where that is known."""
+    sign = 1 if kind == "max" else -1
+    known = (e for e in ends if all(nonnegative(sign * (e - other)) for other in ends))
+    return next(known, None) or extreme(kind, ends)
 
 
 @remember

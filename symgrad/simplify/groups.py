@@ -84,7 +84,7 @@ class _Groups:
         node = map_children(node, self.change)
         match node:
             case Reduce("sum" | "max" | "min"):
-                node = _with_condition(node)
+                node = conditional(node)
                 same = _same(node)
                 return node if same is None else self._read(node, same)
         return node
@@ -156,10 +156,10 @@ class _Groups:
         self.trace.record(RULE, None, made)
 
 
-def _with_condition(node: Reduce) -> Reduce:
+def conditional(node: Reduce) -> Reduce:
     """``max_k (f(k) if c else -oo)`` is the maximum of those for which c holds."""
     match node.body:
-        case Select(condition, then, otherwise) if otherwise == _IDENTITY[node.kind]:
+        case Select(condition, then, otherwise) if otherwise == _IDENTITY.get(node.kind):
             return replace(node, condition=all_of(node.condition, condition), body=then)
     return node
 
