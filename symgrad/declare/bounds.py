@@ -240,6 +240,13 @@ def _atom_end(atom: Atom, low: bool) -> Poly | None:
     return None
 
 
+def _is_digit(poly: Poly, base: Poly) -> bool:
+    """Whether a value is known to lie in ``0 .. base - 1``."""
+    if isinstance(poly.atom, Index) and poly.atom.extent == base:
+        return True
+    return nonnegative(poly) and nonnegative(base - 1 - poly)
+
+
 def _end_of(kind: str, ends: Sequence[Poly]) -> Poly:
     """The largest or smallest of several, one of them where that is known."""
     sign = 1 if kind == "max" else -1
@@ -255,7 +262,7 @@ def tighten(poly: Poly) -> Poly:
         match atom:
             case Quotient(top, bottom, exact):
                 top, bottom = tighten(top), tighten(bottom)
-                if nonnegative(top) and nonnegative(bottom - 1 - top):
+                if _is_digit(top, bottom):
                     return ZERO
                 for unit, high, _ in _digits(top, bottom):
                     rest = divide(bottom, unit)
@@ -264,7 +271,7 @@ def tighten(poly: Poly) -> Poly:
                 return quotient(top, bottom, exact)
             case Remainder(top, bottom):
                 top, bottom = tighten(top), tighten(bottom)
-                if nonnegative(top) and nonnegative(bottom - 1 - top):
+                if _is_digit(top, bottom):
                     return top
                 for unit, high, low in _digits(top, bottom):
                     rest = divide(bottom, unit)
