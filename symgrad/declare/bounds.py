@@ -132,10 +132,12 @@ def _prove_quotient(coefficient: Poly, sign: int, top: Poly, bottom: Poly, exact
 
 
 def _outermost(poly: Poly) -> Atom | None:
-    """The atom to eliminate next: quotients before the indices inside them, sizes never."""
+    """The atom to eliminate next: quotients before the indices inside them, not before those they bound; no sizes."""
     top = [a for a in atoms(poly, deep=False) if not isinstance(a, Size)]
     if not top:
         return None
+    ends = {e for a in top if isinstance(a, Index) for e in atoms(a.extent)}
+    top = [a for a in top if a not in ends] or top
     order = {Extreme: 0, Remainder: 1, Quotient: 2, Index: 3, Entry: 4, RealFloor: 5}
     return min(top, key=lambda a: (order[type(a)], _uses(a), atom_key(a)))
 
