@@ -27,6 +27,7 @@ from symgrad.lower.plan import ModulePlan, plan_module
 from symgrad.lower.residuals import POLICIES
 from symgrad.lower.schedules import SCHEDULES
 from symgrad.simplify.backward import simplify_backward
+from symgrad.simplify.bands import bands_as_windows
 from symgrad.simplify.named import name_costly
 from symgrad.simplify.running import running_forms
 from symgrad.simplify.stable import stabilise
@@ -52,8 +53,8 @@ def run(layer: Layer, general: bool = False, residuals: str = "auto", schedule: 
     ``general`` lowers without optimisations; ``residuals`` and ``schedule`` as in ``compile_layer``.
     """
     trace = Trace()
-    # derive: equations -> statements with one reduction each
-    statements = split(layer.program, trace)
+    # simplify: bands as windows; derive: equations -> statements with one reduction each
+    statements = split(bands_as_windows(layer.program, trace), trace)
     # simplify: statements -> statements that neither overflow nor cancel
     stable = name_costly(running_forms(stabilise(statements, trace), trace), trace)
     try:

@@ -236,6 +236,8 @@ def apply(function: str, *args: Scalar) -> Scalar:
 
 def select(condition: Condition, then: Scalar, otherwise: Scalar) -> Scalar:
     """``then`` if the condition holds, else ``otherwise``."""
+    then = then.then if isinstance(then, Select) and then.condition == condition else then
+    otherwise = otherwise.otherwise if isinstance(otherwise, Select) and otherwise.condition == condition else otherwise
     if condition == TRUE or then == otherwise:
         return then
     if condition == FALSE:

@@ -6,7 +6,7 @@ iteration of every index being assumed (a read in an empty range never happens).
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 
 from symgrad.declare.division import divide, quotient, remainder, split_multiples
 from symgrad.declare.frozen import remember
@@ -132,10 +132,12 @@ def _prove_quotient(coefficient: Poly, sign: int, top: Poly, bottom: Poly, exact
 
 
 def _outermost(poly: Poly) -> Atom | None:
-    """The atom to eliminate next: quotients before the indices inside them, sizes never."""
+    """The atom to eliminate next: quotients before the indices inside them, not before those they bound; no sizes."""
     top = [a for a in atoms(poly, deep=False) if not isinstance(a, Size)]
     if not top:
         return None
+    ends = {e for a in top if isinstance(a, Index) for e in atoms(a.extent)}
+    top = [a for a in top if a not in ends] or top
     order = {Extreme: 0, Remainder: 1, Quotient: 2, Index: 3, Entry: 4, RealFloor: 5}
     return min(top, key=lambda a: (order[type(a)], _uses(a), atom_key(a)))
 
@@ -235,8 +237,23 @@ def _atom_end(atom: Atom, low: bool) -> Poly | None:
             if low == (kind == "max") and len(args) == 2 and not (args[0] + args[1]).terms:
                 # |a| is at least 0.
                 ends.append(ZERO)
-            return None if None in ends else extreme(kind, [e for e in ends if e is not None])
+            found = [e for e in ends if e is not None]
+            return _end_of(kind, found) if len(found) == len(ends) else None
     return None
+
+
+def _is_digit(poly: Poly, base: Poly) -> bool:
+    """Whether a value is known to lie in ``0 .. base - 1``."""
+    if isinstance(poly.atom, Index) and poly.atom.extent == base:
+        return True
+    return nonnegative(poly) and nonnegative(base - 1 - poly)
+
+
+def _end_of(kind: str, ends: Sequence[Poly]) -> Poly:
+    """The largest or smallest of several, one of them where that is known."""
+    sign = 1 if kind == "max" else -1
+    known = (e for e in ends if all(nonnegative(sign * (e - other)) for other in ends))
+    return next(known, None) or extreme(kind, ends)
 
 
 @remember
@@ -247,7 +264,7 @@ def tighten(poly: Poly) -> Poly:
         match atom:
             case Quotient(top, bottom, exact):
                 top, bottom = tighten(top), tighten(bottom)
-                if nonnegative(top) and nonnegative(bottom - 1 - top):
+                if _is_digit(top, bottom):
                     return ZERO
                 for unit, high, _ in _digits(top, bottom):
                     rest = divide(bottom, unit)
@@ -256,7 +273,7 @@ def tighten(poly: Poly) -> Poly:
                 return quotient(top, bottom, exact)
             case Remainder(top, bottom):
                 top, bottom = tighten(top), tighten(bottom)
-                if nonnegative(top) and nonnegative(bottom - 1 - top):
+                if _is_digit(top, bottom):
                     return top
                 for unit, high, low in _digits(top, bottom):
                     rest = divide(bottom, unit)

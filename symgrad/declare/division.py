@@ -13,10 +13,15 @@ from symgrad.declare.integers import (
     Quotient,
     Remainder,
     Size,
+    affine_in,
     as_poly,
     atom_key,
     collect,
+    indices_of,
 )
+
+STEPS = 16
+"""Terms of a quotient up to which a long division goes on."""
 
 
 def divide(poly: Poly, divisor: Poly) -> Poly | None:
@@ -24,7 +29,7 @@ def divide(poly: Poly, divisor: Poly) -> Poly | None:
     if divisor == ONE:
         return poly
     if len(divisor.terms) != 1:
-        return ONE if poly == divisor else ZERO if not poly.terms else None
+        return _long_division(poly, divisor)
     (wanted, coefficient), quotients = divisor.terms[0], []
     for monomial, c in poly.terms:
         rest = list(monomial)
@@ -37,6 +42,23 @@ def divide(poly: Poly, divisor: Poly) -> Poly | None:
             return None
         quotients.append((tuple(rest), c // coefficient))
     return collect(quotients)
+
+
+def _long_division(poly: Poly, divisor: Poly) -> Poly | None:
+    """Leading terms divided one after the other, till nothing is left."""
+    lead, found = Poly((max(divisor.terms, key=_degree),)), ZERO
+    for _ in range(STEPS):
+        if not poly.terms:
+            return found
+        top = divide(Poly((max(poly.terms, key=_degree),)), lead)
+        if top is None:
+            return None
+        found, poly = found + top, poly - top * divisor
+    return None
+
+
+def _degree(term: tuple[Monomial, int]) -> tuple[int, list[tuple[int, str]]]:
+    return len(term[0]), [atom_key(a) for a in term[0]]
 
 
 def _cancel_exact(rest: list[Atom], atom: Atom, wanted: Monomial) -> bool:
@@ -52,8 +74,13 @@ def _cancel_exact(rest: list[Atom], atom: Atom, wanted: Monomial) -> bool:
 
 
 def split_multiples(poly: Poly, divisor: Poly) -> tuple[Poly, Poly]:
-    """Write ``poly = q * divisor + rest`` with every term that ``divisor`` divides in ``q``."""
+    """Write ``poly = q * divisor + rest`` with every term, or all terms of an index, that it divides in ``q``."""
     q, rest = ZERO, ZERO
+    for index in sorted(indices_of(poly), key=lambda i: i.name) if len(divisor.terms) > 1 else ():
+        split = affine_in(poly, index)
+        times = divide(split[0], divisor) if split is not None else None
+        if split is not None and times is not None:
+            q, poly = q + times * as_poly(index), split[1]
     for term in poly.terms:
         single = Poly((term,))
         part = divide(single, divisor)

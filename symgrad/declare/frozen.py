@@ -8,6 +8,7 @@ from __future__ import annotations
 from collections.abc import Callable, Hashable
 from dataclasses import MISSING, Field, dataclass, fields
 from functools import lru_cache, partial
+from sys import is_finalizing
 from threading import RLock
 from typing import Any, TypeVar, dataclass_transform
 from weakref import ref
@@ -76,7 +77,9 @@ def _maker(made: type[Made]) -> Callable[..., Made]:
             kept[key] = ref(new, partial(forget, key))
             return new
 
-    def forget(key: tuple[Any, ...], gone: ref[Made]) -> None:
+    def forget(key: tuple[Any, ...], gone: ref[Made], ending: Callable[[], bool] = is_finalizing) -> None:
+        if ending():  # what keys are compared with may be gone already
+            return
         with lock:
             if kept.get(key) is gone:
                 del kept[key]

@@ -10,7 +10,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass
 from fractions import Fraction
-from typing import TypeAlias
+from typing import TypeAlias, overload
 
 from symgrad.declare.algebra import multiply
 from symgrad.declare.bounds import nonnegative, positive, tighten
@@ -183,9 +183,15 @@ def is_total(node: Node) -> bool:
     return all(map(is_total, children(node)))
 
 
-def guarded(body: Scalar) -> Scalar:
-    """The body with every read marked as standing behind a condition."""
-    """Reads that were moved by an elimination may lie outside where its range conditions fail."""
+@overload
+def guarded(body: Scalar) -> Scalar: ...
+@overload
+def guarded(body: Condition) -> Condition: ...
+def guarded(body: Node) -> Node:
+    """The body with every read marked as standing behind a condition.
+
+    Reads that were moved by an elimination may lie outside where its range conditions fail.
+    """
     return changed(body, _guarded)
 
 

@@ -40,6 +40,7 @@ from symgrad.emit.printer import Printer
 from symgrad.emit.sizes import PLAIN
 from symgrad.lower.builder import Builder
 from symgrad.lower.elementwise import condition_value
+from symgrad.lower.equals import paired
 from symgrad.lower.plan import ModulePlan
 
 WORDS = {"max": "maximum", "argmax": "maximum", "min": "minimum", "argmin": "minimum"}
@@ -84,7 +85,7 @@ def _choices(program: Program) -> Iterator[_Choice]:
         while waiting:
             node, outer, everywhere = waiting.pop(0)
             if isinstance(node, Reduce):
-                if node.kind in WORDS and node.ties != "none":
+                if node.kind in WORDS and node.ties != "none" and paired(equation) is None:
                     yield _Choice(node, outer, everywhere)
                 outer = (*outer, *(i.extent for i in node.indices))
             everywhere = everywhere and not isinstance(node, Select) and not (isinstance(node, Reduce) and node.indices)

@@ -260,6 +260,17 @@ def _product_of_others(x):
     return before * after
 ''',
         "_carry": CARRY,
+        "_first_equal": '''
+def _first_equal(array):
+    """For every element of the last axis the first position that holds the same."""
+    order = array.argsort(axis=-1, kind="stable")
+    ordered = np.take_along_axis(array, order, axis=-1)
+    begins = np.diff(ordered, axis=-1, prepend=ordered[..., :1]) != 0
+    begin = np.maximum.accumulate(np.where(begins, np.arange(array.shape[-1]), 0), axis=-1)
+    first = np.empty_like(order)
+    np.put_along_axis(first, order, np.take_along_axis(order, begin, axis=-1), axis=-1)
+    return first
+''',
         "_first_at": '''
 def _first_at(best, *positions_and_values):
     """Number of the first value that is as large as ``best`` at its position; 0 where no value has that position."""

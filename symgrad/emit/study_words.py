@@ -321,6 +321,11 @@ RULES: dict[str, RuleWords] = {
     "name a sum": RuleWords(
         "Sums get names", "", "A sum that stands inside a larger expression, or in several, is computed once."
     ),
+    "reduce once a group of equal integers": RuleWords(
+        "Elements with the same integer are reduced once",
+        r"\sum_{k : d_k = d_i} f_k = S_{g_i}, \quad S_v = \sum_{k : g_k = v} f_k",
+        "g is the first position with the same integer: the work grows with the elements, not with the pairs of them.",
+    ),
     "terms that cancel meet": RuleWords(
         "Terms that cancel are brought together",
         r"\frac{1}{v} - \frac{u}{v^2} = \frac{v - u}{v^2}",

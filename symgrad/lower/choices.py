@@ -54,17 +54,22 @@ _SAFE: dict[str, Scalar] = {
 def guard(node: Scalar, condition: Condition) -> Scalar:
     """Arguments that are harmless where the condition fails: NumPy evaluates both arms of a choice.
 
-    An argument that has nothing in common with the condition is the same where it holds.
+    An argument that has nothing in common with the condition is the same where it holds; one number may be computed
+    from another.
     """
     decided = _names(condition)
+
+    def is_decided(part: Scalar) -> bool:
+        scalars = not free_indices(part) and not free_indices(condition)
+        return bool(_names(part) & decided) or bool(scalars and tensors_of(part) and tensors_of(condition))
 
     def change(part: Node) -> Node:
         part = map_children(part, change)
         match part:
-            case Apply(function, (u,)) if function in _SAFE and _names(u) & decided:
+            case Apply(function, (u,)) if function in _SAFE and is_decided(u):
                 return apply(function, select(condition, u, _SAFE[function]))
             case Power(base, exponent) if (
-                not _is_harmless(exponent) and not isinstance(base, FromInteger) and _names(base) & decided
+                not _is_harmless(exponent) and not isinstance(base, FromInteger) and is_decided(base)
             ):
                 return Power(select(condition, base, UNIT), exponent)
         return part

@@ -53,6 +53,7 @@ from symgrad.lower.borders import survey_borders, widen
 from symgrad.lower.builder import Builder, comment
 from symgrad.lower.chunks import in_chunks, joint_space, sum_in_chunks
 from symgrad.lower.directions import forwards
+from symgrad.lower.equals import first_equal
 from symgrad.lower.extrema import full, reduction
 from symgrad.lower.masks import rows_set
 from symgrad.lower.placement import (
@@ -151,6 +152,8 @@ def lower_equation(b: Builder, equation: Equation, winner: str | None = None) ->
     # An index that only a quotient mentions may drop out, and is then summed as a factor.
     equation = replace(equation, body=map_polynomials(equation.body, tighten))
     if equation.integer and _whole(b, equation, winner):
+        return
+    if first_equal(b, equation):
         return
     if in_tiles(b, equation, winner, lower_equation) or at_unit_steps(b, equation, winner, lower_equation):
         return

@@ -33,7 +33,8 @@ def along(poly: Poly, loops: frozenset[Index]) -> Along | None:
         if split is None or indices_of(split[0]):
             return None
         coefficient, rest = split
-        if positive(coefficient):
+        # The extent of an index that runs at all is positive.
+        if positive(coefficient) or any(coefficient == i.extent for i in free):
             steps.append((index, coefficient))
         elif positive(-coefficient):
             rest = rest + coefficient * (index.extent - 1)

@@ -7,7 +7,7 @@ from dataclasses import dataclass, replace
 from fractions import Fraction
 from typing import TypeAlias, overload
 
-from symgrad.declare.algebra import multiply, power, select
+from symgrad.declare.algebra import add, multiply, power, select
 from symgrad.declare.conditions import all_of, at_least, conjuncts, negation
 from symgrad.declare.integers import Index, Poly, as_poly
 from symgrad.declare.program import Equation
@@ -15,6 +15,8 @@ from symgrad.declare.recurrence import recurrent_axes
 from symgrad.declare.rewriting import map_children
 from symgrad.declare.scalars import (
     TRUE,
+    Add,
+    Apply,
     Condition,
     Extension,
     Mul,
@@ -53,7 +55,8 @@ class Definition:
 
     def read(self, binding: Binding) -> Scalar:
         """The element that is defined where the indices have these values."""
-        kept = None if self.where == TRUE else Extension("guarded")
+        inside = all(tensors_of(c) for c in conjuncts(self.where))  # no range of an index is left out
+        kept = None if self.where == TRUE or inside else Extension("guarded")
         return rename(Read(self.target, self.at, kept), binding)
 
     def holds(self, binding: Binding, behind: Known) -> bool:
@@ -79,13 +82,13 @@ def usable(equations: Sequence[Equation]) -> tuple[Definition, ...]:
 
 
 def _ranges(equation: Equation, axes: tuple[int, ...], extents: Sequence[Poly]) -> list[Definition]:
-    """The whole definition; inside a recurrence also its arms, and each range of steps counted from its first.
+    """The whole definition and its arms; inside a recurrence also each range of steps counted from its first.
 
     ``extents`` are those of other indices of recurrences: where one of them runs, a definition may hold as well.
     """
     found = [Definition.of(equation)]
     if not axes:
-        return found
+        return [*found, *(d for d in _arms(found[0]) if tensors_of(d.where))]
     for axis in axes:
         index = equation.indices[axis]
         found += [_range(d, index, s) for d in found for s in segments(index, d.body) if s.body != d.body]
@@ -105,8 +108,8 @@ def _over(whole: Definition, index: Index, extent: Poly) -> Definition:
 
 
 def _arms(whole: Definition) -> Iterator[Definition]:
-    """What a choice between index ranges defines, arm by arm."""
-    if isinstance(whole.body, Select) and not tensors_of(whole.body.condition):
+    """What a choice defines, arm by arm."""
+    if isinstance(whole.body, Select):
         then, otherwise = whole.body.then, whole.body.otherwise
         for body, condition in ((then, whole.body.condition), (otherwise, negation(whole.body.condition))):
             made = replace(whole, body=body, where=all_of(whole.where, condition))
@@ -149,13 +152,46 @@ def recognise(node: Node, definitions: Sequence[Definition], behind: Known = ())
         binding = instance(definition.body, node, free)
         if binding is not None and set(binding) >= free and definition.holds(binding, behind):
             return definition.read(binding)
-    if isinstance(node, Mul):
+        if (root := _as_power(node, definition, behind)) is not None:
+            return root
+    if isinstance(node, Mul | Apply):
+        product = node if isinstance(node, Mul) else Mul(Fraction(1), (node,))
         for definition in definitions:
             if isinstance(definition.body, Mul):
-                found = _part_of_product(node, definition, behind)
+                found = _part_of_product(product, definition, behind)
                 if found is not None:
                     return recognise(found, definitions, behind)
+    return _multiplied_out(node, definitions, behind) if isinstance(node, Mul) else node
+
+
+def _multiplied_out(node: Mul, definitions: Sequence[Definition], behind: Known) -> Scalar:
+    """``a (f(x) + 1)`` with ``y = a f(x)`` is ``y + a``: where a function need not be evaluated again."""
+    match [f for f in node.args if isinstance(f, Add)]:
+        case [Add() as factor]:
+            others = [f for f in node.args if f is not factor]
+            products = (multiply(Number(node.coefficient), a, *others) for a in factor.args)
+            written = add(*(recognise(p, definitions, behind) for p in products))
+            if _functions(written) < _functions(node):
+                return written
     return node
+
+
+def _functions(node: Scalar) -> int:
+    return sum(isinstance(part, Apply) for part in walk(node))
+
+
+def _as_power(node: Node, definition: Definition, behind: Known) -> Scalar | None:
+    """``x^(-1/2)`` with ``y = x^(1/2)`` is ``1 / y``: an integer power, inverted only where a root is saved."""
+    match node, definition.body:
+        case Power(_, Number(n)), Power(base, Number(m) as exponent) if n != m and m:
+            times = Fraction(n) / Fraction(m)
+            if times.denominator > 1 or (times < 0 and Fraction(m).denominator == 1):
+                return None
+            binding = instance(Power(base, exponent), Power(node.base, exponent), frozenset(definition.indices))
+            if binding is None or set(binding) < set(definition.indices) or not definition.holds(binding, behind):
+                return None
+            return power(definition.read(binding), Number(times))
+    return None
 
 
 def _part_of_product(node: Mul, definition: Definition, behind: Known) -> Scalar | None:

@@ -1,7 +1,8 @@
 """Forms that neither overflow nor cancel: named rules, each an identity over the reals.
 
 Pointwise rules are a table in ``pointwise.py``, the largest exponent is taken out of sums over an index in ``shift.py``
-roots are guarded where they are 0 in ``norms.py`` and maxima named in ``maxima.py``; here they are put in order.
+roots are guarded where they are 0 in ``norms.py`` and maxima named in ``maxima.py``, groups of equal integers
+reduced in ``groups.py``; here they are put in order.
 """
 
 from __future__ import annotations
@@ -15,6 +16,7 @@ from symgrad.declare.scalars import Apply, Node, Number, Power, Read, Reduce, re
 from symgrad.derive.terms import rename
 from symgrad.derive.trace import Trace
 from symgrad.simplify.exponentials import at_most_nought
+from symgrad.simplify.groups import through_groups
 from symgrad.simplify.infinite import guard_maxima
 from symgrad.simplify.maxima import name_maxima
 from symgrad.simplify.norms import guard_norms
@@ -35,7 +37,7 @@ def _stable(program: Program, trace: Trace) -> Program:
     program = _pointwise(program, trace, shifting=False)
     program = shift(_to_base_e(program, trace), trace)
     program = guard_norms(_pointwise(program, trace, shifting=True), trace)
-    program = name_maxima(program, trace)
+    program = name_maxima(through_groups(program, trace), trace)
     program = guard_maxima(program, frozenset(e.target for e in program.equations) - own, trace)
     return at_places(program, trace)
 
