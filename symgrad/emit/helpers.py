@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 
+from symgrad.emit.helpers_bands import BAND_HELPERS
 from symgrad.emit.helpers_entry import ENTRY
 from symgrad.emit.helpers_parts import PARTS
 from symgrad.emit.helpers_steps import CARRY
@@ -307,6 +308,7 @@ def _add_at(target, *positions_and_values):
     }
     | PARTS
     | TILE_HELPERS
+    | BAND_HELPERS
 )
 
 

@@ -42,6 +42,7 @@ from symgrad.lower.arrays import (
     Whole,
 )
 from symgrad.lower.axes import Axes, align
+from symgrad.lower.bands import window_products, window_sum
 from symgrad.lower.builder import Builder
 from symgrad.lower.choices import guard
 from symgrad.lower.contract import contract, einsum
@@ -214,13 +215,40 @@ def _looped(
     begun = not rest and condition == TRUE and _begin(b, body, order, axes, slides, total)
     if not begun:
         b.emit(Assign(total.text, Fresh("zeros", tuple(i.extent for i in axes))))
-    with b.looping(slides):
-        value = sum_value(b, rest, condition, body, order, name)
+        if not rest and window_sum(b, factors, condition, slides, Value(total, axes)):
+            return Value(total, axes)
+    fused = _fused(b, condition, factors, slides) if not rest else ()
+    with b.looping(tuple(i for i in slides if i not in fused)):
+        if fused:
+            b.because(f"{name}: offsets {_names(fused)} are added up as they are multiplied, in one pass")
+            left, right = (value_of(b, f, (*order, *fused)) for f in factors)
+            value = einsum(left, right, tuple(i for i in axes if i in left.axes or i in right.axes))
+        else:
+            value = sum_value(b, rest, condition, body, order, name)
         b.emit(Update(total, "+", align(as_float(value), axes)))
     loop = b.block[-1]
     if begun and isinstance(loop, For):
         b.block[-1] = replace(loop, start=as_poly(1))
     return Value(total, axes)
+
+
+def _fused(b: Builder, condition: Condition, factors: list[Scalar], slides: Axes) -> Axes:
+    """The window offset that one pass over two factors sums, if both have the last axis of the data.
+
+    It is one on an axis of its own, further out than the others: NumPy then runs along the last axis.
+    """
+    if not b.fast or b.loops or condition != TRUE or len(factors) != 2 or len(slides) < 2:
+        return ()
+    for data, kernel in (factors, factors[::-1]):
+        if not isinstance(data, Read) or not isinstance(kernel, Read) or not data.indices:
+            continue
+        last = data.indices[-1].atom
+        places = [indices_of(p) & set(slides) for p in data.indices]
+        outer = next((p for p in places if p), frozenset())
+        along = isinstance(last, Index) and last in free_indices(kernel) and last not in slides
+        if along and len(outer) == 1 and free_indices(kernel) < free_indices(data):
+            return tuple(outer)
+    return ()
 
 
 def _result_offsets(b: Builder, bound: Axes, condition: Condition, factors: list[Scalar], order: Axes) -> Axes:
@@ -249,6 +277,8 @@ def _each_offset(b: Builder, bound: Axes, factors: list[Scalar], order: Axes, of
     axes = tuple(i for i in order if i in free_indices(body) and i not in b.loops)
     total = Name(b.name(name))
     b.emit(Assign(total.text, Fresh("empty", tuple(i.extent for i in axes))))
+    if window_products(b, bound, factors, offsets, Value(total, axes)):
+        return Value(total, axes)
     with b.looping(offsets):
         inner = tuple(i for i in order if i not in offsets)
         value = as_float(sum_value(b, bound, TRUE, body, inner, name))
