@@ -48,26 +48,23 @@ def _log1mexp_of_block(x):
     return np.where(near, np.log(value), np.log1p(-np.exp(np.where(near, -1, x).astype(x.dtype))))
 ''',
         "_erf": '''
-# erf(x) = tanh(x P(x^2) / Q(x^2)) to rounding: coefficients of P and Q by dtype, highest power first, and the x from
-# which on erf(x) is 1.
+# erf(x) = tanh(x P(x^2) / Q(x^2)) to rounding: coefficients of P and Q by dtype, highest power first. P alone grows with
+# x, so that erf becomes 1; the quotient needs not be right from 6 on, where erf is 1.
 _ERF = {
     "f": (
-        4.2,
         (
-            -8.774139838e-10,
-            3.191248607e-08,
-            -2.748286956e-07,
-            -3.129442972e-06,
-            7.991616359e-05,
-            -0.0006082963085,
-            -0.0001993696533,
-            0.1027707379,
-            1.12837922,
+            5.421634446e-09,
+            2.757538087e-08,
+            -4.794599786e-06,
+            8.459656646e-05,
+            -0.0006148382203,
+            -0.0001952881699,
+            0.1027699024,
+            1.128379247,
         ),
-        (1.0,),
+        (),
     ),
     "d": (
-        6.0,
         (
             2.6988986301191233e-09,
             4.3413480746991514e-07,
@@ -96,18 +93,20 @@ _ERF = {
 
 def _erf(x):
     """The error function, within a few units in the last place."""
-    with np.errstate(under="ignore"):  # the square of a tiny x
+    with np.errstate(under="ignore", over="ignore"):  # the square of a tiny x, of a huge one
         return _in_blocks(_erf_of_block, x)
 
 
 def _erf_of_block(x):
-    limit, p, q = _ERF[x.dtype.char]
-    x = np.clip(x, -limit, limit)
+    p, q = _ERF[x.dtype.char]
+    if q:
+        x = np.clip(x, -6, 6)
     square = x * x
-    x *= _polynomial(p, square)
-    if len(q) > 1:
-        x /= _polynomial(q, square)
-    return np.tanh(x)
+    value = _polynomial(p, square)
+    value *= x
+    if q:
+        value /= _polynomial(q, square)
+    return np.tanh(value)
 ''',
         "_erfc": '''
 def _erfc(x):
@@ -132,7 +131,8 @@ def _polynomial(coefficients, t):
     for c in coefficients[1:-1]:
         value += c
         value *= t
-    return value + coefficients[-1]
+    value += coefficients[-1]
+    return value
 ''',
         "_where": '''
 def _where(mask, left, right, dtype):
@@ -204,6 +204,24 @@ def _fold_border(array, axis, widths, mode):
         _add_at(inner, repeated[:before], rows[:before])
         _add_at(inner, repeated[before + extent :], rows[before + extent :])
     return np.moveaxis(inner, 0, axis)
+''',
+        "_sums": '''
+def _sums(array, axes):
+    """Sum over axes: over the last ones and over the first ones by products with ones, which are faster than adding."""
+    rest, last = array.shape, array.ndim
+    while last - 1 in axes:
+        last -= 1
+    if last < array.ndim:
+        ones = np.ones(math.prod(rest[last:]), array.dtype)
+        array = array.reshape(*rest[:last], ones.size) @ ones
+    first = 0
+    while first in axes and first < last:
+        first += 1
+    if first:
+        ones = np.ones(math.prod(rest[:first]), array.dtype)
+        array = (ones @ array.reshape(ones.size, math.prod(rest[first:last]))).reshape(rest[first:last])
+    between = tuple(axis - first for axis in axes if first <= axis < last)
+    return array.sum(axis=between) if between else array
 ''',
         "_sum_diagonals": '''
 def _sum_diagonals(array):
