@@ -48,8 +48,8 @@ def _log1mexp_of_block(x):
     return np.where(near, np.log(value), np.log1p(-np.exp(np.where(near, -1, x).astype(x.dtype))))
 ''',
         "_erf": '''
-# erf(x) = tanh(x P(x^2) / Q(x^2)) to rounding: coefficients of P and Q by dtype, highest power first. P alone grows with
-# x, so that erf becomes 1; the quotient needs not be right from 6 on, where erf is 1.
+# erf(x) = tanh(x P(x^2) / Q(x^2)) to rounding: coefficients of P and Q by dtype, highest power first. P alone grows
+# with x, so that erf becomes 1; the quotient does not, and counts up to 6 only, where erf is 1.
 _ERF = {
     "f": (
         (
@@ -185,6 +185,16 @@ def _nonempty(array, *axes):
     missing = [(0, int(not extent and axis in axes)) for axis, extent in enumerate(array.shape)]
     return np.pad(array, missing) if np.any(missing) else array
 ''',
+        "_emptied": '''
+def _emptied(array, windows):
+    """Zeros where windows assign nothing: behind the last one of an axis, everywhere if there are gaps between them.
+
+    ``windows`` are axes with the end of the last step, the extent of a window and the step.
+    """
+    for axis, end, extent, step in windows:
+        array[(slice(None),) * axis + (slice(end if extent >= step else 0, None),)] = 0
+    return array
+''',
         "_repeat_border": '''
 def _repeat_border(name, array, widths, mode):
     """Pad with elements of the array itself; a bordered axis has to have some."""
@@ -292,8 +302,8 @@ def _first_at(best, *positions_and_values):
     return first
 ''',
         "_add_at": '''
-def _add_at(target, *positions_and_values):
-    """Add rows to ``target`` at positions along its first axes, repeated positions adding up."""
+def _add_at(target, *positions_and_values, zeros=False):
+    """Add rows to ``target``, perhaps one of ``zeros``, at positions along its first axes; repeated ones add up."""
     *positions, values = map(np.asarray, positions_and_values)
     lead = len(positions)
     shape = np.broadcast_shapes(*(p.shape for p in positions))
@@ -315,7 +325,9 @@ def _add_at(target, *positions_and_values):
     stops = np.append(starts[1:], flat.size)
     while starts.size > (stops - starts).max(initial=0):  # in rounds: one row for each position that has rows left
         now = order[starts]
-        target[tuple(p[now] for p in places)] += rows[now]
+        here = tuple(p[now] for p in places)
+        target[here] = rows[now] if zeros else target[here] + rows[now]
+        zeros = False
         starts += 1
         left = starts < stops
         starts, stops = starts[left], stops[left]

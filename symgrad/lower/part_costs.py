@@ -10,6 +10,7 @@ from symgrad.declare.program import Equation, Program
 from symgrad.declare.scalars import TRUE, Mul, Node, Read, free_indices, tensors_of
 from symgrad.declare.typical import typical, typical_sizes, volume
 from symgrad.derive.terms import Term, terms_of
+from symgrad.lower.builder import LOOP_LIMIT
 from symgrad.lower.parts import Cut, Item, Section, along, candidates, maxima_of, reads_in
 
 PARTS = 8
@@ -103,21 +104,48 @@ def _elements(equation: Equation, along: Iterable[Index], sizes: Mapping[str, in
 
 
 def row_elements(program: Program, section: Section) -> Poly:
-    """How many elements one position of the section takes: those of its largest array."""
+    """How many elements one position of the section takes: those of its largest array.
+
+    A window is an array of its own where it goes into a matrix product; else its offsets are met one by one.
+    """
     sizes = typical_sizes(program)
     best, most = as_poly(1), 0
     for cut in section.cuts:
+        offsets = frozenset() if _has_matrices(cut.equation) else _offsets(cut.equation, sizes)
         spaces = [frozenset().union(*map(indices_of, indices)) for _, indices in reads_in(cut.equation.body)]
         for space in (*spaces, frozenset(cut.equation.indices)):
             if not space & cut.indices:
                 continue
-            others = sorted(space - cut.indices, key=lambda i: i.name)
+            others = sorted(space - cut.indices - offsets, key=lambda i: i.name)
             count = volume(others, sizes)
             if count > most:
                 best, most = as_poly(1), count
                 for index in others:
                     best = best * index.extent
     return best
+
+
+def _offsets(equation: Equation, sizes: Mapping[str, int]) -> frozenset[Index]:
+    """The indices that share an axis with a longer one and run over few values."""
+    found: set[Index] = set()
+    for _, indices in reads_in(equation.body):
+        for poly in indices:
+            here = {i: typical(i.extent, sizes) for i in indices_of(poly)}
+            found |= {i for i, extent in here.items() if extent <= LOOP_LIMIT and extent < max(here.values())}
+    return frozenset(found)
+
+
+def _has_matrices(equation: Equation) -> bool:
+    """Whether two factors of a term share a summed index and each has another one that stays."""
+    for term in terms_of(equation.body):
+        factors = term.body.args if isinstance(term.body, Mul) else ()
+        sets = [free_indices(f) for f in factors]
+        bound = set(term.bound)
+        for place, left in enumerate(sets):
+            for right in sets[place + 1 :]:
+                if left & right & bound and left - right - bound and right - left - bound:
+                    return True
+    return False
 
 
 def _is_product(equation: Equation, sizes: Mapping[str, int]) -> bool:

@@ -37,7 +37,7 @@ from symgrad.lower.elementwise import condition_value, value_of
 from symgrad.lower.facts import may_be_negative
 from symgrad.lower.placement import Scatter, loop_indices
 from symgrad.lower.scatter_at import add_at_positions
-from symgrad.lower.scatter_first import first_met
+from symgrad.lower.scatter_first import emptied, first_met
 from symgrad.lower.scatter_fold import fold_back
 from symgrad.lower.scatter_skew import sum_diagonals
 from symgrad.lower.sums import sum_value
@@ -100,6 +100,10 @@ def scatter(b: Builder, target: Name, free: Axes, job: Scatter, first: bool) -> 
             b.because(f"{target.text}: what an offset is the first to meet is assigned, not added")
             assigned = computed_in(part, array) or Update(part, "=", array)
             b.emit(When(met_first, (assigned,), otherwise=(Update(part, "+", array),)))
+    if met_first is not None:
+        b.block[:] = [
+            emptied(s, walks, starts, loops) if isinstance(s, Assign) and s.name == buffer.text else s for s in b.block
+        ]
     _cropped(b, target, buffer, crop, first)
 
 
