@@ -5,12 +5,11 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping, Sequence
 
 from symgrad.declare.graph import groups, is_recurrent
-from symgrad.declare.integers import Index, Poly, as_poly, indices_of
+from symgrad.declare.integers import Index, Poly, as_poly, depends_on_data, indices_of
 from symgrad.declare.program import Equation, Program
 from symgrad.declare.scalars import TRUE, Mul, Node, Read, free_indices, tensors_of
 from symgrad.declare.typical import typical, typical_sizes, volume
 from symgrad.derive.terms import Term, terms_of
-from symgrad.lower.builder import LOOP_LIMIT
 from symgrad.lower.parts import Cut, Item, Section, along, candidates, maxima_of, reads_in
 
 PARTS = 8
@@ -109,30 +108,30 @@ def row_elements(program: Program, section: Section) -> Poly:
     A window is an array of its own where it goes into a matrix product; else its offsets are met one by one.
     """
     sizes = typical_sizes(program)
-    best, most = as_poly(1), 0
+    found = [as_poly(1)]
     for cut in section.cuts:
-        offsets = frozenset() if _has_matrices(cut.equation) else _offsets(cut.equation, sizes)
-        spaces = [frozenset().union(*map(indices_of, indices)) for _, indices in reads_in(cut.equation.body)]
-        for space in (*spaces, frozenset(cut.equation.indices)):
-            if not space & cut.indices:
-                continue
-            others = sorted(space - cut.indices - offsets, key=lambda i: i.name)
-            count = volume(others, sizes)
-            if count > most:
-                best, most = as_poly(1), count
-                for index in others:
-                    best = best * index.extent
-    return best
+        whole = not _has_matrices(cut.equation)
+        left = (cut.equation.target, tuple(map(as_poly, cut.equation.indices)))
+        for tensor, indices in (left, *reads_in(cut.equation.body)):
+            here = [p for p, poly in enumerate(indices) if indices_of(poly) & cut.indices]
+            if whole and here and _has_windows(indices):
+                found.append(_product(e for p, e in enumerate(program.extents(tensor)) if p not in here))
+            elif here:
+                space = frozenset().union(*map(indices_of, indices)) - cut.indices
+                found.append(_product(i.extent for i in sorted(space, key=lambda i: i.name)))
+    return max(found, key=lambda extent: typical(extent, sizes))
 
 
-def _offsets(equation: Equation, sizes: Mapping[str, int]) -> frozenset[Index]:
-    """The indices that share an axis with a longer one and run over few values."""
-    found: set[Index] = set()
-    for _, indices in reads_in(equation.body):
-        for poly in indices:
-            here = {i: typical(i.extent, sizes) for i in indices_of(poly)}
-            found |= {i for i, extent in here.items() if extent <= LOOP_LIMIT and extent < max(here.values())}
-    return frozenset(found)
+def _has_windows(indices: Iterable[Poly]) -> bool:
+    """Whether two indices run along one axis, in a place that no data decide."""
+    return any(len(indices_of(p)) > 1 for p in indices) and not any(map(depends_on_data, indices))
+
+
+def _product(extents: Iterable[Poly]) -> Poly:
+    total = as_poly(1)
+    for extent in extents:
+        total = total * extent
+    return total
 
 
 def _has_matrices(equation: Equation) -> bool:
