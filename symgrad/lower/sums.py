@@ -48,6 +48,7 @@ from symgrad.lower.choices import guard
 from symgrad.lower.contract import contract, einsum
 from symgrad.lower.differences import multiplied_out
 from symgrad.lower.elementwise import value_of
+from symgrad.lower.fused import fused_offsets
 from symgrad.lower.operands import mask_in_exponent, masked, operands_of, scaled, stored_order
 from symgrad.lower.running import running_sums
 from symgrad.lower.spans import span_sum
@@ -217,7 +218,7 @@ def _looped(
         b.emit(Assign(total.text, Fresh("zeros", tuple(i.extent for i in axes))))
         if not rest and window_sum(b, factors, condition, slides, Value(total, axes)):
             return Value(total, axes)
-    fused = _fused(b, condition, factors, slides) if not rest else ()
+    fused = fused_offsets(b, condition, factors, slides) if not rest else ()
     with b.looping(tuple(i for i in slides if i not in fused)):
         if fused:
             b.because(f"{name}: offsets {_names(fused)} are added up as they are multiplied, in one pass")
@@ -230,25 +231,6 @@ def _looped(
     if begun and isinstance(loop, For):
         b.block[-1] = replace(loop, start=as_poly(1))
     return Value(total, axes)
-
-
-def _fused(b: Builder, condition: Condition, factors: list[Scalar], slides: Axes) -> Axes:
-    """The window offset that one pass over two factors sums, if both have the last axis of the data.
-
-    It is one on an axis of its own, further out than the others: NumPy then runs along the last axis.
-    """
-    if not b.fast or b.loops or condition != TRUE or len(factors) != 2 or len(slides) < 2:
-        return ()
-    for data, kernel in (factors, factors[::-1]):
-        if not isinstance(data, Read) or not isinstance(kernel, Read) or not data.indices:
-            continue
-        last = data.indices[-1].atom
-        places = [indices_of(p) & set(slides) for p in data.indices]
-        outer = next((p for p in places if p), frozenset())
-        along = isinstance(last, Index) and last in free_indices(kernel) and last not in slides
-        if along and len(outer) == 1 and free_indices(kernel) < free_indices(data):
-            return tuple(outer)
-    return ()
 
 
 def _result_offsets(b: Builder, bound: Axes, condition: Condition, factors: list[Scalar], order: Axes) -> Axes:

@@ -17,6 +17,7 @@ x, w, y = (IndexedBase(name) for name in "xwy")
 n, c, u, v = Idx("n", N), Idx("c", C), Idx("u", R), Idx("v", S)
 i, j, t = Idx("i", H - R + 1), Idx("j", W - S + 1), Idx("t", W)
 p = Idx("p", floor((W - dilation * (S - 1) - 1) / stride) + 1)
+q, r = Idx("q", floor((W + 2 - R) / stride) + 1), Idx("r", floor((W + 2 - S) / stride) + 1)
 
 
 def layer(name: str, inputs: list[Any], right: Any, left: Any, **options: Any) -> Layer:
@@ -42,6 +43,13 @@ BANDS = [
 ]
 FUSED = [
     layer("last", [x[N, H, W, C], w[R, S, C]], Sum(x[n, i + u, j + v, c] * w[u, v, c], u, v), y[n, i, j, c]),
+    layer(
+        "last_in_steps",
+        [x[N, W, W, C], w[R, S, C]],
+        Sum(Padded(x)[n, stride * q + u - 1, stride * r + v - 1, c] * w[u, v, c], u, v),
+        y[n, q, r, c],
+        attributes={stride: 1},
+    ),
 ]
 
 
@@ -92,6 +100,14 @@ def test_gradients_of_images():
 def test_fused_offsets_give_what_offsets_give(declared):
     assert "cu->" in symgrad.compile_layer(declared, schedule="fast").source
     compared(declared, {"N": 2, "C": 3, "H": 6, "W": 7, "R": 2, "S": 3})
+    compared(declared, {"N": 2, "C": 3, "H": 6, "W": 7, "R": 2, "S": 3}, spoil=True)
+
+
+@pytest.mark.parametrize("step", [1, 2, 3])
+def test_fused_offsets_where_steps_are_1(step):
+    source = symgrad.compile_layer(FUSED[1], schedule="fast").source
+    assert "if stride == 1:" in source.partition("def backward")[2]
+    compared(FUSED[1], {"N": 2, "C": 3, "W": 9, "R": 3, "S": 2}, stride=step)
 
 
 def test_readable_modules_have_neither():
