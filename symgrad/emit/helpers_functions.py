@@ -7,7 +7,13 @@ FUNCTIONS: dict[str, str] = {
 def _sigmoid(x):
     """1 / (1 + exp(-x)); where exp overflows the quotient is 0, as it should be."""
     with np.errstate(over="ignore"):
-        return _in_blocks(lambda x: 1 / (1 + np.exp(-x)), x)
+        return _in_blocks(_sigmoid_of_block, x)
+
+
+def _sigmoid_of_block(x):
+    value = np.exp(-x)
+    value += 1
+    return 1 / value
 ''',
     "_softplus": '''
 def _softplus(x):

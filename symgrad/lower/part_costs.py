@@ -7,7 +7,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from symgrad.declare.graph import groups, is_recurrent
 from symgrad.declare.integers import Index, Poly, as_poly, depends_on_data, indices_of
 from symgrad.declare.program import Equation, Program
-from symgrad.declare.scalars import TRUE, Mul, Node, Read, free_indices, tensors_of
+from symgrad.declare.scalars import TRUE, Mul, Node, Read, Reduce, free_indices, tensors_of, walk
 from symgrad.declare.typical import typical, typical_sizes, volume
 from symgrad.derive.terms import Term, terms_of
 from symgrad.lower.parts import Cut, Item, Section, along, candidates, maxima_of, reads_in
@@ -105,7 +105,8 @@ def _elements(equation: Equation, along: Iterable[Index], sizes: Mapping[str, in
 def row_elements(program: Program, section: Section) -> Poly:
     """How many elements one position of the section takes: those of its largest array.
 
-    A window is an array of its own where it goes into a matrix product; else its offsets are met one by one.
+    A window is an array of its own where it goes into a matrix product; else its offsets are met one by one. Where all
+    is done element by element, each array counts twice: nothing else is done to a part, and shorter ones stay closer.
     """
     sizes = typical_sizes(program)
     found = [as_poly(1)]
@@ -119,7 +120,9 @@ def row_elements(program: Program, section: Section) -> Poly:
             elif here:
                 space = frozenset().union(*map(indices_of, indices)) - cut.indices
                 found.append(_product(i.extent for i in sorted(space, key=lambda i: i.name)))
-    return max(found, key=lambda extent: typical(extent, sizes))
+    largest = max(found, key=lambda extent: typical(extent, sizes))
+    pointwise = not any(isinstance(part, Reduce) for cut in section.cuts for part in walk(cut.equation.body))
+    return 2 * largest if pointwise and largest.constant is None else largest
 
 
 def _has_windows(indices: Iterable[Poly]) -> bool:
