@@ -98,7 +98,9 @@ def _fold_border(array, axis, widths, mode):
 ''',
         "_sums": '''
 def _sums(array, axes):
-    """Sum over axes: over the last ones and over the first ones by products with ones, which are faster than adding."""
+    """Sum over axes: over the last ones and over the first ones by products with ones, faster if there are many."""
+    if array.size < 16384:
+        return array.sum(axis=axes)
     rest, last = array.shape, array.ndim
     while last - 1 in axes:
         last -= 1

@@ -128,22 +128,22 @@ def helper(name: str) -> Callable[..., Any]:
     return found
 
 
-@pytest.mark.parametrize("shape", [(3, 4, 5, 2), (1, 7), (0, 3, 2), (3, 0), (6,)])
+@pytest.mark.parametrize("shape", [(30, 14, 5, 12), (2, 20000), (20000, 1, 2), (0, 3, 2), (3, 0), (6,), (30000,)])
 def test_sums_over_any_axes(shape: tuple[int, ...]) -> None:
     sums, array = helper("_sums"), np.random.default_rng(0).normal(size=shape)
     for count in range(1, len(shape) + 1):
         for axes in combinations(range(len(shape)), count):
-            np.testing.assert_allclose(sums(array, axes), array.sum(axis=axes), rtol=1e-12, atol=1e-12)
+            np.testing.assert_allclose(sums(array, axes), array.sum(axis=axes), rtol=1e-11, atol=1e-11)
             turned = array.swapaxes(0, -1)
-            np.testing.assert_allclose(sums(turned, axes), turned.sum(axis=axes), rtol=1e-12, atol=1e-12)
+            np.testing.assert_allclose(sums(turned, axes), turned.sum(axis=axes), rtol=1e-11, atol=1e-11)
 
 
 def test_sums_keep_dtype_and_what_is_not_finite_in_its_place() -> None:
-    sums, array = helper("_sums"), np.ones((4, 3), np.float32)
+    sums, array = helper("_sums"), np.ones((256, 128), np.float32)
     array[1, 2] = np.inf
     assert sums(array, (0,)).dtype == sums(array, (0, 1)).dtype == np.float32
-    np.testing.assert_array_equal(sums(array, (0,)), [4, 4, np.inf])
-    np.testing.assert_array_equal(sums(array, (1,)), [3, np.inf, 3, 3])
+    np.testing.assert_array_equal(sums(array, (0,)), np.where(np.arange(128) == 2, np.inf, 256))
+    np.testing.assert_array_equal(sums(array, (1,)), np.where(np.arange(256) == 1, np.inf, 128))
 
 
 @pytest.mark.parametrize("name", DRAWS)
