@@ -110,8 +110,8 @@ def _in_single(function):
     """Let ``function`` take float16 as well, computed in float32: sums of float16 soon overflow."""
 
     def widened(*arrays, **options):
-        kinds = {a.dtype.name for a in (*arrays, *options.values()) if isinstance(a, np.ndarray)}
-        if "float16" not in kinds or not kinds.isdisjoint({"float32", "float64"}):
+        kinds = {a.dtype.char for a in (*arrays, *options.values()) if isinstance(a, np.ndarray)}
+        if "e" not in kinds or not kinds.isdisjoint("fd"):  # the letters of float16, float32 and float64
             return function(*arrays, **options)
         options = {name: _cast(value, np.float16, np.float32) for name, value in options.items()}
         return _cast(function(*_cast(arrays, np.float16, np.float32), **options), np.float32, np.float16)
@@ -131,7 +131,7 @@ def _cast(value, old, new):
 def _floats(name, array, rank):
     """Return ``array`` as native floats after checking dtype and rank."""
     array = np.asarray(array)
-    if array.dtype.newbyteorder("=") not in (np.float32, np.float64):
+    if array.dtype.char not in "fd":
         raise TypeError(
             f"graph_convolution: {name} must hold float32 or float64, not {array.dtype}; convert it first"
         )
@@ -140,7 +140,7 @@ def _floats(name, array, rank):
             f"graph_convolution: {name} has shape {array.shape}, which is {array.ndim} axes; it must have "
             f"{rank}"
         )
-    return array.astype(array.dtype.newbyteorder("="), copy=False)
+    return array if array.dtype.isnative else array.astype(array.dtype.newbyteorder("="))
 
 
 def _integers(name, array, rank):
@@ -158,11 +158,11 @@ def _integers(name, array, rank):
 
 def _same_dtype(**arrays):
     """Check that all arrays have one dtype and return it."""
-    dtypes = {name: array.dtype for name, array in arrays.items()}
-    if len(set(dtypes.values())) > 1:
-        found = ", ".join(f"{name} {dtype}" for name, dtype in dtypes.items())
+    dtype = next(iter(arrays.values())).dtype
+    if any(array.dtype != dtype for array in arrays.values()):
+        found = ", ".join(f"{name} {array.dtype}" for name, array in arrays.items())
         raise TypeError(f"graph_convolution: inputs must have one dtype, got {found}")
-    return next(iter(dtypes.values()))
+    return dtype
 
 
 def _expect(name, array, axes, shape):
@@ -173,7 +173,7 @@ def _expect(name, array, axes, shape):
 
 def _within(name, array, extent, where):
     """Check that integers used as an index stay inside the axis they index."""
-    if array.size and (array.min() < 0 or array.max() >= extent):
+    if array.size and array.astype(np.uintp).max() >= extent:  # as unsigned numbers negative ones are large
         bad = array.min() if array.min() < 0 else array.max()
         raise IndexError(f"graph_convolution: {name} holds {bad}, but {where} has extent {extent}")
 
@@ -214,8 +214,11 @@ def _nonempty(array, *axes):
     return np.pad(array, missing) if np.any(missing) else array
 
 
-def _add_at(target, *positions_and_values):
-    """Add rows to ``target`` at positions along its first axes, repeated positions adding up."""
+def _add_at(target, *positions_and_values, zeros=False):
+    """Add rows to ``target``, perhaps one of ``zeros``, at positions along its first axes.
+
+    Repeated ones add up.
+    """
     *positions, values = map(np.asarray, positions_and_values)
     lead = len(positions)
     shape = np.broadcast_shapes(*(p.shape for p in positions))
@@ -238,7 +241,9 @@ def _add_at(target, *positions_and_values):
     # in rounds: one row for each position that has rows left
     while starts.size > (stops - starts).max(initial=0):
         now = order[starts]
-        target[tuple(p[now] for p in places)] += rows[now]
+        here = tuple(p[now] for p in places)
+        target[here] = rows[now] if zeros else target[here] + rows[now]
+        zeros = False
         starts += 1
         left = starts < stops
         starts, stops = starts[left], stops[left]

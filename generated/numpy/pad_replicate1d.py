@@ -64,8 +64,8 @@ def _in_single(function):
     """Let ``function`` take float16 as well, computed in float32: sums of float16 soon overflow."""
 
     def widened(*arrays, **options):
-        kinds = {a.dtype.name for a in (*arrays, *options.values()) if isinstance(a, np.ndarray)}
-        if "float16" not in kinds or not kinds.isdisjoint({"float32", "float64"}):
+        kinds = {a.dtype.char for a in (*arrays, *options.values()) if isinstance(a, np.ndarray)}
+        if "e" not in kinds or not kinds.isdisjoint("fd"):  # the letters of float16, float32 and float64
             return function(*arrays, **options)
         options = {name: _cast(value, np.float16, np.float32) for name, value in options.items()}
         return _cast(function(*_cast(arrays, np.float16, np.float32), **options), np.float32, np.float16)
@@ -85,7 +85,7 @@ def _cast(value, old, new):
 def _floats(name, array, rank):
     """Return ``array`` as native floats after checking dtype and rank."""
     array = np.asarray(array)
-    if array.dtype.newbyteorder("=") not in (np.float32, np.float64):
+    if array.dtype.char not in "fd":
         raise TypeError(
             f"pad_replicate1d: {name} must hold float32 or float64, not {array.dtype}; convert it first"
         )
@@ -93,17 +93,19 @@ def _floats(name, array, rank):
         raise ValueError(
             f"pad_replicate1d: {name} has shape {array.shape}, which is {array.ndim} axes; it must have {rank}"
         )
-    return array.astype(array.dtype.newbyteorder("="), copy=False)
+    return array if array.dtype.isnative else array.astype(array.dtype.newbyteorder("="))
 
 
 def _whole(name, value, minimum):
     """Return an integer attribute after checking it."""
     number = np.asarray(value)
-    if number.ndim or number.dtype.kind not in "iuf" or not np.isfinite(number) or number % 1:
+    kind = number.dtype.kind
+    if number.ndim or kind not in "iuf" or (kind == "f" and (not np.isfinite(number) or number % 1)):
         raise TypeError(f"pad_replicate1d: {name} must be an integer, got {value!r}")
+    number = int(number)
     if minimum is not None and number < minimum:
         raise ValueError(f"pad_replicate1d: {name} must be at least {minimum}, got {value}")
-    return int(number)
+    return number
 
 
 def _require(condition, message):
@@ -163,8 +165,11 @@ def _fold_border(array, axis, widths, mode):
     return np.moveaxis(inner, 0, axis)
 
 
-def _add_at(target, *positions_and_values):
-    """Add rows to ``target`` at positions along its first axes, repeated positions adding up."""
+def _add_at(target, *positions_and_values, zeros=False):
+    """Add rows to ``target``, perhaps one of ``zeros``, at positions along its first axes.
+
+    Repeated ones add up.
+    """
     *positions, values = map(np.asarray, positions_and_values)
     lead = len(positions)
     shape = np.broadcast_shapes(*(p.shape for p in positions))
@@ -187,7 +192,9 @@ def _add_at(target, *positions_and_values):
     # in rounds: one row for each position that has rows left
     while starts.size > (stops - starts).max(initial=0):
         now = order[starts]
-        target[tuple(p[now] for p in places)] += rows[now]
+        here = tuple(p[now] for p in places)
+        target[here] = rows[now] if zeros else target[here] + rows[now]
+        zeros = False
         starts += 1
         left = starts < stops
         starts, stops = starts[left], stops[left]

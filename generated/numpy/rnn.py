@@ -124,8 +124,8 @@ def _in_single(function):
     """Let ``function`` take float16 as well, computed in float32: sums of float16 soon overflow."""
 
     def widened(*arrays, **options):
-        kinds = {a.dtype.name for a in (*arrays, *options.values()) if isinstance(a, np.ndarray)}
-        if "float16" not in kinds or not kinds.isdisjoint({"float32", "float64"}):
+        kinds = {a.dtype.char for a in (*arrays, *options.values()) if isinstance(a, np.ndarray)}
+        if "e" not in kinds or not kinds.isdisjoint("fd"):  # the letters of float16, float32 and float64
             return function(*arrays, **options)
         options = {name: _cast(value, np.float16, np.float32) for name, value in options.items()}
         return _cast(function(*_cast(arrays, np.float16, np.float32), **options), np.float32, np.float16)
@@ -145,22 +145,22 @@ def _cast(value, old, new):
 def _floats(name, array, rank):
     """Return ``array`` as native floats after checking dtype and rank."""
     array = np.asarray(array)
-    if array.dtype.newbyteorder("=") not in (np.float32, np.float64):
+    if array.dtype.char not in "fd":
         raise TypeError(f"rnn: {name} must hold float32 or float64, not {array.dtype}; convert it first")
     if array.ndim != rank:
         raise ValueError(
             f"rnn: {name} has shape {array.shape}, which is {array.ndim} axes; it must have {rank}"
         )
-    return array.astype(array.dtype.newbyteorder("="), copy=False)
+    return array if array.dtype.isnative else array.astype(array.dtype.newbyteorder("="))
 
 
 def _same_dtype(**arrays):
     """Check that all arrays have one dtype and return it."""
-    dtypes = {name: array.dtype for name, array in arrays.items()}
-    if len(set(dtypes.values())) > 1:
-        found = ", ".join(f"{name} {dtype}" for name, dtype in dtypes.items())
+    dtype = next(iter(arrays.values())).dtype
+    if any(array.dtype != dtype for array in arrays.values()):
+        found = ", ".join(f"{name} {array.dtype}" for name, array in arrays.items())
         raise TypeError(f"rnn: inputs must have one dtype, got {found}")
-    return next(iter(dtypes.values()))
+    return dtype
 
 
 def _expect(name, array, axes, shape):

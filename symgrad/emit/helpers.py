@@ -4,135 +4,17 @@ from __future__ import annotations
 
 import re
 
+from symgrad.emit.helpers_bands import BAND_HELPERS
 from symgrad.emit.helpers_entry import ENTRY
+from symgrad.emit.helpers_functions import FUNCTIONS
 from symgrad.emit.helpers_parts import PARTS
 from symgrad.emit.helpers_steps import CARRY
 from symgrad.emit.helpers_tiles import TILE_HELPERS
 
 HELPERS: dict[str, str] = (
     ENTRY
+    | FUNCTIONS
     | {
-        "_sigmoid": '''
-def _sigmoid(x):
-    """1 / (1 + exp(-x)); where exp overflows the quotient is 0, as it should be."""
-    with np.errstate(over="ignore"):
-        return _in_blocks(lambda x: 1 / (1 + np.exp(-x)), x)
-''',
-        "_softplus": '''
-def _softplus(x):
-    """log(1 + exp(x)) without overflow."""
-    return _in_blocks(lambda x: np.maximum(x, 0) + np.log1p(np.exp(-np.abs(x))), x)
-''',
-        "_logcosh": '''
-def _logcosh(x):
-    """log(cosh(x)) without overflow; near 0 by log1p, beyond 1 what that has to grow by."""
-    return _in_blocks(_logcosh_of_block, x)
-
-
-def _logcosh_of_block(x):
-    size = np.abs(x)
-    near = np.minimum(size, 1)
-    value = np.log1p(2 * np.square(np.sinh(near / 2)))
-    return value + (size - near) + (np.log1p(np.exp(-2 * size)) - np.log1p(np.exp(-2 * near)))
-''',
-        "_log1mexp": '''
-def _log1mexp(x):
-    """log(1 - exp(x)) for x < 0 by expm1 near 0 and by log1p elsewhere, as Maechler does."""
-    return _in_blocks(_log1mexp_of_block, x)
-
-
-def _log1mexp_of_block(x):
-    near = x > -0.6931472
-    value = np.where(near, -np.expm1(x), 1)
-    return np.where(near, np.log(value), np.log1p(-np.exp(np.where(near, -1, x).astype(x.dtype))))
-''',
-        "_erf": '''
-# erf(x) = tanh(x P(x^2) / Q(x^2)) to rounding: coefficients of P and Q by dtype, highest power first, and the x from
-# which on erf(x) is 1.
-_ERF = {
-    "f": (
-        4.2,
-        (
-            -8.774139838e-10,
-            3.191248607e-08,
-            -2.748286956e-07,
-            -3.129442972e-06,
-            7.991616359e-05,
-            -0.0006082963085,
-            -0.0001993696533,
-            0.1027707379,
-            1.12837922,
-        ),
-        (1.0,),
-    ),
-    "d": (
-        6.0,
-        (
-            2.6988986301191233e-09,
-            4.3413480746991514e-07,
-            1.4566546415172292e-05,
-            0.00025654193725072754,
-            0.003018125931474377,
-            0.023977909889541453,
-            0.13725471498089145,
-            0.48745939484491335,
-            1.1283791670955123,
-        ),
-        (
-            1.4359203472380257e-10,
-            8.831337872950386e-08,
-            5.417623601243983e-06,
-            0.00011113591482590357,
-            0.001576879287815484,
-            0.01356843882190564,
-            0.09077329501720388,
-            0.34091979253139554,
-            1.0,
-        ),
-    ),
-}
-
-
-def _erf(x):
-    """The error function, within a few units in the last place."""
-    with np.errstate(under="ignore"):  # the square of a tiny x
-        return _in_blocks(_erf_of_block, x)
-
-
-def _erf_of_block(x):
-    limit, p, q = _ERF[x.dtype.char]
-    x = np.clip(x, -limit, limit)
-    square = x * x
-    x *= _polynomial(p, square)
-    if len(q) > 1:
-        x /= _polynomial(q, square)
-    return np.tanh(x)
-''',
-        "_erfc": '''
-def _erfc(x):
-    """1 - erf(x), element by element so that small values keep their digits."""
-    return np.vectorize(math.erfc, otypes=[x.dtype])(x)
-''',
-        "_in_blocks": '''
-def _in_blocks(function, x):
-    """An elementwise function of x, block by block if x is long: what a block needs stays in cache."""
-    if np.size(x) <= 65536:
-        return function(x)
-    y = np.empty(x.shape, x.dtype)
-    source, target = x.reshape(-1), y.reshape(-1)
-    for start in range(0, x.size, 65536):
-        target[start : start + 65536] = function(source[start : start + 65536])
-    return y
-''',
-        "_polynomial": '''
-def _polynomial(coefficients, t):
-    """Horner's rule, highest power first."""
-    value = coefficients[0] * t
-    for c in coefficients[1:-1]:
-        value += c
-        value *= t
-    return value + coefficients[-1]
-''',
         "_where": '''
 def _where(mask, left, right, dtype):
     """np.where on the bits of floats, several times faster where the mask has no pattern to be guessed."""
@@ -184,6 +66,16 @@ def _nonempty(array, *axes):
     missing = [(0, int(not extent and axis in axes)) for axis, extent in enumerate(array.shape)]
     return np.pad(array, missing) if np.any(missing) else array
 ''',
+        "_emptied": '''
+def _emptied(array, windows):
+    """Zeros where windows assign nothing: behind the last one of an axis, everywhere if there are gaps between them.
+
+    ``windows`` are axes with the end of the last step, the extent of a window and the step.
+    """
+    for axis, end, extent, step in windows:
+        array[(slice(None),) * axis + (slice(end if extent >= step else 0, None),)] = 0
+    return array
+''',
         "_repeat_border": '''
 def _repeat_border(name, array, widths, mode):
     """Pad with elements of the array itself; a bordered axis has to have some."""
@@ -203,6 +95,26 @@ def _fold_border(array, axis, widths, mode):
         _add_at(inner, repeated[:before], rows[:before])
         _add_at(inner, repeated[before + extent :], rows[before + extent :])
     return np.moveaxis(inner, 0, axis)
+''',
+        "_sums": '''
+def _sums(array, axes):
+    """Sum over axes: over the last ones and over the first ones by products with ones, faster if there are many."""
+    if array.size < 16384:
+        return array.sum(axis=axes)
+    rest, last = array.shape, array.ndim
+    while last - 1 in axes:
+        last -= 1
+    if last < array.ndim:
+        ones = np.ones(math.prod(rest[last:]), array.dtype)
+        array = array.reshape(*rest[:last], ones.size) @ ones
+    first = 0
+    while first in axes and first < last:
+        first += 1
+    if first:
+        ones = np.ones(math.prod(rest[:first]), array.dtype)
+        array = (ones @ array.reshape(ones.size, math.prod(rest[first:last]))).reshape(rest[first:last])
+    between = tuple(axis - first for axis in axes if first <= axis < last)
+    return array.sum(axis=between) if between else array
 ''',
         "_sum_diagonals": '''
 def _sum_diagonals(array):
@@ -284,8 +196,8 @@ def _first_at(best, *positions_and_values):
     return first
 ''',
         "_add_at": '''
-def _add_at(target, *positions_and_values):
-    """Add rows to ``target`` at positions along its first axes, repeated positions adding up."""
+def _add_at(target, *positions_and_values, zeros=False):
+    """Add rows to ``target``, perhaps one of ``zeros``, at positions along its first axes; repeated ones add up."""
     *positions, values = map(np.asarray, positions_and_values)
     lead = len(positions)
     shape = np.broadcast_shapes(*(p.shape for p in positions))
@@ -307,7 +219,9 @@ def _add_at(target, *positions_and_values):
     stops = np.append(starts[1:], flat.size)
     while starts.size > (stops - starts).max(initial=0):  # in rounds: one row for each position that has rows left
         now = order[starts]
-        target[tuple(p[now] for p in places)] += rows[now]
+        here = tuple(p[now] for p in places)
+        target[here] = rows[now] if zeros else target[here] + rows[now]
+        zeros = False
         starts += 1
         left = starts < stops
         starts, stops = starts[left], stops[left]
@@ -318,6 +232,7 @@ def _add_at(target, *positions_and_values):
     }
     | PARTS
     | TILE_HELPERS
+    | BAND_HELPERS
 )
 
 

@@ -90,6 +90,7 @@ class _Writer:
         gradients = tuple((t.name, shape_text(t)) for t in self._wanted())
         outputs = tuple((o, self._output_shape(o)) for o in self.program.outputs)
         modules = {"math"} & self.helpers
+        modules |= {"math"} if "_sums" in self.helpers else set()
         modules |= {"functools", "math"} if "_tiles_pay" in self.helpers else set()
         modules |= {*IMPORTS} if self.threads else set()
         imports = [f"import {name}" for name in sorted(modules)]

@@ -15,7 +15,7 @@ from symgrad.lower.values import as_float, mapped
 
 def contract(b: Builder, operands: list[Value], order: Axes, bound: Axes, name: str) -> Value:
     """Multiply operands and sum the bound indices, two at a time in the order of least work."""
-    operands = [_sum_alone(v, [*operands[:p], *operands[p + 1 :]], bound) for p, v in enumerate(operands)]
+    operands = [_sum_alone(b, v, [*operands[:p], *operands[p + 1 :]], bound) for p, v in enumerate(operands)]
     while len(operands) > 2:
         first, second = _cheapest_pair(b, operands, order)
         left, right = operands[first], operands[second]
@@ -26,16 +26,16 @@ def contract(b: Builder, operands: list[Value], order: Axes, bound: Axes, name: 
         operands = [*rest, Value(b.keep(partial.array, f"{name}_part"), partial.axes)]
     if len(operands) == 1:
         (value,) = operands
-        return summed(as_float(value), bound) if set(value.axes) & set(bound) else as_float(value)
+        return summed(b, as_float(value), bound) if set(value.axes) & set(bound) else as_float(value)
     return pair(b, operands[0], operands[1], order, name)
 
 
-def _sum_alone(value: Value, others: list[Value], bound: Axes) -> Value:
+def _sum_alone(b: Builder, value: Value, others: list[Value], bound: Axes) -> Value:
     """Indices that no other factor has are summed first."""
     if not others:
         return value
     alone = tuple(i for i in value.axes if i in bound and not any(i in v.axes for v in others))
-    return summed(as_float(value), alone) if alone else value
+    return summed(b, as_float(value), alone) if alone else value
 
 
 def _cheapest_pair(b: Builder, operands: list[Value], order: Axes) -> tuple[int, int]:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from symgrad.declare.conditions import conjuncts, negation
-from symgrad.declare.integers import ZERO
+from symgrad.declare.integers import ZERO, as_poly
 from symgrad.declare.scalars import NOUGHT, TRUE, UNIT, Compare, Select, free_indices
 from symgrad.derive.terms import Term
 from symgrad.lower.arrays import (
@@ -15,6 +15,7 @@ from symgrad.lower.arrays import (
     Collapse,
     Const,
     Fresh,
+    Helper,
     Map,
     Name,
     NewAxis,
@@ -33,13 +34,21 @@ ROW = 16
 """From this many elements behind the mask's last axis on, rows are set instead of elements chosen."""
 
 
-def summed(value: Value, bound: Axes) -> Value:
+MANY = 2**14
+"""From this many elements on a product with ones is faster than adding up, in spite of the ones."""
+
+
+def summed(b: Builder, value: Value, bound: Axes) -> Value:
     """The sum over ``bound``; what a mask over positions excludes is left out, not replaced by zeros."""
     positions = tuple(p for p, i in enumerate(value.axes) if i in bound)
     kept = tuple(i for i in value.axes if i not in bound)
     match value.array:
         case Map("where", (mask, source, Const(nought))) if nought == 0 and _of_positions(mask) and _is_whole(source):
             return Value(Collapse("sum", source, positions, where=mask), kept)
+    ends = {0, len(value.axes) - 1} & set(positions)
+    if b.fast and not b.loops and ends and value.kind == "float" and b.volume(value.axes) >= MANY:
+        axes = Helper("tuple", tuple(Whole(as_poly(p)) for p in positions))
+        return Value(Helper("_sums", (value.array, axes)), kept)
     return Value(Collapse("sum", value.array, positions), kept)
 
 

@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping, Sequence
 
 from symgrad.declare.graph import groups, is_recurrent
-from symgrad.declare.integers import Index, Poly, as_poly, indices_of
+from symgrad.declare.integers import Index, Poly, as_poly, depends_on_data, indices_of
 from symgrad.declare.program import Equation, Program
-from symgrad.declare.scalars import TRUE, Mul, Node, Read, free_indices, tensors_of
+from symgrad.declare.scalars import TRUE, Mul, Node, Read, Reduce, free_indices, tensors_of, walk
 from symgrad.declare.typical import typical, typical_sizes, volume
 from symgrad.derive.terms import Term, terms_of
 from symgrad.lower.parts import Cut, Item, Section, along, candidates, maxima_of, reads_in
@@ -103,21 +103,51 @@ def _elements(equation: Equation, along: Iterable[Index], sizes: Mapping[str, in
 
 
 def row_elements(program: Program, section: Section) -> Poly:
-    """How many elements one position of the section takes: those of its largest array."""
+    """How many elements one position of the section takes: those of its largest array.
+
+    A window is an array of its own where it goes into a matrix product; else its offsets are met one by one. Where all
+    is done element by element, each array counts twice: nothing else is done to a part, and shorter ones stay closer.
+    """
     sizes = typical_sizes(program)
-    best, most = as_poly(1), 0
+    found = [as_poly(1)]
     for cut in section.cuts:
-        spaces = [frozenset().union(*map(indices_of, indices)) for _, indices in reads_in(cut.equation.body)]
-        for space in (*spaces, frozenset(cut.equation.indices)):
-            if not space & cut.indices:
-                continue
-            others = sorted(space - cut.indices, key=lambda i: i.name)
-            count = volume(others, sizes)
-            if count > most:
-                best, most = as_poly(1), count
-                for index in others:
-                    best = best * index.extent
-    return best
+        whole = not _has_matrices(cut.equation)
+        left = (cut.equation.target, tuple(map(as_poly, cut.equation.indices)))
+        for tensor, indices in (left, *reads_in(cut.equation.body)):
+            here = [p for p, poly in enumerate(indices) if indices_of(poly) & cut.indices]
+            if whole and here and _has_windows(indices):
+                found.append(_product(e for p, e in enumerate(program.extents(tensor)) if p not in here))
+            elif here:
+                space = frozenset().union(*map(indices_of, indices)) - cut.indices
+                found.append(_product(i.extent for i in sorted(space, key=lambda i: i.name)))
+    largest = max(found, key=lambda extent: typical(extent, sizes))
+    pointwise = not any(isinstance(part, Reduce) for cut in section.cuts for part in walk(cut.equation.body))
+    return 2 * largest if pointwise and largest.constant is None else largest
+
+
+def _has_windows(indices: Iterable[Poly]) -> bool:
+    """Whether two indices run along one axis, in a place that no data decide."""
+    return any(len(indices_of(p)) > 1 for p in indices) and not any(map(depends_on_data, indices))
+
+
+def _product(extents: Iterable[Poly]) -> Poly:
+    total = as_poly(1)
+    for extent in extents:
+        total = total * extent
+    return total
+
+
+def _has_matrices(equation: Equation) -> bool:
+    """Whether two factors of a term share a summed index and each has another one that stays."""
+    for term in terms_of(equation.body):
+        factors = term.body.args if isinstance(term.body, Mul) else ()
+        sets = [free_indices(f) for f in factors]
+        bound = set(term.bound)
+        for place, left in enumerate(sets):
+            for right in sets[place + 1 :]:
+                if left & right & bound and left - right - bound and right - left - bound:
+                    return True
+    return False
 
 
 def _is_product(equation: Equation, sizes: Mapping[str, int]) -> bool:

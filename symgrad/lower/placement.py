@@ -12,6 +12,7 @@ from symgrad.derive.invert import Solved, absorb, solve
 from symgrad.derive.terms import Term
 from symgrad.lower.axes import Axes
 from symgrad.lower.builder import Builder
+from symgrad.lower.fused import fused_offsets
 from symgrad.lower.walks import along
 
 
@@ -88,9 +89,15 @@ def prefers_solved(b: Builder, scatter: Scatter, solved: Solved | None) -> bool:
         return bool(loops) or not any(r.extension not in PLAIN for r in reads_of(solved.body))
     if b.volume(solved.bound) * b.volume(scatter_axes(scatter)) > 2 * b.volume(scatter.term.bound):
         return False
-    if makes_matrices(factors_of(solved.body), solved.bound):
+    if makes_matrices(factors_of(solved.body), solved.bound) or in_one_pass(b, solved):
         return True
     return bool(loops) and not all(b.small(i) for i in loops) and not is_skewed(b, scatter)
+
+
+def in_one_pass(b: Builder, solved: Solved) -> bool:
+    """Whether a solved form is a sum over windows, of which a pass multiplies and adds several offsets."""
+    small = all(map(b.small, solved.bound))
+    return small and bool(fused_offsets(b, solved.condition, factors_of(solved.body), solved.bound))
 
 
 def factors_of(body: Scalar) -> tuple[Scalar, ...]:

@@ -9,8 +9,9 @@ from __future__ import annotations
 from contextlib import nullcontext
 
 from symgrad.declare.algebra import multiply, select
-from symgrad.declare.integers import ZERO, Poly, as_poly, extreme, indices_of
+from symgrad.declare.integers import ZERO, Index, Poly, as_poly, extreme, indices_of
 from symgrad.declare.scalars import NOUGHT, TRUE, Condition, Mul, Read, Scalar, free_indices
+from symgrad.declare.substitution import substitute
 from symgrad.lower.arrays import (
     FLIP,
     FULL,
@@ -28,6 +29,7 @@ from symgrad.lower.arrays import (
     When,
 )
 from symgrad.lower.axes import Axes, align, aligned_axes
+from symgrad.lower.bands import spread
 from symgrad.lower.borders import border
 from symgrad.lower.builder import Builder
 from symgrad.lower.destinations import computed_in
@@ -35,7 +37,7 @@ from symgrad.lower.elementwise import condition_value, value_of
 from symgrad.lower.facts import may_be_negative
 from symgrad.lower.placement import Scatter, loop_indices
 from symgrad.lower.scatter_at import add_at_positions
-from symgrad.lower.scatter_first import first_met
+from symgrad.lower.scatter_first import emptied, first_met
 from symgrad.lower.scatter_fold import fold_back
 from symgrad.lower.scatter_skew import sum_diagonals
 from symgrad.lower.sums import sum_value
@@ -63,6 +65,9 @@ def scatter(b: Builder, target: Name, free: Axes, job: Scatter, first: bool) -> 
     weight = multiply(job.term.scale, job.term.body)
     reason = f"{target.text}: accumulated in strided slices"
     b.because(reason + (f" over the offsets {', '.join(i.name for i in loops)}" if loops else ""))
+    if loops and not inner and _in_bands(b, buffer, job, weight, loops, met, items, starts, target.text):
+        _cropped(b, target, buffer, crop, first)
+        return
     outside: Value | None = None
     if inner and loops and not _needs(job.condition, loops):
         # What is summed away does not depend on where it lands: one product before the loop.
@@ -95,8 +100,39 @@ def scatter(b: Builder, target: Name, free: Axes, job: Scatter, first: bool) -> 
             b.because(f"{target.text}: what an offset is the first to meet is assigned, not added")
             assigned = computed_in(part, array) or Update(part, "=", array)
             b.emit(When(met_first, (assigned,), otherwise=(Update(part, "+", array),)))
+    if met_first is not None:
+        b.block[:] = [
+            emptied(s, walks, starts, loops) if isinstance(s, Assign) and s.name == buffer.text else s for s in b.block
+        ]
+    _cropped(b, target, buffer, crop, first)
+
+
+def _cropped(b: Builder, target: Name, buffer: Name, crop: Array | None, first: bool) -> None:
+    """The result without the border that was added into."""
     if crop is not None:
         b.emit(Assign(target.text, crop) if first else Update(target, "+", crop))
+
+
+def _in_bands(
+    b: Builder,
+    buffer: Name,
+    job: Scatter,
+    weight: Scalar,
+    loops: Axes,
+    met: list[Index | None],
+    items: list[Item],
+    starts: list[Poly | None],
+    name: str,
+) -> bool:
+    """Emit windows along the last axis as products with band matrices; False if they are none."""
+    place, start = job.places[-1], starts[-1]
+    if place is None or start is None or None in met:
+        return False
+    begin = substitute(start, dict.fromkeys(loops, ZERO))
+    whole = Index(f"{job.free[-1].name}_axis", job.free[-1].extent)
+    last = Slice(begin if begin.terms else None)
+    axes = (*(i for i in met[:-1] if i is not None), whole)
+    return spread(b, weight, job.condition, loops, place, Value(_part(buffer, [*items[:-1], last]), axes), name)
 
 
 def _weighted(b: Builder, inner: Axes, condition: Condition, weight: Scalar, axes: Axes, name: str) -> Value:

@@ -76,7 +76,8 @@ def add_at_positions(b: Builder, target: Name, free: Axes, job: Scatter, first: 
         b.emit(Update(Subscript(view, tuple(By(p) for p in positions)), "=" if first else "+", array))
         return
     b.because(f"{target.text}: positions may repeat, so rows are sorted and added up")
-    b.emit(Run(Helper("_add_at", (view, *positions, array))))
+    zeros = (Helper("zeros=", (Name("True"),)),) if first and b.fast else ()
+    b.emit(Run(Helper("_add_at", (view, *positions, array, *zeros))))
 
 
 def _conditions(weight: Scalar) -> Iterator[Condition]:

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 
 from symgrad.declare.bounds import positive
 from symgrad.declare.integers import Index, Poly, affine_in, as_poly, indices_of
-from symgrad.lower.arrays import Array, Map, Whole
+from symgrad.lower.arrays import Array, Assign, Fresh, Helper, Map, Whole
 from symgrad.lower.axes import Axes
 from symgrad.lower.walks import Along
 
@@ -30,3 +31,24 @@ def first_met(walks: Sequence[Along | None], starts: Sequence[Poly | None], loop
         return None
     tests = tuple(Map("lt", (Whole(offset), Whole(step))) for offset, step in offsets.values())
     return tests[0] if len(tests) == 1 else Map("and", tests)
+
+
+def emptied(begun: Assign, walks: Sequence[Along | None], starts: Sequence[Poly | None], loops: Axes) -> Assign:
+    """The statement that makes an array of zeros, with zeros only where ``first_met`` leaves some.
+
+    Offsets 0, 1, .. below the step meet all of an axis up to the end of the last window's step.
+    """
+    if not isinstance(begun.array, Fresh) or begun.array.kind != "zeros":
+        return begun
+    covered: list[Array] = []
+    for axis, (walk, start) in enumerate(zip(walks, starts, strict=True)):
+        if walk is None:
+            continue
+        offset = next((i for i in loops if start is not None and start == as_poly(i)), None)
+        if offset is None or start is None or not walk.steps:
+            return begun
+        window, step = walk.steps[0]
+        numbers = (as_poly(axis), window.extent * step, offset.extent, step)
+        covered.append(Helper("tuple", tuple(map(Whole, numbers))))
+    array = replace(begun.array, kind="empty")
+    return replace(begun, array=Helper("_emptied", (array, Helper("tuple", tuple(covered)))))

@@ -295,6 +295,6 @@ def _views(statements: tuple[Statement, ...]) -> dict[str, set[str]]:
 def _viewed(array: Array) -> Array:
     """The array that an expression is a view of."""
     match array:
-        case Subscript(source, _) | Transpose(source, _) | Helper("_sheared", (source, *_)):
+        case Subscript(source, _) | Transpose(source, _) | Helper("_sheared" | "_emptied", (source, *_)):
             return _viewed(source)
     return array

@@ -42,11 +42,13 @@ from symgrad.lower.arrays import (
     Whole,
 )
 from symgrad.lower.axes import Axes, align
+from symgrad.lower.bands import window_products, window_sum
 from symgrad.lower.builder import Builder
 from symgrad.lower.choices import guard
 from symgrad.lower.contract import contract, einsum
 from symgrad.lower.differences import multiplied_out
 from symgrad.lower.elementwise import value_of
+from symgrad.lower.fused import fused_offsets
 from symgrad.lower.operands import mask_in_exponent, masked, operands_of, scaled, stored_order
 from symgrad.lower.running import running_sums
 from symgrad.lower.spans import span_sum
@@ -214,8 +216,16 @@ def _looped(
     begun = not rest and condition == TRUE and _begin(b, body, order, axes, slides, total)
     if not begun:
         b.emit(Assign(total.text, Fresh("zeros", tuple(i.extent for i in axes))))
-    with b.looping(slides):
-        value = sum_value(b, rest, condition, body, order, name)
+        if not rest and window_sum(b, factors, condition, slides, Value(total, axes)):
+            return Value(total, axes)
+    fused = fused_offsets(b, condition, factors, slides) if not rest else ()
+    with b.looping(tuple(i for i in slides if i not in fused)):
+        if fused:
+            b.because(f"{name}: offsets {_names(fused)} are added up as they are multiplied, in one pass")
+            left, right = (value_of(b, f, (*order, *fused)) for f in factors)
+            value = einsum(left, right, tuple(i for i in axes if i in left.axes or i in right.axes))
+        else:
+            value = sum_value(b, rest, condition, body, order, name)
         b.emit(Update(total, "+", align(as_float(value), axes)))
     loop = b.block[-1]
     if begun and isinstance(loop, For):
@@ -249,6 +259,8 @@ def _each_offset(b: Builder, bound: Axes, factors: list[Scalar], order: Axes, of
     axes = tuple(i for i in order if i in free_indices(body) and i not in b.loops)
     total = Name(b.name(name))
     b.emit(Assign(total.text, Fresh("empty", tuple(i.extent for i in axes))))
+    if window_products(b, bound, factors, offsets, Value(total, axes)):
+        return Value(total, axes)
     with b.looping(offsets):
         inner = tuple(i for i in order if i not in offsets)
         value = as_float(sum_value(b, bound, TRUE, body, inner, name))

@@ -11,7 +11,7 @@ from dataclasses import dataclass, replace
 
 from symgrad.declare.algebra import add
 from symgrad.declare.formula import equation_text
-from symgrad.declare.integers import Poly, Size, as_poly
+from symgrad.declare.integers import ZERO, Poly, Size, as_poly
 from symgrad.declare.program import Equation, Program
 from symgrad.declare.scalars import Scalar, reads_of
 from symgrad.derive.terms import Term, terms_of
@@ -19,7 +19,7 @@ from symgrad.lower.arrays import FULL, Array, Assign, Fresh, Helper, Map, Name, 
 from symgrad.lower.axes import Axes
 from symgrad.lower.builder import Builder, comment
 from symgrad.lower.inplace import bare
-from symgrad.lower.placement import as_scatter, prefers_solved, scatter_axes, solved_form
+from symgrad.lower.placement import as_scatter, in_one_pass, prefers_solved, scatter_axes, solved_form
 from symgrad.lower.prepare import eliminate
 from symgrad.lower.specialise import equation_with_ones, steps_in, with_ones
 from symgrad.lower.walks import along
@@ -103,6 +103,8 @@ def _better(
     if solved is None or not prefers_solved(inner, jobs[1], solved) or not _is_view(solved.body):
         return None
     term = Term(new.scale, solved.bound, solved.condition, solved.body)
+    if in_one_pass(inner, solved):
+        return term, as_poly(1), as_poly(1)
     copied = [whole for whole, _ in matrices_of_windows(inner, term, free[1])]
     spread = [whole for whole, _ in matrices_of_windows(b, old, free[0])]
     if len(copied) != 1 or len(spread) != 1:
@@ -135,5 +137,7 @@ def _fill(b: Builder, target: str) -> None:
             if isinstance(statement.array, Fresh) and statement.array.kind == "empty":
                 del b.block[place]
             else:
-                b.block[place] = Update(Subscript(Name(target), (FULL,)), "=", bare(statement.array), statement.comment)
+                zeros = isinstance(statement.array, Fresh) and statement.array.kind == "zeros"
+                value = Whole(ZERO) if zeros else bare(statement.array)
+                b.block[place] = Update(Subscript(Name(target), (FULL,)), "=", value, statement.comment)
             return

@@ -3,13 +3,17 @@
 from __future__ import annotations
 
 import math
+import warnings
 from collections.abc import Callable
+from itertools import combinations
+from typing import Any
 
 import numpy as np
 import pytest
 from sympy import Eq, Idx, IndexedBase, KroneckerDelta, Sum, erf, exp, log, symbols
 
 from symgrad import Layer, compile_layer
+from symgrad.emit.helpers import helper_text
 
 N = symbols("N", integer=True, positive=True)
 x, y = IndexedBase("x"), IndexedBase("y")
@@ -111,3 +115,71 @@ def test_numbers_added_at_positions_of_a_matrix(elements: int) -> None:
         expected[p, q] += value
     found, _ = compile_layer(layer).forward(base, *at, values)
     np.testing.assert_allclose(found, expected, rtol=1e-12, atol=1e-14)
+
+
+# --- one helper alone ------------------------------------------------------------------------------------------------
+
+
+def helper(name: str) -> Callable[..., Any]:
+    """A helper as modules carry it."""
+    space: dict[str, Any] = {"np": np, "math": math}
+    exec(helper_text({name}, "layer"), space)
+    found: Callable[..., Any] = space[name]
+    return found
+
+
+@pytest.mark.parametrize("shape", [(30, 14, 5, 12), (2, 20000), (20000, 1, 2), (0, 3, 2), (3, 0), (6,), (30000,)])
+def test_sums_over_any_axes(shape: tuple[int, ...]) -> None:
+    sums, array = helper("_sums"), np.random.default_rng(0).normal(size=shape)
+    for count in range(1, len(shape) + 1):
+        for axes in combinations(range(len(shape)), count):
+            np.testing.assert_allclose(sums(array, axes), array.sum(axis=axes), rtol=1e-11, atol=1e-11)
+            turned = array.swapaxes(0, -1)
+            np.testing.assert_allclose(sums(turned, axes), turned.sum(axis=axes), rtol=1e-11, atol=1e-11)
+
+
+def test_sums_keep_dtype_and_what_is_not_finite_in_its_place() -> None:
+    sums, array = helper("_sums"), np.ones((256, 128), np.float32)
+    array[1, 2] = np.inf
+    assert sums(array, (0,)).dtype == sums(array, (0, 1)).dtype == np.float32
+    np.testing.assert_array_equal(sums(array, (0,)), np.where(np.arange(128) == 2, np.inf, 256))
+    np.testing.assert_array_equal(sums(array, (1,)), np.where(np.arange(256) == 1, np.inf, 128))
+
+
+@pytest.mark.parametrize("name", DRAWS)
+def test_the_first_rows_at_positions_of_zeros_are_assigned(name: str) -> None:
+    rng = np.random.default_rng(0)
+    extent, positions = DRAWS[name](rng)
+    given, add_at = rng.normal(size=(len(positions), 3)), helper("_add_at")
+    added, assigned = np.zeros((2, extent, 3))
+    add_at(added, positions, given)
+    add_at(assigned, positions, given, zeros=True)
+    np.testing.assert_array_equal(assigned, added)
+
+
+@pytest.mark.parametrize("value", [3, 3.0, np.int64(3), np.float32(3), np.array(3)])
+def test_whole_numbers_of_any_type(value: object) -> None:
+    found = helper("_whole")("K", value, 1)
+    assert found == 3 and type(found) is int
+
+
+@pytest.mark.parametrize("value", [2.5, math.inf, math.nan, True, "3", [3], None, 1j])
+def test_what_is_no_whole_number_is_refused_without_a_warning(value: object) -> None:
+    with warnings.catch_warnings(), pytest.raises(TypeError, match="layer: K must be an integer, got"):
+        warnings.simplefilter("error")
+        helper("_whole")("K", value, None)
+
+
+def test_integers_outside_of_an_axis_are_named() -> None:
+    within = helper("_within")
+    within("ids", np.array([0, 4]), 5, "axis 0 of table")
+    for bad in (-1, 5):
+        with pytest.raises(IndexError, match=f"layer: ids holds {bad}, but axis 0 of table has extent 5"):
+            within("ids", np.array([2, bad]), 5, "axis 0 of table")
+
+
+def test_floats_of_another_byte_order_become_native() -> None:
+    found = helper("_floats")("x", np.ones(2, ">f4"), 1)
+    assert found.dtype.isnative and found.dtype == np.float32
+    with pytest.raises(TypeError, match="must hold float32 or float64, not float16"):
+        helper("_floats")("x", np.ones(2, np.float16), 1)
