@@ -20,8 +20,8 @@ Derived:
         (dot_grad_y_y[n, t] / sum_scores[n, t])
     grad_k[n, s, d] = sum_{t} grad_scores[n, t, s] * q[n, t, d]
     grad_q[n, t, d] = sum_{s} grad_scores[n, t, s] * k[n, s, d]
-    grad_query[n, t, d] = grad_q[n, t, d] * (1 if 0 < query[n, t, d] else exp(query[n, t, d]))
-    grad_key[n, s, d] = grad_k[n, s, d] * (1 if 0 < key[n, s, d] else exp(key[n, s, d]))
+    grad_query[n, t, d] = grad_q[n, t, d] * (1 if 0 < query[n, t, d] else q[n, t, d])
+    grad_key[n, s, d] = grad_k[n, s, d] * (1 if 0 < key[n, s, d] else k[n, s, d])
     grad_value[n, s_3, e] = sum_{t : t >= s_3} grad_sum_y[n, t, e] * scores[n, t, s_3]
 """
 
@@ -111,11 +111,11 @@ def backward(residuals, grad_y, wrt=None):
     if "query" in wrt:
         # grad_q[n, t, d] = sum_{s} grad_scores[n, t, s] * k[n, s, d]
         grad_q = grad_scores @ k
-        # grad_query[n, t, d] = grad_q[n, t, d] * (1 if 0 < query[n, t, d] else exp(query[n, t, d]))
-        grad_query = np.multiply(grad_q, np.where(query > 0, 1, np.exp(np.minimum(query, 0))), out=grad_q)
+        # grad_query[n, t, d] = grad_q[n, t, d] * (1 if 0 < query[n, t, d] else q[n, t, d])
+        grad_query = np.multiply(grad_q, np.where(query > 0, 1, q), out=grad_q)
     if "key" in wrt:
-        # grad_key[n, s, d] = grad_k[n, s, d] * (1 if 0 < key[n, s, d] else exp(key[n, s, d]))
-        grad_key = np.multiply(grad_k, np.where(key > 0, 1, np.exp(np.minimum(key, 0))), out=grad_k)
+        # grad_key[n, s, d] = grad_k[n, s, d] * (1 if 0 < key[n, s, d] else k[n, s, d])
+        grad_key = np.multiply(grad_k, np.where(key > 0, 1, k), out=grad_k)
     if "value" in wrt:
         # grad_value[n, s_3, e] = sum_{t : t >= s_3} grad_sum_y[n, t, e] * scores[n, t, s_3]
         grad_value = np.where(np.arange(T) >= np.arange(T)[:, None], scores.swapaxes(-1, -2), 0) @ grad_sum_y

@@ -15,7 +15,7 @@ Declaration:
 
 Derived:
     grad_sum_distance[n] = grad_loss * (2 * distance[n] * same[n] - 2 * max(0, margin - distance[n]) *
-        (1 - same[n]) * [0 < margin - distance[n]]) / (4 * N * sqrt(epsilon + sum_distance[n]))
+        (1 - same[n]) * [0 < margin - distance[n]]) / (4 * N * distance[n])
     grad_left[n, d] = 2 * grad_sum_distance[n] * (left[n, d] - right[n, d])
     grad_right[n, d] = -2 * grad_sum_distance[n] * (left[n, d] - right[n, d])
 """
@@ -31,10 +31,8 @@ class Residuals(NamedTuple):
     left: np.ndarray  # left[N, D], an input
     right: np.ndarray  # right[N, D], an input
     same: np.ndarray  # same[N], an input
-    sum_distance: np.ndarray  # sum_distance[N], kept
     distance: np.ndarray  # distance[N], kept
     margin: float
-    epsilon: float
 
 
 class Gradients(NamedTuple):
@@ -66,12 +64,12 @@ def forward(left, right, same, *, margin=1.0, epsilon=1e-12):
     loss = (np.square(np.maximum(margin - distance, 0)) * (1 - same) + same * (distance * distance)).sum(
         axis=0
     ) / (2 * N)
-    return loss, Residuals(left, right, same, sum_distance, distance, margin, epsilon)
+    return loss, Residuals(left, right, same, distance, margin)
 
 
 def backward(residuals, grad_loss, wrt=None):
     """Pull grad_loss back to left, right; ``wrt`` names the inputs whose gradient is wanted (default: all)."""
-    left, right, same, sum_distance, distance, margin, epsilon = _kept(residuals)
+    left, right, same, distance, margin = _kept(residuals)
     N = left.shape[0]
     grad_loss = _cotangent("grad_loss", grad_loss, (), left.dtype)
     wrt = _wanted(wrt)
@@ -79,7 +77,7 @@ def backward(residuals, grad_loss, wrt=None):
     grad_left = grad_right = None
     margin_minus_distance = margin - distance
     # grad_sum_distance[n] = grad_loss * (2 * distance[n] * same[n] - 2 * max(0, margin - distance[n]) * (1 -
-    #     same[n]) * [0 < margin - distance[n]]) / (4 * N * sqrt(epsilon + sum_distance[n]))
+    #     same[n]) * [0 < margin - distance[n]]) / (4 * N * distance[n])
     grad_sum_distance = (
         0.25
         * grad_loss
@@ -88,7 +86,7 @@ def backward(residuals, grad_loss, wrt=None):
             2 * (distance * same)
             - 2 * (np.maximum(margin_minus_distance, 0) * (1 - same) * (margin_minus_distance > 0))
         )
-        / np.sqrt(sum_distance + epsilon)
+        / distance
     )
     left_minus_right = left - right
     if "left" in wrt:

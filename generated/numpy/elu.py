@@ -11,7 +11,7 @@ Declaration:
     y[n, m] = (x[n, m] if 0 < x[n, m] else alpha * (exp(x[n, m]) - 1))
 
 Derived:
-    grad_x[n, m] = grad_y[n, m] * (1 if 0 < x[n, m] else alpha * (expm1(x[n, m]) + 1))
+    grad_x[n, m] = grad_y[n, m] * (1 if 0 < x[n, m] else alpha + y[n, m])
 """
 
 from typing import NamedTuple
@@ -23,6 +23,7 @@ class Residuals(NamedTuple):
     """What forward keeps for backward; inputs and outputs are not copied."""
 
     x: np.ndarray  # x[N, M], an input
+    y: np.ndarray  # y[N, M], an output
     alpha: float
 
 
@@ -40,19 +41,19 @@ def forward(x, *, alpha=1.0):
 
     # y[n, m] = (x[n, m] if 0 < x[n, m] else alpha * expm1(x[n, m]))
     y = np.where(x > 0, x, alpha * np.expm1(np.minimum(x, 0)))
-    return y, Residuals(x, alpha)
+    return y, Residuals(x, y, alpha)
 
 
 def backward(residuals, grad_y, wrt=None):
     """Pull grad_y back to x; ``wrt`` names the inputs whose gradient is wanted (default: all)."""
-    x, alpha = _kept(residuals)
+    x, y, alpha = _kept(residuals)
     N, M = x.shape
     grad_y = _cotangent("grad_y", grad_y, (N, M), x.dtype)
     if "x" not in _wanted(wrt):
         return Gradients(None)
 
-    # grad_x[n, m] = grad_y[n, m] * (1 if 0 < x[n, m] else alpha * (expm1(x[n, m]) + 1))
-    grad_x = grad_y * np.where(x > 0, 1, alpha * (np.expm1(np.minimum(x, 0)) + 1))
+    # grad_x[n, m] = grad_y[n, m] * (1 if 0 < x[n, m] else alpha + y[n, m])
+    grad_x = grad_y * np.where(x > 0, 1, y + alpha)
     return Gradients(grad_x)
 
 

@@ -21,6 +21,7 @@ Derived:
 from typing import NamedTuple
 
 import numpy as np
+from numpy.lib.stride_tricks import as_strided
 
 
 class Residuals(NamedTuple):
@@ -85,13 +86,12 @@ def forward(x, *, H=4, W=4, K=3, stride=1, padding=0):
                 :,
                 u : u + stride * ((H + 2 * padding - K) // stride) + stride : stride,
                 v : v + stride * ((W + 2 * padding - K) // stride) + stride : stride,
-            ] += x[
-                :,
-                K * u + v : K * u + v + C * K * K : K * K,
-                np.arange((H + 2 * padding - K) // stride + 1)[:, None]
-                + np.arange((H + 2 * padding - K) // stride + 1)[:, None] * ((W + 2 * padding - K) // stride)
-                + np.arange((W + 2 * padding - K) // stride + 1),
-            ]
+            ] += x.reshape(
+                N,
+                C * K * K,
+                max((H + 2 * padding - K) // stride + 1, 0),
+                max((W + 2 * padding - K) // stride + 1, 0),
+            )[:, K * u + v : K * u + v + C * K * K : K * K]
     y = y_padded[:, :, padding : H + padding, padding : W + padding]
     return y, Residuals(C, N, H, W, K, stride, padding)
 
@@ -102,55 +102,13 @@ def backward(residuals, grad_y, wrt=None):
     grad_y = _cotangent("grad_y", grad_y, (N, C, H, W), np.asarray(grad_y).dtype)
     if "x" not in _wanted(wrt):
         return Gradients(None)
-    dtype = grad_y.dtype
 
     # grad_x[n, c_2, h] = sum_{c, i, j, r, s, u, v : K * K * c + K * u + v == c_2, h == r + r * ((W + 2 *
     #     padding - K) // stride) + s, i + padding == stride * r + u, j + padding == stride * s + v} grad_y[n,
     #     c, i, j]
-    grad_x = np.zeros(
-        (N, C, K, K, (H + 2 * padding - K) // stride + 1, (W + 2 * padding - K) // stride + 1), dtype=dtype
-    )
-    _add_at(
-        grad_x.transpose(2, 3, 4, 5, 0, 1),
-        np.clip(
-            (np.arange(H)[:, None] + padding - stride * np.arange((H + 2 * padding - K) // stride + 1))[
-                :, None, :, None
-            ],
-            0,
-            K - 1,
-        ),
-        np.clip(
-            (np.arange(W)[:, None] + padding - stride * np.arange((W + 2 * padding - K) // stride + 1))[
-                :, None
-            ],
-            0,
-            K - 1,
-        ),
-        np.clip(np.arange((H + 2 * padding - K) // stride + 1)[:, None], 0, (H + 2 * padding - K) // stride),
-        np.clip(np.arange((W + 2 * padding - K) // stride + 1), 0, (W + 2 * padding - K) // stride),
-        np.where(
-            (
-                ((H + 2 * padding - K) // stride >= np.arange((H + 2 * padding - K) // stride + 1))[:, None]
-                & ((W + 2 * padding - K) // stride >= np.arange((W + 2 * padding - K) // stride + 1))
-                & (
-                    (np.arange(H) + padding)[:, None] >= stride * np.arange((H + 2 * padding - K) // stride + 1)
-                )[:, None, :, None]
-                & (
-                    (np.arange(W) + padding)[:, None] >= stride * np.arange((W + 2 * padding - K) // stride + 1)
-                )[:, None]
-                & (
-                    (np.arange(H) + padding)[:, None]
-                    < stride * np.arange((H + 2 * padding - K) // stride + 1) + K
-                )[:, None, :, None]
-                & (
-                    (np.arange(W) + padding)[:, None]
-                    < stride * np.arange((W + 2 * padding - K) // stride + 1) + K
-                )[:, None]
-            )[:, :, :, :, None, None],
-            grad_y.transpose(2, 3, 0, 1)[:, :, None, None],
-            0,
-        ),
-    )
+    grad_y_padded = _bordered(grad_y, ((0, 0), (0, 0), (padding, padding), (padding, padding)))
+    grad_y_windows = _windows(grad_y_padded, (K, K), axes=(2, 3))[:, :, ::stride, ::stride]
+    grad_x = grad_y_windows.transpose(0, 1, 4, 5, 2, 3)
     grad_x = grad_x.reshape(
         N,
         C * K * K,
@@ -255,43 +213,24 @@ def _wanted(wrt):
     return names
 
 
-def _add_at(target, *positions_and_values, zeros=False):
-    """Add rows to ``target``, perhaps one of ``zeros``, at positions along its first axes.
+def _windows(array, sizes, axes):
+    """View every window of the given sizes along ``axes``; positions inside a window are new last axes."""
+    shape, strides = list(array.shape), array.strides
+    for size, axis in zip(sizes, axes, strict=True):
+        shape[axis] = max(shape[axis] - size + 1, 0)
+    inner = tuple(max(size, 0) for size in sizes)
+    steps = tuple(strides[axis] for axis in axes)
+    return as_strided(array, (*shape, *inner), strides + steps, writeable=False)
 
-    Repeated ones add up.
-    """
-    *positions, values = map(np.asarray, positions_and_values)
-    lead = len(positions)
-    shape = np.broadcast_shapes(*(p.shape for p in positions))
-    if 0 in shape or not target.size:
-        return
-    flat = positions[0]
-    for extent, position in zip(target.shape[1:lead], positions[1:], strict=True):
-        flat = flat * extent + position
-    flat = flat.ravel()
-    if target.ndim == lead and 8 * flat.size >= target.size:  # else most sums would be of nothing
-        sums = np.bincount(flat, np.broadcast_to(values, shape).ravel(), minlength=target.size)
-        target += sums.reshape(target.shape).astype(target.dtype)
-        return
-    rows = np.broadcast_to(values, shape + target.shape[lead:]).reshape(flat.size, *target.shape[lead:])
-    places = np.unravel_index(flat, target.shape[:lead])
-    order = np.argsort(flat.astype(np.min_scalar_type(int(np.prod(target.shape[:lead])))), kind="stable")
-    flat = flat[order]
-    starts = np.flatnonzero(np.concatenate([[True], flat[1:] != flat[:-1]]))
-    stops = np.append(starts[1:], flat.size)
-    # in rounds: one row for each position that has rows left
-    while starts.size > (stops - starts).max(initial=0):
-        now = order[starts]
-        here = tuple(p[now] for p in places)
-        target[here] = rows[now] if zeros else target[here] + rows[now]
-        zeros = False
-        starts += 1
-        left = starts < stops
-        starts, stops = starts[left], stops[left]
-    # few positions, many rows: one position after the other
-    for start, stop in zip(starts, stops, strict=True):
-        now = order[start:stop]
-        target[tuple(p[now[0]] for p in places)] += rows[now].sum(axis=0)
+
+def _bordered(array, widths, value=0):
+    """Put a border of ``value`` around an array to be read; without any width it is the array itself."""
+    if not any(map(any, widths)):
+        return array
+    sides = tuple(zip(array.shape, widths, strict=True))
+    bordered = np.full([before + extent + after for extent, (before, after) in sides], value, array.dtype)
+    bordered[tuple(slice(before, before + extent) for extent, (before, _) in sides)] = array
+    return bordered
 
 
 forward, backward = _in_single(forward), _in_single(backward)

@@ -9,8 +9,7 @@ Declaration:
     y[n, l] = (sqrt(sum_{m_2} x[n, m_2, l]^2) if 0 < sum_{m} x[n, m, l]^2 else 0)
 
 Derived:
-    grad_x[n, m, l] = 2 * grad_y[n, l] * x[n, m, l] * ((1 / (2 * sqrt(sum_y[n, l])) if 0 < sum_y[n, l]
-        else 0) if 0 < sum_y[n, l] else 0)
+    grad_x[n, m, l] = 2 * grad_y[n, l] * x[n, m, l] * (1 / (2 * y[n, l]) if 0 < sum_y[n, l] else 0)
 """
 
 from typing import NamedTuple
@@ -23,6 +22,7 @@ class Residuals(NamedTuple):
 
     x: np.ndarray  # x[N, M, L], an input
     sum_y: np.ndarray  # sum_y[N, L], kept
+    y: np.ndarray  # y[N, L], an output
 
 
 class Gradients(NamedTuple):
@@ -41,27 +41,20 @@ def forward(x):
     mask = sum_y > 0
     # y[n, l] = (sqrt(sum_y[n, l]) if 0 < sum_y[n, l] else 0)
     y = np.where(mask, np.sqrt(np.where(mask, sum_y, 1)), 0)
-    return y, Residuals(x, sum_y)
+    return y, Residuals(x, sum_y, y)
 
 
 def backward(residuals, grad_y, wrt=None):
     """Pull grad_y back to x; ``wrt`` names the inputs whose gradient is wanted (default: all)."""
-    x, sum_y = _kept(residuals)
+    x, sum_y, y = _kept(residuals)
     N, L = x.shape[0], x.shape[2]
     grad_y = _cotangent("grad_y", grad_y, (N, L), x.dtype)
     if "x" not in _wanted(wrt):
         return Gradients(None)
 
     mask = sum_y > 0
-    # grad_x[n, m, l] = 2 * grad_y[n, l] * x[n, m, l] * ((1 / (2 * sqrt(sum_y[n, l])) if 0 < sum_y[n, l] else 0)
-    #     if 0 < sum_y[n, l] else 0)
-    grad_x = (
-        2
-        * (
-            grad_y
-            * np.where(mask, np.where(mask, 0.5 / np.sqrt(np.where(mask, np.where(mask, sum_y, 1), 1)), 0), 0)
-        )
-    )[:, None] * x
+    # grad_x[n, m, l] = 2 * grad_y[n, l] * x[n, m, l] * (1 / (2 * y[n, l]) if 0 < sum_y[n, l] else 0)
+    grad_x = (2 * (grad_y * np.where(mask, 0.5 / np.where(mask, y, 1), 0)))[:, None] * x
     return Gradients(grad_x)
 
 

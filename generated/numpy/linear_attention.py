@@ -21,9 +21,9 @@ Derived:
     dot_grad_mixed_value[n, s, d] = sum_{e} grad_mixed[n, d, e] * value[n, s, e]
     dot_grad_sum_y_2_mixed[n, t, d] = sum_{e} grad_sum_y_2[n, t, e] * mixed[n, d, e]
     grad_query[n, t, d] = (dot_grad_sum_y_2_mixed[n, t, d] + grad_sum_y[n, t] * sum_k[n, d]) * (1 if 0 <
-        query[n, t, d] else exp(query[n, t, d]))
+        query[n, t, d] else q[n, t, d])
     grad_key[n, s, d] = (dot_grad_mixed_value[n, s, d] + grad_sum_k[n, d]) * (1 if 0 < key[n, s, d] else
-        exp(key[n, s, d]))
+        k[n, s, d])
     grad_value[n, s_2, e] = sum_{d} grad_mixed[n, d, e] * k[n, s_2, d]
 """
 
@@ -116,16 +116,14 @@ def backward(residuals, grad_y, wrt=None):
         # dot_grad_sum_y_2_mixed[n, t, d] = sum_{e} grad_sum_y_2[n, t, e] * mixed[n, d, e]
         dot_grad_sum_y_2_mixed = grad_sum_y_2 @ mixed.swapaxes(-1, -2)
         # grad_query[n, t, d] = (dot_grad_sum_y_2_mixed[n, t, d] + grad_sum_y[n, t] * sum_k[n, d]) * (1 if 0 <
-        #     query[n, t, d] else exp(query[n, t, d]))
-        grad_query = np.where(query > 0, 1, np.exp(np.minimum(query, 0))) * (
+        #     query[n, t, d] else q[n, t, d])
+        grad_query = np.where(query > 0, 1, q) * (
             dot_grad_sum_y_2_mixed + sum_k[:, None] * grad_sum_y[:, :, None]
         )
     if "key" in wrt:
         # grad_key[n, s, d] = (dot_grad_mixed_value[n, s, d] + grad_sum_k[n, d]) * (1 if 0 < key[n, s, d] else
-        #     exp(key[n, s, d]))
-        grad_key = np.where(key > 0, 1, np.exp(np.minimum(key, 0))) * (
-            dot_grad_mixed_value + grad_sum_k[:, None]
-        )
+        #     k[n, s, d])
+        grad_key = np.where(key > 0, 1, k) * (dot_grad_mixed_value + grad_sum_k[:, None])
     if "value" in wrt:
         # grad_value[n, s_2, e] = sum_{d} grad_mixed[n, d, e] * k[n, s_2, d]
         grad_value = k @ grad_mixed

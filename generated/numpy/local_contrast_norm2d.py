@@ -22,7 +22,7 @@ Derived:
         max(deviation[n, i, j], mean[n])
     dot_grad_y_y[n, i, j] = sum_{c} grad_y[n, c, i, j] * y[n, c, i, j]
     grad_sum_deviation[n, i, j] = (-dot_grad_y[n] / (2 * (H * W)) - dot_grad_y_y[n, i, j] * [mean[n] <=
-        deviation[n, i, j]] / (2 * max(deviation[n, i, j], mean[n]))) / sqrt(sum_deviation[n, i, j])
+        deviation[n, i, j]] / (2 * max(deviation[n, i, j], mean[n]))) / deviation[n, i, j]
     grad_centred[n, c, i, j] = 2 * sum_{i_2, j_2, u_2, v_2 : i + R == i_2 + u_2, j + S == j_2 + v_2}
         pad(centred)[n, c, i_2 + u_2 - R, j_2 + v_2 - S] * grad_sum_deviation[n, i_2, j_2] * kernel[c,
         u_2, v_2] + grad_y[n, c, i, j] / max(deviation[n, i, j], mean[n])
@@ -41,7 +41,6 @@ class Residuals(NamedTuple):
 
     kernel: np.ndarray  # kernel[C, 2 * R + 1, 2 * S + 1], an input
     centred: np.ndarray  # centred[N, C, H, W], kept
-    sum_deviation: np.ndarray  # sum_deviation[N, H, W], kept
     deviation: np.ndarray  # deviation[N, H, W], kept
     mean: np.ndarray  # mean[N], kept
     y: np.ndarray  # y[N, C, H, W], an output
@@ -80,17 +79,17 @@ def forward(x, kernel):
     centred_windows = _windows(centred_padded, (2 * R + 1, 2 * S + 1), axes=(2, 3))
     sum_deviation = np.einsum("kuv,nijkuv->nij", kernel, np.square(centred_windows.transpose(0, 2, 3, 1, 4, 5)))
     # deviation[n, i, j] = sqrt(sum_deviation[n, i, j])
-    deviation = np.sqrt(sum_deviation)
+    deviation = np.sqrt(sum_deviation, out=sum_deviation)
     # mean[n] = sum_{p, q} deviation[n, p, q] / (H * W)
     mean = deviation.sum(axis=(1, 2)) / (H * W)
     # y[n, c, i, j] = centred[n, c, i, j] / max(deviation[n, i, j], mean[n])
     y = centred / np.maximum(deviation, mean[:, None, None])[:, None]
-    return y, Residuals(kernel, centred, sum_deviation, deviation, mean, y, R, S)
+    return y, Residuals(kernel, centred, deviation, mean, y, R, S)
 
 
 def backward(residuals, grad_y, wrt=None):
     """Pull grad_y back to x; ``wrt`` names the inputs whose gradient is wanted (default: all)."""
-    kernel, centred, sum_deviation, deviation, mean, y, R, S = _kept(residuals)
+    kernel, centred, deviation, mean, y, R, S = _kept(residuals)
     C = kernel.shape[0]
     N, H, W = centred.shape[0], centred.shape[2], centred.shape[3]
     grad_y = _cotangent("grad_y", grad_y, (N, C, H, W), kernel.dtype)
@@ -107,10 +106,10 @@ def backward(residuals, grad_y, wrt=None):
     # dot_grad_y_y[n, i, j] = sum_{c} grad_y[n, c, i, j] * y[n, c, i, j]
     dot_grad_y_y = np.einsum("ncij,ncij->nij", grad_y, y)
     # grad_sum_deviation[n, i, j] = (-dot_grad_y[n] / (2 * (H * W)) - dot_grad_y_y[n, i, j] * [mean[n] <=
-    #     deviation[n, i, j]] / (2 * max(deviation[n, i, j], mean[n]))) / sqrt(sum_deviation[n, i, j])
+    #     deviation[n, i, j]] / (2 * max(deviation[n, i, j], mean[n]))) / deviation[n, i, j]
     grad_sum_deviation = -(0.5 * (dot_grad_y_y * (mean[:, None, None] <= deviation)) / maximum_value)
     grad_sum_deviation -= (0.5 * dot_grad_y / (H * W))[:, None, None]
-    grad_sum_deviation /= np.sqrt(sum_deviation)
+    grad_sum_deviation /= deviation
     # grad_centred[n, c, i, j] = 2 * sum_{i_2, j_2, u_2, v_2 : i + R == i_2 + u_2, j + S == j_2 + v_2}
     #     pad(centred)[n, c, i_2 + u_2 - R, j_2 + v_2 - S] * grad_sum_deviation[n, i_2, j_2] * kernel[c, u_2,
     #     v_2] + grad_y[n, c, i, j] / max(deviation[n, i, j], mean[n])

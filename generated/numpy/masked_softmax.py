@@ -12,7 +12,7 @@ Declaration:
     y[n, i] = (exp(a[n, i]) / (sum_{j_2} exp(a[n, j_2])) if 0 < count[n] else 0)
 
 Derived:
-    grad_sum_exp[n] = sum_{i} grad_y[n, i] * (-exp_a[n, i] / sum_exp[n]^2 if 0 < count[n] else 0)
+    grad_sum_exp[n] = sum_{i} grad_y[n, i] * (-y[n, i] / sum_exp[n] if 0 < count[n] else 0)
     grad_x[n, i] = exp_a[n, i] * (grad_sum_exp[n] + grad_y[n, i] * (1 / sum_exp[n] if 0 < count[n] else
         0)) * [0 < mask[n, i]]
 """
@@ -29,6 +29,7 @@ class Residuals(NamedTuple):
     count: np.ndarray  # count[N], kept
     exp_a: np.ndarray  # exp_a[N, M], kept
     sum_exp: np.ndarray  # sum_exp[N], kept
+    y: np.ndarray  # y[N, M], an output
 
 
 class Gradients(NamedTuple):
@@ -61,12 +62,12 @@ def forward(x, mask):
     sum_exp = exp_a.sum(axis=1)
     # y[n, i] = (exp_a[n, i] / sum_exp[n] if 0 < count[n] else 0)
     y = np.where(mask_2[:, None], exp_a / np.where(mask_2, sum_exp, 1)[:, None], 0)
-    return y, Residuals(mask, count, exp_a, sum_exp)
+    return y, Residuals(mask, count, exp_a, sum_exp, y)
 
 
 def backward(residuals, grad_y, wrt=None):
     """Pull grad_y back to x; ``wrt`` names the inputs whose gradient is wanted (default: all)."""
-    mask, count, exp_a, sum_exp = _kept(residuals)
+    mask, count, exp_a, sum_exp, y = _kept(residuals)
     N, M = mask.shape
     grad_y = _cotangent("grad_y", grad_y, (N, M), mask.dtype)
     if "x" not in _wanted(wrt):
@@ -74,10 +75,8 @@ def backward(residuals, grad_y, wrt=None):
 
     mask_2 = count > 0
     chosen = np.where(mask_2, sum_exp, 1)
-    # grad_sum_exp[n] = sum_{i} grad_y[n, i] * (-exp_a[n, i] / sum_exp[n]^2 if 0 < count[n] else 0)
-    grad_sum_exp = np.einsum(
-        "ni,ni->n", grad_y, np.where(mask_2[:, None], -(exp_a / (chosen * chosen)[:, None]), 0)
-    )
+    # grad_sum_exp[n] = sum_{i} grad_y[n, i] * (-y[n, i] / sum_exp[n] if 0 < count[n] else 0)
+    grad_sum_exp = np.einsum("ni,ni->n", grad_y, np.where(mask_2[:, None], -(y / chosen[:, None]), 0))
     # grad_x[n, i] = exp_a[n, i] * (grad_sum_exp[n] + grad_y[n, i] * (1 / sum_exp[n] if 0 < count[n] else 0)) *
     #     [0 < mask[n, i]]
     grad_x = np.where(mask_2, 1 / chosen, 0)[:, None] * grad_y

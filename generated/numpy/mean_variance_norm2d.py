@@ -17,8 +17,8 @@ Derived:
     dot_grad_y_y[c] = sum_{n, i, j} grad_y[n, c, i, j] * y[n, c, i, j]
     sum_grad_y[c] = sum_{n, i, j} grad_y[n, c, i, j]
     grad_x[n, c, i, j] = grad_y[n, c, i, j] / (deviation[c] + epsilon) - 2 * dot_grad_y_y[c] * y[n, c,
-        i, j] * ((1 / (2 * sqrt(variance[c])) if 0 < variance[c] else 0) if 0 < variance[c] else 0) / (H
-        * N * W) - sum_grad_y[c] / ((H * N * W) * (deviation[c] + epsilon))
+        i, j] * (1 / (2 * deviation[c]) if 0 < variance[c] else 0) / (H * N * W) - sum_grad_y[c] / ((H *
+        N * W) * (deviation[c] + epsilon))
 """
 
 from typing import NamedTuple
@@ -76,20 +76,13 @@ def backward(residuals, grad_y, wrt=None):
     mask = variance > 0
     deviation_plus_epsilon = deviation + epsilon
     # grad_x[n, c, i, j] = grad_y[n, c, i, j] / (deviation[c] + epsilon) - 2 * dot_grad_y_y[c] * y[n, c, i, j] *
-    #     ((1 / (2 * sqrt(variance[c])) if 0 < variance[c] else 0) if 0 < variance[c] else 0) / (H * N * W) -
-    #     sum_grad_y[c] / ((H * N * W) * (deviation[c] + epsilon))
+    #     (1 / (2 * deviation[c]) if 0 < variance[c] else 0) / (H * N * W) - sum_grad_y[c] / ((H * N * W) *
+    #     (deviation[c] + epsilon))
     grad_x = (
         grad_y / deviation_plus_epsilon[:, None, None]
-        - (
-            2
-            * (
-                dot_grad_y_y
-                * np.where(
-                    mask, np.where(mask, 0.5 / np.sqrt(np.where(mask, np.where(mask, variance, 1), 1)), 0), 0
-                )
-            )
-            / (H * N * W)
-        )[:, None, None]
+        - (2 * (dot_grad_y_y * np.where(mask, 0.5 / np.where(mask, deviation, 1), 0)) / (H * N * W))[
+            :, None, None
+        ]
         * y
     )
     grad_x -= (sum_grad_y / (H * N * W) / deviation_plus_epsilon)[:, None, None]

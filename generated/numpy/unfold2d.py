@@ -21,6 +21,7 @@ Derived:
 from typing import NamedTuple
 
 import numpy as np
+from numpy.lib.stride_tricks import as_strided
 
 
 class Residuals(NamedTuple):
@@ -64,17 +65,9 @@ def forward(x, *, K=3, stride=1, padding=0):
 
     # y[n, q, l] = pad(x)[n, q // (K * K), (q % (K * K)) // K + stride * (l // ((W + 2 * padding - K) // stride
     #     + 1)) - padding, stride * (l % ((W + 2 * padding - K) // stride + 1)) + q % K - padding]
-    position = (
-        np.arange(K)[:, None] + stride * (np.arange(L) // ((W + 2 * padding - K) // stride + 1)) - padding
-    )[:, None]
-    position_2 = (
-        np.arange(K)[:, None] + stride * (np.arange(L) % ((W + 2 * padding - K) // stride + 1)) - padding
-    )
-    y = np.where(
-        (0 <= position) & (position < H) & (0 <= position_2) & (position_2 < W),
-        _nonempty(x, 2, 3)[:, :, np.clip(position, 0, H - 1), np.clip(position_2, 0, W - 1)],
-        0,
-    )
+    x_padded = _bordered(x, ((0, 0), (0, 0), (padding, padding), (padding, padding)))
+    x_windows = _windows(x_padded, (K, K), axes=(2, 3))[:, :, ::stride, ::stride]
+    y = x_windows.transpose(0, 1, 4, 5, 2, 3)
     y = y.reshape(N, C * K * K, L)
     return y, Residuals(C, H, N, W, K, stride, padding)
 
@@ -96,46 +89,21 @@ def backward(residuals, grad_y, wrt=None):
     # grad_x[n, c, h, w] = sum_{q, l : c == q // (K * K), h + padding == (q % (K * K)) // K + stride * (l // ((W
     #     + 2 * padding - K) // stride + 1)), w + padding == stride * (l % ((W + 2 * padding - K) // stride +
     #     1)) + q % K} grad_y[n, q, l]
-    grad_x = np.zeros((N, C, H, W), dtype=dtype)
-    _add_at(
-        grad_x.transpose(2, 3, 0, 1),
-        np.clip(
-            (
-                np.arange(K)[:, None]
-                + stride * (np.arange(L) // ((W + 2 * padding - K) // stride + 1))
-                - padding
-            )[:, None],
-            0,
-            H - 1,
-        ),
-        np.clip(
-            np.arange(K)[:, None] + stride * (np.arange(L) % ((W + 2 * padding - K) // stride + 1)) - padding,
-            0,
-            W - 1,
-        ),
-        np.where(
-            (
-                (
-                    np.arange(K)[:, None] + stride * (np.arange(L) // ((W + 2 * padding - K) // stride + 1))
-                    < H + padding
-                )[:, None]
-                & (
-                    np.arange(K)[:, None] + stride * (np.arange(L) % ((W + 2 * padding - K) // stride + 1))
-                    < W + padding
-                )
-                & (
-                    np.arange(K)[:, None] + stride * (np.arange(L) // ((W + 2 * padding - K) // stride + 1))
-                    >= padding
-                )[:, None]
-                & (
-                    np.arange(K)[:, None] + stride * (np.arange(L) % ((W + 2 * padding - K) // stride + 1))
-                    >= padding
-                )
-            )[:, :, :, None, None],
-            grad_y.reshape(N, C, K, K, L).transpose(2, 3, 4, 0, 1),
-            0,
-        ),
-    )
+    grad_x_padded = np.zeros((N, C, H + 2 * padding, W + 2 * padding), dtype=dtype)
+    for q_high_low in range(K):
+        for q_low in range(K):
+            grad_x_padded[
+                :,
+                :,
+                q_high_low : q_high_low + stride * ((H + 2 * padding - K) // stride) + stride : stride,
+                q_low : q_low + stride * ((W + 2 * padding - K) // stride) + stride : stride,
+            ] += grad_y.reshape(
+                N,
+                C * K * K,
+                max((H + 2 * padding - K) // stride + 1, 0),
+                max((W + 2 * padding - K) // stride + 1, 0),
+            )[:, K * q_high_low + q_low : K * q_high_low + q_low + C * K * K : K * K]
+    grad_x = grad_x_padded[:, :, padding : H + padding, padding : W + padding]
     return Gradients(grad_x)
 
 
@@ -223,49 +191,24 @@ def _wanted(wrt):
     return names
 
 
-def _nonempty(array, *axes):
-    """The array with an element along each of ``axes``: one that is there for nothing but to be masked out."""
-    missing = [(0, int(not extent and axis in axes)) for axis, extent in enumerate(array.shape)]
-    return np.pad(array, missing) if np.any(missing) else array
+def _windows(array, sizes, axes):
+    """View every window of the given sizes along ``axes``; positions inside a window are new last axes."""
+    shape, strides = list(array.shape), array.strides
+    for size, axis in zip(sizes, axes, strict=True):
+        shape[axis] = max(shape[axis] - size + 1, 0)
+    inner = tuple(max(size, 0) for size in sizes)
+    steps = tuple(strides[axis] for axis in axes)
+    return as_strided(array, (*shape, *inner), strides + steps, writeable=False)
 
 
-def _add_at(target, *positions_and_values, zeros=False):
-    """Add rows to ``target``, perhaps one of ``zeros``, at positions along its first axes.
-
-    Repeated ones add up.
-    """
-    *positions, values = map(np.asarray, positions_and_values)
-    lead = len(positions)
-    shape = np.broadcast_shapes(*(p.shape for p in positions))
-    if 0 in shape or not target.size:
-        return
-    flat = positions[0]
-    for extent, position in zip(target.shape[1:lead], positions[1:], strict=True):
-        flat = flat * extent + position
-    flat = flat.ravel()
-    if target.ndim == lead and 8 * flat.size >= target.size:  # else most sums would be of nothing
-        sums = np.bincount(flat, np.broadcast_to(values, shape).ravel(), minlength=target.size)
-        target += sums.reshape(target.shape).astype(target.dtype)
-        return
-    rows = np.broadcast_to(values, shape + target.shape[lead:]).reshape(flat.size, *target.shape[lead:])
-    places = np.unravel_index(flat, target.shape[:lead])
-    order = np.argsort(flat.astype(np.min_scalar_type(int(np.prod(target.shape[:lead])))), kind="stable")
-    flat = flat[order]
-    starts = np.flatnonzero(np.concatenate([[True], flat[1:] != flat[:-1]]))
-    stops = np.append(starts[1:], flat.size)
-    # in rounds: one row for each position that has rows left
-    while starts.size > (stops - starts).max(initial=0):
-        now = order[starts]
-        here = tuple(p[now] for p in places)
-        target[here] = rows[now] if zeros else target[here] + rows[now]
-        zeros = False
-        starts += 1
-        left = starts < stops
-        starts, stops = starts[left], stops[left]
-    # few positions, many rows: one position after the other
-    for start, stop in zip(starts, stops, strict=True):
-        now = order[start:stop]
-        target[tuple(p[now[0]] for p in places)] += rows[now].sum(axis=0)
+def _bordered(array, widths, value=0):
+    """Put a border of ``value`` around an array to be read; without any width it is the array itself."""
+    if not any(map(any, widths)):
+        return array
+    sides = tuple(zip(array.shape, widths, strict=True))
+    bordered = np.full([before + extent + after for extent, (before, after) in sides], value, array.dtype)
+    bordered[tuple(slice(before, before + extent) for extent, (before, _) in sides)] = array
+    return bordered
 
 
 forward, backward = _in_single(forward), _in_single(backward)

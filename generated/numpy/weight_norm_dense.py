@@ -14,8 +14,8 @@ Derived:
     dot_grad_y_sum_y[k] = sum_{n} grad_y[n, k] * sum_y[n, k]
     grad_x[n, m_2] = sum_{k} direction[k, m_2] * grad_sum_y[n, k]
     grad_direction[k, m_2] = sum_{n} grad_sum_y[n, k] * x[n, m_2] + 2 * direction[k, m_2] *
-        dot_grad_y_sum_y[k] * length[k] * (-1 / norm[k]^2 if 0 < norm[k] else 0) * (1 / (2 *
-        sqrt(sum_norm[k])) if 0 < sum_norm[k] else 0)
+        dot_grad_y_sum_y[k] * length[k] * (-1 / norm[k]^2 if 0 < norm[k] else 0) * (1 / (2 * norm[k]) if
+        0 < sum_norm[k] else 0)
     grad_length[k] = dot_grad_y_sum_y[k] * (1 / norm[k] if 0 < norm[k] else 0)
     grad_b[k] = sum_{n} grad_y[n, k]
 """
@@ -99,8 +99,8 @@ def backward(residuals, grad_y, wrt=None):
     if "direction" in wrt:
         mask = sum_norm > 0
         # grad_direction[k, m_2] = sum_{n} grad_sum_y[n, k] * x[n, m_2] + 2 * direction[k, m_2] *
-        #     dot_grad_y_sum_y[k] * length[k] * (-1 / norm[k]^2 if 0 < norm[k] else 0) * (1 / (2 *
-        #     sqrt(sum_norm[k])) if 0 < sum_norm[k] else 0)
+        #     dot_grad_y_sum_y[k] * length[k] * (-1 / norm[k]^2 if 0 < norm[k] else 0) * (1 / (2 * norm[k]) if 0
+        #     < sum_norm[k] else 0)
         grad_direction = (
             grad_sum_y.T @ x
             + (
@@ -109,7 +109,7 @@ def backward(residuals, grad_y, wrt=None):
                     dot_grad_y_sum_y
                     * length
                     * np.where(mask_2, -(1 / (chosen_2 * chosen_2)), 0)
-                    * np.where(mask, 0.5 / np.sqrt(np.where(mask, sum_norm, 1)), 0)
+                    * np.where(mask, 0.5 / np.where(mask, norm, 1), 0)
                 )
             )[:, None]
             * direction
