@@ -5,12 +5,12 @@ from __future__ import annotations
 PARTS: dict[str, str] = {
     "_product": '''
 def _product(a, b, threads):
-    """Return ``a @ b``, on threads as parts are where it is long; those of BLAS stay awake after a product.
+    """Return ``a @ b``, a long one on threads as parts are: those of BLAS stay awake after a product.
 
-    A short one is left to BLAS; in between, one thread is as fast as waking others would be.
+    Where no other thread is there to be slowed down, BLAS is left to itself; so it is with what it does on one.
     """
     work = a.size * b.shape[-1] if min(a.ndim, b.ndim) > 1 else 0
-    if work < 2**20:
+    if work < 2**20 or threads == 1 or threading.active_count() == 1:
         return a @ b
     stack = np.broadcast_shapes(a.shape[:-2], b.shape[:-2])
     rows, columns = a.shape[-2], b.shape[-1]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import threading
 import warnings
 from concurrent.futures import ThreadPoolExecutor
 
@@ -202,11 +203,14 @@ def test_a_shared_product_is_the_product(shapes):
     rng = np.random.default_rng(0)
     a, b = (rng.normal(size=shape) for shape in shapes)
     before = module._BLAS and module._BLAS[0]()
+    done = threading.Event()
+    threading.Thread(target=done.wait, daemon=True).start()  # one that products of BLAS would slow down
     for left, right in ((a, b), (np.asfortranarray(a), np.asfortranarray(b)), (a[::-1], b)):
         for threads in (None, 1, 2, 3):
             found = module._product(left, right, threads)
             assert found.shape == (left @ right).shape
             np.testing.assert_allclose(found, left @ right, rtol=1e-11, atol=1e-11)
+    done.set()
     assert (module._BLAS and module._BLAS[0]()) == before
 
 
