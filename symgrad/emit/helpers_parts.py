@@ -75,6 +75,11 @@ def _side_by_side(function, extent, parts, threads):
         total = _added(total, other.result())
     return total
 ''',
+    "_rows": '''
+def _rows(elements):
+    """Return how many positions of an axis inside a part are computed at once; one takes ``elements``."""
+    return max(1, min(_PART // 4096, max(_PART // 16384, _PART // max(elements, 1))))
+''',
     "_added": '''
 def _added(total, found):
     """Add what a part found to the total so far; None is nothing."""

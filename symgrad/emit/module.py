@@ -28,7 +28,7 @@ from symgrad.emit.sizes import local_extents, recovered
 from symgrad.emit.templates import render
 from symgrad.errors import EmissionError
 from symgrad.lower.aliases import without_aliases
-from symgrad.lower.arrays import Parts, Statement
+from symgrad.lower.arrays import Blocks, Parts, Statement
 from symgrad.lower.part_statements import threads_name
 from symgrad.lower.plan import ModulePlan
 from symgrad.lower.products import shares_products
@@ -221,6 +221,8 @@ def _tested(
         if isinstance(statement, Parts) and len(needs) > 1:
             nothing = [" = ".join(statement.sums) + " = None"] if statement.sums else []
             text = printer.parts(statement, nothing + _tested(printer, statement.body, tests, needs))
+        elif isinstance(statement, Blocks) and len(needs) > 1:
+            text = printer.blocks(statement, _tested(printer, statement.body, tests, needs))
         else:
             text = printer.lines((statement,))
         users = tuple(needs)

@@ -15,6 +15,7 @@ from symgrad.lower.arrays import (
     Array,
     Assign,
     At,
+    Blocks,
     By,
     Cast,
     Chunks,
@@ -292,6 +293,8 @@ class Printer(IntegerPrinter):
                 ]
             case Parts(body=body):
                 return self.parts(s, self.lines(body))
+            case Blocks(body=body):
+                return self.blocks(s, self.lines(body))
             case When(condition, body, otherwise=otherwise):
                 found = [f"if {self.expr(condition)}:", *("    " + line for line in self.lines(body))]
                 return found + (["else:", *("    " + line for line in self.lines(otherwise))] if otherwise else [])
@@ -309,7 +312,23 @@ class Printer(IntegerPrinter):
         note = f'"""Compute what belongs to ``{s.start} <= {s.indices} < {s.stop}``."""'
         body = [note, *head, *inner, *tail]
         given = f"{', '.join(s.sums)} = " if s.sums else ""
-        return [f"def {s.function}({s.start}, {s.stop}):", *("    " + line for line in body), "", given + call]
+        rows: list[str] = []
+        if s.rows is not None:
+            self.helpers.add("_rows")
+            self.sizes.discard(s.rows[0])
+            rows = [f"{s.rows[0]} = _rows({self.poly(s.rows[1])})"]
+        return [*rows, f"def {s.function}({s.start}, {s.stop}):", *("    " + line for line in body), "", given + call]
+
+    def blocks(self, s: Blocks, inner: list[str]) -> list[str]:
+        """A loop over blocks of an axis, whose body is ``inner``."""
+        head: list[str] = []
+        for name, poly in reversed(s.heads):
+            if name in self.sizes:
+                head.insert(0, f"{name} = {self.poly(poly)}")
+        self.sizes -= {s.start, s.stop, *(name for name, _ in s.heads)}
+        length = self.poly(s.extent)
+        body = [f"{s.stop} = min({s.start} + {s.rows}, {length})", *head, *inner]
+        return [f"for {s.start} in range(0, {length}, {s.rows}):", *("    " + line for line in body)]
 
     def _steps(self, s: For) -> str:
         """What a loop runs over."""

@@ -301,7 +301,8 @@ class Parts:
 
     A part has ``count`` positions, few enough for ``count * others`` elements to stay in cache; ``threads`` is the
     argument that says how many, ``indices`` what they go along in the formulas. The body writes its
-    part of arrays from outside; ``sums`` are what it gives back, to be added up over the parts.
+    part of arrays from outside; ``sums`` are what it gives back, to be added up over the parts. ``rows``, if the body
+    goes along another axis in blocks: how many positions of it at once, and how many elements one takes.
     """
 
     function: str
@@ -314,6 +315,24 @@ class Parts:
     body: tuple[Statement, ...]
     sums: tuple[str, ...] = ()
     indices: str = ""
+    rows: tuple[str, Poly] | None = None
+    comment: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Blocks:
+    """A loop over ``start:stop``, runs of ``rows`` positions of an axis, inside a part of another.
+
+    ``heads`` are names of positions in each turn, and what they are. Turns need nothing of each other: the body writes
+    its part of arrays from outside, or adds to them.
+    """
+
+    start: str
+    stop: str
+    rows: str
+    extent: Poly
+    heads: tuple[tuple[str, Poly], ...]
+    body: tuple[Statement, ...]
     comment: str = ""
 
 
@@ -325,7 +344,7 @@ class Run:
     comment: str = ""
 
 
-Statement = Assign | Update | For | When | Chunks | Parts | Run
+Statement = Assign | Update | For | When | Chunks | Parts | Blocks | Run
 
 
 @dataclass(frozen=True, slots=True)

@@ -10,6 +10,7 @@ from symgrad.declare.program import Equation, Program
 from symgrad.declare.scalars import TRUE, Mul, Node, Read, Reduce, free_indices, tensors_of, walk
 from symgrad.declare.typical import typical, typical_sizes, volume
 from symgrad.derive.terms import Term, terms_of
+from symgrad.lower.blocks import inner_section
 from symgrad.lower.parts import Cut, Item, Section, along, candidates, maxima_of, reads_in
 
 PARTS = 8
@@ -22,8 +23,8 @@ NOTABLE = 4 * REUSE
 """The same, for elements that are moved by the way: a bias beside a product is no work."""
 
 
-def sections(program: Program, equations: Sequence[Equation]) -> tuple[Item, ...]:
-    """The equations in order, those in sections where it is worth while.
+def sections(program: Program, equations: Sequence[Equation], results: frozenset[str]) -> tuple[Item, ...]:
+    """The equations in order, those in sections where it is worth while; ``results`` are what a function gives.
 
     Recurrences stay as they are, and so do products of matrices: they keep all cores busy and stay in cache by
     themselves.
@@ -36,15 +37,26 @@ def sections(program: Program, equations: Sequence[Equation]) -> tuple[Item, ...
     found = [along(program, equations, extent, alone) for extent in extents if extent.constant is None]
     best = min(found, key=lambda items: _cost(program, items, sizes), default=tuple(equations))
     products = sum(_product_work(t, sizes) for e in equations for t in terms_of(e.body))
-    return tuple(part for item in best for part in _worthwhile(item, products, sizes))
+    kept = [
+        _is_worthwhile(item, products, sizes) or _has_blocks(program, best, place, results)
+        for place, item in enumerate(best)
+    ]
+    return tuple(
+        part for item, whole in zip(best, kept, strict=True) for part in ((item,) if whole else _equations(item))
+    )
 
 
-def _worthwhile(item: Item, products: float, sizes: Mapping[str, int]) -> tuple[Item, ...]:
-    """A section that is some of the work of a function that else multiplies matrices, or its equations."""
-    if not isinstance(item, Section):
-        return (item,)
-    moved = sum(_elements(c.equation, c.indices, sizes) for c in item.cuts)
-    return (item,) if moved * NOTABLE >= products else tuple(c.equation for c in item.cuts)
+def _is_worthwhile(item: Item, products: float, sizes: Mapping[str, int]) -> bool:
+    """Whether a section is some of the work of a function that else multiplies matrices."""
+    moved = sum(_elements(c.equation, c.indices, sizes) for c in item.cuts) if isinstance(item, Section) else 0
+    return moved * NOTABLE >= products
+
+
+def _has_blocks(program: Program, items: Sequence[Item], place: int, results: frozenset[str]) -> bool:
+    """Whether a section has tables that a section inside it need not have as a whole."""
+    item = items[place]
+    wanted = results | {t for other in items[place + 1 :] for e in _equations(other) for t in tensors_of(e.body)}
+    return isinstance(item, Section) and inner_section(program, item, wanted) is not None
 
 
 def _cost(program: Program, items: Sequence[Item], sizes: Mapping[str, int]) -> float:

@@ -8,6 +8,7 @@ from symgrad.declare.graph import groups
 from symgrad.declare.program import Equation, Program
 from symgrad.declare.scalars import tensors_of
 from symgrad.lower.arrays import Statement
+from symgrad.lower.blocks import inner_section
 from symgrad.lower.function import Lowered, lower_equations
 from symgrad.lower.part_costs import sections
 from symgrad.lower.part_statements import lower_section, threads_name
@@ -42,7 +43,7 @@ def lower_function(
     statements: list[Statement] = []
     reasons: list[str] = []
     done = 0
-    for item in _items(program, equations):
+    for item in _items(program, equations, results):
         done += len(item.cuts) if isinstance(item, Section) else len(item)
         wanted = results | {t for e in equations[done:] for t in tensors_of(e.body)}
         if isinstance(item, Section):
@@ -57,6 +58,22 @@ def lower_function(
     return Lowered(shared, tuple(dict.fromkeys((*reasons, *reasons_of_reuse))))
 
 
+def in_blocks(program: Program, equations: tuple[Equation, ...], results: frozenset[str]) -> frozenset[str]:
+    """The left sides that exist for a block of two indices at a time in the fast schedule."""
+    found: set[str] = set()
+    items = tuple(_items(program, equations, results))
+    for place, item in enumerate(items):
+        later = {t for other in items[place + 1 :] for e in _equations(other) for t in tensors_of(e.body)}
+        inner = inner_section(program, item, results | later) if isinstance(item, Section) else None
+        if inner is not None:
+            found |= {c.equation.target for c in inner.section.cuts if not c.summed} - results - later
+    return frozenset(found)
+
+
+def _equations(item: Section | tuple[Equation, ...]) -> tuple[Equation, ...]:
+    return tuple(c.equation for c in item.cuts) if isinstance(item, Section) else item
+
+
 def _winners_beside(equations: tuple[Equation, ...]) -> tuple[Equation, ...]:
     """The equations with the positions of maxima right behind the maxima: one pass finds both."""
     maxima = maxima_of(equations)
@@ -67,10 +84,12 @@ def _winners_beside(equations: tuple[Equation, ...]) -> tuple[Equation, ...]:
     return tuple(found)
 
 
-def _items(program: Program, equations: tuple[Equation, ...]) -> Iterator[Section | tuple[Equation, ...]]:
+def _items(
+    program: Program, equations: tuple[Equation, ...], results: frozenset[str]
+) -> Iterator[Section | tuple[Equation, ...]]:
     """The sections, and the equations between them."""
     between: tuple[Equation, ...] = ()
-    for item in sections(program, equations):
+    for item in sections(program, equations, results):
         if isinstance(item, Section):
             if between:
                 yield between
