@@ -6,11 +6,11 @@ equations that all go along one of these, in a section inside the section, need 
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from math import prod
 
-from symgrad.declare.integers import Index
+from symgrad.declare.integers import Index, Poly
 from symgrad.declare.program import Equation, Program
 from symgrad.declare.scalars import tensors_of
 from symgrad.declare.typical import typical, typical_sizes, volume
@@ -60,7 +60,7 @@ def _beside(equation: Equation, others: frozenset[Index]) -> tuple[Index, ...]:
 
 
 def _tables(program: Program, section: Section, wanted: set[str], sizes: Mapping[str, int]) -> set[str]:
-    """The left sides nobody else reads that have many more elements than anything that stays, by two further indices."""
+    """The left sides nobody else reads with many more elements than anything that stays, by two further indices."""
     cuts = {c.equation.target: c for c in section.cuts}
     read = {t for c in section.cuts for t in tensors_of(c.equation.body) if t not in cuts}
     kept = [program.extents(t) for t in (*read, *(wanted & cuts.keys()))]
