@@ -186,11 +186,13 @@ def _kind(part: PartOf, local: str, name: str, body: tuple[Statement, ...]) -> s
 
 
 def _begun(body: tuple[Statement, ...], local: str) -> str | None:
-    """How an array is made that is then filled in: empty, or zeros; None if it is computed at once."""
-    first = next(s for s in body if local in defines(s))
-    match first:
-        case Assign(array=Fresh("empty" | "zeros" as kind)):
-            return kind
+    """How an array is made that is then filled in: empty, or zeros if blocks add to it; None if it is computed."""
+    makers = [s for s in body if local in defines(s)]
+    match makers[0]:
+        case Assign(array=Fresh("empty")):
+            return "empty"
+        case Assign(array=Fresh("zeros")) if any(isinstance(s, Blocks) for s in makers):
+            return "zeros"
     return None
 
 
