@@ -7,9 +7,9 @@ from dataclasses import replace
 from symgrad.declare.conditions import conjuncts, negation
 from symgrad.declare.integers import Index, as_poly
 from symgrad.declare.program import Equation
-from symgrad.declare.scalars import TRUE, Compare, Number, Read, Select, reads_of
+from symgrad.declare.scalars import TRUE, Compare, Number, Select, reads_of
 from symgrad.derive.terms import rename
-from symgrad.lower.arrays import FULL, Const, Helper, Name, Run, Slice, Subscript
+from symgrad.lower.arrays import FULL, Assign, Const, Helper, Name, Run, Slice, Subscript
 from symgrad.lower.axes import align
 from symgrad.lower.builder import Builder
 from symgrad.lower.chunks import Lower
@@ -19,7 +19,7 @@ from symgrad.lower.elementwise import condition_value
 def masked_at_edges(b: Builder, equation: Equation, lower: Lower) -> bool:
     """Emit a choice between a value and a number as the value, with the number written where the condition fails."""
     match equation.body:
-        case Select(condition, then, Number(value)) if condition != TRUE and not isinstance(then, Read):
+        case Select(condition, then, Number(value)) if condition != TRUE:
             tests = conjuncts(condition)
         case _:
             return False
@@ -28,6 +28,9 @@ def masked_at_edges(b: Builder, equation: Equation, lower: Lower) -> bool:
     if any(r.extension is not None for r in reads_of(then)):
         return False
     lower(b, replace(equation, body=then), None)
+    match b.block[-1]:
+        case Assign(array=Name() | Subscript() as other) as last:
+            b.block[-1] = replace(last, array=Helper("copy", (other,)))
     for test in tests:
         edge = b.edges[test]  # type: ignore[index]
         axis = equation.indices.index(edge.index)

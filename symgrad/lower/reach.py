@@ -107,14 +107,16 @@ def _end(poly: Poly, block: Run, inner: bool = False) -> Poly:
     return substitute(bound, {CUT: as_poly(block.last) - 1 if farthest else as_poly(block.first)})
 
 
-def uncertain(poly: Poly, block: Run, low: Poly) -> tuple[Poly | None, Poly | None]:
-    """The positions from ``low`` on, counted from there, at which a condition fails for some of a block.
+def uncertain(poly: Poly, block: Run, low: Poly, width: Poly) -> tuple[Poly | None, Poly | None]:
+    """The positions, ``width`` of them counted from ``low``, at which a condition fails for some of a block.
 
     None where they begin, or end, with what the block reaches.
     """
     end = _end(poly, block, inner=True) - low + (0 if _is_lower(poly) else 1)
     end = end if block.never_negative(end) else extreme("max", [ZERO, end])
-    return (None, end) if _is_lower(poly) else (end, None)
+    if not _is_lower(poly):
+        return end, None
+    return None, end if block.never_negative(width - end) else extreme("min", [end, width])
 
 
 # --- which indices reach how far ---------------------------------------------------------------------------------

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, replace
 
-from symgrad.declare.integers import Index, Poly, Size, as_poly, extreme
+from symgrad.declare.integers import Extreme, Index, Poly, Size, as_poly, atoms, extreme
 from symgrad.declare.program import Program
 from symgrad.declare.scalars import Compare, free_indices
 from symgrad.declare.typical import typical
@@ -60,12 +60,14 @@ class Reached:
         ties: what ties other indices to it, by left side and index.
         spans: the positions that those reach.
         heads: names for positions, and what they are.
+        edges: where in a span a condition has to be looked at.
     """
 
     run: Run
     ties: Mapping[tuple[str, Index], Ties]
     spans: Mapping[tuple[str, Index], Span]
     heads: tuple[tuple[str, Poly], ...]
+    edges: Mapping[tuple[Poly, Span], tuple[Poly | None, Poly | None]]
 
     @property
     def reasons(self) -> tuple[str, ...]:
@@ -85,7 +87,7 @@ class Reached:
             place = (cut.equation.target, index)
             tied = tie(condition.poly, next(iter(own)), index) if len(own) == 1 and place in self.ties else None
             if tied is not None and tied in self.ties[place].polys:
-                return Edge(index, *uncertain(tied, self.run, self.spans[place].start))
+                return Edge(index, *self.edges[tied, self.spans[place]])
         return None
 
 
@@ -93,11 +95,17 @@ def _names(span: Span) -> list[Size]:
     return [p.atom for p in (span.stop, span.extent) if isinstance(p.atom, Size)]
 
 
+def _is_short(poly: Poly) -> bool:
+    """Whether a position reads well where it is used."""
+    return len(poly.terms) < 3 and not any(isinstance(a, Extreme) for a in atoms(poly))
+
+
 def reached(program: Program, section: Section, kept: Iterable[str], run: Run, taken: set[str]) -> Reached:
     """What the other indices of a section reach in a block of it; positions that are no names get some."""
     ties = ties_of(program, section, kept)
     found: dict[tuple[Ties, Poly], Span] = {}
     heads: list[tuple[str, Poly]] = []
+    edges: dict[tuple[Poly, Span], tuple[Poly | None, Poly | None]] = {}
 
     def named(base: str, poly: Poly, least: int = 0) -> Poly:
         if (poly.atom is not None and isinstance(poly.atom, Size)) or not poly.terms:
@@ -114,6 +122,9 @@ def reached(program: Program, section: Section, kept: Iterable[str], run: Run, t
         if not run.never_negative(high - low):
             low = extreme("min", [low, high])
         begin, end = named("low", low), named("high", high)
-        found[tied, index.extent] = Span(begin, end, named("width", end - begin))
+        span = found[tied, index.extent] = Span(begin, end, named("width", end - begin))
+        for poly in tied.polys:
+            near = uncertain(poly, run, span.start, span.extent)
+            edges[poly, span] = tuple(p if p is None or _is_short(p) else named("edge", p) for p in near)  # type: ignore[assignment]
     spans = {place: found[tied, place[1].extent] for place, tied in ties.items()}
-    return Reached(run, ties, spans, tuple(heads))
+    return Reached(run, ties, spans, tuple(heads), edges)
