@@ -345,11 +345,3 @@ class Run:
 
 
 Statement = Assign | Update | For | When | Chunks | Parts | Blocks | Run
-
-
-@dataclass(frozen=True, slots=True)
-class Function:
-    """One emitted function: statements in order and the names of what it gives back."""
-
-    statements: tuple[Statement, ...]
-    results: tuple[str, ...]
