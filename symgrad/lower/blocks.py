@@ -6,7 +6,7 @@ equations that all go along one of these, in a section inside the section, need 
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Sequence, Set
 from dataclasses import dataclass
 from math import prod
 
@@ -40,35 +40,55 @@ def inner_section(program: Program, section: Section, wanted: Iterable[str]) -> 
 
     ``wanted`` are left sides that are read elsewhere.
     """
-    sizes = typical_sizes(program)
-    equations = [c.equation for c in section.cuts]
     outer = frozenset().union(*(c.indices for c in section.cuts))
-    tables = _tables(program, section, set(wanted), sizes)
+    summed = {c.equation.target for c in section.cuts if c.summed}
+    return _inner(program, [c.equation for c in section.cuts], {*wanted, *summed}, outer)
+
+
+def table_section(
+    program: Program, equations: Sequence[Equation], wanted: Iterable[str], covered: Set[str]
+) -> Inner | None:
+    """The same for the equations of a function, if some of its tables are not among those that are ``covered``.
+
+    A part has no more than a run of each table along one index.
+    """
+    if not _tables(program, equations, set(wanted), frozenset()) - covered:
+        return None
+    found = _inner(program, equations, set(wanted), frozenset())
+    cuts = found.section.cuts if found is not None else ()
+    return found if all(c.summed or len(beside_of(c.equation, c.indices)) < 2 for c in cuts) else None
+
+
+def _inner(program: Program, equations: Sequence[Equation], wanted: set[str], outer: frozenset[Index]) -> Inner | None:
+    sizes = typical_sizes(program)
+    tables = _tables(program, equations, wanted, outer)
     for extent in dict.fromkeys(i.extent for e in equations if e.target in tables for i in e.indices if i not in outer):
         if extent.constant is not None:
             continue
         before, found, after = gathered(program, equations, extent, tables, outer)
         inside = {c.equation.target: c for c in found.cuts if not c.summed}
         if tables <= set(inside) and not tables & {t for e in after for t in tensors_of(e.body)}:
-            beside = [_beside(inside[t].equation, outer | inside[t].indices) for t in sorted(tables)]
+            beside = [beside_of(inside[t].equation, outer | inside[t].indices) for t in sorted(tables)]
             return Inner(before, found, after, joint_extent(max(beside, key=lambda i: volume(i, sizes))))
     return None
 
 
-def _beside(equation: Equation, others: frozenset[Index]) -> tuple[Index, ...]:
+def beside_of(equation: Equation, others: frozenset[Index]) -> tuple[Index, ...]:
+    """The other indices of a left side."""
     return tuple(i for i in equation.indices if i not in others)
 
 
-def _tables(program: Program, section: Section, wanted: set[str], sizes: Mapping[str, int]) -> set[str]:
+def _tables(program: Program, equations: Sequence[Equation], wanted: set[str], outer: frozenset[Index]) -> set[str]:
     """The left sides nobody else reads with many more elements than anything that stays, by two further indices."""
-    cuts = {c.equation.target: c for c in section.cuts}
-    read = {t for c in section.cuts for t in tensors_of(c.equation.body) if t not in cuts}
-    kept = [program.extents(t) for t in (*read, *(wanted & cuts.keys()))]
+    sizes = typical_sizes(program)
+    own = {e.target for e in equations}
+    read = {t for e in equations for t in tensors_of(e.body)} - own
+    kept = [program.extents(t) for t in (*read, *(wanted & own))]
     most = max((prod(typical(e, sizes) for e in extents) for extents in kept), default=1)
     return {
-        t
-        for t, c in cuts.items()
-        if not (t in wanted or c.summed or c.equation.integer)
-        and volume(c.equation.indices, sizes) >= TABLE * most
-        and sum(i.extent.constant is None for i in _beside(c.equation, c.indices)) > 1
+        e.target
+        for e in equations
+        if not (e.target in wanted or e.integer)
+        and volume(e.indices, sizes) >= TABLE * most
+        and sum(i.extent.constant is None for i in beside_of(e, outer)) > 1
     }

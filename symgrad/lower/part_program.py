@@ -46,7 +46,7 @@ class PartOf:
 
     Attributes:
         outer: what is read after the section, by the name of the part.
-        shares: what is summed up over blocks, by the name of what one of them adds.
+        shares: what is summed up where a part reaches, or over all blocks, by the name of what one of them adds.
         equations: those of the section over the part.
         formulas: what they were, by left side.
         whole: the indices of a part in terms of the whole ones.
@@ -62,8 +62,10 @@ class PartOf:
         span: Span,
         reached: Reached | None = None,
         formulas: Mapping[str, str] | None = None,
+        block: bool = False,
     ) -> None:
         self.span, self._original, self._taken, self._reached = span, program, taken, reached
+        self.block = block
         self._integer = {t.name for t in program.inputs if t.integer}
         self._integer |= {e.target for e in program.equations if e.integer}
         self._views: dict[tuple[str, tuple[tuple[int, Span], ...]], str] = {}
@@ -71,17 +73,19 @@ class PartOf:
         self.edges: dict[Compare, Edge] = {}
         made = {c.equation.target: c for c in section.cuts}
         kept = kept_of(section, wanted)
-        summed = [t for t, c in made.items() if c.summed]
-        own = [*kept, *(summed if reached else [])]
+        spans = {t: self._spans(c) for t, c in made.items()}
+        places = {
+            t: {p: s for p, i in enumerate(c.equation.indices) if (s := spans[t].get(i))} for t, c in made.items()
+        }
+        shared = [t for t, c in made.items() if c.summed and (block or places[t])]
+        own = {*kept, *shared}
         self._names = {t: new(self._part_name(t, (span,)), taken) if t in own else t for t in made}
         self.outer = {self._names[t]: Whole(t, slices({made[t].axis(): span})) for t in kept}
-        spans = {t: self._spans(c) for t, c in made.items()}
-        places = {t: {p: s for p, i in enumerate(made[t].equation.indices) if (s := spans[t].get(i))} for t in summed}
-        self.shares = {self._names[t]: Whole(t, slices(places[t])) for t in summed} if reached else {}
+        self.shares = {self._names[t]: Whole(t, slices(places[t])) for t in shared}
         self.equations = tuple(self._moved(c, spans[t]) for t, c in made.items())
         self.formulas = {self._names[t]: (formulas or {}).get(t) or equation_text(c.equation) for t, c in made.items()}
         self.program = self._program()
-        self.results = frozenset({*self.outer, *(self._names[t] for t in summed)})
+        self.results = frozenset({*self.outer, *(self._names[t] for t, c in made.items() if c.summed)})
 
     def _spans(self, cut: Cut) -> dict[Index, Span]:
         """The indices of an equation that run over a part of their range."""

@@ -48,12 +48,19 @@ def lower_section(
         declared: as in ``lower_equations``.
     """
     start, stop, count = (new(base, taken) for base in ("start", "stop", "count"))
-    part = PartOf(
-        program, section, wanted, taken, Span(as_poly(Size(start, 0)), as_poly(Size(stop, 0)), as_poly(Size(count)))
-    )
-    inner = inner_section(program, section, wanted)
+    span = Span(as_poly(Size(start, 0)), as_poly(Size(stop, 0)), as_poly(Size(count)))
+    reach = None
+    if section.moving:
+        section = _without_masks(program, section)
+        reach = reached(
+            program, section, kept_of(section, wanted), Run(Size(start, 0), Size(stop, 0), section.extent), taken
+        )
+    part = PartOf(program, section, wanted, taken, span, reach)
+    inner = None if section.moving else inner_section(program, section, wanted)
     rows = new("rows", taken) if inner else ""
-    others = inner.others * as_poly(Size(rows)) * as_poly(TABLES) if inner else row_elements(program, section)
+    others = row_elements(program, section)
+    if inner:
+        others = inner.others * as_poly(Size(rows)) * as_poly(TABLES)
     sizes = typical_sizes(program) | {rows: ROWS}
     positions = max(1, min(typical(section.extent, sizes), PART // typical(others, sizes)))
     part.program = replace(part.program, typical=(*part.program.typical, (count, positions)))
@@ -62,6 +69,7 @@ def lower_section(
     else:
         lowered = _with_blocks(part, inner, rows, taken, declared)
     body, before, reasons = _placed(part, lowered, taken)
+    body = (*body, *_spread(part)) if reach else body
     function = new("part", taken)
     sums = tuple(c.equation.target for c in section.cuts if c.summed)
     names = ", ".join(dict.fromkeys(i.name for c in section.cuts for i in sorted(c.indices, key=lambda i: i.name)))
@@ -78,8 +86,9 @@ def lower_section(
         sums,
         names,
         (rows, inner.others) if inner else None,
+        reach.heads if reach else (),
     )
-    return Lowered((*lowered.before, *before, statement), (reason, *reasons))
+    return Lowered((*lowered.before, *before, statement), (reason, *(reach.reasons if reach else ()), *reasons))
 
 
 def threads_name(program: Program) -> str:
@@ -135,9 +144,7 @@ def _blocks(
     run = Run(Size(first, 0), Size(last, 0), section.extent)
     span = Span(as_poly(run.first), as_poly(run.last), as_poly(Size(count)))
     reach = reached(program, section, kept_of(section, needed), run, taken)
-    outside = Outside(program)
-    cuts = (replace(c, equation=replace(c.equation, body=outside.without_masks(c.equation.body))) for c in section.cuts)
-    block = PartOf(program, replace(section, cuts=tuple(cuts)), needed, taken, span, reach, part.formulas)
+    block = PartOf(program, _without_masks(program, section), needed, taken, span, reach, part.formulas, block=True)
     block.whole |= part.whole
     block.program = replace(
         block.program, typical=(*program.typical, (count, ROWS), *reach.typical(typical_sizes(program)))
@@ -152,6 +159,22 @@ def _blocks(
     return Lowered((*before, statement), (why, *reach.reasons, *reasons), lowered.before)
 
 
+def _without_masks(program: Program, section: Section) -> Section:
+    """The section without conditions beside factors that are 0 where those fail."""
+    outside = Outside(program)
+    cuts = (replace(c, equation=replace(c.equation, body=outside.without_masks(c.equation.body))) for c in section.cuts)
+    return replace(section, cuts=tuple(cuts))
+
+
+def _spread(part: PartOf) -> list[Statement]:
+    """What a part gives back of sums to which it adds where it reaches."""
+    found: list[Statement] = []
+    for local, whole in part.shares.items():
+        found.append(Assign(whole.name, Fresh("zeros", part.extents(whole.name))))
+        found.append(Update(Subscript(Name(whole.name), whole.items), "=", Name(local)))
+    return found
+
+
 def _placed(
     part: PartOf, lowered: Lowered, taken: set[str]
 ) -> tuple[tuple[Statement, ...], list[Statement], tuple[str, ...]]:
@@ -163,7 +186,7 @@ def _placed(
         kind, begun = _kind(part, local, whole.name, body), _begun(body, local)
         before.append(Assign(whole.name, Fresh(begun or "empty", part.extents(whole.name), dtype=kind)))
         body = _written(body, local, Name(whole.name), whole.items, kind, begun is not None)
-    for local, whole in part.shares.items():
+    for local, whole in part.shares.items() if part.block else ():
         before.append(Assign(whole.name, Fresh("zeros", part.extents(whole.name))))
         body = _added(body, local, Subscript(Name(whole.name), whole.items) if whole.items else Name(whole.name))
     read = {n for s in body for n in uses(s)}

@@ -8,7 +8,7 @@ section sums up is there after it, so an equation that reads it opens another se
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from symgrad.declare.integers import Entry, Index, Poly, RealFloor, as_poly, atoms, depends_on_data, indices_of
 from symgrad.declare.program import Equation, Program
@@ -46,11 +46,13 @@ class Section:
         extent: the extent of the index that they go along.
         cuts: the equations.
         sliced: tensors from outside that are read at the same position, with the axis of it.
+        moving: whether conditions may move with the index.
     """
 
     extent: Poly
     cuts: tuple[Cut, ...]
     sliced: tuple[tuple[str, int], ...]
+    moving: bool = False
 
 
 Item = Equation | Section
@@ -133,7 +135,7 @@ def gathered(
             section = joined
         else:
             after.append(equation)
-    return tuple(before), _closed(section, extent), tuple(after)
+    return tuple(before), replace(_closed(section, extent), moving=True), tuple(after)
 
 
 def _integers(program: Program) -> set[str]:
