@@ -66,6 +66,26 @@ LAYERS = {
 }
 
 
+def _alone(condition):
+    """The same without an axis of samples: the table has no other axis than those of its pairs."""
+    scores = Sum(q[t, d] * k[s, d], d) / 2
+    equations = [
+        Eq(a[t, s], scores if condition is True else Piecewise((scores, condition), (-oo, True))),
+        Eq(w[t, s], exp(a[t, s]) / Sum(exp(a[t, r]), r)),
+        Eq(y[t, e], Sum(w[t, s] * v[s, e], s)),
+    ]
+    return Layer("alone", [q[T, D], k[S, D], v[S, D]], equations, typical={T: 256, S: 256, D: 16})
+
+
+ALONE = {
+    "everywhere": _alone(True),
+    "past": _alone(s <= t),
+    "future": _alone(s >= t),
+    "band": _alone(And(s <= t + 1, s > t - 3)),
+    "from the other end": _alone(s <= T - 1 - t),
+}
+
+
 def _compiled(layer):
     return symgrad.compile_layer(layer), symgrad.compile_layer(layer, schedule="fast")
 
@@ -98,6 +118,29 @@ def test_blocks_give_what_the_whole_gives(name):
             for threads in (1, 2, 3):
                 for got, whole in zip(_all(fast, arrays, threads=threads), want, strict=True):
                     np.testing.assert_allclose(got, whole, rtol=1e-9, atol=1e-11, err_msg=f"{part}, {threads}")
+
+
+@pytest.mark.parametrize("name", ALONE)
+def test_parts_reach_as_far_as_blocks(name):
+    """Without another index the parts themselves are cut along the first one of the pairs."""
+    layer = ALONE[name]
+    readable, fast = _compiled(layer)
+    assert "_in_parts(part, T, S, threads)" in fast.source
+    for rows in (1, 8):
+        arrays = [x[0] for x in _inputs(layer, rows, rows)]
+        want = _all(readable, arrays)
+        for part in (1, 20, 40, 2**18):
+            fast.module._PART = part
+            for threads in (1, 2, 3):
+                for got, whole in zip(_all(fast, arrays, threads=threads), want, strict=True):
+                    np.testing.assert_allclose(got, whole, rtol=1e-9, atol=1e-11, err_msg=f"{part}, {threads}")
+        _, *want = want
+        for wanted in ("q", "k", "v"):
+            _, *grads = _all(fast, arrays, wrt=(wanted,))
+            for key, grad, whole in zip("qkv", grads, want, strict=True):
+                assert (grad is None) == (key != wanted)
+                if grad is not None:
+                    np.testing.assert_allclose(grad, whole, rtol=1e-9, atol=1e-11)
 
 
 @pytest.mark.parametrize("name", LAYERS)
@@ -134,13 +177,16 @@ def test_an_axis_without_positions():
             assert result.shape == (3, 0, 3)
 
 
-@pytest.mark.parametrize("name", ["everywhere", "past", "band", "limits"])
-def test_memory_grows_with_the_axis_not_with_its_square(name):
-    layer = LAYERS[name]
+MEASURED = [*(LAYERS[name] for name in ("everywhere", "past", "band", "limits")), *ALONE.values()]
+
+
+@pytest.mark.parametrize("layer", MEASURED)
+def test_memory_grows_with_the_axis_not_with_its_square(layer):
     _, fast = _compiled(layer)
     fast.module._PART = 2**15
     length = 1500
     arrays = [x.astype(np.float32) for x in _inputs(layer, length, length, 4, 1)]
+    arrays = [x[0] for x in arrays] if layer in ALONE.values() else arrays
     tracemalloc.start()
     try:
         _all(fast, arrays)
