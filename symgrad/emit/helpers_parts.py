@@ -76,9 +76,13 @@ def _side_by_side(function, extent, parts, threads):
     return total
 ''',
     "_rows": '''
-def _rows(elements):
-    """Return how many positions of an axis inside a part are computed at once; one takes ``elements``."""
-    return max(1, min(_PART // 4096, max(_PART // 16384, _PART // max(elements, 1))))
+def _rows(extent, elements=0):
+    """Return how many positions of an axis of ``extent`` inside a part are computed at once, one of ``elements``.
+
+    The fewer there are the more can be left out, if that depends on them: ``elements`` are 0 then.
+    """
+    most = _PART // (4 * elements) if elements else 0
+    return max(1, min(extent, max(_PART // 4096, most)))
 ''',
     "_added": '''
 def _added(total, found):

@@ -31,7 +31,7 @@ def parts_lines(printer: Names, s: Parts, inner: list[str]) -> list[str]:
     rows: list[str] = []
     if s.rows is not None:
         printer.helpers.add("_rows")
-        rows = [f"{s.rows[0]} = _rows({printer.poly(s.rows[1])})"]
+        rows = [f"{s.rows[0]} = _rows({', '.join(map(printer.poly, s.rows[1]))})"]
         printer.sizes.discard(s.rows[0])
     return [*rows, f"def {s.function}({s.start}, {s.stop}):", *("    " + line for line in body), "", given + call]
 

@@ -302,8 +302,8 @@ class Parts:
     A part has ``count`` positions, few enough for ``count * others`` elements to stay in cache; ``threads`` is the
     argument that says how many, ``indices`` what they go along in the formulas. The body writes its
     part of arrays from outside; ``sums`` are what it gives back, to be added up over the parts. ``rows``, if the body
-    goes along another axis in blocks: how many positions of it at once, and how many elements one takes; ``heads``
-    are names of positions in a part, and what they are.
+    goes along another axis in blocks: how many positions of it at once, and of what that depends; ``heads`` are
+    names of positions in a part, and what they are.
     """
 
     function: str
@@ -316,7 +316,7 @@ class Parts:
     body: tuple[Statement, ...]
     sums: tuple[str, ...] = ()
     indices: str = ""
-    rows: tuple[str, Poly] | None = None
+    rows: tuple[str, tuple[Poly, ...]] | None = None
     heads: tuple[tuple[str, Poly], ...] = ()
     comment: str = ""
 

@@ -64,10 +64,11 @@ def lower_section(
     sizes = typical_sizes(program) | {rows: ROWS}
     positions = max(1, min(typical(section.extent, sizes), PART // typical(others, sizes)))
     part.program = replace(part.program, typical=(*part.program.typical, (count, positions)))
+    cut = False
     if inner is None:
         lowered = _equations(part, part.equations, part.results, taken, declared)
     else:
-        lowered = _with_blocks(part, inner, rows, taken, declared)
+        lowered, cut = _with_blocks(part, inner, rows, taken, declared)
     body, before, reasons = _placed(part, lowered, taken)
     body = (*body, *_spread(part)) if reach else body
     function = new("part", taken)
@@ -85,7 +86,7 @@ def lower_section(
         body,
         sums,
         names,
-        (rows, inner.others) if inner else None,
+        (rows, (inner.section.extent, *(() if cut else (inner.others,)))) if inner else None,
         reach.heads if reach else (),
     )
     return Lowered((*lowered.before, *before, statement), (reason, *(reach.reasons if reach else ()), *reasons))
@@ -118,27 +119,30 @@ def _equations(
     return lowered
 
 
-def _with_blocks(part: PartOf, inner: Inner, rows: str, taken: set[str], declared: tuple[Program, ...]) -> Lowered:
-    """The equations of a part, those of the section inside it in blocks."""
+def _with_blocks(
+    part: PartOf, inner: Inner, rows: str, taken: set[str], declared: tuple[Program, ...]
+) -> tuple[Lowered, bool]:
+    """The equations of a part, those of the section inside it in blocks; whether something is left out in these."""
     before, after = ([part.of(e) for e in some] for some in (inner.before, inner.after))
     needed = part.results | {t for e in after for t in tensors_of(e.body)}
     section = replace(inner.section, cuts=tuple(replace(c, equation=part.of(c.equation)) for c in inner.section.cuts))
     read = {t for c in section.cuts for t in tensors_of(c.equation.body)}
     first = _equations(part, tuple(before), needed | read, taken, declared)
-    blocks = _blocks(part, section, needed, rows, taken, declared)
+    blocks, cut = _blocks(part, section, needed, rows, taken, declared)
     last = _equations(part, tuple(after), part.results, taken, declared)
     pieces = (first, blocks, last)
-    return Lowered(
+    joined = Lowered(
         tuple(s for p in pieces for s in p.statements),
         tuple(r for p in pieces for r in p.reasons),
         tuple(s for p in pieces for s in p.before),
     )
+    return joined, cut
 
 
 def _blocks(
     part: PartOf, section: Section, needed: frozenset[str], rows: str, taken: set[str], declared: tuple[Program, ...]
-) -> Lowered:
-    """The loop over the blocks of a section inside a part."""
+) -> tuple[Lowered, bool]:
+    """The loop over the blocks of a section inside a part; whether something is left out in them."""
     program = part.program
     first, last, count = (new(base, taken) for base in ("first", "last", "count"))
     run = Run(Size(first, 0), Size(last, 0), section.extent)
@@ -156,7 +160,7 @@ def _blocks(
     along = ", ".join(dict.fromkeys(i.name for c in section.cuts for i in sorted(c.indices, key=lambda i: i.name)))
     why = f"{names}: in blocks along {along}, so that no table is ever there as a whole"
     statement = Blocks(first, last, rows, section.extent, heads, body)
-    return Lowered((*before, statement), (why, *reach.reasons, *reasons), lowered.before)
+    return Lowered((*before, statement), (why, *reach.reasons, *reasons), lowered.before), bool(reach.spans)
 
 
 def _without_masks(program: Program, section: Section) -> Section:
