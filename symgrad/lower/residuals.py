@@ -2,7 +2,8 @@
 
 A value that backward reads is kept, or computed again from what is kept. Policy ``store`` keeps everything,
 ``recompute`` only inputs and outputs, ``auto`` all but what costs about as much to compute as to read, and what a
-recurrence forms at each step out of much less: backward forms that again where it reads it, one step at a time.
+recurrence forms at each step out of much less: backward forms that again where it reads it, one step at a time. In the
+fast schedule ``auto`` keeps no tables either that are large beside inputs and outputs and need only exist in blocks.
 """
 
 from __future__ import annotations
