@@ -118,7 +118,8 @@ def compile_layer(
         layer: the declaration.
         target: ``numpy``.
         residuals: what forward keeps for backward: ``store`` everything that backward reads, ``recompute`` all but
-            inputs and outputs there, ``auto`` what is dearer to compute than to read.
+            inputs and outputs there, ``auto`` what is dearer to compute than to read; in the fast schedule no tables
+            that are large beside inputs and outputs, where blocks of them will do.
         schedule: ``readable`` is the plainest efficient code; ``fast`` works in parts that stay in cache, side by side
             on several threads, and takes forms that are worth their length.
 

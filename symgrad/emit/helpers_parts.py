@@ -75,6 +75,15 @@ def _side_by_side(function, extent, parts, threads):
         total = _added(total, other.result())
     return total
 ''',
+    "_rows": '''
+def _rows(extent, elements=0):
+    """Return how many positions of an axis of ``extent`` inside a part are computed at once, one of ``elements``.
+
+    The fewer there are the more can be left out, if that depends on them: ``elements`` are 0 then.
+    """
+    most = _PART // (4 * elements) if elements else 0
+    return max(1, min(extent, max(_PART // 4096, most)))
+''',
     "_added": '''
 def _added(total, found):
     """Add what a part found to the total so far; None is nothing."""

@@ -23,12 +23,13 @@ from symgrad.emit.helpers import helper_text
 from symgrad.emit.helpers_parts import IMPORTS
 from symgrad.emit.index_checks import index_checks
 from symgrad.emit.layout import lay_out
+from symgrad.emit.part_text import blocks_lines, parts_lines
 from symgrad.emit.printer import WIDTH, Printer
 from symgrad.emit.sizes import local_extents, recovered
 from symgrad.emit.templates import render
 from symgrad.errors import EmissionError
 from symgrad.lower.aliases import without_aliases
-from symgrad.lower.arrays import Parts, Statement
+from symgrad.lower.arrays import Blocks, Parts, Statement
 from symgrad.lower.part_statements import threads_name
 from symgrad.lower.plan import ModulePlan
 from symgrad.lower.products import shares_products
@@ -220,7 +221,9 @@ def _tested(
     for statement, needs in zip(statements, needed_by(statements, wanted), strict=True):
         if isinstance(statement, Parts) and len(needs) > 1:
             nothing = [" = ".join(statement.sums) + " = None"] if statement.sums else []
-            text = printer.parts(statement, nothing + _tested(printer, statement.body, tests, needs))
+            text = parts_lines(printer, statement, nothing + _tested(printer, statement.body, tests, needs))
+        elif isinstance(statement, Blocks) and len(needs) > 1:
+            text = blocks_lines(printer, statement, _tested(printer, statement.body, tests, needs))
         else:
             text = printer.lines((statement,))
         users = tuple(needs)

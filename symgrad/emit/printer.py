@@ -10,11 +10,13 @@ from symgrad.declare.integers import Atom, Index, Poly, Size, as_poly
 from symgrad.declare.substitution import substitute
 from symgrad.emit.integer_text import AND, CALL, COMPARE, OR, POWER, PRODUCT, SUM, UNARY, IntegerPrinter
 from symgrad.emit.number_text import float_text, number_text
+from symgrad.emit.part_text import blocks_lines, parts_lines
 from symgrad.lower.arrays import (
     Arange,
     Array,
     Assign,
     At,
+    Blocks,
     By,
     Cast,
     Chunks,
@@ -291,25 +293,15 @@ class Printer(IntegerPrinter):
                     *("    " + line for line in inner),
                 ]
             case Parts(body=body):
-                return self.parts(s, self.lines(body))
+                return parts_lines(self, s, self.lines(body))
+            case Blocks(body=body):
+                return blocks_lines(self, s, self.lines(body))
             case When(condition, body, otherwise=otherwise):
                 found = [f"if {self.expr(condition)}:", *("    " + line for line in self.lines(body))]
                 return found + (["else:", *("    " + line for line in self.lines(otherwise))] if otherwise else [])
             case For(index, body):
                 return [f"for {index.name} in {self._steps(s)}:", *("    " + line for line in self.lines(body))]
         raise TypeError(s)
-
-    def parts(self, s: Parts, inner: list[str]) -> list[str]:
-        """A function of one part, whose body is ``inner``, and the call that runs it for all parts."""
-        self.helpers.add("_in_parts")
-        head = [f"{s.count} = {s.stop} - {s.start}"] if s.count in self.sizes else []
-        self.sizes -= {s.start, s.stop, s.count}
-        tail = [f"return {', '.join(s.sums)}"] if s.sums else []
-        call = f"_in_parts({s.function}, {self.poly(s.extent)}, {self.poly(s.others)}, {s.threads})"
-        note = f'"""Compute what belongs to ``{s.start} <= {s.indices} < {s.stop}``."""'
-        body = [note, *head, *inner, *tail]
-        given = f"{', '.join(s.sums)} = " if s.sums else ""
-        return [f"def {s.function}({s.start}, {s.stop}):", *("    " + line for line in body), "", given + call]
 
     def _steps(self, s: For) -> str:
         """What a loop runs over."""

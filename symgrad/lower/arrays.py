@@ -301,7 +301,9 @@ class Parts:
 
     A part has ``count`` positions, few enough for ``count * others`` elements to stay in cache; ``threads`` is the
     argument that says how many, ``indices`` what they go along in the formulas. The body writes its
-    part of arrays from outside; ``sums`` are what it gives back, to be added up over the parts.
+    part of arrays from outside; ``sums`` are what it gives back, to be added up over the parts. ``rows``, if the body
+    goes along another axis in blocks: how many positions of it at once, and of what that depends; ``heads`` are
+    names of positions in a part, and what they are.
     """
 
     function: str
@@ -314,6 +316,25 @@ class Parts:
     body: tuple[Statement, ...]
     sums: tuple[str, ...] = ()
     indices: str = ""
+    rows: tuple[str, tuple[Poly, ...]] | None = None
+    heads: tuple[tuple[str, Poly], ...] = ()
+    comment: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Blocks:
+    """A loop over ``start:stop``, runs of ``rows`` positions of an axis, inside a part of another.
+
+    ``heads`` are names of positions in each turn, and what they are. Turns need nothing of each other: the body writes
+    its part of arrays from outside, or adds to them.
+    """
+
+    start: str
+    stop: str
+    rows: str
+    extent: Poly
+    heads: tuple[tuple[str, Poly], ...]
+    body: tuple[Statement, ...]
     comment: str = ""
 
 
@@ -325,12 +346,4 @@ class Run:
     comment: str = ""
 
 
-Statement = Assign | Update | For | When | Chunks | Parts | Run
-
-
-@dataclass(frozen=True, slots=True)
-class Function:
-    """One emitted function: statements in order and the names of what it gives back."""
-
-    statements: tuple[Statement, ...]
-    results: tuple[str, ...]
+Statement = Assign | Update | For | When | Chunks | Parts | Blocks | Run

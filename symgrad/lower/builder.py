@@ -12,12 +12,13 @@ from symgrad.declare.checked import Checked, checked_entries
 from symgrad.declare.integers import Atom, Entry, Index, Poly, atoms
 from symgrad.declare.program import Program
 from symgrad.declare.rewriting import map_polynomials
-from symgrad.declare.scalars import Condition, Reduce
+from symgrad.declare.scalars import Compare, Condition, Reduce
 from symgrad.declare.substitution import substitute
 from symgrad.declare.typical import typical, typical_sizes, volume
 from symgrad.lower.arrays import Array, Assign, For, Name, Statement
 from symgrad.lower.facts import facts
 from symgrad.lower.invariant import invariants_out, varies
+from symgrad.lower.reached import Edge
 from symgrad.naming import fresh
 
 if TYPE_CHECKING:
@@ -43,7 +44,7 @@ class Builder:
     at computed positions: the form that is right for any declaration, and what the other forms are tested against.
     With ``fast`` forms are taken that cost less than they are long. ``direct`` and ``at_steps``: one of two forms is
     lowered, chosen by whether tiles pay or by steps.
-    ``outside`` are statements for before all parts of an axis.
+    ``outside`` are statements for before all parts of an axis; ``edges`` is where in a block conditions may fail.
     """
 
     program: Program
@@ -71,6 +72,7 @@ class Builder:
     bordered: dict[str, tuple[str, tuple[tuple[Poly, Poly], ...], float | Name]] = field(default_factory=dict)
     winners: dict[Reduce, Array] = field(default_factory=dict)
     whole: Mapping[Atom, Poly] = field(default_factory=dict)
+    edges: Mapping[Compare, Edge] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
         """Guess the sizes that nobody gave."""

@@ -32,6 +32,7 @@ from symgrad.lower.aliases import without_aliases
 from symgrad.lower.arrays import (
     Array,
     Assign,
+    Blocks,
     Cast,
     Chunks,
     For,
@@ -53,6 +54,7 @@ from symgrad.lower.borders import survey_borders, widen
 from symgrad.lower.builder import Builder, comment
 from symgrad.lower.chunks import in_chunks, joint_space, sum_in_chunks
 from symgrad.lower.directions import forwards
+from symgrad.lower.edges import masked_at_edges
 from symgrad.lower.equals import first_equal
 from symgrad.lower.extrema import full, reduction
 from symgrad.lower.masks import rows_set
@@ -66,6 +68,7 @@ from symgrad.lower.placement import (
     solved_form,
 )
 from symgrad.lower.prepare import eliminate, fuse_digits, split_digits
+from symgrad.lower.reached import Edge
 from symgrad.lower.reads import integer
 from symgrad.lower.scatter import scatter
 from symgrad.lower.sums import term_value
@@ -99,6 +102,7 @@ def lower_equations(
     fast: bool = False,
     formulas: Mapping[str, str] | None = None,
     whole: Mapping[Atom, Poly] | None = None,
+    edges: Mapping[Compare, Edge] | None = None,
 ) -> Lowered:
     """Statements that compute the equations in order.
 
@@ -112,8 +116,11 @@ def lower_equations(
         fast: take forms that are worth their length.
         formulas: what stands above the statements of an equation, by left side, where it is not the equation.
         whole: in a part of an axis, its index in terms of that of the whole axis.
+        edges: where conditions have to be looked at, by condition: elsewhere they hold.
     """
-    b = Builder(program, set(taken), general=general, fast=fast, declared=declared, whole=whole or {})
+    b = Builder(
+        program, set(taken), general=general, fast=fast, declared=declared, whole=whole or {}, edges=edges or {}
+    )
     equations = tuple(replace(e, body=changed(e.body, cancelled)) for e in equations)
     equations = equations if general else without_aliases(program, equations, results)
     b.borders = survey_borders(program, [e.body for e in equations], b.facts)
@@ -153,7 +160,7 @@ def lower_equation(b: Builder, equation: Equation, winner: str | None = None) ->
     equation = replace(equation, body=map_polynomials(equation.body, tighten))
     if equation.integer and _whole(b, equation, winner):
         return
-    if first_equal(b, equation):
+    if first_equal(b, equation) or masked_at_edges(b, equation, lower_equation):
         return
     if in_tiles(b, equation, winner, lower_equation) or at_unit_steps(b, equation, winner, lower_equation):
         return
@@ -301,7 +308,7 @@ def _renamed(statement: Statement, old: Name, new: Name) -> Statement:
                 return replace(inner, name=new.text)
             case When(body=body, otherwise=otherwise):
                 return replace(inner, body=tuple(map(named, body)), otherwise=tuple(map(named, otherwise)))
-            case For(body=body) | Chunks(body=body) | Parts(body=body):
+            case For(body=body) | Chunks(body=body) | Parts(body=body) | Blocks(body=body):
                 return replace(inner, body=tuple(map(named, body)))
         return inner
 

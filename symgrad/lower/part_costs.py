@@ -10,6 +10,7 @@ from symgrad.declare.program import Equation, Program
 from symgrad.declare.scalars import TRUE, Mul, Node, Read, Reduce, free_indices, tensors_of, walk
 from symgrad.declare.typical import typical, typical_sizes, volume
 from symgrad.derive.terms import Term, terms_of
+from symgrad.lower.blocks import beside_of, inner_section, table_section
 from symgrad.lower.parts import Cut, Item, Section, along, candidates, maxima_of, reads_in
 
 PARTS = 8
@@ -22,8 +23,8 @@ NOTABLE = 4 * REUSE
 """The same, for elements that are moved by the way: a bias beside a product is no work."""
 
 
-def sections(program: Program, equations: Sequence[Equation]) -> tuple[Item, ...]:
-    """The equations in order, those in sections where it is worth while.
+def sections(program: Program, equations: Sequence[Equation], results: frozenset[str]) -> tuple[Item, ...]:
+    """The equations in order, those in sections where it is worth while; ``results`` are what a function gives.
 
     Recurrences stay as they are, and so do products of matrices: they keep all cores busy and stay in cache by
     themselves.
@@ -36,15 +37,64 @@ def sections(program: Program, equations: Sequence[Equation]) -> tuple[Item, ...
     found = [along(program, equations, extent, alone) for extent in extents if extent.constant is None]
     best = min(found, key=lambda items: _cost(program, items, sizes), default=tuple(equations))
     products = sum(_product_work(t, sizes) for e in equations for t in terms_of(e.body))
-    return tuple(part for item in best for part in _worthwhile(item, products, sizes))
+    kept = [
+        _is_worthwhile(item, products, sizes) or bool(_in_blocks(program, best, place, results))
+        for place, item in enumerate(best)
+    ]
+    items = tuple(
+        part for item, whole in zip(best, kept, strict=True) for part in ((item,) if whole else equations_of(item))
+    )
+    if any(map(is_recurrent, groups(equations))):
+        return items
+    found_in = [_in_parts(program, items, place, results) for place in range(len(items))]
+    inner = table_section(program, equations, results, frozenset().union(*found_in))
+    if inner is None:
+        return items
+    after = sections(program, inner.after, results)
+    needed = results | {t for c in inner.section.cuts for t in tensors_of(c.equation.body)}
+    needed |= {t for e in inner.after for t in tensors_of(e.body)}
+    return (*sections(program, inner.before, needed), inner.section, *after)
 
 
-def _worthwhile(item: Item, products: float, sizes: Mapping[str, int]) -> tuple[Item, ...]:
-    """A section that is some of the work of a function that else multiplies matrices, or its equations."""
+def tables_in_blocks(program: Program, items: Sequence[Item], results: frozenset[str]) -> frozenset[str]:
+    """The left sides of tables that exist for a block at a time."""
+    found = (_in_blocks(program, items, place, results) for place in range(len(items)))
+    return frozenset[str]().union(*found)
+
+
+def _in_blocks(program: Program, items: Sequence[Item], place: int, results: frozenset[str]) -> frozenset[str]:
+    """The left sides of one section that exist for a block at a time."""
+    item, wanted = items[place], wanted_after(items, place, results)
     if not isinstance(item, Section):
-        return (item,)
-    moved = sum(_elements(c.equation, c.indices, sizes) for c in item.cuts)
-    return (item,) if moved * NOTABLE >= products else tuple(c.equation for c in item.cuts)
+        return frozenset()
+    inner = None if item.moving else inner_section(program, item, wanted)
+    section = item if item.moving else inner.section if inner else None
+    return frozenset() if section is None else frozenset(_local(section) - wanted)
+
+
+def _in_parts(program: Program, items: Sequence[Item], place: int, results: frozenset[str]) -> frozenset[str]:
+    """The left sides of one section of which no part has more than a run along one index."""
+    item = items[place]
+    if not isinstance(item, Section):
+        return frozenset()
+    rows = (c.equation.target for c in item.cuts if len(beside_of(c.equation, c.indices)) < 2)
+    local = (_local(item) & set(rows)) - wanted_after(items, place, results)
+    return frozenset(local) | _in_blocks(program, items, place, results)
+
+
+def _local(section: Section) -> set[str]:
+    return {c.equation.target for c in section.cuts if not c.summed}
+
+
+def wanted_after(items: Sequence[Item], place: int, results: frozenset[str]) -> frozenset[str]:
+    """What is read after an item, or given back."""
+    return results | {t for other in items[place + 1 :] for e in equations_of(other) for t in tensors_of(e.body)}
+
+
+def _is_worthwhile(item: Item, products: float, sizes: Mapping[str, int]) -> bool:
+    """Whether a section is some of the work of a function that else multiplies matrices."""
+    moved = sum(_elements(c.equation, c.indices, sizes) for c in item.cuts) if isinstance(item, Section) else 0
+    return moved * NOTABLE >= products
 
 
 def _cost(program: Program, items: Sequence[Item], sizes: Mapping[str, int]) -> float:
@@ -55,7 +105,7 @@ def _cost(program: Program, items: Sequence[Item], sizes: Mapping[str, int]) -> 
             total += _elements(item, (), sizes)
             continue
         own = {c.equation.target for c in item.cuts}
-        later = {t for other in items[place + 1 :] for e in _equations(other) for t in tensors_of(e.body)}
+        later = {t for other in items[place + 1 :] for e in equations_of(other) for t in tensors_of(e.body)}
         total += sum(_volume_of(program, t, sizes) for t, _ in item.sliced) / 2
         for cut in item.cuts:
             moved = _elements(cut.equation, cut.indices, sizes)
@@ -79,7 +129,8 @@ def _strides(program: Program, cut: Cut, sizes: Mapping[str, int]) -> float:
     return cost
 
 
-def _equations(item: Item) -> tuple[Equation, ...]:
+def equations_of(item: Item) -> tuple[Equation, ...]:
+    """The equations of an item."""
     return tuple(c.equation for c in item.cuts) if isinstance(item, Section) else (item,)
 
 

@@ -2,55 +2,33 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from dataclasses import dataclass, replace
+from dataclasses import replace
 
-from symgrad.declare.formula import equation_text
-from symgrad.declare.integers import Atom, Index, Poly, RealFloor, Size, as_poly, indices_of
-from symgrad.declare.program import Equation, Program, Tensor
-from symgrad.declare.rewriting import map_children
-from symgrad.declare.scalars import Compare, FromInteger, Node, Read, Reduce, Scalar
-from symgrad.declare.substitution import rebuild
+from symgrad.declare.integers import Poly, Size, as_poly
+from symgrad.declare.program import Equation, Program
+from symgrad.declare.scalars import tensors_of
 from symgrad.declare.typical import typical, typical_sizes
-from symgrad.lower.arrays import FULL, Array, Assign, Fresh, Name, Parts, Slice, Statement, Subscript, Update
+from symgrad.lower.arrays import Array, Assign, Blocks, Fresh, Name, Parts, Slice, Statement, Subscript, Update
+from symgrad.lower.blocks import Inner, inner_section
 from symgrad.lower.destinations import computed_in
 from symgrad.lower.function import Lowered, lower_equations
 from symgrad.lower.inplace import bare
+from symgrad.lower.outside import Outside
 from symgrad.lower.part_costs import row_elements
+from symgrad.lower.part_program import PART, PartOf, kept_of, new
 from symgrad.lower.parts import Section
+from symgrad.lower.reach import Run
+from symgrad.lower.reached import Span, reached
 from symgrad.lower.reuse import reuse
 from symgrad.lower.share import defines, share, uses, walk
-from symgrad.lower.traverse import map_arrays, map_parts
+from symgrad.lower.traverse import map_arrays
 from symgrad.naming import fresh
 
-PART = 2**18
-"""Elements of one array in a part, as in the helper that runs the parts."""
+ROWS = 64
+"""Positions of a block where tables are small, as in the helper that says how many."""
 
-
-@dataclass(frozen=True, slots=True)
-class _Place:
-    """Names of a part: of its first position, of the one behind its last, and of how many there are."""
-
-    start: str
-    stop: str
-    count: str
-
-    @property
-    def extent(self) -> Poly:
-        return as_poly(Size(self.count))
-
-    def items(self, axis: int) -> tuple[Slice, ...]:
-        return (*[FULL] * axis, Slice(as_poly(Size(self.start, 0)), as_poly(Size(self.stop, 0))))
-
-    def to_stop(self, array: Array) -> Array:
-        """The expression with slices to ``start + count`` ending at ``stop``."""
-        array = map_parts(array, self.to_stop)
-        if not isinstance(array, Subscript):
-            return array
-        first, end = as_poly(Size(self.start, 0)), as_poly(Size(self.stop, 0))
-        behind = first + self.extent
-        items = (Slice(first, end, i.step) if isinstance(i, Slice) and i.stop == behind else i for i in array.items)
-        return replace(array, items=tuple(items))
+TABLES = 4
+"""Tables of a block that are in use at once: all of them together are to stay in cache."""
 
 
 def lower_section(
@@ -69,45 +47,49 @@ def lower_section(
         taken: names that no variable may have; those made here are added.
         declared: as in ``lower_equations``.
     """
-    place = _Place(*(_new(base, taken) for base in ("start", "stop", "count")))
-    part = _PartOf(program, section, wanted, taken, place)
-    lowered = lower_equations(
-        part.program,
-        part.equations,
-        taken,
-        results=part.results,
-        declared=declared,
-        fast=True,
-        formulas=part.formulas,
-        whole=part.whole,
-    )
-    statements = tuple(map_arrays(s, place.to_stop) for s in lowered.statements)
-    body, reasons = reuse(part.program, share(statements, taken), part.results, True, frozenset(part.outer))
-    kinds = {local: _kind(part, local, name, body) for local, (name, _) in part.outer.items()}
-    for local, (name, axis) in part.outer.items():
-        body = _written(body, local, Name(name), place.items(axis), kinds[local])
-    read = {n for s in body for n in uses(s)}
-    views = [
-        Assign(local, Subscript(Name(tensor), place.items(axis)))
-        for (tensor, axis), local in part.sliced.items()
-        if local in read
-    ]
-    body = (*views, *body)
-    taken |= {n for s in walk((*lowered.before, *body)) for n in defines(s)}
-    before = [
-        Assign(name, Fresh("empty", program.extents(name), dtype=kinds[local]))
-        for local, (name, _) in part.outer.items()
-    ]
-    function = _new("part", taken)
-    threads = threads_name(program)
+    start, stop, count = (new(base, taken) for base in ("start", "stop", "count"))
+    span = Span(as_poly(Size(start, 0)), as_poly(Size(stop, 0)), as_poly(Size(count)))
+    reach = None
+    if section.moving:
+        section = _without_masks(program, section)
+        reach = reached(
+            program, section, kept_of(section, wanted), Run(Size(start, 0), Size(stop, 0), section.extent), taken
+        )
+    part = PartOf(program, section, wanted, taken, span, reach)
+    inner = None if section.moving else inner_section(program, section, wanted)
+    rows = new("rows", taken) if inner else ""
     others = row_elements(program, section)
+    if inner:
+        others = inner.others * as_poly(Size(rows)) * as_poly(TABLES)
+    sizes = typical_sizes(program) | {rows: ROWS}
+    positions = max(1, min(typical(section.extent, sizes), PART // typical(others, sizes)))
+    part.program = replace(part.program, typical=(*part.program.typical, (count, positions)))
+    cut = False
+    if inner is None:
+        lowered = _equations(part, part.equations, part.results, taken, declared)
+    else:
+        lowered, cut = _with_blocks(part, inner, rows, taken, declared)
+    body, before, reasons = _placed(part, lowered, taken)
+    body = (*body, *_spread(part)) if reach else body
+    function = new("part", taken)
     sums = tuple(c.equation.target for c in section.cuts if c.summed)
     names = ", ".join(dict.fromkeys(i.name for c in section.cuts for i in sorted(c.indices, key=lambda i: i.name)))
     reason = f"{', '.join(c.equation.target for c in section.cuts)}: in parts along {names}, side by side on threads"
     statement = Parts(
-        function, place.start, place.stop, place.count, section.extent, others, threads, body, sums, names
+        function,
+        start,
+        stop,
+        count,
+        section.extent,
+        others,
+        threads_name(program),
+        body,
+        sums,
+        names,
+        (rows, (inner.section.extent, *(() if cut else (inner.others,)))) if inner else None,
+        reach.heads if reach else (),
     )
-    return Lowered((*lowered.before, *before, statement), (reason, *lowered.reasons, *reasons))
+    return Lowered((*lowered.before, *before, statement), (reason, *(reach.reasons if reach else ()), *reasons))
 
 
 def threads_name(program: Program) -> str:
@@ -115,118 +97,113 @@ def threads_name(program: Program) -> str:
     return fresh("threads", program.names())
 
 
-def _new(base: str, taken: set[str]) -> str:
-    name = fresh(base, taken)
-    taken.add(name)
-    return name
+def _equations(
+    part: PartOf,
+    equations: tuple[Equation, ...],
+    results: frozenset[str],
+    taken: set[str],
+    declared: tuple[Program, ...],
+) -> Lowered:
+    lowered = lower_equations(
+        part.program,
+        equations,
+        taken,
+        results=results,
+        declared=declared,
+        fast=True,
+        formulas=part.formulas,
+        whole=part.whole,
+        edges=part.edges,
+    )
+    taken |= {n for s in walk((*lowered.before, *lowered.statements)) for n in defines(s)}
+    return lowered
 
 
-class _PartOf:
-    """The program of one part.
+def _with_blocks(
+    part: PartOf, inner: Inner, rows: str, taken: set[str], declared: tuple[Program, ...]
+) -> tuple[Lowered, bool]:
+    """The equations of a part, those of the section inside it in blocks; whether something is left out in these."""
+    before, after = ([part.of(e) for e in some] for some in (inner.before, inner.after))
+    needed = part.results | {t for e in after for t in tensors_of(e.body)}
+    section = replace(inner.section, cuts=tuple(replace(c, equation=part.of(c.equation)) for c in inner.section.cuts))
+    read = {t for c in section.cuts for t in tensors_of(c.equation.body)}
+    first = _equations(part, tuple(before), needed | read, taken, declared)
+    blocks, cut = _blocks(part, section, needed, rows, taken, declared)
+    last = _equations(part, tuple(after), part.results, taken, declared)
+    pieces = (first, blocks, last)
+    joined = Lowered(
+        tuple(s for p in pieces for s in p.statements),
+        tuple(r for p in pieces for r in p.reasons),
+        tuple(s for p in pieces for s in p.before),
+    )
+    return joined, cut
 
-    Attributes:
-        sliced: names of the parts of tensors from outside, by tensor and axis.
-        outer: what is read after the section, with the axis of its part, by the name of the part.
-        equations: those of the section over the part.
-        formulas: what they were, by left side.
-        whole: the index of a part in terms of the whole one.
-    """
 
-    def __init__(
-        self, program: Program, section: Section, wanted: frozenset[str], taken: set[str], place: _Place
-    ) -> None:
-        self.place, self._original = place, program
-        made = {c.equation.target: c for c in section.cuts if not c.summed}
-        kept = [t for t, c in made.items() if t in wanted or c.equation.integer]
-        self._local = {t: _new(f"{t}_part", taken) if t in kept else t for t in made}
-        self.outer = {self._local[t]: (t, made[t].axis()) for t in kept}
-        self.sliced = {(t, axis): _new(f"{t}_part", taken) for t, axis in section.sliced}
-        self._axes = {t: c.axis() for t, c in made.items()}
-        own = {i: Index(i.name, place.extent) for c in section.cuts for i in c.indices}
-        self.whole: dict[Atom, Poly] = {part: as_poly(i) - as_poly(Size(place.start, 0)) for i, part in own.items()}
-        self.equations = tuple(self._moved(c.equation, {i: own[i] for i in c.indices}) for c in section.cuts)
-        texts = [equation_text(c.equation) for c in section.cuts]
-        self.formulas = {e.target: text for e, text in zip(self.equations, texts, strict=True)}
-        self.program = self._program(section)
-        self.results = frozenset(self.outer) | {c.equation.target for c in section.cuts if c.summed}
+def _blocks(
+    part: PartOf, section: Section, needed: frozenset[str], rows: str, taken: set[str], declared: tuple[Program, ...]
+) -> tuple[Lowered, bool]:
+    """The loop over the blocks of a section inside a part; whether something is left out in them."""
+    program = part.program
+    first, last, count = (new(base, taken) for base in ("first", "last", "count"))
+    run = Run(Size(first, 0), Size(last, 0), section.extent)
+    span = Span(as_poly(run.first), as_poly(run.last), as_poly(Size(count)))
+    reach = reached(program, section, kept_of(section, needed), run, taken)
+    block = PartOf(program, _without_masks(program, section), needed, taken, span, reach, part.formulas, block=True)
+    block.whole |= part.whole
+    block.program = replace(
+        block.program, typical=(*program.typical, (count, ROWS), *reach.typical(typical_sizes(program)))
+    )
+    lowered = _equations(block, block.equations, block.results, taken, declared)
+    body, before, reasons = _placed(block, lowered, taken)
+    heads = ((count, span.stop - span.start), *reach.heads)
+    names = ", ".join(c.equation.target for c in section.cuts)
+    along = ", ".join(dict.fromkeys(i.name for c in section.cuts for i in sorted(c.indices, key=lambda i: i.name)))
+    why = f"{names}: in blocks along {along}, so that no table is ever there as a whole"
+    statement = Blocks(first, last, rows, section.extent, heads, body)
+    return Lowered((*before, statement), (why, *reach.reasons, *reasons), lowered.before), bool(reach.spans)
 
-    def is_integer(self, name: str) -> bool:
-        equation = self._original.equation(name)
-        return equation is not None and equation.integer
 
-    def _program(self, section: Section) -> Program:
-        program = self._original
-        integer = {t.name for t in program.inputs if t.integer}
-        tensors = []
-        for (tensor, axis), name in self.sliced.items():
-            extents = list(program.extents(tensor))
-            extents[axis] = self.place.extent
-            tensors.append(Tensor(name, tuple(extents), tensor in integer))
-        replaced = {e.target for e in self.equations}
-        others = tuple(e for e in program.equations if e.target not in replaced)
-        sizes = typical_sizes(program)
-        rows = max(1, min(typical(section.extent, sizes), PART // typical(row_elements(program, section), sizes)))
-        return replace(
-            program,
-            inputs=(*program.inputs, *tensors),
-            equations=(*others, *self.equations),
-            typical=(*program.typical, (self.place.count, rows)),
-        )
+def _without_masks(program: Program, section: Section) -> Section:
+    """The section without conditions beside factors that are 0 where those fail."""
+    outside = Outside(program)
+    cuts = (replace(c, equation=replace(c.equation, body=outside.without_masks(c.equation.body))) for c in section.cuts)
+    return replace(section, cuts=tuple(cuts))
 
-    # --- equations over a part -------------------------------------------------------------------------------------
 
-    def _moved(self, equation: Equation, own: Mapping[Index, Index]) -> Equation:
-        return replace(
-            equation,
-            target=self._local.get(equation.target, equation.target),
-            indices=tuple(own.get(i, i) for i in equation.indices),
-            body=self._scalar(equation.body, own),
-        )
+def _spread(part: PartOf) -> list[Statement]:
+    """What a part gives back of sums to which it adds where it reaches."""
+    found: list[Statement] = []
+    for local, whole in part.shares.items():
+        found.append(Assign(whole.name, Fresh("zeros", part.extents(whole.name))))
+        found.append(Update(Subscript(Name(whole.name), whole.items), "=", Name(local)))
+    return found
 
-    def _scalar(self, body: Scalar, own: Mapping[Index, Index]) -> Scalar:
-        moved = self._node(body, own)
-        assert isinstance(moved, Scalar)
-        return moved
 
-    def _node(self, node: Node, own: Mapping[Index, Index]) -> Node:
-        match node:
-            case Read(tensor, indices, extension):
-                axis = next((p for p, poly in enumerate(indices) if poly.atom in own), None)
-                local = self._local.get(tensor) or self.sliced.get((tensor, axis if axis is not None else -1))
-                places = [self._poly(p, own) for p in indices]
-                if axis is None or local is None:
-                    return Read(tensor, tuple(places), extension)
-                places[axis] = as_poly(own[indices[axis].atom])  # type: ignore[index]
-                return Read(local, tuple(places), extension)
-            case Reduce(kind, bound, condition, body, ties):
-                inside = (self._node(condition, own), self._scalar(body, own))
-                return Reduce(kind, tuple(own.get(i, i) for i in bound), *inside, ties)  # type: ignore[arg-type]
-            case FromInteger(poly):
-                return FromInteger(self._poly(poly, own))
-            case Compare(relation, poly):
-                return Compare(relation, self._poly(poly, own))
-        return map_children(node, lambda child: self._node(child, own))
-
-    def _poly(self, poly: Poly, own: Mapping[Index, Index]) -> Poly:
-        """An integer expression in which the index counts from the start of the part."""
-        if not indices_of(poly) & set(own):
-            return poly
-
-        def change(atom: Atom) -> Poly | None:
-            match atom:
-                case Index() if atom in own:
-                    return as_poly(own[atom]) + as_poly(Size(self.place.start, 0))
-                case RealFloor(value):
-                    return as_poly(RealFloor(self._scalar(value, own)))
-            return None
-
-        return rebuild(poly, change)
+def _placed(
+    part: PartOf, lowered: Lowered, taken: set[str]
+) -> tuple[tuple[Statement, ...], list[Statement], tuple[str, ...]]:
+    """The body of a part, which writes to arrays that others read, the statements that make these, and why."""
+    statements = tuple(map_arrays(s, part.to_stop) for s in lowered.statements)
+    body, reasons = reuse(part.program, share(statements, taken), part.results, True, frozenset(part.outer))
+    before: list[Statement] = []
+    for local, whole in part.outer.items():
+        kind, begun = _kind(part, local, whole.name, body), _begun(body, local)
+        before.append(Assign(whole.name, Fresh(begun or "empty", part.extents(whole.name), dtype=kind)))
+        body = _written(body, local, Name(whole.name), whole.items, kind, begun is not None)
+    for local, whole in part.shares.items() if part.block else ():
+        before.append(Assign(whole.name, Fresh("zeros", part.extents(whole.name))))
+        body = _added(body, local, Subscript(Name(whole.name), whole.items) if whole.items else Name(whole.name))
+    read = {n for s in body for n in uses(s)}
+    views = (Assign(local, Subscript(Name(tensor), items)) for local, tensor, items in part.views if local in read)
+    body = (*views, *body)
+    taken |= {n for s in walk(body) for n in defines(s)}
+    return body, before, (*lowered.reasons, *reasons)
 
 
 # --- what others read ------------------------------------------------------------------------------------------------
 
 
-def _kind(part: _PartOf, local: str, name: str, body: tuple[Statement, ...]) -> str | Poly:
+def _kind(part: PartOf, local: str, name: str, body: tuple[Statement, ...]) -> str | Poly:
     """What the whole array holds: what its part does, where that is small integers."""
     for statement in body:
         match statement:
@@ -235,15 +212,39 @@ def _kind(part: _PartOf, local: str, name: str, body: tuple[Statement, ...]) -> 
     return "int" if part.is_integer(name) else "float"
 
 
+def _begun(body: tuple[Statement, ...], local: str) -> str | None:
+    """How an array is made that is then filled in: empty, or zeros if blocks add to it; None if it is computed."""
+    makers = [s for s in body if local in defines(s)]
+    match makers[0]:
+        case Assign(array=Fresh("empty")):
+            return "empty"
+        case Assign(array=Fresh("zeros")) if any(isinstance(s, Blocks) for s in makers):
+            return "zeros"
+    return None
+
+
+def _added(body: tuple[Statement, ...], local: str, target: Array) -> tuple[Statement, ...]:
+    """The statements, adding what they compute as ``local`` to its place."""
+    places = [p for p, s in enumerate(body) if local in defines(s)]
+    last = body[places[-1]]
+    read = any(local in uses(s) for s in (*body[: places[-1]], *body[places[-1] + 1 :]))
+    if isinstance(last, Assign) and len(places) == 1 and not read:
+        return (*body[: places[0]], Update(target, "+", bare(last.array), last.comment), *body[places[0] + 1 :])
+    return (*body[: places[-1] + 1], Update(target, "+", Name(local)), *body[places[-1] + 1 :])
+
+
 def _written(
-    body: tuple[Statement, ...], local: str, outer: Name, items: tuple[Slice, ...], kind: str | Poly
+    body: tuple[Statement, ...], local: str, outer: Name, items: tuple[Slice, ...], kind: str | Poly, begun: bool
 ) -> tuple[Statement, ...]:
-    """The statements, writing what they compute as ``local`` into its part of the whole array."""
+    """The statements, writing what they compute as ``local`` into its part of the whole array.
+
+    ``begun``: that is what they begin with, and it is there already.
+    """
     target = Subscript(outer, items)
     places = [p for p, s in enumerate(body) if local in defines(s)]
     last = body[places[-1]]
     first = body[places[0]]
-    if isinstance(first, Assign) and isinstance(first.array, Fresh) and first.array.kind == "empty":
+    if begun and isinstance(first, Assign):
         view = replace(first, array=target)
         return (*body[: places[0]], view, *body[places[0] + 1 :])
     read = any(local in uses(s) for s in (*body[: places[-1]], *body[places[-1] + 1 :]))

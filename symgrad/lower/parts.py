@@ -8,7 +8,7 @@ section sums up is there after it, so an equation that reads it opens another se
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from symgrad.declare.integers import Entry, Index, Poly, RealFloor, as_poly, atoms, depends_on_data, indices_of
 from symgrad.declare.program import Equation, Program
@@ -46,11 +46,13 @@ class Section:
         extent: the extent of the index that they go along.
         cuts: the equations.
         sliced: tensors from outside that are read at the same position, with the axis of it.
+        moving: whether conditions may move with the index.
     """
 
     extent: Poly
     cuts: tuple[Cut, ...]
     sliced: tuple[tuple[str, int], ...]
+    moving: bool = False
 
 
 Item = Equation | Section
@@ -96,7 +98,7 @@ def candidates(equation: Equation) -> tuple[Index, ...]:
 
 def along(program: Program, equations: Sequence[Equation], extent: Poly, alone: set[str]) -> tuple[Item, ...]:
     """Every equation joins the section before it if it can, else opens one; what can do neither stands alone."""
-    integers = {e.target for e in program.equations if e.integer} | {t.name for t in program.inputs if t.integer}
+    integers = _integers(program)
     items: list[Item | _Open] = []
     for equation in equations:
         last = items[-1] if items else None
@@ -109,16 +111,59 @@ def along(program: Program, equations: Sequence[Equation], extent: Poly, alone: 
     return tuple(_closed(item, extent) if isinstance(item, _Open) else item for item in items)
 
 
+def gathered(
+    program: Program, equations: Sequence[Equation], extent: Poly, tables: set[str], outer: frozenset[Index]
+) -> tuple[tuple[Equation, ...], Section, tuple[Equation, ...]]:
+    """The equations in another order: some, a section along an index of the extent, others.
+
+    The section has what fits of ``tables`` and of what reads them; conditions may move with its index. It goes along
+    none of the indices ``outer``.
+    """
+    integers = _integers(program)
+    section = _Open()
+    before: list[Equation] = []
+    after: list[Equation] = []
+    for equation in equations:
+        read = set(tensors_of(equation.body))
+        inside = {c.equation.target for c in section.cuts}
+        late = bool(read & {e.target for e in after})
+        if equation.target not in tables and not late and not read & inside:
+            before.append(equation)
+            continue
+        joined = None if late else _join(section, equation, extent, integers, outer, moving=True)
+        if joined is not None:
+            section = joined
+        else:
+            after.append(equation)
+    return tuple(before), replace(_closed(section, extent), moving=True), tuple(after)
+
+
+def _integers(program: Program) -> set[str]:
+    return {e.target for e in program.equations if e.integer} | {t.name for t in program.inputs if t.integer}
+
+
 def _closed(section: _Open, extent: Poly) -> Section:
     return Section(extent, section.cuts, tuple(sorted(section.sliced)))
 
 
-def _join(section: _Open, equation: Equation, extent: Poly, integers: set[str]) -> _Open | None:
-    """The section with one equation more, None if the equation does not fit."""
+def _join(
+    section: _Open,
+    equation: Equation,
+    extent: Poly,
+    integers: set[str],
+    outer: frozenset[Index] = frozenset(),
+    moving: bool = False,
+) -> _Open | None:
+    """The section with one equation more, None if the equation does not fit.
+
+    ``outer``: indices that it does not go along; ``moving``: conditions may move with the section's index.
+    """
     if section.sums & set(tensors_of(equation.body)):
         return None
     for cut in _cuts(equation, extent):
-        sliced = _sliced(cut, dict(section.axes), integers)
+        if cut.indices & outer:
+            continue
+        sliced = _sliced(cut, dict(section.axes), integers, moving)
         if sliced is None:
             continue
         made = () if cut.summed else ((equation.target, cut.axis()),)
@@ -139,7 +184,7 @@ def _cuts(equation: Equation, extent: Poly) -> Iterable[Cut]:
         yield Cut(equation, frozenset(i for indices in found for i in indices), True)
 
 
-def _sliced(cut: Cut, axes: Mapping[str, int], integers: set[str]) -> frozenset[tuple[str, int]] | None:
+def _sliced(cut: Cut, axes: Mapping[str, int], integers: set[str], moving: bool) -> frozenset[tuple[str, int]] | None:
     """What an equation reads of tensors from outside at the section's position; None if it looks beyond that.
 
     ``axes`` are those of what the section computes. Integers from outside are read where they are.
@@ -152,7 +197,7 @@ def _sliced(cut: Cut, axes: Mapping[str, int], integers: set[str]) -> frozenset[
             return None
         if here and tensor not in axes and tensor not in integers:
             found.add((tensor, here[0]))
-    return frozenset(found) if _is_regular(cut.equation.body, cut) else None
+    return frozenset(found) if _is_regular(cut.equation.body, cut, moving) else None
 
 
 def reads_in(node: Node) -> Iterable[tuple[str, tuple[Poly, ...]]]:
@@ -175,17 +220,17 @@ def _counted(poly: Poly) -> frozenset[Index]:
     return frozenset().union(*(indices_of(as_poly(a)) for a in plain))
 
 
-def _is_regular(node: Node, cut: Cut) -> bool:
+def _is_regular(node: Node, cut: Cut, moving: bool) -> bool:
     """Whether no condition moves with the section's index, nothing but sums runs over it, and what data place is cut.
 
-    Rows that data place are placed once, unless each part has its own.
+    ``moving``: inequalities may. Rows that data place are placed once, unless each part has its own.
     """
     match node:
         case Compare(relation, poly):
-            if _counted(poly) & cut.indices:
+            if _counted(poly) & cut.indices and not (moving and relation == ">="):
                 return False
             placed = relation == "==" and depends_on_data(poly)
             return not placed or (not cut.summed and bool(indices_of(poly) & cut.indices))
         case Reduce(kind, bound) if kind != "sum" and set(bound) & cut.indices:
             return False
-    return all(_is_regular(child, cut) for child in children(node))
+    return all(_is_regular(child, cut, moving) for child in children(node))

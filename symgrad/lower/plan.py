@@ -10,8 +10,8 @@ from symgrad.declare.program import Equation, Program
 from symgrad.declare.scalars import Node, polynomials, tensors_of
 from symgrad.derive.adjoint import Adjoint
 from symgrad.lower.function import Lowered
-from symgrad.lower.residuals import choose, with_formed
-from symgrad.lower.schedules import lower_function
+from symgrad.lower.residuals import choose, when_read, with_formed, without_tables
+from symgrad.lower.schedules import in_blocks, lower_function
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,6 +47,12 @@ def plan_module(
     made = {e.target for e in backward}
     kept = choose(program, forward, backward, made | set(adjoint.cotangents), residuals)
     evaluated = with_formed((*kept.again, *backward), kept.formed)
+    if schedule == "fast" and residuals == "auto" and not general:
+        other = without_tables(program, forward, kept)
+        lazily = when_read(other.again, with_formed(backward, other.formed))
+        tables = {e.target for e in other.again} - {e.target for e in kept.again}
+        if tables and tables <= in_blocks(whole, lazily, frozenset(adjoint.gradients)):
+            kept, evaluated = other, lazily
     read = {t for e in evaluated for t in tensors_of(e.body)}
     names = {a.name for a in program.attributes}
     results = frozenset({*program.outputs, *kept.names})

@@ -2,7 +2,8 @@
 
 A value that backward reads is kept, or computed again from what is kept. Policy ``store`` keeps everything,
 ``recompute`` only inputs and outputs, ``auto`` all but what costs about as much to compute as to read, and what a
-recurrence forms at each step out of much less: backward forms that again where it reads it, one step at a time.
+recurrence forms at each step out of much less: backward forms that again where it reads it, one step at a time. In the
+fast schedule ``auto`` keeps no tables either that are large beside inputs and outputs and need only exist in blocks.
 """
 
 from __future__ import annotations
@@ -41,6 +42,8 @@ Extents = Callable[[str], tuple[Poly, ...]]
 POLICIES = ("auto", "store", "recompute")
 CHEAP = 2
 """Operations an element that are as cheap as reading the element."""
+TABLE = 2
+"""So many times the elements of the largest input or output, and a value is a table that may be computed again."""
 SPREAD = 8
 """A step's candidates are this many times as many as the values that they are formed of, or they are kept."""
 
@@ -110,6 +113,50 @@ def choose(
                     again.add(target)
     names = tuple(t for t in order if t in read - again)
     return Kept(names, tuple(e for e in forward if e.target in again), formed)
+
+
+def without_tables(program: Program, forward: Sequence[Equation], kept: Kept) -> Kept:
+    """What to keep if backward computes large tables again: those with many more elements than any input or output."""
+    sizes = typical_sizes(program)
+    by_name = {e.target: e for e in forward}
+    recurrent = {e.target for g in groups(tuple(forward)) if is_recurrent(g) for e in g}
+    given = [prod(typical(e, sizes) for e in program.extents(t.name)) for t in program.inputs]
+    given += [volume(by_name[t].indices, sizes) for t in program.outputs if t in by_name]
+
+    def is_table(name: str) -> bool:
+        equation = by_name.get(name)
+        if equation is None or equation.integer or name in recurrent or name in program.outputs:
+            return False
+        return volume(equation.indices, sizes) >= TABLE * max(given, default=1)
+
+    again = {e.target for e in kept.again}
+    names = {t for t in kept.names if not is_table(t)}
+    pending = [t for t in kept.names if is_table(t)]
+    while pending:
+        name = pending.pop()
+        again.add(name)
+        read = {t for t in tensors_of(by_name[name].body) if t not in again}
+        pending += [t for t in sorted(read) if is_table(t)]
+        names |= {t for t in read if not is_table(t)}
+    order = [*(t.name for t in program.inputs), *(e.target for e in forward), *kept.names]
+    ordered = dict.fromkeys(t for t in order if t in names - again)
+    return Kept(tuple(ordered), tuple(e for e in forward if e.target in again), kept.formed)
+
+
+def when_read(again: Iterable[Equation], equations: Iterable[Equation]) -> tuple[Equation, ...]:
+    """The equations with those computed again right before the first that reads them."""
+    waiting = {e.target: e for e in again}
+    found: list[Equation] = []
+
+    def place(equation: Equation) -> None:
+        for tensor in tensors_of(equation.body):
+            if tensor in waiting:
+                place(waiting.pop(tensor))
+        found.append(equation)
+
+    for equation in equations:
+        place(equation)
+    return (*waiting.values(), *found)
 
 
 def with_formed(equations: Iterable[Equation], formed: Iterable[Equation]) -> tuple[Equation, ...]:

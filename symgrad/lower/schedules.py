@@ -9,7 +9,7 @@ from symgrad.declare.program import Equation, Program
 from symgrad.declare.scalars import tensors_of
 from symgrad.lower.arrays import Statement
 from symgrad.lower.function import Lowered, lower_equations
-from symgrad.lower.part_costs import sections
+from symgrad.lower.part_costs import sections, tables_in_blocks
 from symgrad.lower.part_statements import lower_section, threads_name
 from symgrad.lower.parts import Section, maxima_of
 from symgrad.lower.products import on_threads
@@ -37,14 +37,12 @@ def lower_function(
         thrifty, reasons_of_reuse = reuse(program, shared, results)
         return Lowered(thrifty, (*lowered.reasons, *reasons_of_reuse))
     taken = set(taken)
-    # In the order in which they can be computed: with recurrences it is not the one in which they stand.
-    equations = _winners_beside(tuple(e for group in groups(equations) for e in group))
+    equations = _ordered(equations)
     statements: list[Statement] = []
     reasons: list[str] = []
-    done = 0
-    for item in _items(program, equations):
-        done += len(item.cuts) if isinstance(item, Section) else len(item)
-        wanted = results | {t for e in equations[done:] for t in tensors_of(e.body)}
+    items = tuple(_items(program, equations, results))
+    for place, item in enumerate(items):
+        wanted = results | {t for other in items[place + 1 :] for e in _equations(other) for t in tensors_of(e.body)}
         if isinstance(item, Section):
             lowered = lower_section(program, item, wanted, taken, declared)
         else:
@@ -57,6 +55,20 @@ def lower_function(
     return Lowered(shared, tuple(dict.fromkeys((*reasons, *reasons_of_reuse))))
 
 
+def in_blocks(program: Program, equations: tuple[Equation, ...], results: frozenset[str]) -> frozenset[str]:
+    """The left sides of tables that exist for a block at a time in the fast schedule."""
+    return tables_in_blocks(program, sections(program, _ordered(equations), results), results)
+
+
+def _ordered(equations: tuple[Equation, ...]) -> tuple[Equation, ...]:
+    """The equations in the order in which they can be computed: with recurrences it is not the one they stand in."""
+    return _winners_beside(tuple(e for group in groups(equations) for e in group))
+
+
+def _equations(item: Section | tuple[Equation, ...]) -> tuple[Equation, ...]:
+    return tuple(c.equation for c in item.cuts) if isinstance(item, Section) else item
+
+
 def _winners_beside(equations: tuple[Equation, ...]) -> tuple[Equation, ...]:
     """The equations with the positions of maxima right behind the maxima: one pass finds both."""
     maxima = maxima_of(equations)
@@ -67,10 +79,12 @@ def _winners_beside(equations: tuple[Equation, ...]) -> tuple[Equation, ...]:
     return tuple(found)
 
 
-def _items(program: Program, equations: tuple[Equation, ...]) -> Iterator[Section | tuple[Equation, ...]]:
+def _items(
+    program: Program, equations: tuple[Equation, ...], results: frozenset[str]
+) -> Iterator[Section | tuple[Equation, ...]]:
     """The sections, and the equations between them."""
     between: tuple[Equation, ...] = ()
-    for item in sections(program, equations):
+    for item in sections(program, equations, results):
         if isinstance(item, Section):
             if between:
                 yield between

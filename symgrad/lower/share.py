@@ -13,6 +13,7 @@ from symgrad.lower.arrays import (
     Arange,
     Array,
     Assign,
+    Blocks,
     By,
     Cast,
     Chunks,
@@ -36,7 +37,7 @@ from symgrad.lower.arrays import (
 from symgrad.lower.traverse import map_parts, names_in, parts
 from symgrad.naming import fresh
 
-BLOCKS = (For, When, Chunks, Parts)
+BLOCKS = (For, When, Chunks, Parts, Blocks)
 """Statements that hold others."""
 
 LONG = 6
@@ -182,7 +183,7 @@ def walk(statements: Iterable[Statement]) -> Iterable[Statement]:
             yield from walk(inside(s))
 
 
-def inside(block: For | When | Chunks | Parts) -> tuple[Statement, ...]:
+def inside(block: For | When | Chunks | Parts | Blocks) -> tuple[Statement, ...]:
     """The statements that a block holds."""
     return (*block.body, *block.otherwise) if isinstance(block, When) else block.body
 
@@ -215,7 +216,7 @@ def defines(statement: Statement) -> Set[str]:
             return names_in(target) - _index_names(target)
         case Run(array):
             return _run_target(array)
-        case For() | When() | Chunks():
+        case For() | When() | Chunks() | Blocks():
             return {n for s in inside(statement) for n in defines(s)}
         case Parts(body=body, sums=sums):
             local = {s.name for s in body if isinstance(s, Assign)}
@@ -240,7 +241,7 @@ def uses(statement: Statement) -> Set[str]:
             return names_in(array)
         case Update(target, _, array):
             return names_in(array) | names_in(target)
-        case For(body=body) | Chunks(body=body) | Parts(body=body):
+        case For(body=body) | Chunks(body=body) | Parts(body=body) | Blocks(body=body):
             return {n for s in body for n in uses(s)}
         case When(condition):
             return names_in(condition) | {n for s in inside(statement) for n in uses(s)}
@@ -269,8 +270,9 @@ def _needed(statements: tuple[Statement, ...], names: set[str]) -> Iterable[tupl
         statement = statements[place]
         if not {v for n in defines(statement) for v in views.get(n, {n})} & names:
             continue
-        after = set(names)
-        if isinstance(statement, Parts):
+        after = {v for n in names for v in views.get(n, {n})}
+        if isinstance(statement, Parts | Blocks):
+            names |= after
             for _ in _needed(statement.body, names):
                 pass
         else:

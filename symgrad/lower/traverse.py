@@ -8,7 +8,22 @@ from typing import Any
 
 from symgrad.declare.frozen import remember
 from symgrad.declare.integers import Poly
-from symgrad.lower.arrays import Array, Assign, At, By, Chunks, For, Name, Parts, Run, Slice, Statement, Update, When
+from symgrad.lower.arrays import (
+    Array,
+    Assign,
+    At,
+    Blocks,
+    By,
+    Chunks,
+    For,
+    Name,
+    Parts,
+    Run,
+    Slice,
+    Statement,
+    Update,
+    When,
+)
 
 
 def names_of(record: Any) -> tuple[str, ...]:
@@ -77,7 +92,7 @@ def map_parts(array: Array, change: Callable[[Array], Array]) -> Array:
 def map_arrays(statement: Statement, change: Callable[[Array], Array]) -> Statement:
     """Rebuild a statement with each array expression in it changed, those inside of it too."""
     match statement:
-        case For(body=body) | Chunks(body=body) | Parts(body=body):
+        case For(body=body) | Chunks(body=body) | Parts(body=body) | Blocks(body=body):
             return replace(statement, body=tuple(map_arrays(s, change) for s in body))
         case When(condition, body, otherwise=otherwise):
             first, second = (tuple(map_arrays(s, change) for s in part) for part in (body, otherwise))
