@@ -113,13 +113,33 @@ def at_least_nought(node: Scalar) -> bool:
     return False
 
 
+def is_shifted_sum(node: Scalar) -> bool:
+    """Whether a sum of exponentials has had its largest exponent taken out: it is at least 1."""
+    shifts: set[Stopped] = set()
+    found: set[Scalar] = set()
+    for term in node.args if isinstance(node, Add) else (node,):
+        scale, factors = factors_of(term)
+        match factors:
+            case (Apply("exp", (exponent,)),) if scale >= 1 and (m := _shift_of(exponent)) is not None:
+                shifts.add(m)
+                found.add(add(exponent, m))
+            case _:
+                return False
+    return len(shifts) == 1 and isinstance((m := shifts.pop()).value, Apply) and set(m.value.args) <= found
+
+
 def is_shifted(exponent: Scalar) -> bool:
     """Whether the exponent is ``a - max(.., a, ..)``, the maximum constant."""
+    return _shift_of(exponent) is not None
+
+
+def _shift_of(exponent: Scalar) -> Stopped | None:
+    """The ``max(.., a, ..)`` of an exponent ``a - max(.., a, ..)``."""
     for term in exponent.args if isinstance(exponent, Add) else (exponent,):
         match term:
             case Mul(c, (Stopped(Apply("max", among)) as m,)) if c == -1:
-                return add(exponent, m) in among
-    return False
+                return m if add(exponent, m) in among else None
+    return None
 
 
 def largest(terms: tuple[Exponential, ...]) -> Scalar:
