@@ -12,7 +12,7 @@ from symgrad.declare.rewriting import map_children
 from symgrad.declare.scalars import Compare, FromInteger, Node, Read, Reduce, Scalar
 from symgrad.declare.substitution import rebuild
 from symgrad.declare.typical import typical, typical_sizes
-from symgrad.lower.arrays import FULL, Array, Assign, Fresh, Name, Parts, Slice, Statement, Subscript, Update
+from symgrad.lower.arrays import FULL, Array, Assign, Fresh, Name, Parts, Reshape, Slice, Statement, Subscript, Update
 from symgrad.lower.destinations import computed_in
 from symgrad.lower.function import Lowered, lower_equations
 from symgrad.lower.inplace import bare
@@ -85,7 +85,7 @@ def lower_section(
     body, reasons = reuse(part.program, share(statements, taken), part.results, True, frozenset(part.outer))
     kinds = {local: _kind(part, local, name, body) for local, (name, _) in part.outer.items()}
     for local, (name, axis) in part.outer.items():
-        body = _written(body, local, Name(name), place.items(axis), kinds[local])
+        body = _written(body, local, Name(name), place.items(axis), kinds[local], part.program.extents(local))
     read = {n for s in body for n in uses(s)}
     views = [
         Assign(local, Subscript(Name(tensor), place.items(axis)))
@@ -236,7 +236,12 @@ def _kind(part: _PartOf, local: str, name: str, body: tuple[Statement, ...]) -> 
 
 
 def _written(
-    body: tuple[Statement, ...], local: str, outer: Name, items: tuple[Slice, ...], kind: str | Poly
+    body: tuple[Statement, ...],
+    local: str,
+    outer: Name,
+    items: tuple[Slice, ...],
+    kind: str | Poly,
+    shape: tuple[Poly, ...],
 ) -> tuple[Statement, ...]:
     """The statements, writing what they compute as ``local`` into its part of the whole array."""
     target = Subscript(outer, items)
@@ -244,8 +249,12 @@ def _written(
     last = body[places[-1]]
     first = body[places[0]]
     if isinstance(first, Assign) and isinstance(first.array, Fresh) and first.array.kind == "empty":
-        view = replace(first, array=target)
-        return (*body[: places[0]], view, *body[places[0] + 1 :])
+        rest = body[places[0] + 1 :]
+        if last == Assign(local, Reshape(Name(local), shape)):
+            # Filled in with an axis taken apart: the place is as well, and need not be put together.
+            target = Reshape(target, first.array.shape)
+            rest = tuple(s for s in rest if s != last)
+        return (*body[: places[0]], replace(first, array=target), *rest)
     read = any(local in uses(s) for s in (*body[: places[-1]], *body[places[-1] + 1 :]))
     if isinstance(last, Assign) and last.name == local and not read:
         there = computed_in(target, last.array, last.comment) if kind == "float" else None

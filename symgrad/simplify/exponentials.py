@@ -10,9 +10,10 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from fractions import Fraction
+from math import inf
 
-from symgrad.declare.algebra import add, apply, divide, multiply, negate, number, power
-from symgrad.declare.scalars import NOUGHT, Add, Apply, Mul, Number, Power, Scalar, Stopped, reads_of
+from symgrad.declare.algebra import add, apply, divide, multiply, negate, number, power, select
+from symgrad.declare.scalars import NOUGHT, Add, Apply, Mul, Number, Power, Scalar, Select, Stopped, reads_of
 from symgrad.simplify.terms import factors_of
 
 HALF = Number(Fraction(1, 2))
@@ -66,9 +67,21 @@ def _of_term(term: Scalar) -> list[tuple[Scalar, Scalar]]:
                 exponent = add(exponent, spread(a))
             case Power(Number(b), a) if b > 0 and reads_of(a):
                 exponent = add(exponent, spread(multiply(apply("log", Number(b)), a)))
+            case Select() if (chosen := _of_choice(factor)) is not None:
+                scale, exponent = multiply(scale, chosen[0]), add(exponent, chosen[1])
             case _:
                 scale = multiply(scale, factor)
     return [(scale, exponent)]
+
+
+def _of_choice(node: Select) -> tuple[Scalar, Scalar] | None:
+    """``(c exp(a) if .. else d exp(b))`` as one scale and one exponent; 0 is exp(-oo)."""
+    arms = [_of_term(arm) if arm != NOUGHT else None for arm in (node.then, node.otherwise)]
+    if all(a is None or a[0][1] == NOUGHT for a in arms) or any(a is not None and len(a) > 1 for a in arms):
+        return None
+    (c, a), (d, b) = (arm[0] if arm is not None else (None, Number(-inf)) for arm in arms)
+    c, d = (d if c is None else c), (c if d is None else d)
+    return c if c == d else select(node.condition, c, d), select(node.condition, a, b)
 
 
 def overflows(terms: tuple[Exponential, ...]) -> bool:
