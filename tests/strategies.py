@@ -30,7 +30,9 @@ LEFT_EXTENTS = (
     "{E} + {A} - 1", "{s}*({E} - 1) + {A}", "floor(({E} + {p} - 2)/{s}) + 1",
 )  # fmt: skip
 LARGEST = 6
-SYMGRAD = ("Layer", "Padded", "ReduceMax", "ReduceMin", "ArgMax", "ArgMin", "LogSumExp", "StopGradient")
+SYMGRAD = (
+    "Layer", "Padded", "ReduceMax", "ReduceMin", "ArgMax", "ArgMin", "LogSumExp", "StopGradient", "CustomGradient",
+)  # fmt: skip
 ATTRIBUTES = {
     "s": ("stride", "integer=True, positive=True", (2, 1, 3)),
     "d": ("dilation", "integer=True, positive=True", (1, 2)),

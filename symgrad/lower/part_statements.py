@@ -244,7 +244,7 @@ def _written(
     shape: tuple[Poly, ...],
 ) -> tuple[Statement, ...]:
     """The statements, writing what they compute as ``local`` into its part of the whole array."""
-    target = Subscript(outer, items)
+    target: Subscript | Reshape = Subscript(outer, items)
     places = [p for p, s in enumerate(body) if local in defines(s)]
     last = body[places[-1]]
     first = body[places[0]]

@@ -76,11 +76,11 @@ def _of_term(term: Scalar) -> list[tuple[Scalar, Scalar]]:
 
 def _of_choice(node: Select) -> tuple[Scalar, Scalar] | None:
     """``(c exp(a) if .. else d exp(b))`` as one scale and one exponent; 0 is exp(-oo)."""
-    arms = [_of_term(arm) if arm != NOUGHT else None for arm in (node.then, node.otherwise)]
-    if all(a is None or a[0][1] == NOUGHT for a in arms) or any(a is not None and len(a) > 1 for a in arms):
+    arms = [_of_term(arm) if arm != NOUGHT else [] for arm in (node.then, node.otherwise)]
+    if any(len(a) > 1 for a in arms) or all(exponent == NOUGHT for a in arms for _, exponent in a):
         return None
-    (c, a), (d, b) = (arm[0] if arm is not None else (None, Number(-inf)) for arm in arms)
-    c, d = (d if c is None else c), (c if d is None else d)
+    (c, a), (d, b) = (arm[0] if arm else (NOUGHT, Number(-inf)) for arm in arms)
+    c, d = (c if arms[0] else d), (d if arms[1] else c)
     return c if c == d else select(node.condition, c, d), select(node.condition, a, b)
 
 
