@@ -35,7 +35,7 @@ def placed(made: Expressions, scope: Scope) -> str:
     bound = Bound(name, name, "0", f"{extent.text} - 1")
     along = made.read_along(bound, scope.inside(bound)) if "{t" in form else None
     data = [t.name for t in made.tables if t.kind == "integer" and t.extents == (extent,)]
-    if not tables or ("{t}" in form and along is None) or ("{t_i}" in form and not data):
+    if not tables or scope.shy or ("{t}" in form and along is None) or ("{t_i}" in form and not data):
         return made.leaf(scope)
     form = form.replace("{t_i}", f"{made.pick(data or ['0'])}[{name}]").replace("{t}", along or "")
     form = form.replace("{U}", bound.last).replace("{u}", name)

@@ -190,7 +190,8 @@ def _looped(b: Builder, equation: Equation, node: Reduce, winner: str | None) ->
 def _begin(b: Builder, node: Reduce, axes: Axes, target: Name) -> bool:
     """Emit the array to begin with; whether that is the first candidate, where one index with an element runs."""
     index = node.indices[0]
-    if len(node.indices) > 1 or not nonnegative(index.extent - 1):
+    some = nonnegative(index.extent - 1) if node.kind != "product" else index.extent.constant is not None
+    if len(node.indices) > 1 or not some:  # an extremum of nothing has been refused, a product of nothing is 1
         b.emit(Assign(target.text, Fresh("full", tuple(i.extent for i in axes), _IDENTITY[node.kind])))
         return False
     first = map_polynomials(replace(node, indices=()), lambda p: substitute(p, {index: ZERO}))

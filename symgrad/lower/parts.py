@@ -114,9 +114,7 @@ def _closed(section: _Open, extent: Poly) -> Section:
     return Section(extent, section.cuts, tuple(sorted(section.sliced)))
 
 
-def _join(
-    program: Program, section: _Open, equation: Equation, extent: Poly, integers: set[str]
-) -> _Open | None:
+def _join(program: Program, section: _Open, equation: Equation, extent: Poly, integers: set[str]) -> _Open | None:
     """The section with one equation more, None if the equation does not fit."""
     if section.sums & set(tensors_of(equation.body)):
         return None

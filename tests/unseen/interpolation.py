@@ -51,7 +51,7 @@ def windows_multiplied() -> Case:
     arrays = normals(x=(2, 9), z=(3,))
     arrays["x"][0, 2:4] = -arrays["z"][:2]
     arrays["x"][1, 4] = -arrays["z"][2]
-    return Case(layer, arrays, reference, also=((normals(x=(1, 4), z=(1,)), {}), (normals(x=(1, 4), z=(4,)), {})))
+    return Case(layer, arrays, reference, also=tuple((normals(x=(1, 4), z=(width,)), {}) for width in (1, 4, 0)))
 
 
 @case
