@@ -55,13 +55,9 @@ def backward(residuals, grad_y, wrt=None):
     mask = sum_y > 0
     # grad_x[n, m, l] = 2 * grad_y[n, l] * x[n, m, l] * ((1 / (2 * sqrt(sum_y[n, l])) if 0 < sum_y[n, l] else 0)
     #     if 0 < sum_y[n, l] else 0)
-    grad_x = (
-        2
-        * (
-            grad_y
-            * np.where(mask, np.where(mask, 0.5 / np.sqrt(np.where(mask, np.where(mask, sum_y, 1), 1)), 0), 0)
-        )
-    )[:, None] * x
+    grad_x = (2 * (grad_y * np.where(mask, np.where(mask, 0.5 / np.sqrt(np.where(mask, sum_y, 1)), 0), 0)))[
+        :, None
+    ] * x
     return Gradients(grad_x)
 
 

@@ -82,12 +82,7 @@ def backward(residuals, grad_y, wrt=None):
         grad_y / deviation_plus_epsilon[:, None, None]
         - (
             2
-            * (
-                dot_grad_y_y
-                * np.where(
-                    mask, np.where(mask, 0.5 / np.sqrt(np.where(mask, np.where(mask, variance, 1), 1)), 0), 0
-                )
-            )
+            * (dot_grad_y_y * np.where(mask, np.where(mask, 0.5 / np.sqrt(np.where(mask, variance, 1)), 0), 0))
             / (H * N * W)
         )[:, None, None]
         * y
