@@ -72,6 +72,10 @@ class Expressions:
         """Return True once in so many times; shrinks to False."""
         return bool(self.pick([False] * (one_in - 1) + [True]))
 
+    def mentions_a_tensor(self, text: str) -> bool:
+        """Whether a tensor is read in an expression."""
+        return any(re.search(rf"\b{t.name}\b", text) for t in self.tables)
+
     # --- values ----------------------------------------------------------------------------------------------
 
     def value(self, scope: Scope, depth: int, nesting: int = 2) -> str:
@@ -92,6 +96,8 @@ class Expressions:
                 return self.by_index(scope, depth, nesting)
             case "values":
                 condition = self.fill(self.pick(CHOICES), scope, 0, nesting)
+                if not self.mentions_a_tensor(condition):  # one on sizes alone decides which reads are judged
+                    condition = f"{self.read(scope)} > {self.pick(NUMBERS)}"
                 arms = [self.value(scope, depth - 1, nesting) for _ in range(2)]
                 return f"Piecewise(({arms[0]}, {condition}), ({arms[1]}, True))"
             case "leaf":
@@ -205,6 +211,8 @@ class Expressions:
         if not bounds or (kind not in ("Sum", "Product") and not self.world.never_empty(tuple(bounds), scope)):
             return self.leaf(scope)
         body = self.value(scope.inside(*bounds), depth, nesting)
+        if not self.mentions_a_tensor(body):
+            body = self.read(scope.inside(*bounds))  # SymPy's Max takes no sum of numbers alone
         if kind == "LogSumExp" and self.chance(4):
             body = f"10000*{body}"
         nested = any(b.label in BOUND for b in scope.indices) or "Sum(" in body

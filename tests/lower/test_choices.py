@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
-from sympy import Eq, Expr, Idx, IndexedBase, Max, Piecewise, exp, log, symbols, tanh
+from sympy import Eq, Expr, Idx, IndexedBase, Max, Mod, Piecewise, exp, floor, log, symbols, tanh
 
 from symgrad import Layer, compile_layer
 
@@ -72,3 +72,16 @@ def test_a_read_that_begins_before_its_axis_in_some_turn_of_a_loop() -> None:
     for schedule in ("readable", "fast"):
         compiled = compile_layer(layer, schedule=schedule)
         assert np.isfinite(compiled.backward(compiled.forward(*given)[1], grad).x).all()
+
+
+@pytest.mark.xfail(
+    strict=True, raises=ValueError, reason="a slice that a condition keeps short is as long as its tensor"
+)
+def test_reads_shorter_than_their_axis_behind_a_condition_on_both() -> None:
+    h, e = IndexedBase("h"), IndexedBase("e")
+    i, j = Idx("i", N + 2), Idx("j", 3)
+    chosen = Piecewise((h[j] * x[Mod(j, 3), i], h[j] > -1), (3, True))
+    body = Piecewise((Max(-1, x[0, 0]), i + j > 0), (chosen, True))
+    layer = Layer("made", inputs=[x[3, N], h[floor(N / 2)]], equations=[Eq(e[i, j], body)])
+    rng = np.random.default_rng(0)
+    assert as_declared(layer, {"x": rng.normal(size=(3, 4)), "h": rng.normal(size=2)})
