@@ -5,6 +5,7 @@ Expressions are compared and looked up in tables far more often than they are bu
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Callable, Hashable
 from dataclasses import MISSING, Field, dataclass, fields
 from functools import lru_cache, partial
@@ -76,7 +77,9 @@ def _maker(made: type[Made]) -> Callable[..., Made]:
             kept[key] = ref(new, partial(forget, key))
             return new
 
-    def forget(key: tuple[Any, ...], gone: ref[Made]) -> None:
+    def forget(key: tuple[Any, ...], gone: ref[Made], ending: Callable[[], bool] = sys.is_finalizing) -> None:
+        if ending():  # fractions can no longer be compared
+            return
         with lock:
             if kept.get(key) is gone:
                 del kept[key]
