@@ -7,7 +7,7 @@ import runpy
 import sys
 import traceback
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, redirect_stdout
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -61,14 +61,15 @@ def _from_file(path: Path, variable: str | None, announce: Callable[[str], None]
     choices = ", ".join(f"{path}:{name}" for name in sorted(layers))
     if variable is None:
         raise UnknownLayerError(f"{path} holds several layers; name one of {choices}")
-    held = f"is a {type(values[variable]).__name__}, no Layer" if variable in values else "does not exist"
+    held = f"is of type {type(values[variable]).__name__}, no Layer" if variable in values else "does not exist"
     raise UnknownLayerError(f"{path}: {variable} {held}; the file holds {choices}")
 
 
 def _run(path: Path) -> dict[str, Any]:
     """Run the file as ``python FILE`` would, under its own name; an error is told in one message."""
     try:
-        with _importable(path.resolve().parent):
+        # What a file prints is for people: programs read what commands print.
+        with _importable(path.resolve().parent), redirect_stdout(sys.stderr):
             return runpy.run_path(str(path), run_name=path.stem)
     except SymgradError as error:
         raise type(error)(f"{_place(path, error)}: {error}") from None

@@ -15,6 +15,9 @@ from symgrad.compiler import CompiledLayer, run
 
 Arrays = Mapping[str, np.ndarray]
 STEP = 1e-6
+SCHEDULES = ("readable", "fast")
+SMALL_PART = 8
+"""Elements of a part of a fast module: few, so that there are several parts."""
 LARGEST = 1e5
 """Beyond it, rounding of intermediate values would have to be told apart from mistakes."""
 
@@ -93,8 +96,13 @@ def tame(*arrays: npt.NDArray[Any]) -> bool:
     return all(bool((np.abs(a) < LARGEST).all()) for a in arrays)
 
 
-def as_declared(layer: symgrad.Layer, given: Arrays, attributes: Mapping[str, Any] | None = None) -> bool:
-    """Compile the layer; compare values and gradients with what it means, float32 and single gradients too.
+def as_declared(
+    layer: symgrad.Layer,
+    given: Arrays,
+    attributes: Mapping[str, Any] | None = None,
+    schedules: tuple[str, ...] = ("readable",),
+) -> bool:
+    """Compile the layer with these schedules; compare with what it means, float32 and single gradients too.
 
     False where rounding decides what the equations mean, or their values are too large to compare.
     """
@@ -102,17 +110,31 @@ def as_declared(layer: symgrad.Layer, given: Arrays, attributes: Mapping[str, An
     reference = linearise(layer, given, settings)
     if not reference.certain or not tame(*reference.values.values()):
         return False
-    compiled = symgrad.compile_layer(layer)
-
-    arrays = {name: a.copy() for name, a in given.items()}
-    outputs, residuals = compiled.forward(*arrays.values(), **settings)
     expected = evaluate(layer, given, settings)
-    for name, got in zip(layer.outputs, as_tuple(outputs), strict=True):
-        close(got, expected[name], name)
-
     rng = np.random.default_rng(0)
     cotangents = {name: np.asarray(rng.normal(size=expected[name].shape)) for name in layer.program.real_outputs}
     slopes = reference.pull_back(cotangents)
+    for schedule in schedules:
+        compiled = symgrad.compile_layer(layer, schedule=schedule)
+        if hasattr(compiled.module, "_PART"):
+            compiled.module._PART = SMALL_PART
+        if not _agrees_with(compiled, given, settings, expected, cotangents, slopes):
+            return False
+    return True
+
+
+def _agrees_with(
+    compiled: symgrad.CompiledLayer,
+    given: Arrays,
+    settings: Mapping[str, Any],
+    expected: Arrays,
+    cotangents: Arrays,
+    slopes: Arrays,
+) -> bool:
+    arrays = {name: a.copy() for name, a in given.items()}
+    outputs, residuals = compiled.forward(*arrays.values(), **settings)
+    for name, got in zip(compiled.layer.outputs, as_tuple(outputs), strict=True):
+        close(got, expected[name], name)
     if not tame(*slopes.values()):
         return False
     gradients = compiled.backward(residuals, *cotangents.values())

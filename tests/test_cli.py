@@ -279,6 +279,13 @@ def test_a_layer_from_a_file_by_variable_or_alone(here):
     assert f"running {here / 'double.py'}" in first.stderr
 
 
+def test_what_a_layer_file_prints_is_not_what_a_program_reads(here):
+    Path("loud.py").write_text(FILE + "print('loud')\n")
+    result = run("check", "loud.py:double", "--json")
+    assert json.loads(result.stdout)[0]["ok"]
+    assert "loud" in result.stderr
+
+
 def test_a_layer_file_may_import_its_neighbours(here):
     Path("double.py").write_text(FILE)
     Path("again.py").write_text("from double import double\n")
@@ -291,7 +298,7 @@ def test_a_layer_file_may_import_its_neighbours(here):
     [
         ("nowhere.py:double", "there is no file nowhere.py; `symgrad new nowhere`"),
         ("double.py:doubl", "doubl does not exist; the file holds double.py:double"),
-        ("double.py:N", "N is a Symbol, no Layer; the file holds double.py:double"),
+        ("double.py:N", "N is of type Symbol, no Layer; the file holds double.py:double"),
         ("two.py", "holds several layers; name one of two.py:double, two.py:other"),
         ("none.py", "none.py holds no Layer"),
         ("broken.py", "broken.py, line 2: the file cannot be run: ZeroDivisionError: division by zero"),

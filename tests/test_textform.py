@@ -129,6 +129,7 @@ def caret_text(error: DeclarationError) -> str:
     ("text", "underlined", "message"),
     [
         ("y[b] = sum(x[b,j]*w[b,k], j)", "k", "k in an index of w is no index here, no extent and no attribute"),
+        ("y[n,i:X2] = pad(x)[n,2*i]", "X2", "no extent and no attribute .*; the extents here are N, X1"),
         ("y[b] = x[b]*j + sum(x[j], j)", "j", "index j is neither on the left side nor reduced over here"),
         ("y[b] = x[b] + x[b,b]", "x[b,b]", "x has 2 axes here and 1 elsewhere"),
         ("y[i] = x[i] > 0", "x[i] > 0", "a condition is no number; write where"),

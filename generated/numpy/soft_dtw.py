@@ -12,15 +12,18 @@ Declaration:
     y[n] = r[n, P, Q]
 
 Derived:
-    grad_exp_exponent_3[n, p, o] = -gamma * grad_new_r[n, p, o] / (exp_exponent[n, p, o] +
-        exp_exponent_2[n, p, o] + exp_exponent_3[n, p, o])
+    grad_exp_exponent_3[n, p, o] = -gamma * grad_new_r[n, p, o] * (1 / (exp_exponent[n, p, o] +
+        exp_exponent_2[n, p, o] + exp_exponent_3[n, p, o]) if 0 < exp_exponent[n, p, o] +
+        exp_exponent_2[n, p, o] + exp_exponent_3[n, p, o] else 0)
     grad_r_part[n, p, o] = -exp_exponent_3[n, p, o] * grad_exp_exponent_3[n, p, o] / gamma
-    grad_exp_exponent_2[n, p, o] = -gamma * grad_new_r[n, p, o] / (exp_exponent[n, p, o] +
-        exp_exponent_2[n, p, o] + exp_exponent_3[n, p, o])
+    grad_exp_exponent_2[n, p, o] = -gamma * grad_new_r[n, p, o] * (1 / (exp_exponent[n, p, o] +
+        exp_exponent_2[n, p, o] + exp_exponent_3[n, p, o]) if 0 < exp_exponent[n, p, o] +
+        exp_exponent_2[n, p, o] + exp_exponent_3[n, p, o] else 0)
     grad_r_part_2[n, p, o] = -exp_exponent_2[n, p, o] * grad_exp_exponent_2[n, p, o] / gamma
     grad_new_r[n, p, o] = grad_r[n, p + 1, o + 1]
-    grad_exp_exponent[n, p, o] = -gamma * grad_new_r[n, p, o] / (exp_exponent[n, p, o] +
-        exp_exponent_2[n, p, o] + exp_exponent_3[n, p, o])
+    grad_exp_exponent[n, p, o] = -gamma * grad_new_r[n, p, o] * (1 / (exp_exponent[n, p, o] +
+        exp_exponent_2[n, p, o] + exp_exponent_3[n, p, o]) if 0 < exp_exponent[n, p, o] +
+        exp_exponent_2[n, p, o] + exp_exponent_3[n, p, o] else 0)
     grad_r_part_3[n, p, o] = -exp_exponent[n, p, o] * grad_exp_exponent[n, p, o] / gamma
     grad_r[n, p, o] = [P >= p + 1, Q >= o + 1] * grad_r_part[n, p, o] + [P >= p + 1, o >= 1] *
         grad_r_part_2[n, p, o - 1] + [Q >= o + 1, p >= 1] * grad_r_part_3[n, p - 1, o] + [o == Q, p ==
@@ -90,15 +93,17 @@ def forward(cost, *, gamma=1.0):
         exp_exponent_2_sheared[:, first:stop, diagonal] = np.exp(-shift_exponent - r_sheared_over_gamma_2)
         # exp_exponent_3[n, p, o] = exp(-shift_exponent[n, p, o] - r[n, p, o] / gamma)
         exp_exponent_3_sheared[:, first:stop, diagonal] = np.exp(-shift_exponent - r_sheared_over_gamma_3)
-        # new_r[n, p, o] = cost[n, p, o] - gamma * (log(exp_exponent[n, p, o] + exp_exponent_2[n, p, o] +
-        #     exp_exponent_3[n, p, o]) + shift_exponent[n, p, o])
+        total = (
+            exp_exponent_2_sheared[:, first:stop, diagonal]
+            + exp_exponent_3_sheared[:, first:stop, diagonal]
+            + exp_exponent_sheared[:, first:stop, diagonal]
+        )
+        mask = total > 0
+        # new_r[n, p, o] = cost[n, p, o] - gamma * ((log(exp_exponent[n, p, o] + exp_exponent_2[n, p, o] +
+        #     exp_exponent_3[n, p, o]) if 0 < exp_exponent[n, p, o] + exp_exponent_2[n, p, o] +
+        #     exp_exponent_3[n, p, o] else -inf) + shift_exponent[n, p, o])
         new_r_sheared[:, first:stop, diagonal] = cost_sheared[:, first:stop, diagonal] - gamma * (
-            shift_exponent
-            + np.log(
-                exp_exponent_2_sheared[:, first:stop, diagonal]
-                + exp_exponent_3_sheared[:, first:stop, diagonal]
-                + exp_exponent_sheared[:, first:stop, diagonal]
-            )
+            np.where(mask, np.log(np.where(mask, total, 1)), -np.inf) + shift_exponent
         )
     # y[n] = r[n, P, Q]
     y = r[:, P, Q]
@@ -115,15 +120,20 @@ def backward(residuals, grad_y, wrt=None):
     dtype = grad_y.dtype
 
     total = exp_exponent + exp_exponent_2 + exp_exponent_3
-    # factor_r_part[n, p, o] = exp_exponent_3[n, p, o] / (exp_exponent[n, p, o] + exp_exponent_2[n, p, o] +
-    #     exp_exponent_3[n, p, o])
-    factor_r_part = exp_exponent_3 / total
-    # factor_r_part_2[n, p, o] = exp_exponent_2[n, p, o] / (exp_exponent[n, p, o] + exp_exponent_2[n, p, o] +
-    #     exp_exponent_3[n, p, o])
-    factor_r_part_2 = exp_exponent_2 / total
-    # factor_r_part_3[n, p, o] = exp_exponent[n, p, o] / (exp_exponent[n, p, o] + exp_exponent_2[n, p, o] +
-    #     exp_exponent_3[n, p, o])
-    factor_r_part_3 = np.divide(exp_exponent, total, out=total)
+    mask = total > 0
+    chosen = np.where(mask, 1 / np.where(mask, total, 1), 0)
+    # factor_r_part[n, p, o] = exp_exponent_3[n, p, o] * (1 / (exp_exponent[n, p, o] + exp_exponent_2[n, p, o] +
+    #     exp_exponent_3[n, p, o]) if 0 < exp_exponent[n, p, o] + exp_exponent_2[n, p, o] + exp_exponent_3[n, p,
+    #     o] else 0)
+    factor_r_part = exp_exponent_3 * chosen
+    # factor_r_part_2[n, p, o] = exp_exponent_2[n, p, o] * (1 / (exp_exponent[n, p, o] + exp_exponent_2[n, p, o]
+    #     + exp_exponent_3[n, p, o]) if 0 < exp_exponent[n, p, o] + exp_exponent_2[n, p, o] + exp_exponent_3[n,
+    #     p, o] else 0)
+    factor_r_part_2 = exp_exponent_2 * chosen
+    # factor_r_part_3[n, p, o] = exp_exponent[n, p, o] * (1 / (exp_exponent[n, p, o] + exp_exponent_2[n, p, o] +
+    #     exp_exponent_3[n, p, o]) if 0 < exp_exponent[n, p, o] + exp_exponent_2[n, p, o] + exp_exponent_3[n, p,
+    #     o] else 0)
+    factor_r_part_3 = np.multiply(exp_exponent, chosen, out=chosen)
     grad_r_part_padded = np.zeros((N, P + 1, Q + 1), dtype=dtype)
     grad_r_part_2_padded = np.zeros((N, P + 1, Q + 1), dtype=dtype)
     grad_new_r = np.empty((N, P, Q), dtype=dtype)

@@ -142,6 +142,8 @@ class Builder:
             return known[name]
         if place:
             close = suggestion(name, {*scope, *self._attributes, *self._extents})
+            if place == "an extent" and self._extents and not close:
+                close = f"; the extents here are {', '.join(self._extents)}"
             raise self.source.error(
                 node, f"{name} in {place} is no index here, no extent and no attribute ({name} = 1; ..){close}"
             )

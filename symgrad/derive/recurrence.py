@@ -12,7 +12,7 @@ from symgrad.declare.algebra import apply, negate, select
 from symgrad.declare.bounds import nonnegative
 from symgrad.declare.conditions import all_of, at_least, conjuncts, negation
 from symgrad.declare.graph import groups, is_recurrent
-from symgrad.declare.integers import ZERO, Index, Poly, as_poly
+from symgrad.declare.integers import ZERO, Index, Poly, as_poly, indices_of
 from symgrad.declare.program import Equation, Program
 from symgrad.declare.recurrence import recurrent_axes
 from symgrad.declare.rewriting import changed, map_children
@@ -94,8 +94,9 @@ class _Group:
     # --- reads outside ---------------------------------------------------------------------------------------------
 
     def _inside(self, equation: Equation) -> Equation:
-        """A padded read of a state: the value outside by a condition on the recurrent index."""
+        """A padded read of a state: the value outside by a condition, along its recurrent axes and the reader's."""
         axes = recurrent_axes(self.equations)
+        steps = {equation.indices[a] for a in axes.get(equation.target, ())}
         extents = {e.target: tuple(i.extent for i in e.indices) for e in self.equations}
 
         def change(node: Node) -> Node:
@@ -104,8 +105,8 @@ class _Group:
                 return node
             assert node.extension is not None
             shape, value = extents[node.tensor], exact(node.extension.value)
-            along = axes[node.tensor]
-            pairs = [(node.indices[a], shape[a]) for a in along]
+            along = {*axes[node.tensor], *(a for a, p in enumerate(node.indices) if steps & set(indices_of(p)))}
+            pairs = [(node.indices[a], shape[a]) for a in sorted(along)]
             inside = all_of(*(c for p, n in pairs for c in (at_least(p, 0), at_least(n - 1, p))))
             rest = [(p, n) for a, (p, n) in enumerate(zip(node.indices, shape, strict=True)) if a not in along]
             plain = all(nonnegative(p) and nonnegative(n - 1 - p) for p, n in rest)

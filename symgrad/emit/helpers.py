@@ -18,7 +18,7 @@ HELPERS: dict[str, str] = (
         "_where": '''
 def _where(mask, left, right, dtype):
     """np.where on the bits of floats, several times faster where the mask has no pattern to be guessed."""
-    bits = f"i{dtype.itemsize}"
+    bits = f"i{np.dtype(dtype).itemsize}"
     left, right = (np.asarray(value, dtype).view(bits) for value in (left, right))
     return ((left ^ right) & -np.asarray(mask).astype(bits) ^ right).view(dtype)
 ''',

@@ -20,11 +20,13 @@ from symgrad.declare.scalars import (
     Power,
     Relation,
     Scalar,
+    Select,
     Truth,
     free_indices,
     polynomials,
     tensors_of,
 )
+from symgrad.simplify.exponentials import at_most_nought, is_shifted_sum
 
 
 def as_clip(condition: Condition, then: Scalar, otherwise: Scalar) -> Scalar | None:
@@ -66,17 +68,37 @@ def guard(node: Scalar, condition: Condition) -> Scalar:
     def change(part: Node) -> Node:
         part = map_children(part, change)
         match part:
-            case Apply(function, (u,)) if function in _SAFE and is_decided(u):
-                return apply(function, select(condition, u, _SAFE[function]))
+            case Apply(function, (u,)) if function in _SAFE and is_decided(u) and not _is_tame(function, u):
+                return apply(function, _where(condition, u, _SAFE[function]))
             case Power(base, exponent) if (
-                not _is_harmless(exponent) and not isinstance(base, FromInteger) and is_decided(base)
+                not _is_harmless(exponent)
+                and not isinstance(base, FromInteger)
+                and is_decided(base)
+                and not is_shifted_sum(base)
             ):
-                return Power(select(condition, base, UNIT), exponent)
+                return Power(_where(condition, base, UNIT), exponent)
         return part
 
     if all(isinstance(c, Truth) for c in conjuncts(condition)):
         return node
     return changed(node, change)
+
+
+def _where(condition: Condition, node: Scalar, otherwise: Scalar) -> Scalar:
+    """The node where the condition holds, asked once: a choice inside a choice is guarded with the outer one."""
+    inner = node
+    while isinstance(inner, Select) and inner.otherwise == otherwise:
+        if inner.condition == condition:
+            return node
+        inner = inner.then
+    return select(condition, node, otherwise)
+
+
+def _is_tame(function: str, argument: Scalar) -> bool:
+    """Whether a function is finite whatever the data: the largest exponent has been taken out."""
+    if function == "log":
+        return is_shifted_sum(argument)
+    return function in ("exp", "expm1") and at_most_nought(argument)
 
 
 def _is_harmless(exponent: Scalar) -> bool:

@@ -34,6 +34,7 @@ from symgrad.lower.arrays import (
 )
 from symgrad.lower.axes import Axes, align, joint_extent
 from symgrad.lower.builder import Builder
+from symgrad.lower.choices import guard
 from symgrad.lower.elementwise import condition_value, value_of
 from symgrad.lower.extrema_at import extremum_at
 from symgrad.lower.sums import window_indices
@@ -43,7 +44,7 @@ _IDENTITY = {"max": float("-inf"), "argmax": float("-inf"), "min": float("inf"),
 FEW = 2**14
 """Candidates of a step up to which calls cost more than the work."""
 _BETTER = {"max": "gt", "min": "lt"}
-_FOLD = {"max": "maximum", "min": "minimum"}
+_FOLD = {"max": "maximum", "min": "minimum", "product": "multiply"}
 
 
 def reduction(b: Builder, equation: Equation, winner: str | None) -> None:
@@ -58,7 +59,7 @@ def reduction(b: Builder, equation: Equation, winner: str | None) -> None:
     if node.kind in ("max", "min") and not b.general and extremum_at(b, equation, node, winner):
         return
     slides = () if b.general else window_indices(b, node.body, node.indices)
-    if slides == node.indices and node.kind in ("max", "min") and not _is_short(b, equation, node):
+    if slides == node.indices and node.kind in _FOLD and not _is_short(b, equation, node):
         _looped(b, equation, node, winner)
         return
     _direct(b, equation, node, winner)
@@ -131,7 +132,7 @@ def _inner_order(b: Builder, node: Reduce, order: Axes) -> Axes:
 
 def _body(b: Builder, node: Reduce, order: Axes) -> Value:
     """The candidates, those that a condition excludes replaced by the identity."""
-    value = value_of(b, node.body, order)
+    value = value_of(b, guard(node.body, node.condition), order)
     if value.kind in ("bool", "int"):
         value = Value(Cast(value.array, "float"), value.axes)
     mask = _mask(b, node.condition, order)
@@ -161,7 +162,7 @@ def full(value: Value, axes: Axes) -> Array:
 
 
 def _looped(b: Builder, equation: Equation, node: Reduce, winner: str | None) -> None:
-    """A running extremum over the window offsets, each candidate a strided slice; the first one wins ties."""
+    """A running extremum or product over the window offsets, each a strided slice; the first extremum wins ties."""
     axes = equation.indices
     target = Name(equation.target)
     shape = tuple(i.extent for i in axes)
@@ -189,7 +190,8 @@ def _looped(b: Builder, equation: Equation, node: Reduce, winner: str | None) ->
 def _begin(b: Builder, node: Reduce, axes: Axes, target: Name) -> bool:
     """Emit the array to begin with; whether that is the first candidate, where one index with an element runs."""
     index = node.indices[0]
-    if len(node.indices) > 1 or not nonnegative(index.extent - 1):
+    some = nonnegative(index.extent - 1) if node.kind != "product" else index.extent.constant is not None
+    if len(node.indices) > 1 or not some:  # an extremum of nothing has been refused, a product of nothing is 1
         b.emit(Assign(target.text, Fresh("full", tuple(i.extent for i in axes), _IDENTITY[node.kind])))
         return False
     first = map_polynomials(replace(node, indices=()), lambda p: substitute(p, {index: ZERO}))

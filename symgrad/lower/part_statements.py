@@ -8,7 +8,7 @@ from symgrad.declare.integers import Poly, Size, as_poly
 from symgrad.declare.program import Equation, Program
 from symgrad.declare.scalars import tensors_of
 from symgrad.declare.typical import typical, typical_sizes
-from symgrad.lower.arrays import Array, Assign, Blocks, Fresh, Name, Parts, Slice, Statement, Subscript, Update
+from symgrad.lower.arrays import Array, Assign, Blocks, Fresh, Name, Parts, Reshape, Slice, Statement, Subscript, Update
 from symgrad.lower.blocks import Inner, inner_section
 from symgrad.lower.destinations import computed_in
 from symgrad.lower.function import Lowered, lower_equations
@@ -189,7 +189,9 @@ def _placed(
     for local, whole in part.outer.items():
         kind, begun = _kind(part, local, whole.name, body), _begun(body, local)
         before.append(Assign(whole.name, Fresh(begun or "empty", part.extents(whole.name), dtype=kind)))
-        body = _written(body, local, Name(whole.name), whole.items, kind, begun is not None)
+        body = _written(
+            body, local, Name(whole.name), whole.items, kind, begun is not None, part.program.extents(local)
+        )
     for local, whole in part.shares.items() if part.block else ():
         before.append(Assign(whole.name, Fresh("zeros", part.extents(whole.name))))
         body = _added(body, local, Subscript(Name(whole.name), whole.items) if whole.items else Name(whole.name))
@@ -234,19 +236,29 @@ def _added(body: tuple[Statement, ...], local: str, target: Array) -> tuple[Stat
 
 
 def _written(
-    body: tuple[Statement, ...], local: str, outer: Name, items: tuple[Slice, ...], kind: str | Poly, begun: bool
+    body: tuple[Statement, ...],
+    local: str,
+    outer: Name,
+    items: tuple[Slice, ...],
+    kind: str | Poly,
+    begun: bool,
+    shape: tuple[Poly, ...],
 ) -> tuple[Statement, ...]:
     """The statements, writing what they compute as ``local`` into its part of the whole array.
 
     ``begun``: that is what they begin with, and it is there already.
     """
-    target = Subscript(outer, items)
+    target: Subscript | Reshape = Subscript(outer, items)
     places = [p for p, s in enumerate(body) if local in defines(s)]
     last = body[places[-1]]
     first = body[places[0]]
     if begun and isinstance(first, Assign):
-        view = replace(first, array=target)
-        return (*body[: places[0]], view, *body[places[0] + 1 :])
+        rest = body[places[0] + 1 :]
+        if isinstance(first.array, Fresh) and last == Assign(local, Reshape(Name(local), shape)):
+            # Filled in with an axis taken apart: the place is as well, and need not be put together.
+            target = Reshape(target, first.array.shape)
+            rest = tuple(s for s in rest if s != last)
+        return (*body[: places[0]], replace(first, array=target), *rest)
     read = any(local in uses(s) for s in (*body[: places[-1]], *body[places[-1] + 1 :]))
     if isinstance(last, Assign) and last.name == local and not read:
         there = computed_in(target, last.array, last.comment) if kind == "float" else None

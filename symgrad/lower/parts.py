@@ -19,6 +19,7 @@ from symgrad.declare.scalars import (
     Reduce,
     children,
     own_polynomials,
+    reads_of,
     tensors_of,
     walk,
 )
@@ -103,11 +104,11 @@ def along(program: Program, equations: Sequence[Equation], extent: Poly, alone: 
     for equation in equations:
         last = items[-1] if items else None
         joins = equation.target not in alone
-        joined = _join(last, equation, extent, integers) if joins and isinstance(last, _Open) else None
+        joined = _join(program, last, equation, extent, integers) if joins and isinstance(last, _Open) else None
         if joined is not None:
             items[-1] = joined
         else:
-            items.append(_join(_Open(), equation, extent, integers) or equation if joins else equation)
+            items.append(_join(program, _Open(), equation, extent, integers) or equation if joins else equation)
     return tuple(_closed(item, extent) if isinstance(item, _Open) else item for item in items)
 
 
@@ -130,7 +131,7 @@ def gathered(
         if equation.target not in tables and not late and not read & inside:
             before.append(equation)
             continue
-        joined = None if late else _join(section, equation, extent, integers, outer, moving=True)
+        joined = None if late else _join(program, section, equation, extent, integers, outer, moving=True)
         if joined is not None:
             section = joined
         else:
@@ -147,6 +148,7 @@ def _closed(section: _Open, extent: Poly) -> Section:
 
 
 def _join(
+    program: Program,
     section: _Open,
     equation: Equation,
     extent: Poly,
@@ -163,7 +165,7 @@ def _join(
     for cut in _cuts(equation, extent):
         if cut.indices & outer:
             continue
-        sliced = _sliced(cut, dict(section.axes), integers, moving)
+        sliced = _sliced(program, cut, dict(section.axes), integers, moving)
         if sliced is None:
             continue
         made = () if cut.summed else ((equation.target, cut.axis()),)
@@ -184,12 +186,16 @@ def _cuts(equation: Equation, extent: Poly) -> Iterable[Cut]:
         yield Cut(equation, frozenset(i for indices in found for i in indices), True)
 
 
-def _sliced(cut: Cut, axes: Mapping[str, int], integers: set[str], moving: bool) -> frozenset[tuple[str, int]] | None:
+def _sliced(
+    program: Program, cut: Cut, axes: Mapping[str, int], integers: set[str], moving: bool
+) -> frozenset[tuple[str, int]] | None:
     """What an equation reads of tensors from outside at the section's position; None if it looks beyond that.
 
     ``axes`` are those of what the section computes. Integers from outside are read where they are.
     """
     found: set[tuple[str, int]] = set()
+    if any(_may_be_outside(program, read, cut) for read in reads_of(cut.equation.body)):
+        return None
     for tensor, indices in reads_in(cut.equation.body):
         here = [p for p, poly in enumerate(indices) if _counted(poly) & cut.indices]
         plain = len(here) == 1 and indices[here[0]].atom in cut.indices
@@ -198,6 +204,14 @@ def _sliced(cut: Cut, axes: Mapping[str, int], integers: set[str], moving: bool)
         if here and tensor not in axes and tensor not in integers:
             found.add((tensor, here[0]))
     return frozenset(found) if _is_regular(cut.equation.body, cut, moving) else None
+
+
+def _may_be_outside(program: Program, read: Read, cut: Cut) -> bool:
+    """Whether the section's index leaves the tensor that it reads: a part of that would end before the section's."""
+    if read.extension is None:
+        return False
+    pairs = zip(read.indices, program.extents(read.tensor), strict=True)
+    return any(isinstance(p.atom, Index) and p.atom in cut.indices and p.atom.extent != e for p, e in pairs)
 
 
 def reads_in(node: Node) -> Iterable[tuple[str, tuple[Poly, ...]]]:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from symgrad.declare.bounds import nonnegative, tighten
 from symgrad.declare.integers import ZERO, Atom, Entry, Index, Poly, RealFloor, as_poly, atoms, indices_of
-from symgrad.declare.scalars import Extension, Scalar
+from symgrad.declare.scalars import PLAIN, Extension, Scalar
 from symgrad.lower.arrays import FLIP, FULL, Arange, Array, At, By, Cast, Const, Helper, Item, Map, Name, Value, Whole
 from symgrad.lower.axes import Axes, align, aligned_axes, place_in, subscript
 from symgrad.lower.borders import border, fill_of
@@ -52,11 +52,19 @@ def read(
         if isinstance(source, Name):
             # A border around all steps, in every step, would be too much.
             walks = [w if w is None or inside(w, e) else None for w, e in zip(walks, extents, strict=True)]
+    if b.loops and extension in PLAIN:
+        # A slice that begins before the axis in some turn (behind a condition that fails there) has another length.
+        walks = [None if w and w.steps and _may_be_before(b, w) else w for w in walks]
     if b.general and any(w is None or w.steps for w in walks):
         walks = [None for _ in walks]
     if any(w is None for w in walks):
         return _gather(b, source, extents, indices, walks, extension, order)
     return view(b, source, extents, [w for w in walks if w], extension, order, base)
+
+
+def _may_be_before(b: Builder, walk: Along) -> bool:
+    """Whether a walk may start before its axis, in some turn of a loop."""
+    return bool(set(atoms(walk.start)) & b.loops) and not nonnegative(walk.start, b.facts)
 
 
 def _inside_border(

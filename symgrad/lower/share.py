@@ -295,8 +295,13 @@ def _views(statements: tuple[Statement, ...]) -> dict[str, set[str]]:
 
 
 def _viewed(array: Array) -> Array:
-    """The array that an expression is a view of."""
+    """The array that an expression is a view of; one in another shape may be."""
     match array:
-        case Subscript(source, _) | Transpose(source, _) | Helper("_sheared" | "_emptied", (source, *_)):
+        case (
+            Subscript(source, _)
+            | Transpose(source, _)
+            | Reshape(source, _)
+            | Helper("_sheared" | "_emptied", (source, *_))
+        ):
             return _viewed(source)
     return array

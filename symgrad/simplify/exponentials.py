@@ -10,9 +10,10 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from fractions import Fraction
+from math import inf
 
-from symgrad.declare.algebra import add, apply, divide, multiply, negate, number, power
-from symgrad.declare.scalars import NOUGHT, Add, Apply, Mul, Number, Power, Scalar, Stopped, reads_of
+from symgrad.declare.algebra import add, apply, divide, multiply, negate, number, power, select
+from symgrad.declare.scalars import NOUGHT, Add, Apply, Mul, Number, Power, Scalar, Select, Stopped, reads_of
 from symgrad.simplify.terms import factors_of
 
 HALF = Number(Fraction(1, 2))
@@ -66,9 +67,21 @@ def _of_term(term: Scalar) -> list[tuple[Scalar, Scalar]]:
                 exponent = add(exponent, spread(a))
             case Power(Number(b), a) if b > 0 and reads_of(a):
                 exponent = add(exponent, spread(multiply(apply("log", Number(b)), a)))
+            case Select() if (chosen := _of_choice(factor)) is not None:
+                scale, exponent = multiply(scale, chosen[0]), add(exponent, chosen[1])
             case _:
                 scale = multiply(scale, factor)
     return [(scale, exponent)]
+
+
+def _of_choice(node: Select) -> tuple[Scalar, Scalar] | None:
+    """``(c exp(a) if .. else d exp(b))`` as one scale and one exponent; 0 is exp(-oo)."""
+    arms = [_of_term(arm) if arm != NOUGHT else [] for arm in (node.then, node.otherwise)]
+    if any(len(a) > 1 for a in arms) or all(exponent == NOUGHT for a in arms for _, exponent in a):
+        return None
+    (c, a), (d, b) = (arm[0] if arm else (NOUGHT, Number(-inf)) for arm in arms)
+    c, d = (c if arms[0] else d), (d if arms[1] else c)
+    return c if c == d else select(node.condition, c, d), select(node.condition, a, b)
 
 
 def overflows(terms: tuple[Exponential, ...]) -> bool:
@@ -113,13 +126,33 @@ def at_least_nought(node: Scalar) -> bool:
     return False
 
 
+def is_shifted_sum(node: Scalar) -> bool:
+    """Whether a sum of exponentials has had its largest exponent taken out: it is at least 1."""
+    shifts: set[Stopped] = set()
+    found: set[Scalar] = set()
+    for term in node.args if isinstance(node, Add) else (node,):
+        scale, factors = factors_of(term)
+        match factors:
+            case (Apply("exp", (exponent,)),) if scale >= 1 and (m := _shift_of(exponent)) is not None:
+                shifts.add(m)
+                found.add(add(exponent, m))
+            case _:
+                return False
+    return len(shifts) == 1 and isinstance((m := shifts.pop()).value, Apply) and set(m.value.args) <= found
+
+
 def is_shifted(exponent: Scalar) -> bool:
     """Whether the exponent is ``a - max(.., a, ..)``, the maximum constant."""
+    return _shift_of(exponent) is not None
+
+
+def _shift_of(exponent: Scalar) -> Stopped | None:
+    """The ``max(.., a, ..)`` of an exponent ``a - max(.., a, ..)``."""
     for term in exponent.args if isinstance(exponent, Add) else (exponent,):
         match term:
             case Mul(c, (Stopped(Apply("max", among)) as m,)) if c == -1:
-                return add(exponent, m) in among
-    return False
+                return m if add(exponent, m) in among else None
+    return None
 
 
 def largest(terms: tuple[Exponential, ...]) -> Scalar:

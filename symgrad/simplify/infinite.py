@@ -7,7 +7,7 @@ to be.
 from __future__ import annotations
 
 from dataclasses import replace
-from itertools import product
+from itertools import chain, product
 from math import inf, isinf
 
 from symgrad.declare.algebra import apply, select
@@ -66,6 +66,9 @@ def guard_maxima(program: Program, ours: frozenset[str], trace: Trace) -> Progra
         match node:
             case Apply("log", (Read(tensor) as total,)) if tensor in empty:
                 return select(relation("<", NOUGHT, total), node, Number(-inf))
+            case Apply("log", (Add() as total,)) if found.may_vanish(total):
+                finite_terms = changed(total, change)
+                return select(relation("<", NOUGHT, finite_terms), apply("log", finite_terms), Number(-inf))
             case Stopped(Read(tensor, indices, extension)) if tensor in shifts:
                 return Stopped(Read(shifts[tensor].target, indices, extension))
             case Stopped(Apply("max", _) as largest) if found.may_be(largest):
@@ -127,6 +130,21 @@ class _Infinities:
                 return self.may_be(then) or self.may_be(otherwise)
             case Power(base, _) | Stopped(base):
                 return self.may_be(base)
+        return False
+
+    def may_vanish(self, total: Add) -> bool:
+        """Whether a sum of exponentials may be 0: the largest of a few exponents is taken out, and all may be -oo."""
+        named = (self.definitions[r.tensor].body for r in reads_of(total) if r.tensor in self.definitions)
+        for part in chain.from_iterable(map(walk, (total, *named))):
+            match part:
+                case Stopped(Read(tensor)) if tensor in self.definitions:
+                    largest = self.definitions[tensor].body
+                case Stopped(Apply() as largest):
+                    pass
+                case _:
+                    continue
+            if isinstance(largest, Apply) and largest.function == "max":
+                return all(map(self.may_be, largest.args))
         return False
 
     def _has_finite(self, node: Reduce) -> bool:

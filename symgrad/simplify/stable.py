@@ -54,11 +54,16 @@ def _pointwise(program: Program, trace: Trace, shifting: bool) -> Program:
 
 
 def _log_of_named(program: Program, trace: Trace) -> Program:
-    """The logarithm of a named exponential, or of what is made of one, sees through the names where that helps."""
+    """The logarithm of a named exponential, or of what is made of one, sees through the names where that helps.
+
+    Not through those in an exponent: it is taken out as it is.
+    """
     definitions = _made_of_exponentials(program)
 
     def seen_through(node: Node, within: tuple[str, ...] = ()) -> Node:
         match node:
+            case Apply("exp" | "sigmoid" | "tanh"):
+                return node
             case Read(tensor, indices, None) if tensor in definitions and tensor not in within:
                 definition = definitions[tensor]
                 inner = rename(definition.body, dict(zip(definition.indices, indices, strict=True)))

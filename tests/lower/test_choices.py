@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
-from sympy import Eq, Expr, Idx, IndexedBase, Piecewise, exp, symbols
+from sympy import Eq, Expr, Idx, IndexedBase, Max, Mod, Piecewise, exp, floor, log, symbols, tanh
 
 from symgrad import Layer, compile_layer
+
+from ..agreement import SCHEDULES, as_declared
 
 N, M = symbols("N M", integer=True, positive=True)
 x, y, w = IndexedBase("x"), IndexedBase("y"), IndexedBase("w")
@@ -36,3 +38,50 @@ def test_bits_are_chosen_as_values_are(name: str, dtype: type) -> None:
         pairs = zip(*(c.backward(c.forward(*given)[1], seed) for c in (fast, plain)), strict=True)
         for got, expected in pairs:
             np.testing.assert_allclose(got, expected, rtol=1e-6)
+
+
+def test_values_of_integers_alone_are_chosen_as_float64() -> None:
+    ids = IndexedBase("ids", integer=True)
+    body = Piecewise((exp(ids[n]), exp(ids[n]) - exp(ids[m]) > 0), (exp(-ids[m]), True))
+    layer = Layer("made", inputs=[ids[N]], equations=[Eq(y[n, m], body)], integers=[ids], attributes={M: 2})
+    found = compile_layer(layer, schedule="fast").forward(np.array([2, 0, 1]))[0]
+    assert found.dtype == np.float64
+    np.testing.assert_allclose(found, [[np.exp(-2), np.exp(2)], [np.exp(-2), 1], [np.exp(-2), np.e]])
+
+
+def test_the_largest_exponent_taken_out_needs_no_guard() -> None:
+    """Nor is the same condition asked twice."""
+    softest = -log(exp(-x[n, m]) + exp(-w[m]) + exp(-x[n, m] * w[m]))
+    layer = Layer("made", inputs=[x[N, M], w[M]], equations=[Eq(y[n, m], Piecewise((softest, n > m), (1000, True)))])
+    source = compile_layer(layer).source
+    forward = source[source.index("def forward") : source.index("def backward")]
+    assert forward.count("np.where(") == 1
+    rooted = Piecewise((log(x[n, m] / exp(w[m] * x[n, m])), n > m), (0, True))
+    source = compile_layer(Layer("made", inputs=[x[N, M], w[M]], equations=[Eq(y[n, m], rooted)])).source
+    assert "np.where(mask, np.where(mask" not in source
+
+
+def test_a_read_that_begins_before_its_axis_in_some_turn_of_a_loop() -> None:
+    """It stands behind a condition, and is a slice of another length where that fails."""
+    k = Idx("k", 3)
+    body = w[n] * Max(x[m, n], Piecewise((tanh(x[m + 1 - k, n]), k <= 1), (0, True)))
+    layer = Layer("made", inputs=[x[M + 1, N], w[N]], equations=[Eq(y[n, m, k], body)])
+    given = np.random.default_rng(0).normal(size=(5, 3)), np.array([1.0, -2.0, 0.5])
+    grad = np.random.default_rng(1).normal(size=(3, 4, 3))
+    assert as_declared(layer, {"x": given[0], "w": given[1]}, schedules=SCHEDULES)
+    for schedule in ("readable", "fast"):
+        compiled = compile_layer(layer, schedule=schedule)
+        assert np.isfinite(compiled.backward(compiled.forward(*given)[1], grad).x).all()
+
+
+@pytest.mark.xfail(
+    strict=True, raises=ValueError, reason="a slice that a condition keeps short is as long as its tensor"
+)
+def test_reads_shorter_than_their_axis_behind_a_condition_on_both() -> None:
+    h, e = IndexedBase("h"), IndexedBase("e")
+    i, j = Idx("i", N + 2), Idx("j", 3)
+    chosen = Piecewise((h[j] * x[Mod(j, 3), i], h[j] > -1), (3, True))
+    body = Piecewise((Max(-1, x[0, 0]), i + j > 0), (chosen, True))
+    layer = Layer("made", inputs=[x[3, N], h[floor(N / 2)]], equations=[Eq(e[i, j], body)])
+    rng = np.random.default_rng(0)
+    assert as_declared(layer, {"x": rng.normal(size=(3, 4)), "h": rng.normal(size=2)})

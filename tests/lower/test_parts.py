@@ -9,6 +9,7 @@ from concurrent.futures import ThreadPoolExecutor
 
 import numpy as np
 import pytest
+from sympy import Eq, Idx, IndexedBase, exp, symbols
 
 import symgrad
 from symgrad import layers
@@ -233,3 +234,27 @@ def test_fast_modules_are_laid_out(part, tmp_path):
     for name in NAMES[part::4]:
         (tmp_path / f"{name}.py").write_text(run(point(name).layer, schedule="fast").source)
     assert ruff_difference(tmp_path) == ""
+
+
+def _as_the_readable_one(layer, *arrays, **attributes):
+    """Compare both schedules, the fast one in parts of four elements."""
+    results = []
+    for schedule in ("readable", "fast"):
+        compiled = symgrad.compile_layer(layer, schedule=schedule)
+        if schedule == "fast":
+            compiled.module._PART = 4
+        y, residuals = compiled.forward(*arrays, **attributes)
+        results.append((y, *compiled.backward(residuals, np.arange(1.0, y.size + 1).reshape(y.shape))))
+    for got, want in zip(*results, strict=True):
+        np.testing.assert_allclose(got, want, rtol=1e-12)
+    return results[0]
+
+
+def test_a_tensor_shorter_than_the_axis_of_the_parts_is_read_beyond_its_end():
+    q, w, y = (IndexedBase(name) for name in "qwy")
+    i, j = Idx("i", symbols("N", integer=True, positive=True) + 4), Idx("j", 3)
+    layer = symgrad.Layer(
+        "made", inputs=[q[i.upper - 3], w[3]], equations=[Eq(y[i, j], exp(symgrad.Padded(q, 1)[i]) * w[j])]
+    )
+    y, *_ = _as_the_readable_one(layer, np.zeros(3), np.arange(1.0, 4.0))
+    np.testing.assert_allclose(y[:, 0], [1, 1, 1, *[np.e] * 4])

@@ -1,10 +1,12 @@
 """All unseen layers, by kind; importing them registers them."""
 
 from . import (
+    alignments,
     attention,
     contractions,
     extrema,
     gathers,
+    interpolation,
     layouts,
     pointwise,
     reads,
@@ -19,10 +21,12 @@ from .registry import CASES, LOGITS
 
 __all__ = ["CASES", "LOGITS"]
 KINDS = (
+    alignments,
     attention,
     contractions,
     extrema,
     gathers,
+    interpolation,
     layouts,
     pointwise,
     reads,

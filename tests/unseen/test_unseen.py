@@ -13,6 +13,9 @@ from .declarations import CASES, LOGITS
 from .registry import Arrays, Attributes, Case
 
 STEP = 1e-6
+SCHEDULES = ("readable", "fast")
+SMALL_PART = 8
+"""Elements of a part of a fast module: few, so that there are several parts."""
 
 
 def as_tuple(outputs: Any) -> tuple[np.ndarray, ...]:
@@ -82,10 +85,13 @@ def compare(case: Case, compiled: Any, arrays: Arrays, attributes: Attributes) -
         close_in_single(getattr(single, name), slope, f"gradient of {name}")
 
 
+@pytest.mark.parametrize("schedule", SCHEDULES)
 @pytest.mark.parametrize("name", CASES)
-def test_layer_against_its_reference(name: str) -> None:
+def test_layer_against_its_reference(name: str, schedule: str) -> None:
     case = CASES[name]()
-    compiled = symgrad.compile_layer(case.layer)
+    compiled = symgrad.compile_layer(case.layer, schedule=schedule)
+    if hasattr(compiled.module, "_PART"):
+        compiled.module._PART = SMALL_PART
     for arrays, attributes in ((case.arrays, case.attributes), *case.also):
         compare(case, compiled, arrays, attributes)
 
