@@ -28,6 +28,8 @@ def divide(poly: Poly, divisor: Poly) -> Poly | None:
     """The polynomial ``q`` with ``q * divisor == poly``, if there is one."""
     if divisor == ONE:
         return poly
+    if not divisor.terms:
+        return None
     if len(divisor.terms) != 1:
         return _long_division(poly, divisor)
     (wanted, coefficient), quotients = divisor.terms[0], []

@@ -62,7 +62,6 @@ EXCEPTIONS = {
         for n in ("global_max_pool1d", "global_max_pool2d", "global_max_pool3d", "max_axis", "maxout", "min_axis")
     },
     **{("spatial_pyramid_pool2d", w): WINNER for w in ("clip", "_add_at")},
-    **{(n, w): ROUNDED for n in ("fold2d", "unfold2d") for w in ("clip", "_add_at", "arange index")},
     **{
         (n, w): ROUNDED
         for n in (
