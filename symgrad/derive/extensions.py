@@ -131,7 +131,7 @@ def _with_copies(
                     done.append(_copy(program, tensor, name, frame, taken))
                     trace.record("a copy with the border that is read", None, done[-1])
                 extents = program.extents(tensor)
-                return Read(name, tuple(map(_moved, indices, extents, frame)))
+                return Read(name, tuple(map(_moved, indices, extents, frame)), node.extension)
         return map_children(node, change)
 
     for equation in program.equations:

@@ -15,6 +15,7 @@ from symgrad.declare.program import Equation, Program
 from symgrad.declare.recurrence import Scan, schedule, together
 from symgrad.declare.rewriting import cancelled, changed, map_polynomials
 from symgrad.declare.scalars import (
+    FALSE,
     NOUGHT,
     TRUE,
     UNIT,
@@ -316,7 +317,7 @@ def _renamed(statement: Statement, old: Name, new: Name) -> Statement:
 
 
 def _is_nought(term: Term) -> bool:
-    return term.body == NOUGHT or term.scale == NOUGHT
+    return NOUGHT in (term.body, term.scale) or term.condition == FALSE
 
 
 def _owned(b: Builder, start: int, array: Array, value: Value, added_to: bool) -> Array:

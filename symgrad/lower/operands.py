@@ -108,7 +108,9 @@ def scaled(b: Builder, value: Value, scale: Fraction | float, factors: list[Scal
         total = mapped("mul", [product(b, size, above, order), total], order)
     if below:
         total = mapped("div", [total, product(b, Fraction(1), below, order)], order)
-    return Value(Map("neg", (total.array,)), total.axes) if scale < 0 else total
+    if scale >= 0:
+        return total
+    return Value(Map("neg", (total.array,)), total.axes, "scalar" if total.kind == "scalar" else "float")
 
 
 def _plain(node: Scalar) -> Scalar:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
-from sympy import Eq, Idx, IndexedBase, Min, Piecewise, Sum, cos, symbols
+from sympy import Eq, Idx, IndexedBase, KroneckerDelta, Min, Piecewise, Sum, cos, symbols
 
 from symgrad import Layer, compile_layer
 
@@ -12,7 +12,7 @@ K, M, N = symbols("K M N", integer=True, positive=True)
 epsilon = symbols("epsilon", real=True, positive=True)
 p, t, w, x, y = (IndexedBase(name) for name in "ptwxy")
 ids, lengths = IndexedBase("ids"), IndexedBase("lengths")
-i, j, k, m = Idx("i", N), Idx("j", N), Idx("k", 2 * K), Idx("m", M)
+i, j, k, m, c = Idx("i", N), Idx("j", N), Idx("k", 2 * K), Idx("m", M), Idx("c", 2)
 norm = symbols("norm")
 
 
@@ -50,3 +50,11 @@ def test_a_gradient_alone_leaves_the_others_out():
     arrays = [np.ones((2, 3)), np.ones(4), np.ones((4, 3)), np.ones(4), np.array([1, 3])]
     _, residuals = module.forward(*arrays)
     assert module.backward(residuals, np.ones(2), wrt=("t",)).w is None
+
+
+def test_minus_a_sum_over_nothing_is_of_the_layers_dtype():
+    layer = Layer("none", [x[N]], [Eq(y[i], -Sum(KroneckerDelta(3 * c, 1) * x[i], c))])
+    outputs, gradients = run(layer, np.ones(4, np.float32))
+    for found in (outputs, gradients.x):
+        assert found.dtype == np.float32
+        np.testing.assert_array_equal(found, np.zeros(4))
