@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 from sympy import Eq, Idx, IndexedBase, KroneckerDelta, LessThan, Piecewise, Sum, exp, oo, symbols
 
-from symgrad import Layer, ReduceMax, ReduceMin, compile_layer, jvp, vjp
+from symgrad import ArgMax, Layer, ReduceMax, ReduceMin, compile_layer, jvp, vjp
 
 from ..agreement import as_declared
 
@@ -150,3 +150,10 @@ def test_ties_within_a_group(kind, ties: str) -> None:
     else:
         want = [3, 0, 0, 2, 0] if ties == "first" else [3, 0, 0, 1, 1]
     np.testing.assert_array_equal(gradient, want)
+
+
+def test_a_row_at_the_position_of_the_largest_of_all() -> None:
+    """The integer that places it has no index."""
+    equations = [Eq(a[e, d], h[e, d] * 2), Eq(y[e], a[e, ArgMax(a[e2, 0], e2)])]
+    layer = Layer("largest", [h[E, E]], [eq.subs(d, Idx("d", E)) for eq in equations], outputs=[y])
+    assert as_declared(layer, {"h": np.random.default_rng(0).normal(size=(3, 3))})
