@@ -6,7 +6,8 @@ import re
 from collections.abc import Callable, Sequence
 from typing import Any, TypeVar
 
-from .strategies_world import POINTS, Bound, Extent, Scope, Table, World
+from .strategies_placed import infinite, own_gradient, placed
+from .strategies_world import BOUND, POINTS, Bound, Extent, Scope, Table, World
 
 T = TypeVar("T")
 Draw = Callable[[Sequence[Any]], Any]
@@ -30,8 +31,11 @@ VALUES = (
     "atan({v})", "{v}**3", "sign({v})*{w}", "StopGradient({v})*{w}", "{v}*(1 - {v})", "{v}*log({q})",
     "({v} - {w})**2", "exp({v} - {w})", "{q}**{z}", "exp(-{z}*{v}**2)", "{v}**{p}", "(1 + {v}**2)**(-{z})",
     "{n}**{v}", "{v}*{i}", "Max({v}, {w}, {k})", "tanh({v})/(1 + tanh({w})**2)", "{v}/(1 + exp(-{w}))",
+    "{v}*exp({o})", "log(exp({v}) + exp({o}))", "log(2 + exp({o}) + exp({v}))", "Max({v}, {o})", "{f}", "{f}*{v}",
+    "{v}*exp({o} - log(exp({o}) + exp({v}) + exp({w})))", "{g}*{w}", "log(exp({v}) + {w}**2*exp({o}))",
 )  # fmt: skip
-"""Forms of a value: v, w values; q a positive value; k a number; z an index, size or attribute as a number."""
+"""Forms of a value: v, w values; q a positive value; k a number; z an index, size or attribute as a number; o a read
+that is -oo outside; f a read at a position that data give; g an expression with a gradient of its own."""
 
 POSITIVE = ("{r}", "(1 + {v}**2)", "exp({v})", "({k}**2 + Abs({v}) + 1)", "(2 + tanh({v}))")
 CONDITIONS = (
@@ -51,8 +55,7 @@ LIMITS = (
 )  # fmt: skip
 REDUCTIONS = ("Sum", "Sum", "Sum", "ReduceMax", "Product", "LogSumExp", "ReduceMin", "Sum")
 NUMBERS = ("2", "-1", "3", "Rational(1, 2)", "0.3", "-Rational(3, 2)", "1.5")
-MODES = ("", "", "", ", 2", ", -1.5", ", mode='reflect'", ", mode='replicate'", ", mode='wrap'")
-BOUND = ("u", "v", "m", "t", "g")
+MODES = ("", "", "", ", 2", ", -1.5", ", {z}", ", mode='reflect'", ", mode='replicate'", ", mode='wrap'")
 
 
 class Expressions:
@@ -68,6 +71,10 @@ class Expressions:
     def chance(self, one_in: int) -> bool:
         """Return True once in so many times; shrinks to False."""
         return bool(self.pick([False] * (one_in - 1) + [True]))
+
+    def mentions_a_tensor(self, text: str) -> bool:
+        """Whether a tensor is read in an expression."""
+        return any(re.search(rf"\b{t.name}\b", text) for t in self.tables)
 
     # --- values ----------------------------------------------------------------------------------------------
 
@@ -88,12 +95,14 @@ class Expressions:
             case "indices" if scope.indices:
                 return self.by_index(scope, depth, nesting)
             case "values":
-                condition = self._fill(self.pick(CHOICES), scope, 0, nesting)
+                condition = self.fill(self.pick(CHOICES), scope, 0, nesting)
+                if not self.mentions_a_tensor(condition):  # one on sizes alone decides which reads are judged
+                    condition = f"{self.read(scope)} > {self.pick(NUMBERS)}"
                 arms = [self.value(scope, depth - 1, nesting) for _ in range(2)]
                 return f"Piecewise(({arms[0]}, {condition}), ({arms[1]}, True))"
             case "leaf":
                 return self.leaf(scope)
-        return f"({self._fill(self.pick(VALUES), scope, depth - 1, nesting)})"
+        return f"({self.fill(self.pick(VALUES), scope, depth - 1, nesting)})"
 
     def leaf(self, scope: Scope) -> str:
         """Return a read, or at times a number."""
@@ -112,15 +121,15 @@ class Expressions:
         tables = [t for t in self.tables if t.kind == "positive"]
         forms = POSITIVE if tables else POSITIVE[1:]
         form = self.pick(forms)
-        return self.read(scope, tables, plain=True) if form == "{r}" else self._fill(form, scope, depth - 1, nesting)
+        return self.read(scope, tables, plain=True) if form == "{r}" else self.fill(form, scope, depth - 1, nesting)
 
     def by_index(self, scope: Scope, depth: int, nesting: int) -> str:
         """Return a Piecewise on indices, each arm drawn behind the condition that leads to it."""
-        condition = self._fill(self.pick(CONDITIONS), scope, 0, 0)
+        condition = self.fill(self.pick(CONDITIONS), scope, 0, 0)
         holds, fails = scope.behind(condition), scope.behind(f"Not({condition})")
         first = self.value(holds, depth - 1, nesting)
         if self.chance(3):
-            second = self._fill(self.pick(CONDITIONS), scope, 0, 0)
+            second = self.fill(self.pick(CONDITIONS), scope, 0, 0)
             middle = self.value(fails.behind(second), depth - 2, nesting)
             return f"Piecewise(({first}, {condition}), ({middle}, {second}), ({self.leaf(fails)}, True))"
         other = self.pick(("0", None)) or self.value(fails, depth - 1, nesting)
@@ -128,7 +137,7 @@ class Expressions:
 
     def delta(self, scope: Scope, depth: int, nesting: int) -> str:
         """Return a value times a KroneckerDelta."""
-        left = self._fill(self.pick(INDICES[:11]), scope, 0, 0, "2")
+        left = self.fill(self.pick(INDICES[:11]), scope, 0, 0, "2")
         right = self.pick([b.name for b in scope.indices])
         left = self.integer(scope) if self.chance(2) else left
         right = self.integer(scope) if self.chance(4) else right
@@ -150,7 +159,7 @@ class Expressions:
             return f"{table.name}[{', '.join(indices)}]"
         remedy = "extend" if hidden else "wrap" if plain else self.pick(("extend", "wrap", "clip", "guard", "extend"))
         if remedy == "extend" and not (plain and hidden):
-            return f"Padded({table.name}{self.pick(MODES)})[{', '.join(indices)}]"
+            return f"Padded({table.name}{self.mode()})[{', '.join(indices)}]"
         for k in out:
             last = f"{table.extents[k].text} - 1"
             if remedy == "clip":
@@ -163,12 +172,16 @@ class Expressions:
         inside = " & ".join(f"({indices[k]} >= 0) & ({indices[k]} <= {table.extents[k].text} - 1)" for k in out)
         return f"Piecewise(({read}, {inside}), ({self.pick(('0', '2'))}, True))"
 
+    def mode(self) -> str:
+        """Return what lies outside a tensor."""
+        return str(self.pick(MODES)).replace("{z}", str(self.pick((*self.numbers["z"], *self.sizes, "2"))))
+
     def index(self, extent: Extent, scope: Scope) -> str:
         """Return an index for an axis; it may lie outside."""
         fitting = [b.name for b in scope.indices if self.world.inside(b.name, extent, scope)]
         if fitting and self.pick((True, False)):
             return str(self.pick(fitting))
-        return self._fill(self.pick(INDICES), scope, 0, 0, extent.text)
+        return self.fill(self.pick(INDICES), scope, 0, 0, extent.text)
 
     def integer(self, scope: Scope) -> str:
         """Return an element of integer data, a small number where there is none."""
@@ -198,6 +211,8 @@ class Expressions:
         if not bounds or (kind not in ("Sum", "Product") and not self.world.never_empty(tuple(bounds), scope)):
             return self.leaf(scope)
         body = self.value(scope.inside(*bounds), depth, nesting)
+        if not self.mentions_a_tensor(body):
+            body = self.read(scope.inside(*bounds))  # SymPy's Max takes no sum of numbers alone
         if kind == "LogSumExp" and self.chance(4):
             body = f"10000*{body}"
         nested = any(b.label in BOUND for b in scope.indices) or "Sum(" in body
@@ -244,7 +259,7 @@ class Expressions:
         """Return a plain read with a given index on some axis; None where it fits none."""
         tables = [t for t in self.tables if t.kind in ("real", "positive") and t.extents]
         only = Scope((bound,))
-        text = self._fill(form, only, 0, 0)
+        text = self.fill(form, only, 0, 0)
         places = [(t, k) for t in tables for k, e in enumerate(t.extents) if self.world.inside(text, e, scope)]
         if not places:
             return None
@@ -263,7 +278,7 @@ class Expressions:
         taken = {b.label for b in scope.indices}
         name = next(n for n in BOUND if n not in taken)
         ends = self.pick(LIMITS if scope.indices else LIMITS[:5])
-        first, last = (self._fill(end, scope, 0, 0, extent.text) for end in ends)
+        first, last = (self.fill(end, scope, 0, 0, extent.text) for end in ends)
         bound = Bound(name, name, first, last)
         if self.world.size(scope.inside(bound)) > POINTS:
             return None
@@ -279,7 +294,7 @@ class Expressions:
 
     # --- forms -----------------------------------------------------------------------------------------------
 
-    def _fill(self, form: str, scope: Scope, depth: int, nesting: int, extent: str = "") -> str:
+    def fill(self, form: str, scope: Scope, depth: int, nesting: int, extent: str = "") -> str:
         """Return a form with everything in braces drawn."""
         names = [b.name for b in scope.indices] or ["0"]
 
@@ -289,6 +304,14 @@ class Expressions:
                     return self.value(scope, depth, nesting)
                 case "q":
                     return self.positive(scope, depth, nesting)
+                case "o":
+                    return infinite(self, scope)
+                case "f":
+                    return placed(self, scope)
+                case "g":
+                    return own_gradient(self, scope)
+                case "x" | "y":
+                    return self.read(scope, plain=True)
                 case "k":
                     return f"({self.pick(NUMBERS)})"
                 case "z":

@@ -21,6 +21,9 @@ import numpy.typing as npt
 POINTS = 240
 """The most values that the indices in scope may take together."""
 
+BOUND = ("u", "v", "m", "t", "g")
+"""Names of bound indices."""
+
 _NAME = re.compile(r"[A-Za-z_]\w*")
 
 

@@ -79,7 +79,7 @@ class Program:
                 return t.extents
         if any(a.name == tensor for a in self.attributes):
             return ()
-        for e in self.equations:
+        for e in (*self.equations, *self.declared):
             if e.target == tensor:
                 return tuple(i.extent for i in e.indices)
         raise KeyError(tensor)

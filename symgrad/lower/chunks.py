@@ -129,7 +129,8 @@ def _run(cut: Index, start: str, stop: str) -> tuple[Index, dict[Index, Poly]]:
 
 def _body(b: Builder, part: Equation, winner: str | None, cut: Index, lower: Lower) -> list[Statement]:
     """The statements for one run of an index; the border of a whole tensor is made before the loop."""
-    inner = replace(b, block=[], levels=[], known=dict(b.known), chunked=True, reasons=b.reasons)
+    # Borders that reach as far as a run are none for what comes after it.
+    inner = replace(b, block=[], levels=[], known=dict(b.known), borders=dict(b.borders), chunked=True)
     start, stop, rows = _bounds(b)
     inner.facts = (*b.facts, as_poly(Size(stop, 0)) - as_poly(Size(start, 0)), cut.extent - as_poly(Size(stop, 0)))
     lower(inner, part, winner)

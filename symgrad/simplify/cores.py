@@ -110,8 +110,8 @@ def _fold_into(user: Equation, core: Equation) -> Equation | None:
         same = {p.atom for p in read.indices} == set(user.indices) and len(read.indices) == len(user.indices)
         if not same or not isinstance(core.body, Reduce):
             return None
-        body = rename(core.body, dict(zip(core.indices, read.indices, strict=True)))
-        inner = freshen(body, {i.name for i in user.indices})
+        clear = freshen(core.body, {i.name for i in (*user.indices, *core.indices)})
+        inner = rename(clear, dict(zip(core.indices, read.indices, strict=True)))
         rest = [f for f in factors if f is not read]
         if any(isinstance(f, Reduce) for f in rest):
             return None  # a term has one sum

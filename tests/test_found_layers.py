@@ -1,0 +1,100 @@
+"""Declarations that random drawing found, compiled wrong once, as they were drawn or made smaller."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+from sympy import (
+    Abs,
+    Eq,
+    Expr,
+    Idx,
+    IndexedBase,
+    KroneckerDelta,
+    Mod,
+    Piecewise,
+    Product,
+    Rational,
+    Sum,
+    Symbol,
+    ceiling,
+    exp,
+    floor,
+    symbols,
+    tanh,
+)
+
+from symgrad import Layer, LogSumExp, Padded, ReduceMin, check_layer
+
+from .agreement import as_declared
+
+K, M, N = symbols("K M N", integer=True, positive=True)
+b, e, h, q, r, w, x, y, ids = (IndexedBase(name) for name in ("b", "e", "h", "q", "r", "w", "x", "y", "ids"))
+u, v = Idx("u"), Idx("v")
+
+
+@pytest.mark.parametrize("function", [lambda t: 2 * tanh(t), lambda t: 1.5 / (1 + exp(-t)), lambda t: -3 * exp(t)])
+def test_a_sum_folded_into_another_keeps_its_index_apart(function) -> None:
+    """The outer sum of two functions of one tensor: the sum over columns was read along the diagonal."""
+    m, n = Idx("m", M), Idx("n", M)
+    for body in (x[n] + function(x[m]), x[m] + function(x[n])):
+        report = check_layer(Layer("outer_sum", [x[M]], [Eq(h[m, n], body)]))
+        assert report.ok, str(report)
+
+
+def chosen(inside: Expr, condition: object, outside: object = 0) -> Expr:
+    return Piecewise((inside, condition), (outside, True))
+
+
+def test_a_border_for_a_run_of_an_axis_stays_inside_the_loop() -> None:
+    i, j, k = Idx("i", floor((N + 2) / 2) + 1), Idx("j", 2 * N), Idx("k", 2)
+    smallest = Symbol("smallest")
+    first = b[u] * (1 + chosen(ids[0], b[0] - x[ids[0], 0] > 0, Rational(1, 2)) ** 2)
+    decided = (chosen(x[M * k + i, k], M * k + i <= M) - x[j, j] < 0) | (q[0] > 1)
+    second = Padded(b, K)[floor(w[i, floor((j + k) / 3), k] * K) + j] * Piecewise(
+        (chosen(smallest, k + j > 2, k), decided), (Product(b[v], (v, 0, j), (u, 0, 1)), True)
+    )
+    layer = Layer(
+        "runs",
+        [x[M + 1, M + 1], w[2 * N, 2 * N, 3], b[5], q[M], ids[5]],
+        [Eq(smallest, ReduceMin(first, (u, 0, ids[0]))), Eq(r[i, j, k], second)],
+        attributes={K: 2},
+        integers=[ids],
+        outputs=[smallest, r],
+    )
+    rng = np.random.default_rng(0)
+    arrays = {name: rng.normal(size=shape) for name, shape in (("x", (5, 5)), ("w", (2, 2, 3)), ("b", 5), ("q", 4))}
+    assert as_declared(layer, arrays | {"ids": np.array([2, 3, -1, -1, 0])}, {"K": 2})
+
+
+def test_left_sides_that_no_output_needs_may_be_read_at_data() -> None:
+    i, j, k = Idx("i", floor(N / 2)), Idx("j", ceiling((N + 1) / 2)), Idx("k", 2)
+    n, o, p, s = Idx("n", N), Idx("o", 1), Idx("p", floor((7 - N) / 2) + 1), Idx("s", 2 * ceiling((N + 1) / 2))
+    place = 2 * ids[Mod(s + 1, N)] - 1
+    layer = Layer(
+        "unneeded",
+        [x[2, 5], q[N + 1, N], ids[N]],
+        [
+            Eq(h[i, j, k], x[k, 4 - Mod(i, 3)] - LogSumExp(q[u, j], (u, 0, N))),
+            Eq(e[n, o, p], chosen(h[Abs(n - p), o, ids[Mod(p + 1, N)]], Abs(n - p) <= floor(N / 2) - 1)),
+            Eq(
+                y[s, j],
+                Product(
+                    chosen(q[u, place], (place >= 0) & (place <= N - 1)) * KroneckerDelta(0, ids[0]), (u, 0, N - 1 - j)
+                ),
+            ),
+        ],
+        integers=[ids],
+        outputs=[y],
+    )
+    rng = np.random.default_rng(0)
+    arrays = {"x": rng.normal(size=(2, 5)), "q": rng.normal(size=(6, 5)), "ids": np.array([1, 0, 1, 1, 0])}
+    assert as_declared(layer, arrays)
+
+
+def test_minus_a_sum_over_all_columns_beside_one_over_rows() -> None:
+    """Both are left as terms of one gradient, with other reads of what they sum."""
+    m, n = Idx("m", M), Idx("n", M)
+    equations = [Eq(h[m, n], x[n] - 2 * tanh(x[m])), Eq(y[m], Sum(h[m, n] * x[n], n))]
+    report = check_layer(Layer("beside", [x[M]], equations, outputs=[h, y]))
+    assert report.ok, str(report)
