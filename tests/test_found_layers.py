@@ -24,7 +24,7 @@ from sympy import (
     tanh,
 )
 
-from symgrad import Layer, LogSumExp, Padded, ReduceMin, check_layer
+from symgrad import Layer, LogSumExp, Padded, ReduceMax, ReduceMin, check_layer
 
 from .agreement import as_declared
 
@@ -98,3 +98,12 @@ def test_minus_a_sum_over_all_columns_beside_one_over_rows() -> None:
     equations = [Eq(h[m, n], x[n] - 2 * tanh(x[m])), Eq(y[m], Sum(h[m, n] * x[n], n))]
     report = check_layer(Layer("beside", [x[M]], equations, outputs=[h, y]))
     assert report.ok, str(report)
+
+
+def test_a_maximum_over_nothing_that_a_choice_leaves_out() -> None:
+    i = Idx("i", ceiling(M / 2))
+    body = Piecewise((ReduceMax(y[Mod(i, N)] + u, (u, 0, i - 1), ties="split"), i > 0), (x[i], True))
+    layer = Layer("earlier", [x[M], y[N]], [Eq(r[i], body)])
+    for extent in (1, 5):
+        arrays = {"x": np.arange(1.0, 1 + extent), "y": np.array([0.5, 2.0])}
+        assert as_declared(layer, arrays)

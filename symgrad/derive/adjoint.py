@@ -8,8 +8,9 @@ from __future__ import annotations
 
 from dataclasses import dataclass, replace
 
-from symgrad.declare.algebra import divide, indicator, multiply
-from symgrad.declare.conditions import all_of, at_least, compare, relation
+from symgrad.declare.algebra import apply, divide, indicator, multiply
+from symgrad.declare.bounds import nonnegative
+from symgrad.declare.conditions import all_of, at_least, compare, conjuncts, relation
 from symgrad.declare.graph import groups, is_recurrent
 from symgrad.declare.integers import Entry, Index, Poly, affine_in, as_poly, atoms, indices_of
 from symgrad.declare.program import Equation, Program, Tensor
@@ -18,6 +19,8 @@ from symgrad.declare.scalars import (
     FALSE,
     NOUGHT,
     TRUE,
+    UNIT,
+    Compare,
     Condition,
     Read,
     Reduce,
@@ -293,7 +296,10 @@ class _Reverse:
                 name = self._fresh(f"count_{equation.target}")
                 count = Equation(name, equation.indices, Reduce("sum", node.indices, node.condition, hit))
                 self.extra.append(count)
-                share = divide(g, Read(name, at))
+                ties: Scalar = Read(name, at)
+                if node.condition != TRUE and not _has_always_one(node):
+                    ties = apply("max", UNIT, ties)  # where a choice leaves an empty range out, there is none
+                share = divide(g, ties)
                 self._term(equation.indices, node.indices, node.condition, multiply(share, hit), node.body)
             case "product":
                 others = self._others(equation, node)
@@ -324,6 +330,13 @@ class _Reverse:
         name = self._fresh(f"others_{equation.target}")
         self.extra.append(Equation(name, axes, body))
         return Read(name, tuple(map(as_poly, axes)))
+
+
+def _has_always_one(node: Reduce) -> bool:
+    """Whether the first element of each range is in it, whatever the outer indices are."""
+    first = {i: as_poly(0) for i in node.indices}
+    known = (rename(c, first) for c in conjuncts(node.condition))
+    return all(isinstance(c, Compare) and c.relation == ">=" and nonnegative(c.poly) for c in known)
 
 
 def row_major(indices: tuple[Index, ...]) -> Poly:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import replace
 
-from symgrad.declare.bounds import nonnegative
+from symgrad.declare.bounds import nonnegative, positive
 from symgrad.declare.conditions import all_of, conjuncts
 from symgrad.declare.integers import ZERO, Index, as_poly
 from symgrad.declare.program import Equation
@@ -98,7 +98,9 @@ def _direct(b: Builder, equation: Equation, node: Reduce, winner: str | None) ->
         positions = (len(kept),)
     elif winner is not None and not isinstance(array, Name):
         array = b.keep(array, f"{equation.target}_candidates")
-    empty = kind in ("max", "min") and node.ties == "none"
+    # Nothing to choose from is refused before, but for what a choice leaves out.
+    maybe = node.ties == "none" or not all(positive(i.extent) for i in node.indices)
+    empty = kind in ("max", "min") and maybe
     initial = _IDENTITY[kind] if empty else None
     result = Value(Collapse(kind, array, positions, initial), kept, "int" if kind.startswith("arg") else "float")
     b.emit(Assign(equation.target, full(result, equation.indices)))

@@ -128,7 +128,9 @@ class _Groups:
     def note(self, equation: Equation) -> None:
         """Remember a left side that is the same at all elements of a group."""
         match equation.body:
-            case Read(_, indices) if isinstance(entry := indices[-1].atom if indices else None, Entry) and entry.indices:
+            case Read(_, indices) if (
+                isinstance(entry := indices[-1].atom if indices else None, Entry) and entry.indices
+            ):
                 index = entry.indices[-1].atom
                 others = {i for p in (*indices[:-1], *entry.indices[:-1]) for i in indices_of(p)}
                 for key, group in self.named.items():
