@@ -9,8 +9,7 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 
 from symgrad.declare.algebra import apply, divide, indicator, multiply
-from symgrad.declare.bounds import nonnegative
-from symgrad.declare.conditions import all_of, at_least, compare, conjuncts, relation
+from symgrad.declare.conditions import all_of, at_least, compare, relation
 from symgrad.declare.graph import groups, is_recurrent
 from symgrad.declare.integers import Entry, Index, Poly, affine_in, as_poly, atoms, indices_of
 from symgrad.declare.program import Equation, Program, Tensor
@@ -20,7 +19,6 @@ from symgrad.declare.scalars import (
     NOUGHT,
     TRUE,
     UNIT,
-    Compare,
     Condition,
     Read,
     Reduce,
@@ -30,7 +28,7 @@ from symgrad.declare.scalars import (
 from symgrad.derive.derivatives import derivative, live_reads
 from symgrad.derive.flat import flat_tensors
 from symgrad.derive.invert import guarded
-from symgrad.derive.ranges import distinct, limited, narrowed, pinned
+from symgrad.derive.ranges import distinct, limited, narrowed, never_empty, pinned
 from symgrad.derive.terms import Term, all_indices, freshen, rename, terms_of, total
 from symgrad.derive.trace import Trace
 from symgrad.naming import base_of, fresh
@@ -297,7 +295,7 @@ class _Reverse:
                 count = Equation(name, equation.indices, Reduce("sum", node.indices, node.condition, hit))
                 self.extra.append(count)
                 ties: Scalar = Read(name, at)
-                if node.condition != TRUE and not _has_always_one(node):
+                if node.condition != TRUE and not never_empty(node):
                     ties = apply("max", UNIT, ties)  # where a choice leaves an empty range out, there is none
                 share = divide(g, ties)
                 self._term(equation.indices, node.indices, node.condition, multiply(share, hit), node.body)
@@ -330,13 +328,6 @@ class _Reverse:
         name = self._fresh(f"others_{equation.target}")
         self.extra.append(Equation(name, axes, body))
         return Read(name, tuple(map(as_poly, axes)))
-
-
-def _has_always_one(node: Reduce) -> bool:
-    """Whether the first element of each range is in it, whatever the outer indices are."""
-    first = {i: as_poly(0) for i in node.indices}
-    known = (rename(c, first) for c in conjuncts(node.condition))
-    return all(isinstance(c, Compare) and c.relation == ">=" and nonnegative(c.poly) for c in known)
 
 
 def row_major(indices: tuple[Index, ...]) -> Poly:

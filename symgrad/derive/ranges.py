@@ -8,7 +8,7 @@ from symgrad.declare.algebra import multiply
 from symgrad.declare.bounds import nonnegative
 from symgrad.declare.conditions import all_of, conjuncts, negation
 from symgrad.declare.integers import Index, affine_in, as_poly, indices_of
-from symgrad.declare.scalars import NOUGHT, Compare, Condition, Mul, Number, Scalar, Select
+from symgrad.declare.scalars import NOUGHT, Compare, Condition, Mul, Number, Reduce, Scalar, Select
 from symgrad.derive.states import range_where
 from symgrad.derive.terms import rename
 from symgrad.naming import fresh
@@ -69,3 +69,10 @@ def distinct(indices: tuple[Index, ...]) -> tuple[Index, ...]:
         names.add(name)
         made.append(Index(name, index.extent))
     return tuple(made)
+
+
+def never_empty(node: Reduce) -> bool:
+    """Whether the first element of each range is in it, whatever the outer indices are."""
+    first = {i: as_poly(0) for i in node.indices}
+    known = (rename(c, first) for c in conjuncts(node.condition))
+    return all(isinstance(c, Compare) and c.relation == ">=" and nonnegative(c.poly) for c in known)
