@@ -16,6 +16,9 @@ def _product(a, b, threads):
     rows, columns = a.shape[-2], b.shape[-1]
     if not stack and 4 * rows <= columns and b.flags.f_contiguous:
         return np.ascontiguousarray(_product(b.T, a.T, threads).T)  # faster than turning all of b for few rows
+    if work < 2**24:  # waking a thread takes as long
+        with _one_thread_each():
+            return a @ b
     out = np.empty((*stack, rows, columns), np.result_type(a, b))
 
     def some_rows(start, stop):
@@ -24,8 +27,7 @@ def _product(a, b, threads):
     def some_columns(start, stop):
         np.matmul(a, b[..., start:stop], out=out[..., start:stop])
 
-    parts = _CORES if work >= 2**24 else 1
-    _side_by_side(*((some_rows, rows) if rows >= columns else (some_columns, columns)), parts, threads)
+    _side_by_side(*((some_rows, rows) if rows >= columns else (some_columns, columns)), _CORES, threads)
     return out
 ''',
     "_in_parts": '''
@@ -61,7 +63,7 @@ def _side_by_side(function, extent, parts, threads):
             total = _added(total, function(extent * p // parts, extent * (p + 1) // parts))
         return total
 
-    if threads < 2:
+    if workers < 2:
         return run(range(parts))
     with _one_thread_each():
         shares = [range(parts * w // workers, parts * (w + 1) // workers) for w in range(workers)]
@@ -69,8 +71,7 @@ def _side_by_side(function, extent, parts, threads):
         try:
             total = run(shares[0])
         finally:
-            if pending:
-                futures.wait(pending)
+            futures.wait(pending)
     for other in pending:
         total = _added(total, other.result())
     return total
