@@ -107,3 +107,15 @@ def test_a_maximum_over_nothing_that_a_choice_leaves_out() -> None:
     for extent in (1, 5):
         arrays = {"x": np.arange(1.0, 1 + extent), "y": np.array([0.5, 2.0])}
         assert as_declared(layer, arrays)
+
+
+def test_softmax_over_windows_without_positions() -> None:
+    stride = symbols("stride", integer=True, positive=True)
+    length, taps = symbols("T R", integer=True, positive=True)
+    o, k, n = Idx("o", floor((length - taps) / stride) + 1), Idx("k", taps), Idx("n", taps)
+    share = exp(x[stride * o + k] ** 2) / Sum(exp(x[stride * o + n] ** 2), n)
+    equations = [Eq(h[o, k], share), Eq(y[o], Sum(h[o, k] * w[k], k))]
+    layer = Layer("shares", [x[length], w[taps]], equations, attributes={stride: 1}, outputs=[h, y])
+    for extent in (0, 1, 3):
+        arrays = {"x": np.linspace(-1, 1, 5), "w": np.arange(1.0, 1 + extent)}
+        assert as_declared(layer, arrays, {"stride": 1})

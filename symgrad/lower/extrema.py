@@ -37,6 +37,7 @@ from symgrad.lower.builder import Builder
 from symgrad.lower.choices import guard
 from symgrad.lower.elementwise import condition_value, value_of
 from symgrad.lower.extrema_at import extremum_at
+from symgrad.lower.facts import may_be_negative
 from symgrad.lower.sums import window_indices
 from symgrad.lower.values import mapped
 
@@ -192,8 +193,10 @@ def _looped(b: Builder, equation: Equation, node: Reduce, winner: str | None) ->
 def _begin(b: Builder, node: Reduce, axes: Axes, target: Name) -> bool:
     """Emit the array to begin with; whether that is the first candidate, where one index with an element runs."""
     index = node.indices[0]
+    # An extremum of nothing has been refused, unless it is one of ours; a product of nothing is 1.
     some = nonnegative(index.extent - 1) if node.kind != "product" else index.extent.constant is not None
-    if len(node.indices) > 1 or not some:  # an extremum of nothing has been refused, a product of nothing is 1
+    some = some and not (node.ties == "none" and may_be_negative(b.program, index.extent - 1, b.facts))
+    if len(node.indices) > 1 or not some:
         b.emit(Assign(target.text, Fresh("full", tuple(i.extent for i in axes), _IDENTITY[node.kind])))
         return False
     first = map_polynomials(replace(node, indices=()), lambda p: substitute(p, {index: ZERO}))
