@@ -26,7 +26,7 @@ from sympy import (
 
 from symgrad import Layer, LogSumExp, Padded, ReduceMax, ReduceMin, check_layer
 
-from .agreement import as_declared
+from .agreement import SCHEDULES, as_declared
 
 K, M, N = symbols("K M N", integer=True, positive=True)
 b, e, h, q, r, w, x, y, ids = (IndexedBase(name) for name in ("b", "e", "h", "q", "r", "w", "x", "y", "ids"))
@@ -119,3 +119,12 @@ def test_softmax_over_windows_without_positions() -> None:
     for extent in (0, 1, 3):
         arrays = {"x": np.linspace(-1, 1, 5), "w": np.arange(1.0, 1 + extent)}
         assert as_declared(layer, arrays, {"stride": 1})
+
+
+def test_what_a_condition_leaves_out_is_not_divided_by() -> None:
+    """The cotangent of a broadcast result is summed apart from the quotient that its condition guards."""
+    i, k = Idx("i", K), Idx("k", 3)
+    body = Sum(LogSumExp(y[u, v] * (1 + x[k] ** 2), (v, 0, 1)), (u, 0, k))
+    layer = Layer("levels", [x[N + 1], y[N + 1, 2]], [Eq(r[i, k], body)], attributes={K: 2})
+    arrays = {"x": np.linspace(0.2, 1, 3), "y": np.arange(6.0).reshape(3, 2) / 5}
+    assert as_declared(layer, arrays, {"K": 2}, schedules=SCHEDULES)

@@ -26,16 +26,18 @@ Declaration:
         -1 <= down[k, i, u_2], across[k, j, v_2] <= W, down[k, i, u_2] <= H else 0) / G^2
 
 Derived:
-    grad_across[k, j, v] = [0 < min(W - 1, across[k, j, v])] * [across[k, j, v] < W - 1] * sum_{c, i,
-        u_2, a, d : -1 <= across[k, j, v], -1 <= down[k, i, u_2], across[k, j, v] <= W, down[k, i, u_2]
-        <= H} grad_y[k, c, i, j] * x[image[k], c, min(H - 1, a + floor(row[k, i, u_2])), min(W - 1, d +
-        floor(column[k, j, v]))] * (2 * d - 1) * (floor(row[k, i, u_2]) + 2 * a * (row[k, i, u_2] -
-        floor(row[k, i, u_2])) + 1 + -a - row[k, i, u_2]) / G^2
-    grad_down[k, i, u] = [0 < min(H - 1, down[k, i, u])] * [down[k, i, u] < H - 1] * sum_{c, j, v_2, a,
-        d : -1 <= across[k, j, v_2], -1 <= down[k, i, u], across[k, j, v_2] <= W, down[k, i, u] <= H}
+    dot_grad_y[k, j, v] = sum_{c, i, u_2, a, d : -1 <= down[k, i, u_2], down[k, i, u_2] <= H} grad_y[k,
+        c, i, j] * x[image[k], c, min(H - 1, a + floor(row[k, i, u_2])), min(W - 1, d + floor(column[k,
+        j, v]))] * (2 * d - 1) * (floor(row[k, i, u_2]) + 2 * a * (row[k, i, u_2] - floor(row[k, i,
+        u_2])) + 1 + -a - row[k, i, u_2])
+    dot_grad_y_2[k, i, u] = sum_{c, j, v_2, a, d : -1 <= across[k, j, v_2], across[k, j, v_2] <= W}
         grad_y[k, c, i, j] * x[image[k], c, min(H - 1, a + floor(row[k, i, u])), min(W - 1, d +
         floor(column[k, j, v_2]))] * (2 * a - 1) * (floor(column[k, j, v_2]) + 2 * d * (column[k, j,
-        v_2] - floor(column[k, j, v_2])) + 1 + -d - column[k, j, v_2]) / G^2
+        v_2] - floor(column[k, j, v_2])) + 1 + -d - column[k, j, v_2])
+    grad_across[k, j, v] = [0 < min(W - 1, across[k, j, v])] * [across[k, j, v] < W - 1] *
+        (dot_grad_y[k, j, v] / G^2 if -1 <= across[k, j, v], across[k, j, v] <= W else 0)
+    grad_down[k, i, u] = [0 < min(H - 1, down[k, i, u])] * [down[k, i, u] < H - 1] * (dot_grad_y_2[k, i,
+        u] / G^2 if -1 <= down[k, i, u], down[k, i, u] <= H else 0)
     sum_grad_down[k] = sum_{i, u} grad_down[k, i, u] * ((1/2 + u) / G + i)
     sum_grad_across[k] = sum_{j, v} grad_across[k, j, v] * ((1/2 + v) / G + j)
     grad_top[k] = sum_{i, u} grad_down[k, i, u]
@@ -228,11 +230,10 @@ def backward(residuals, grad_y, wrt=None):
     # column[k, j, v] = max(0, min(W - 1, across[k, j, v]))
     column = np.maximum(minimum_value_2, 0)
     if "boxes" in wrt:
-        # grad_across[k, j, v] = [0 < min(W - 1, across[k, j, v])] * [across[k, j, v] < W - 1] * sum_{c, i, u_2,
-        #     a, d : -1 <= across[k, j, v], -1 <= down[k, i, u_2], across[k, j, v] <= W, down[k, i, u_2] <= H}
-        #     grad_y[k, c, i, j] * x[image[k], c, min(H - 1, a + floor(row[k, i, u_2])), min(W - 1, d +
-        #     floor(column[k, j, v]))] * (2 * d - 1) * (floor(row[k, i, u_2]) + 2 * a * (row[k, i, u_2] -
-        #     floor(row[k, i, u_2])) + 1 + -a - row[k, i, u_2]) / G^2
+        # dot_grad_y[k, j, v] = sum_{c, i, u_2, a, d : -1 <= down[k, i, u_2], down[k, i, u_2] <= H} grad_y[k, c,
+        #     i, j] * x[image[k], c, min(H - 1, a + floor(row[k, i, u_2])), min(W - 1, d + floor(column[k, j,
+        #     v]))] * (2 * d - 1) * (floor(row[k, i, u_2]) + 2 * a * (row[k, i, u_2] - floor(row[k, i, u_2])) +
+        #     1 + -a - row[k, i, u_2])
         position = image[:, None, None, None, None, None, None]
     floor_row = np.floor(row)
     if "boxes" in wrt:
@@ -253,38 +254,20 @@ def backward(residuals, grad_y, wrt=None):
     mask = down <= H
     mask_3 = down >= -1
     if "boxes" in wrt:
-        total_part = (2 * np.arange(2, dtype=dtype) - 1) * np.where(
+        dot_grad_y_part = (2 * np.arange(2, dtype=dtype) - 1) * np.where(
             mask[:, :, :, None], np.where(mask_3[:, :, :, None], total_2, 0), 0
         )[:, :, :, :, None]
         clip_value = np.clip(position, 0, N - 1)
-    mask_2 = across <= W
-    mask_4 = across >= -1
-    if "boxes" in wrt:
-        total_part_2 = np.einsum(
-            "kcij,kjvciuad->kjviuad",
+        dot_grad_y_part_2 = np.einsum(
+            "kcij,kjviuadc->kjviuad",
             grad_y,
-            np.where(
-                mask_2[:, :, :, None, None, None, None, None],
-                np.where(
-                    mask_4[:, :, :, None, None, None, None, None],
-                    _nonempty(x, 0)[
-                        clip_value, :, np.clip(position_2, 0, H - 1), np.clip(position_3, 0, W - 1)
-                    ].transpose(0, 1, 2, 7, 3, 4, 5, 6),
-                    0,
-                ),
-                0,
-            ),
+            _nonempty(x, 0)[clip_value, :, np.clip(position_2, 0, H - 1), np.clip(position_3, 0, W - 1)],
         )
-        grad_across = (
-            ((minimum_value_2 > 0) & (across < W - 1))
-            * np.einsum("kiuad,kjviuad->kjv", total_part, total_part_2)
-            / math.pow(G, 2)
-        )
-        # grad_down[k, i, u] = [0 < min(H - 1, down[k, i, u])] * [down[k, i, u] < H - 1] * sum_{c, j, v_2, a, d
-        #     : -1 <= across[k, j, v_2], -1 <= down[k, i, u], across[k, j, v_2] <= W, down[k, i, u] <= H}
+        dot_grad_y = np.einsum("kiuad,kjviuad->kjv", dot_grad_y_part, dot_grad_y_part_2)
+        # dot_grad_y_2[k, i, u] = sum_{c, j, v_2, a, d : -1 <= across[k, j, v_2], across[k, j, v_2] <= W}
         #     grad_y[k, c, i, j] * x[image[k], c, min(H - 1, a + floor(row[k, i, u])), min(W - 1, d +
         #     floor(column[k, j, v_2]))] * (2 * a - 1) * (floor(column[k, j, v_2]) + 2 * d * (column[k, j, v_2]
-        #     - floor(column[k, j, v_2])) + 1 + -d - column[k, j, v_2]) / G^2
+        #     - floor(column[k, j, v_2])) + 1 + -d - column[k, j, v_2])
         position_4 = np.minimum(H - 1, np.arange(2) + floor_row.astype(np.intp)[:, :, :, None])[
             :, :, :, None, None, :, None
         ]
@@ -297,29 +280,27 @@ def backward(residuals, grad_y, wrt=None):
         + (-np.arange(2)).astype(dtype)
         + 1
     )
+    mask_2 = across <= W
+    mask_4 = across >= -1
     if "boxes" in wrt:
-        total_part_3 = (2 * np.arange(2, dtype=dtype) - 1)[:, None] * np.where(
+        dot_grad_y_2_part = (2 * np.arange(2, dtype=dtype) - 1)[:, None] * np.where(
             mask_2[:, :, :, None], np.where(mask_4[:, :, :, None], total, 0), 0
         )[:, :, :, None]
-        total_part_4 = np.einsum(
-            "kcij,kiucjvad->kiujvad",
+        dot_grad_y_2_part_2 = np.einsum(
+            "kcij,kiujvadc->kiujvad",
             grad_y,
-            np.where(
-                mask[:, :, :, None, None, None, None, None],
-                np.where(
-                    mask_3[:, :, :, None, None, None, None, None],
-                    _nonempty(x, 0)[
-                        clip_value, :, np.clip(position_4, 0, H - 1), np.clip(position_5, 0, W - 1)
-                    ].transpose(0, 1, 2, 7, 3, 4, 5, 6),
-                    0,
-                ),
-                0,
-            ),
+            _nonempty(x, 0)[clip_value, :, np.clip(position_4, 0, H - 1), np.clip(position_5, 0, W - 1)],
         )
+        dot_grad_y_2 = np.einsum("kjvad,kiujvad->kiu", dot_grad_y_2_part, dot_grad_y_2_part_2)
+        # grad_across[k, j, v] = [0 < min(W - 1, across[k, j, v])] * [across[k, j, v] < W - 1] * (dot_grad_y[k,
+        #     j, v] / G^2 if -1 <= across[k, j, v], across[k, j, v] <= W else 0)
+        grad_across = (
+            np.where(mask_4 & mask_2, dot_grad_y / math.pow(G, 2), 0) * (minimum_value_2 > 0) * (across < W - 1)
+        )
+        # grad_down[k, i, u] = [0 < min(H - 1, down[k, i, u])] * [down[k, i, u] < H - 1] * (dot_grad_y_2[k, i,
+        #     u] / G^2 if -1 <= down[k, i, u], down[k, i, u] <= H else 0)
         grad_down = (
-            ((minimum_value > 0) & (down < H - 1))
-            * np.einsum("kjvad,kiujvad->kiu", total_part_3, total_part_4)
-            / math.pow(G, 2)
+            np.where(mask_3 & mask, dot_grad_y_2 / math.pow(G, 2), 0) * (minimum_value > 0) * (down < H - 1)
         )
         # sum_grad_down[k] = sum_{i, u} grad_down[k, i, u] * ((1/2 + u) / G + i)
         sum_grad_down = np.einsum(

@@ -4,12 +4,28 @@ from __future__ import annotations
 
 from dataclasses import replace
 
-from symgrad.declare.algebra import add, multiply
-from symgrad.declare.conditions import conjuncts
+from symgrad.declare.algebra import add, multiply, select
+from symgrad.declare.conditions import all_of, conjuncts
 from symgrad.declare.integers import as_poly
 from symgrad.declare.program import Equation
 from symgrad.declare.rewriting import changed, map_children
-from symgrad.declare.scalars import Add, Mul, Node, Number, Read, Reduce, Scalar, reads_of, walk
+from symgrad.declare.scalars import (
+    NOUGHT,
+    TRUE,
+    Add,
+    Apply,
+    Condition,
+    Mul,
+    Node,
+    Number,
+    Power,
+    Read,
+    Reduce,
+    Scalar,
+    free_indices,
+    reads_of,
+    walk,
+)
 from symgrad.derive.terms import alpha_form, freshen, rename
 from symgrad.derive.trace import Trace
 from symgrad.naming import fresh
@@ -57,6 +73,14 @@ class Cores:
         match term:
             case Reduce("sum"):
                 return self._shared(term, equation, alone=False)
+            case Mul(coefficient, factors) if (outer := _outside(factors)) != TRUE:
+                rest = [f for f in factors if not isinstance(f, Reduce)]
+                (node,) = (f for f in factors if isinstance(f, Reduce))
+                free = replace(
+                    node, condition=all_of(*(c for c in conjuncts(node.condition) if c not in conjuncts(outer)))
+                )
+                shared = self._shared(free, equation, alone=False)
+                return select(outer, multiply(Number(coefficient), *rest, shared), NOUGHT)
             case Mul(coefficient, factors):
                 new = [self._shared(f, equation, False) if isinstance(f, Reduce) else f for f in factors]
                 return multiply(Number(coefficient), *new)
@@ -94,6 +118,30 @@ class Cores:
             if folded is not None:
                 equations = [folded if e is users[0] else e for e in equations if e is not core]
         return equations
+
+
+def _outside(factors: tuple[Scalar, ...]) -> Condition:
+    """What a sum's condition says of other indices than its own, where factors beside it need not be finite elsewhere.
+
+    It stays with these: apart from the sum they would not be known to be multiplied by 0 there.
+    """
+    sums = [f for f in factors if isinstance(f, Reduce)]
+    if len(sums) != 1 or sums[0].kind != "sum" or not any(map(_may_be_infinite, factors)):
+        return TRUE
+    if any(is_equality(c) for c in conjuncts(sums[0].condition)):
+        return TRUE  # says where the sum lands
+    return all_of(*(c for c in conjuncts(sums[0].condition) if not free_indices(c) & set(sums[0].indices)))
+
+
+def _may_be_infinite(factor: Scalar) -> bool:
+    """Whether finite data can give infinity: by a quotient, a root or a function."""
+    if isinstance(factor, Reduce):
+        return False
+    return any(isinstance(p, Apply) or (isinstance(p, Power) and not _is_whole(p.exponent)) for p in walk(factor))
+
+
+def _is_whole(exponent: Scalar) -> bool:
+    return isinstance(exponent, Number) and exponent.value == int(exponent.value) >= 0
 
 
 def _fold_into(user: Equation, core: Equation) -> Equation | None:
