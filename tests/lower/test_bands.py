@@ -86,6 +86,26 @@ def test_steps_of_any_length(attributes):
     compared(BANDS[-1], {"N": 2, "C": 3, "W": 83, "S": 4}, **attributes)
 
 
+def test_offsets_go_one_by_one_where_bands_would_be_zeros_mostly_or_rows_are_long():
+    module = symgrad.compile_layer(BANDS[-1], schedule="fast").module
+    kernel = np.ones((2, 3))
+    assert module._bands(kernel, 1, 1, 40).shape == (2, 34, 32)
+    for step, dilation, windows in ((1, 500, 4000), (60, 1, 4000), (1, 1, 4000)):
+        assert module._bands(kernel, step, dilation, windows).shape == (2, 2 * dilation + 1, 1)
+
+
+@pytest.mark.parametrize("spoil", [False, True])
+@pytest.mark.parametrize("attributes", [{}, {"stride": 30}, {"dilation": 40}, {"stride": 41, "dilation": 50}])
+def test_long_rows_and_long_steps(attributes, spoil):
+    compared(BANDS[-1], {"N": 2, "C": 3, "W": 700, "S": 3}, spoil, **attributes)
+
+
+def test_long_rows_of_images_and_of_one_kernel():
+    compared(BANDS[0], {"N": 2, "C": 3, "H": 5, "W": 500, "R": 2, "S": 3})
+    compared(BANDS[2], {"N": 2, "C": 3, "H": 5, "W": 500, "R": 2, "S": 3})
+    compared(BANDS[3], {"N": 2, "C": 3, "W": 500, "S": 3})
+
+
 @pytest.mark.parametrize("declared", BANDS, ids=lambda d: d.name)
 def test_what_is_not_finite_stays_in_its_windows(declared):
     compared(declared, {"N": 2, "C": 3, "H": 6, "W": 40, "R": 2, "S": 3}, spoil=True)
