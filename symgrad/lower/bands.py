@@ -7,7 +7,8 @@ matrices, and one elementwise pass for each offset moves every element many time
 diagonals of a matrix makes it one: ``out = x @ band`` with ``band[s j + d v, j] = w[v]``, for a few ``j`` at a time.
 Most of the band is zeros; a processor multiplies by a matrix faster than it moves an element. The adjoint with respect
 to the data is the product with the transposed band, that with respect to the kernel is read off the diagonals of
-``x.T @ grad_out``.
+``x.T @ grad_out``. Steps and extents decide when a module runs: where bands are nearly all zeros or rows are long, the
+helpers go by offsets.
 """
 
 from __future__ import annotations
