@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping
+from math import prod
 
 from symgrad.declare.evaluate import value_of
 from symgrad.declare.integers import Index, Poly, Quotient, Size, affine_in, atoms, indices_of
@@ -79,7 +80,9 @@ def typical(poly: Poly, sizes: Mapping[str, int]) -> int:
 
 def volume(indices: Iterable[Index], sizes: Mapping[str, int]) -> int:
     """Typical number of elements over these indices."""
-    total = 1
-    for index in indices:
-        total *= typical(index.extent, sizes)
-    return total
+    return elements((i.extent for i in indices), sizes)
+
+
+def elements(extents: Iterable[Poly], sizes: Mapping[str, int]) -> int:
+    """Typical number of elements of an array with these extents."""
+    return prod(typical(e, sizes) for e in extents)

@@ -8,12 +8,11 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence, Set
 from dataclasses import dataclass
-from math import prod
 
 from symgrad.declare.integers import Index, Poly
 from symgrad.declare.program import Equation, Program
 from symgrad.declare.scalars import tensors_of
-from symgrad.declare.typical import typical, typical_sizes, volume
+from symgrad.declare.typical import elements, typical_sizes, volume
 from symgrad.lower.axes import joint_extent
 from symgrad.lower.parts import Section, gathered
 
@@ -84,7 +83,7 @@ def _tables(program: Program, equations: Sequence[Equation], wanted: set[str], o
     own = {e.target for e in equations}
     read = {t for e in equations for t in tensors_of(e.body)} - own
     kept = [program.extents(t) for t in (*read, *(wanted & own))]
-    most = max((prod(typical(e, sizes) for e in extents) for extents in kept), default=1)
+    most = max((elements(extents, sizes) for extents in kept), default=1)
     return {
         e.target
         for e in equations

@@ -8,7 +8,7 @@ from symgrad.declare.graph import groups, is_recurrent
 from symgrad.declare.integers import Index, Poly, as_poly, depends_on_data, indices_of
 from symgrad.declare.program import Equation, Program
 from symgrad.declare.scalars import TRUE, Mul, Node, Read, Reduce, free_indices, tensors_of, walk
-from symgrad.declare.typical import typical, typical_sizes, volume
+from symgrad.declare.typical import elements, typical, typical_sizes, volume
 from symgrad.derive.terms import Term, terms_of
 from symgrad.lower.blocks import beside_of, inner_section, table_section
 from symgrad.lower.parts import Cut, Item, Section, along, candidates, maxima_of, reads_in
@@ -86,7 +86,7 @@ def _local(section: Section) -> set[str]:
     return {c.equation.target for c in section.cuts if not c.summed}
 
 
-def wanted_after(items: Sequence[Item], place: int, results: frozenset[str]) -> frozenset[str]:
+def wanted_after(items: Sequence[Item | tuple[Equation, ...]], place: int, results: frozenset[str]) -> frozenset[str]:
     """What is read after an item, or given back."""
     return results | {t for other in items[place + 1 :] for e in equations_of(other) for t in tensors_of(e.body)}
 
@@ -105,8 +105,8 @@ def _cost(program: Program, items: Sequence[Item], sizes: Mapping[str, int]) -> 
             total += _elements(item, (), sizes)
             continue
         own = {c.equation.target for c in item.cuts}
-        later = {t for other in items[place + 1 :] for e in equations_of(other) for t in tensors_of(e.body)}
-        total += sum(_volume_of(program, t, sizes) for t, _ in item.sliced) / 2
+        later = wanted_after(items, place, frozenset())
+        total += sum(elements(program.extents(t), sizes) for t, _ in item.sliced) / 2
         for cut in item.cuts:
             moved = _elements(cut.equation, cut.indices, sizes)
             fixed = _elements(cut.equation, (), sizes) - moved
@@ -125,20 +125,18 @@ def _strides(program: Program, cut: Cut, sizes: Mapping[str, int]) -> float:
         places = [p for p, poly in enumerate(indices) if poly.atom in cut.indices]
         if places:
             last = len(indices) > 1 and places[0] == len(indices) - 1
-            cost += (1.0 if last else 0.1 * places[0]) * _volume_of(program, tensor, sizes)
+            cost += (1.0 if last else 0.1 * places[0]) * elements(program.extents(tensor), sizes)
     return cost
 
 
-def equations_of(item: Item) -> tuple[Equation, ...]:
-    """The equations of an item."""
-    return tuple(c.equation for c in item.cuts) if isinstance(item, Section) else (item,)
-
-
-def _volume_of(program: Program, tensor: str, sizes: Mapping[str, int]) -> int:
-    total = 1
-    for extent in program.extents(tensor):
-        total *= typical(extent, sizes)
-    return total
+def equations_of(item: Item | tuple[Equation, ...]) -> tuple[Equation, ...]:
+    """The equations of an item, or of several that no section has."""
+    match item:
+        case Section(cuts=cuts):
+            return tuple(c.equation for c in cuts)
+        case Equation():
+            return (item,)
+    return item
 
 
 def _elements(equation: Equation, along: Iterable[Index], sizes: Mapping[str, int]) -> int:

@@ -10,7 +10,6 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, replace
-from math import prod
 
 from symgrad.declare.bounds import nonnegative
 from symgrad.declare.graph import groups, is_recurrent
@@ -35,15 +34,14 @@ from symgrad.declare.scalars import (
     tensors_of,
     walk,
 )
-from symgrad.declare.typical import typical, typical_sizes, volume
+from symgrad.declare.typical import elements, typical_sizes, volume
 from symgrad.derive.terms import rename
+from symgrad.lower.blocks import TABLE
 
 Extents = Callable[[str], tuple[Poly, ...]]
 POLICIES = ("auto", "store", "recompute")
 CHEAP = 2
 """Operations an element that are as cheap as reading the element."""
-TABLE = 2
-"""So many times the elements of the largest input or output, and a value is a table that may be computed again."""
 SPREAD = 8
 """A step's candidates are this many times as many as the values that they are formed of, or they are kept."""
 
@@ -120,7 +118,7 @@ def without_tables(program: Program, forward: Sequence[Equation], kept: Kept) ->
     sizes = typical_sizes(program)
     by_name = {e.target: e for e in forward}
     recurrent = {e.target for g in groups(tuple(forward)) if is_recurrent(g) for e in g}
-    given = [prod(typical(e, sizes) for e in program.extents(t.name)) for t in program.inputs]
+    given = [elements(program.extents(t.name), sizes) for t in program.inputs]
     given += [volume(by_name[t].indices, sizes) for t in program.outputs if t in by_name]
 
     def is_table(name: str) -> bool:
@@ -188,7 +186,7 @@ def _spreads(program: Program, extents: Extents, equation: Equation) -> bool:
     if any(isinstance(part, Reduce | Select) for part in walk(equation.body)):
         return False
     sizes = typical_sizes(program)
-    sources = {r.tensor: prod(typical(e, sizes) for e in extents(r.tensor)) for r in reads}
+    sources = {r.tensor: elements(extents(r.tensor), sizes) for r in reads}
     return volume(equation.indices, sizes) >= SPREAD * sum(sources.values())
 
 

@@ -8,10 +8,9 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from math import prod
 
 from symgrad.declare.program import Program
-from symgrad.declare.typical import LARGE, typical, typical_sizes
+from symgrad.declare.typical import LARGE, elements, typical_sizes
 from symgrad.lower.arrays import (
     Array,
     Assign,
@@ -62,7 +61,7 @@ def reuse(
     sizes = typical_sizes(program)
 
     def large(shape: Shape) -> bool:
-        return len(shape.extents) > 1 and prod(typical(e, sizes) for e in shape.extents) >= LARGE**2
+        return len(shape.extents) > 1 and elements(shape.extents, sizes) >= LARGE**2
 
     known = shapes_of(program, statements)
     found: list[Statement] = []

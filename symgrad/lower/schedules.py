@@ -6,10 +6,9 @@ from collections.abc import Iterator
 
 from symgrad.declare.graph import groups
 from symgrad.declare.program import Equation, Program
-from symgrad.declare.scalars import tensors_of
 from symgrad.lower.arrays import Statement
 from symgrad.lower.function import Lowered, lower_equations
-from symgrad.lower.part_costs import sections, tables_in_blocks
+from symgrad.lower.part_costs import sections, tables_in_blocks, wanted_after
 from symgrad.lower.part_statements import lower_section, threads_name
 from symgrad.lower.parts import Section, maxima_of
 from symgrad.lower.products import on_threads
@@ -42,7 +41,7 @@ def lower_function(
     reasons: list[str] = []
     items = tuple(_items(program, equations, results))
     for place, item in enumerate(items):
-        wanted = results | {t for other in items[place + 1 :] for e in _equations(other) for t in tensors_of(e.body)}
+        wanted = wanted_after(items, place, results)
         if isinstance(item, Section):
             lowered = lower_section(program, item, wanted, taken, declared)
         else:
@@ -63,10 +62,6 @@ def in_blocks(program: Program, equations: tuple[Equation, ...], results: frozen
 def _ordered(equations: tuple[Equation, ...]) -> tuple[Equation, ...]:
     """The equations in the order in which they can be computed: with recurrences it is not the one they stand in."""
     return _winners_beside(tuple(e for group in groups(equations) for e in group))
-
-
-def _equations(item: Section | tuple[Equation, ...]) -> tuple[Equation, ...]:
-    return tuple(c.equation for c in item.cuts) if isinstance(item, Section) else item
 
 
 def _winners_beside(equations: tuple[Equation, ...]) -> tuple[Equation, ...]:
