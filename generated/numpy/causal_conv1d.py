@@ -44,7 +44,7 @@ def forward(x, w, b, *, dilation=1):
     x = _floats("x", x, 3)
     w = _floats("w", w, 3)
     b = _floats("b", b, 1)
-    dtype = _same_dtype(x=x, w=w, b=b)
+    _same_dtype(x=x, w=w, b=b)
     dilation = _whole("dilation", dilation, 1)
     N, C, L = x.shape
     K = w.shape[0]
@@ -54,15 +54,9 @@ def forward(x, w, b, *, dilation=1):
 
     # y[n, k, i] = b[k] + sum_{c, u} w[k, c, u] * pad(x)[n, c, i + dilation * u + dilation - R * dilation]
     x_padded = _extended(x, ((0, 0), (0, 0), (R * dilation - dilation, 0)))
-    y = np.empty((N, K, L), dtype=dtype)
-    rows = max(1, 262144 // max(C * L * R, 1))  # what is computed at once stays in cache
-    for start in range(0, N, rows):
-        stop = min(start + rows, N)
-        x_windows = _windows(x_padded[start:stop], (R * dilation + 1 - dilation,), axes=(2,))[
-            :, :, :L, ::dilation
-        ]
-        columns = x_windows.swapaxes(-1, -2).reshape(stop - start, C * R, L)
-        y[start:stop] = b[:, None] + w.reshape(K, C * R) @ columns
+    x_windows = _windows(x_padded, (R * dilation + 1 - dilation,), axes=(2,))[:, :, :L, ::dilation]
+    columns = x_windows.swapaxes(-1, -2).reshape(N, C * R, L)
+    y = b[:, None] + w.reshape(K, C * R) @ columns
     return y, Residuals(x, w, dilation)
 
 
@@ -73,37 +67,24 @@ def backward(residuals, grad_y, wrt=None):
     K, R = w.shape[0], w.shape[2]
     grad_y = _cotangent("grad_y", grad_y, (N, K, L), x.dtype)
     wrt = _wanted(wrt)
-    dtype = grad_y.dtype
 
     grad_x = grad_w = grad_b = None
     if "x" in wrt:
         # grad_x[n, c, l] = sum_{k, i, u : i + dilation * u + dilation == l + R * dilation} grad_y[n, k, i] *
         #     w[k, c, u]
         grad_y_padded = _extended(grad_y, ((0, 0), (0, 0), (0, R * dilation - dilation)))
-        grad_x = np.empty((N, C, L), dtype=dtype)
-        rows = max(1, 262144 // max(K * L * R, 1))  # what is computed at once stays in cache
-        for start in range(0, N, rows):
-            stop = min(start + rows, N)
-            grad_y_windows = _windows(grad_y_padded[start:stop], (R * dilation + 1 - dilation,), axes=(2,))[
-                :, :, :L, ::dilation
-            ]
-            columns = grad_y_windows.swapaxes(-1, -2).reshape(stop - start, K * R, L)
-            grad_x[start:stop] = w[:, :, ::-1].transpose(1, 0, 2).reshape(C, K * R) @ columns
+        grad_y_windows = _windows(grad_y_padded, (R * dilation + 1 - dilation,), axes=(2,))[
+            :, :, :L, ::dilation
+        ]
+        columns = grad_y_windows.swapaxes(-1, -2).reshape(N, K * R, L)
+        grad_x = w[:, :, ::-1].transpose(1, 0, 2).reshape(C, K * R) @ columns
     if "w" in wrt:
         # grad_w[k, c, u] = sum_{n, i} grad_y[n, k, i] * pad(x)[n, c, i + dilation * u + dilation - R *
         #     dilation]
         x_padded = _extended(x, ((0, 0), (0, 0), (R * dilation - dilation, 0)))
-        grad_w = np.zeros((K, C, R), dtype=dtype)
-        rows = max(1, 262144 // max(C * L * R, 1))  # what is computed at once stays in cache
-        for start in range(0, N, rows):
-            stop = min(start + rows, N)
-            x_windows = _windows(x_padded[start:stop], (R * dilation + 1 - dilation,), axes=(2,))[
-                :, :, :L, ::dilation
-            ]
-            columns_2 = x_windows.swapaxes(-1, -2).reshape(stop - start, C * R, L)
-            grad_w += (
-                (grad_y[start:stop] @ columns_2.swapaxes(-1, -2)).reshape(stop - start, K, C, R).sum(axis=0)
-            )
+        x_windows = _windows(x_padded, (R * dilation + 1 - dilation,), axes=(2,))[:, :, :L, ::dilation]
+        columns_2 = x_windows.swapaxes(-1, -2).reshape(N, C * R, L)
+        grad_w = (grad_y @ columns_2.swapaxes(-1, -2)).reshape(N, K, C, R).sum(axis=0)
     if "b" in wrt:
         # grad_b[k] = sum_{n, i} grad_y[n, k, i]
         grad_b = grad_y.sum(axis=(0, 2))

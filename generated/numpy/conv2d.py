@@ -50,7 +50,7 @@ def forward(x, w, b, *, stride=1, padding=0, dilation=1):
     x = _floats("x", x, 4)
     w = _floats("w", w, 4)
     b = _floats("b", b, 1)
-    dtype = _same_dtype(x=x, w=w, b=b)
+    _same_dtype(x=x, w=w, b=b)
     stride = _whole("stride", stride, 1)
     padding = _whole("padding", padding, 0)
     dilation = _whole("dilation", dilation, 1)
@@ -74,15 +74,11 @@ def forward(x, w, b, *, stride=1, padding=0, dilation=1):
     # y[n, k, i, j] = b[k] + sum_{c, u, v} w[k, c, u, v] * pad(x)[n, c, stride * i + dilation * u - padding,
     #     stride * j + dilation * v - padding]
     x_padded = _bordered(x, ((0, 0), (0, 0), (padding, padding), (padding, padding)))
-    y = np.empty((N, K, I, J), dtype=dtype)
-    rows = max(1, 262144 // max(C * I * J * R * S, 1))  # what is computed at once stays in cache
-    for start in range(0, N, rows):
-        stop = min(start + rows, N)
-        x_windows = _windows(
-            x_padded[start:stop], (R * dilation + 1 - dilation, S * dilation + 1 - dilation), axes=(2, 3)
-        )[:, :, ::stride, ::stride, ::dilation, ::dilation]
-        columns = x_windows.transpose(0, 1, 4, 5, 2, 3).reshape(stop - start, C * R * S, I * J)
-        y[start:stop] = b[:, None, None] + (w.reshape(K, C * R * S) @ columns).reshape(stop - start, K, I, J)
+    x_windows = _windows(x_padded, (R * dilation + 1 - dilation, S * dilation + 1 - dilation), axes=(2, 3))[
+        :, :, ::stride, ::stride, ::dilation, ::dilation
+    ]
+    columns = x_windows.transpose(0, 1, 4, 5, 2, 3).reshape(N, C * R * S, I * J)
+    y = b[:, None, None] + (w.reshape(K, C * R * S) @ columns).reshape(N, K, I, J)
     return y, Residuals(x, w, stride, padding, dilation)
 
 
@@ -101,7 +97,6 @@ def backward(residuals, grad_y, wrt=None):
     if "x" in wrt:
         # grad_x[n, c, h, w_t] = sum_{k, i, j, u, v : h + padding == stride * i + dilation * u, stride * j +
         #     dilation * v == w_t + padding} grad_y[n, k, i, j] * w[k, c, u, v]
-        grad_x = np.empty((N, C, H, W), dtype=dtype)
         if stride == 1 and K <= C:
             # grad_x[n, c, h, w_t] = sum_{k, u, v} pad(grad_y)[n, k, h + padding - dilation * u, w_t + padding -
             #     dilation * v] * w[k, c, u, v]
@@ -114,53 +109,36 @@ def backward(residuals, grad_y, wrt=None):
                     (S * dilation - dilation - padding, S * dilation - dilation - padding),
                 ),
             )
-            rows = max(1, 262144 // max(H * K * R * S * W, 1))  # what is computed at once stays in cache
-            for start in range(0, N, rows):
-                stop = min(start + rows, N)
-                grad_y_windows = _windows(
-                    grad_y_padded[start:stop],
-                    (R * dilation + 1 - dilation, S * dilation + 1 - dilation),
-                    axes=(2, 3),
-                )[:, :, :H, :W, ::dilation, ::dilation]
-                columns = grad_y_windows.transpose(0, 1, 4, 5, 2, 3).reshape(stop - start, K * R * S, H * W)
-                grad_x[start:stop] = (
-                    w[:, :, ::-1, ::-1].transpose(1, 0, 2, 3).reshape(C, K * R * S) @ columns
-                ).reshape(stop - start, C, H, W)
+            grad_y_windows = _windows(
+                grad_y_padded, (R * dilation + 1 - dilation, S * dilation + 1 - dilation), axes=(2, 3)
+            )[:, :, :H, :W, ::dilation, ::dilation]
+            columns = grad_y_windows.transpose(0, 1, 4, 5, 2, 3).reshape(N, K * R * S, H * W)
+            grad_x = (w[:, :, ::-1, ::-1].transpose(1, 0, 2, 3).reshape(C, K * R * S) @ columns).reshape(
+                N, C, H, W
+            )
         else:
-            rows = max(1, 262144 // max(C * I * J * R * S, 1))  # what is computed at once stays in cache
-            for start in range(0, N, rows):
-                stop = min(start + rows, N)
-                grad_x_part_padded = np.zeros((stop - start, C, H + 2 * padding, W + 2 * padding), dtype=dtype)
-                grad_x_part_windows = (
-                    w.transpose(1, 2, 3, 0).reshape(C * R * S, K)
-                    @ grad_y[start:stop].reshape(stop - start, K, I * J)
-                ).reshape(stop - start, C, R, S, I, J)
-                for u in range(R):
-                    for v in range(S):
-                        grad_x_part_padded[
-                            :,
-                            :,
-                            dilation * u : dilation * u + I * stride : stride,
-                            dilation * v : dilation * v + J * stride : stride,
-                        ] += grad_x_part_windows[:, :, u, v]
-                grad_x[start:stop] = grad_x_part_padded[:, :, padding : H + padding, padding : W + padding]
+            grad_x_padded = np.zeros((N, C, H + 2 * padding, W + 2 * padding), dtype=dtype)
+            grad_x_windows = (
+                w.transpose(1, 2, 3, 0).reshape(C * R * S, K) @ grad_y.reshape(N, K, I * J)
+            ).reshape(N, C, R, S, I, J)
+            for u in range(R):
+                for v in range(S):
+                    grad_x_padded[
+                        :,
+                        :,
+                        dilation * u : dilation * u + I * stride : stride,
+                        dilation * v : dilation * v + J * stride : stride,
+                    ] += grad_x_windows[:, :, u, v]
+            grad_x = grad_x_padded[:, :, padding : H + padding, padding : W + padding]
     if "w" in wrt:
         # grad_w[k, c, u, v] = sum_{n, i, j} grad_y[n, k, i, j] * pad(x)[n, c, stride * i + dilation * u -
         #     padding, stride * j + dilation * v - padding]
         x_padded = _bordered(x, ((0, 0), (0, 0), (padding, padding), (padding, padding)))
-        grad_w = np.zeros((K, C, R, S), dtype=dtype)
-        rows = max(1, 262144 // max(C * I * J * R * S, 1))  # what is computed at once stays in cache
-        for start in range(0, N, rows):
-            stop = min(start + rows, N)
-            x_windows = _windows(
-                x_padded[start:stop], (R * dilation + 1 - dilation, S * dilation + 1 - dilation), axes=(2, 3)
-            )[:, :, ::stride, ::stride, ::dilation, ::dilation]
-            columns_2 = x_windows.transpose(0, 1, 4, 5, 2, 3).reshape(stop - start, C * R * S, I * J)
-            grad_w += (
-                (grad_y[start:stop].reshape(stop - start, K, I * J) @ columns_2.swapaxes(-1, -2))
-                .reshape(stop - start, K, C, R, S)
-                .sum(axis=0)
-            )
+        x_windows = _windows(x_padded, (R * dilation + 1 - dilation, S * dilation + 1 - dilation), axes=(2, 3))[
+            :, :, ::stride, ::stride, ::dilation, ::dilation
+        ]
+        columns_2 = x_windows.transpose(0, 1, 4, 5, 2, 3).reshape(N, C * R * S, I * J)
+        grad_w = (grad_y.reshape(N, K, I * J) @ columns_2.swapaxes(-1, -2)).reshape(N, K, C, R, S).sum(axis=0)
     if "b" in wrt:
         # grad_b[k] = sum_{n, i, j} grad_y[n, k, i, j]
         grad_b = grad_y.sum(axis=(0, 2, 3))

@@ -54,7 +54,7 @@ def forward(x, w, b, *, stride=1, padding=0, dilation=1):
     x = _floats("x", x, 5)
     w = _floats("w", w, 5)
     b = _floats("b", b, 1)
-    dtype = _same_dtype(x=x, w=w, b=b)
+    _same_dtype(x=x, w=w, b=b)
     stride = _whole("stride", stride, 1)
     padding = _whole("padding", padding, 0)
     dilation = _whole("dilation", dilation, 1)
@@ -85,21 +85,13 @@ def forward(x, w, b, *, stride=1, padding=0, dilation=1):
     # y[n, k, h, i, j] = b[k] + sum_{c, t, u, v} w[k, c, t, u, v] * pad(x)[n, c, stride * h + dilation * t -
     #     padding, stride * i + dilation * u - padding, stride * j + dilation * v - padding]
     x_padded = _bordered(x, ((0, 0), (0, 0), (padding, padding), (padding, padding), (padding, padding)))
-    y = np.empty((N, K, h_extent, I, J), dtype=dtype)
-    rows = max(1, 262144 // max(C * I * J * R * S * T * h_extent, 1))  # what is computed at once stays in cache
-    for start in range(0, N, rows):
-        stop = min(start + rows, N)
-        x_windows = _windows(
-            x_padded[start:stop],
-            (T * dilation + 1 - dilation, R * dilation + 1 - dilation, S * dilation + 1 - dilation),
-            axes=(2, 3, 4),
-        )[:, :, ::stride, ::stride, ::stride, ::dilation, ::dilation, ::dilation]
-        columns = x_windows.transpose(0, 1, 5, 6, 7, 2, 3, 4).reshape(
-            stop - start, C * R * S * T, I * J * h_extent
-        )
-        y[start:stop] = b[:, None, None, None] + (w.reshape(K, C * R * S * T) @ columns).reshape(
-            stop - start, K, h_extent, I, J
-        )
+    x_windows = _windows(
+        x_padded,
+        (T * dilation + 1 - dilation, R * dilation + 1 - dilation, S * dilation + 1 - dilation),
+        axes=(2, 3, 4),
+    )[:, :, ::stride, ::stride, ::stride, ::dilation, ::dilation, ::dilation]
+    columns = x_windows.transpose(0, 1, 5, 6, 7, 2, 3, 4).reshape(N, C * R * S * T, I * J * h_extent)
+    y = b[:, None, None, None] + (w.reshape(K, C * R * S * T) @ columns).reshape(N, K, h_extent, I, J)
     return y, Residuals(x, w, stride, padding, dilation)
 
 
@@ -120,7 +112,6 @@ def backward(residuals, grad_y, wrt=None):
         # grad_x[n, c, d, h_2, w_t] = sum_{k, h, i, j, t, u, v : d + padding == stride * h + dilation * t, h_2 +
         #     padding == stride * i + dilation * u, stride * j + dilation * v == w_t + padding} grad_y[n, k, h,
         #     i, j] * w[k, c, t, u, v]
-        grad_x = np.empty((N, C, D, H, W), dtype=dtype)
         if stride == 1 and K <= C:
             # grad_x[n, c, d, h_2, w_t] = sum_{k, t, u, v} pad(grad_y)[n, k, d + padding - dilation * t, h_2 +
             #     padding - dilation * u, w_t + padding - dilation * v] * w[k, c, t, u, v]
@@ -134,74 +125,48 @@ def backward(residuals, grad_y, wrt=None):
                     (S * dilation - dilation - padding, S * dilation - dilation - padding),
                 ),
             )
-            # what is computed at once stays in cache
-            rows = max(1, 262144 // max(D * H * K * R * S * T * W, 1))
-            for start in range(0, N, rows):
-                stop = min(start + rows, N)
-                grad_y_windows = _windows(
-                    grad_y_padded[start:stop],
-                    (T * dilation + 1 - dilation, R * dilation + 1 - dilation, S * dilation + 1 - dilation),
-                    axes=(2, 3, 4),
-                )[:, :, :D, :H, :W, ::dilation, ::dilation, ::dilation]
-                columns = grad_y_windows.transpose(0, 1, 5, 6, 7, 2, 3, 4).reshape(
-                    stop - start, K * R * S * T, D * H * W
-                )
-                grad_x[start:stop] = (
-                    w[:, :, ::-1, ::-1, ::-1].transpose(1, 0, 2, 3, 4).reshape(C, K * R * S * T) @ columns
-                ).reshape(stop - start, C, D, H, W)
+            grad_y_windows = _windows(
+                grad_y_padded,
+                (T * dilation + 1 - dilation, R * dilation + 1 - dilation, S * dilation + 1 - dilation),
+                axes=(2, 3, 4),
+            )[:, :, :D, :H, :W, ::dilation, ::dilation, ::dilation]
+            columns = grad_y_windows.transpose(0, 1, 5, 6, 7, 2, 3, 4).reshape(N, K * R * S * T, D * H * W)
+            grad_x = (
+                w[:, :, ::-1, ::-1, ::-1].transpose(1, 0, 2, 3, 4).reshape(C, K * R * S * T) @ columns
+            ).reshape(N, C, D, H, W)
         else:
-            # what is computed at once stays in cache
-            rows = max(1, 262144 // max(C * I * J * R * S * T * h_extent, 1))
-            for start in range(0, N, rows):
-                stop = min(start + rows, N)
-                grad_x_part_padded = np.zeros(
-                    (stop - start, C, D + 2 * padding, H + 2 * padding, W + 2 * padding), dtype=dtype
-                )
-                grad_x_part_windows = (
-                    w.transpose(1, 2, 3, 4, 0).reshape(C * R * S * T, K)
-                    @ grad_y[start:stop].reshape(stop - start, K, I * J * h_extent)
-                ).reshape(stop - start, C, T, R, S, h_extent, I, J)
-                for t in range(T):
-                    for u in range(R):
-                        for v in range(S):
-                            grad_x_part_padded[
-                                :,
-                                :,
-                                dilation * t : dilation * t + h_extent * stride : stride,
-                                dilation * u : dilation * u + I * stride : stride,
-                                dilation * v : dilation * v + J * stride : stride,
-                            ] += grad_x_part_windows[:, :, t, u, v]
-                grad_x[start:stop] = grad_x_part_padded[
-                    :, :, padding : D + padding, padding : H + padding, padding : W + padding
-                ]
+            grad_x_padded = np.zeros((N, C, D + 2 * padding, H + 2 * padding, W + 2 * padding), dtype=dtype)
+            grad_x_windows = (
+                w.transpose(1, 2, 3, 4, 0).reshape(C * R * S * T, K) @ grad_y.reshape(N, K, I * J * h_extent)
+            ).reshape(N, C, T, R, S, h_extent, I, J)
+            for t in range(T):
+                for u in range(R):
+                    for v in range(S):
+                        grad_x_padded[
+                            :,
+                            :,
+                            dilation * t : dilation * t + h_extent * stride : stride,
+                            dilation * u : dilation * u + I * stride : stride,
+                            dilation * v : dilation * v + J * stride : stride,
+                        ] += grad_x_windows[:, :, t, u, v]
+            grad_x = grad_x_padded[:, :, padding : D + padding, padding : H + padding, padding : W + padding]
     if "w" in wrt:
         # grad_w[k, c, t, u, v] = sum_{n, h, i, j} grad_y[n, k, h, i, j] * pad(x)[n, c, stride * h + dilation *
         #     t - padding, stride * i + dilation * u - padding, stride * j + dilation * v - padding]
         x_padded = _bordered(x, ((0, 0), (0, 0), (padding, padding), (padding, padding), (padding, padding)))
-        grad_w = np.zeros((K, C, T, R, S), dtype=dtype)
-        # what is computed at once stays in cache
-        rows = max(1, 262144 // max(C * I * J * R * S * T * h_extent, 1))
-        for start in range(0, N, rows):
-            stop = min(start + rows, N)
-            x_windows = _windows(
-                x_padded[
-                    start:stop,
-                    :,
-                    0 : T * dilation + h_extent * stride + 1 - dilation - stride,
-                    0 : I * stride + R * dilation + 1 - dilation - stride,
-                    0 : J * stride + S * dilation + 1 - dilation - stride,
-                ],
-                (h_extent * stride + 1 - stride, I * stride + 1 - stride, J * stride + 1 - stride),
-                axes=(2, 3, 4),
-            )[:, :, ::dilation, ::dilation, ::dilation, ::stride, ::stride, ::stride]
-            columns_2 = x_windows.transpose(0, 5, 6, 7, 1, 2, 3, 4).reshape(
-                stop - start, I * J * h_extent, C * R * S * T
-            )
-            grad_w += (
-                (grad_y[start:stop].reshape(stop - start, K, I * J * h_extent) @ columns_2)
-                .reshape(stop - start, K, C, T, R, S)
-                .sum(axis=0)
-            )
+        x_windows = _windows(
+            x_padded[
+                :,
+                :,
+                0 : T * dilation + h_extent * stride + 1 - dilation - stride,
+                0 : I * stride + R * dilation + 1 - dilation - stride,
+                0 : J * stride + S * dilation + 1 - dilation - stride,
+            ],
+            (h_extent * stride + 1 - stride, I * stride + 1 - stride, J * stride + 1 - stride),
+            axes=(2, 3, 4),
+        )[:, :, ::dilation, ::dilation, ::dilation, ::stride, ::stride, ::stride]
+        columns_2 = x_windows.transpose(0, 5, 6, 7, 1, 2, 3, 4).reshape(N, I * J * h_extent, C * R * S * T)
+        grad_w = (grad_y.reshape(N, K, I * J * h_extent) @ columns_2).reshape(N, K, C, T, R, S).sum(axis=0)
     if "b" in wrt:
         # grad_b[k] = sum_{n, h, i, j} grad_y[n, k, h, i, j]
         grad_b = grad_y.sum(axis=(0, 2, 3, 4))

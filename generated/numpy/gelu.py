@@ -173,31 +173,16 @@ _ERF = {
 
 def _erf(x):
     """The error function, within a few units in the last place."""
-    with np.errstate(under="ignore", over="ignore"):  # the square of a tiny x, of a huge one
-        return _in_blocks(_erf_of_block, x)
-
-
-def _erf_of_block(x):
     p, q = _ERF[x.dtype.char]
-    if q:
-        x = np.clip(x, -6, 6)
-    square = x * x
-    value = _polynomial(p, square)
-    value *= x
-    if q:
-        value /= _polynomial(q, square)
-    return np.tanh(value)
-
-
-def _in_blocks(function, x):
-    """An elementwise function of x, block by block if x is long: what a block needs stays in cache."""
-    if np.size(x) <= 65536:
-        return function(x)
-    y = np.empty(x.shape, x.dtype)
-    source, target = x.reshape(-1), y.reshape(-1)
-    for start in range(0, x.size, 65536):
-        target[start : start + 65536] = function(source[start : start + 65536])
-    return y
+    with np.errstate(under="ignore", over="ignore"):  # the square of a tiny x, of a huge one
+        if q:
+            x = np.clip(x, -6, 6)
+        square = x * x
+        value = _polynomial(p, square)
+        value *= x
+        if q:
+            value /= _polynomial(q, square)
+        return np.tanh(value)
 
 
 def _polynomial(coefficients, t):

@@ -137,24 +137,9 @@ def _wanted(wrt):
 def _sigmoid(x):
     """1 / (1 + exp(-x)); where exp overflows the quotient is 0, as it should be."""
     with np.errstate(over="ignore"):
-        return _in_blocks(_sigmoid_of_block, x)
-
-
-def _sigmoid_of_block(x):
-    value = np.exp(-x)
+        value = np.exp(-x)
     value += 1
     return 1 / value
-
-
-def _in_blocks(function, x):
-    """An elementwise function of x, block by block if x is long: what a block needs stays in cache."""
-    if np.size(x) <= 65536:
-        return function(x)
-    y = np.empty(x.shape, x.dtype)
-    source, target = x.reshape(-1), y.reshape(-1)
-    for start in range(0, x.size, 65536):
-        target[start : start + 65536] = function(source[start : start + 65536])
-    return y
 
 
 forward, backward = _in_single(forward), _in_single(backward)

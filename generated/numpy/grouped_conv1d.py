@@ -58,7 +58,7 @@ def forward(x, w, b, *, stride=1, padding=0, dilation=1, groups=1):
     x = _floats("x", x, 3)
     w = _floats("w", w, 3)
     b = _floats("b", b, 1)
-    dtype = _same_dtype(x=x, w=w, b=b)
+    _same_dtype(x=x, w=w, b=b)
     stride = _whole("stride", stride, 1)
     padding = _whole("padding", padding, 0)
     dilation = _whole("dilation", dilation, 1)
@@ -80,18 +80,12 @@ def forward(x, w, b, *, stride=1, padding=0, dilation=1, groups=1):
     # y[n, k, i] = b[k] + sum_{c, u} w[k, c, u] * pad(x)[n, c + C * (k // M), stride * i + dilation * u -
     #     padding]
     x_padded = _bordered(x, ((0, 0), (0, 0), (padding, padding)))
-    y = np.empty((N, M * groups, I), dtype=dtype)
-    rows = max(1, 262144 // max(C * I * R * groups, 1))  # what is computed at once stays in cache
-    for start in range(0, N, rows):
-        stop = min(start + rows, N)
-        x_windows = _windows(
-            x_padded.reshape(N, groups, C, L + 2 * padding)[start:stop],
-            (R * dilation + 1 - dilation,),
-            axes=(3,),
-        )[:, :, :, ::stride, ::dilation]
-        columns = x_windows.swapaxes(-1, -2).reshape(stop - start, groups, C * R, I)
-        y_part = b.reshape(groups, M)[:, :, None] + w.reshape(groups, M, C * R) @ columns
-        y[start:stop] = y_part.reshape(stop - start, M * groups, I)
+    x_windows = _windows(
+        x_padded.reshape(N, groups, C, L + 2 * padding), (R * dilation + 1 - dilation,), axes=(3,)
+    )[:, :, :, ::stride, ::dilation]
+    columns = x_windows.swapaxes(-1, -2).reshape(N, groups, C * R, I)
+    y = b.reshape(groups, M)[:, :, None] + w.reshape(groups, M, C * R) @ columns
+    y = y.reshape(N, M * groups, I)
     return y, Residuals(x, w, M, stride, padding, dilation, groups)
 
 
@@ -109,41 +103,29 @@ def backward(residuals, grad_y, wrt=None):
     if "x" in wrt:
         # grad_x[n, c_2, l] = sum_{k, i, c, u : c + C * (k // M) == c_2, stride * i + dilation * u == l +
         #     padding} grad_y[n, k, i] * w[k, c, u]
-        grad_x = np.empty((N, C * groups, L), dtype=dtype)
-        rows = max(1, 262144 // max(C * I * R * groups, 1))  # what is computed at once stays in cache
-        for start in range(0, N, rows):
-            stop = min(start + rows, N)
-            grad_x_part_padded = np.zeros((stop - start, groups, C, L + 2 * padding), dtype=dtype)
-            grad_x_part_windows = (
-                w.reshape(groups, M, C, R).transpose(0, 2, 3, 1).reshape(groups, C * R, M)
-                @ grad_y.reshape(N, groups, M, I)[start:stop]
-            ).reshape(stop - start, groups, C, R, I)
-            for u in range(R):
-                grad_x_part_padded[:, :, :, dilation * u : dilation * u + I * stride : stride] += (
-                    grad_x_part_windows[:, :, :, u]
-                )
-            grad_x_part = grad_x_part_padded[:, :, :, padding : L + padding]
-            grad_x[start:stop] = grad_x_part.reshape(stop - start, C * groups, L)
+        grad_x_padded = np.zeros((N, groups, C, L + 2 * padding), dtype=dtype)
+        grad_x_windows = (
+            w.reshape(groups, M, C, R).transpose(0, 2, 3, 1).reshape(groups, C * R, M)
+            @ grad_y.reshape(N, groups, M, I)
+        ).reshape(N, groups, C, R, I)
+        for u in range(R):
+            grad_x_padded[:, :, :, dilation * u : dilation * u + I * stride : stride] += grad_x_windows[
+                :, :, :, u
+            ]
+        grad_x = grad_x_padded[:, :, :, padding : L + padding]
+        grad_x = grad_x.reshape(N, C * groups, L)
     if "w" in wrt:
         # grad_w[k, c, u] = sum_{n, i} grad_y[n, k, i] * pad(x)[n, c + C * (k // M), stride * i + dilation * u -
         #     padding]
         x_padded = _bordered(x, ((0, 0), (0, 0), (padding, padding)))
-        grad_w = np.zeros((M * groups, C, R), dtype=dtype)
-        rows = max(1, 262144 // max(C * I * R * groups, 1))  # what is computed at once stays in cache
-        for start in range(0, N, rows):
-            stop = min(start + rows, N)
-            x_windows = _windows(
-                x_padded.reshape(N, groups, C, L + 2 * padding)[start:stop],
-                (R * dilation + 1 - dilation,),
-                axes=(3,),
-            )[:, :, :, ::stride, ::dilation]
-            columns = x_windows.swapaxes(-1, -2).reshape(stop - start, groups, C * R, I)
-            grad_w_part = (
-                (grad_y.reshape(N, groups, M, I)[start:stop] @ columns.swapaxes(-1, -2))
-                .reshape(stop - start, groups, M, C, R)
-                .sum(axis=0)
-            )
-            grad_w += grad_w_part.reshape(M * groups, C, R)
+        x_windows = _windows(
+            x_padded.reshape(N, groups, C, L + 2 * padding), (R * dilation + 1 - dilation,), axes=(3,)
+        )[:, :, :, ::stride, ::dilation]
+        columns = x_windows.swapaxes(-1, -2).reshape(N, groups, C * R, I)
+        grad_w = (
+            (grad_y.reshape(N, groups, M, I) @ columns.swapaxes(-1, -2)).reshape(N, groups, M, C, R).sum(axis=0)
+        )
+        grad_w = grad_w.reshape(M * groups, C, R)
     if "b" in wrt:
         # grad_b[k] = sum_{n, i} grad_y[n, k, i]
         grad_b = grad_y.sum(axis=(0, 2))

@@ -57,7 +57,7 @@ def forward(x, w, b, *, stride=1, padding=0, dilation=1, groups=1):
     x = _floats("x", x, 4)
     w = _floats("w", w, 4)
     b = _floats("b", b, 1)
-    dtype = _same_dtype(x=x, w=w, b=b)
+    _same_dtype(x=x, w=w, b=b)
     stride = _whole("stride", stride, 1)
     padding = _whole("padding", padding, 0)
     dilation = _whole("dilation", dilation, 1)
@@ -86,20 +86,16 @@ def forward(x, w, b, *, stride=1, padding=0, dilation=1, groups=1):
     # y[n, k, i, j] = b[k] + sum_{c, u, v} w[k, c, u, v] * pad(x)[n, c + C * (k // M), stride * i + dilation * u
     #     - padding, stride * j + dilation * v - padding]
     x_padded = _bordered(x, ((0, 0), (0, 0), (padding, padding), (padding, padding)))
-    y = np.empty((N, M * groups, I, J), dtype=dtype)
-    rows = max(1, 262144 // max(C * I * J * R * S * groups, 1))  # what is computed at once stays in cache
-    for start in range(0, N, rows):
-        stop = min(start + rows, N)
-        x_windows = _windows(
-            x_padded.reshape(N, groups, C, H + 2 * padding, W + 2 * padding)[start:stop],
-            (R * dilation + 1 - dilation, S * dilation + 1 - dilation),
-            axes=(3, 4),
-        )[:, :, :, ::stride, ::stride, ::dilation, ::dilation]
-        columns = x_windows.transpose(0, 1, 2, 5, 6, 3, 4).reshape(stop - start, groups, C * R * S, I * J)
-        y_part = b.reshape(groups, M)[:, :, None, None] + (w.reshape(groups, M, C * R * S) @ columns).reshape(
-            stop - start, groups, M, I, J
-        )
-        y[start:stop] = y_part.reshape(stop - start, M * groups, I, J)
+    x_windows = _windows(
+        x_padded.reshape(N, groups, C, H + 2 * padding, W + 2 * padding),
+        (R * dilation + 1 - dilation, S * dilation + 1 - dilation),
+        axes=(3, 4),
+    )[:, :, :, ::stride, ::stride, ::dilation, ::dilation]
+    columns = x_windows.transpose(0, 1, 2, 5, 6, 3, 4).reshape(N, groups, C * R * S, I * J)
+    y = b.reshape(groups, M)[:, :, None, None] + (w.reshape(groups, M, C * R * S) @ columns).reshape(
+        N, groups, M, I, J
+    )
+    y = y.reshape(N, M * groups, I, J)
     return y, Residuals(x, w, M, stride, padding, dilation, groups)
 
 
@@ -118,51 +114,38 @@ def backward(residuals, grad_y, wrt=None):
     if "x" in wrt:
         # grad_x[n, c_2, h, w_t] = sum_{k, i, j, c, u, v : c + C * (k // M) == c_2, h + padding == stride * i +
         #     dilation * u, stride * j + dilation * v == w_t + padding} grad_y[n, k, i, j] * w[k, c, u, v]
-        grad_x = np.empty((N, C * groups, H, W), dtype=dtype)
-        rows = max(1, 262144 // max(C * I * J * R * S * groups, 1))  # what is computed at once stays in cache
-        for start in range(0, N, rows):
-            stop = min(start + rows, N)
-            grad_x_part_padded = np.zeros(
-                (stop - start, groups, C, H + 2 * padding, W + 2 * padding), dtype=dtype
-            )
-            grad_x_part_windows = (
-                w.reshape(groups, M, C, R, S).transpose(0, 2, 3, 4, 1).reshape(groups, C * R * S, M)
-                @ grad_y.reshape(N, groups, M, I, J)[start:stop].reshape(stop - start, groups, M, I * J)
-            ).reshape(stop - start, groups, C, R, S, I, J)
-            for u in range(R):
-                for v in range(S):
-                    grad_x_part_padded[
-                        :,
-                        :,
-                        :,
-                        dilation * u : dilation * u + I * stride : stride,
-                        dilation * v : dilation * v + J * stride : stride,
-                    ] += grad_x_part_windows[:, :, :, u, v]
-            grad_x_part = grad_x_part_padded[:, :, :, padding : H + padding, padding : W + padding]
-            grad_x[start:stop] = grad_x_part.reshape(stop - start, C * groups, H, W)
+        grad_x_padded = np.zeros((N, groups, C, H + 2 * padding, W + 2 * padding), dtype=dtype)
+        grad_x_windows = (
+            w.reshape(groups, M, C, R, S).transpose(0, 2, 3, 4, 1).reshape(groups, C * R * S, M)
+            @ grad_y.reshape(N, groups, M, I * J)
+        ).reshape(N, groups, C, R, S, I, J)
+        for u in range(R):
+            for v in range(S):
+                grad_x_padded[
+                    :,
+                    :,
+                    :,
+                    dilation * u : dilation * u + I * stride : stride,
+                    dilation * v : dilation * v + J * stride : stride,
+                ] += grad_x_windows[:, :, :, u, v]
+        grad_x = grad_x_padded[:, :, :, padding : H + padding, padding : W + padding]
+        grad_x = grad_x.reshape(N, C * groups, H, W)
     if "w" in wrt:
         # grad_w[k, c, u, v] = sum_{n, i, j} grad_y[n, k, i, j] * pad(x)[n, c + C * (k // M), stride * i +
         #     dilation * u - padding, stride * j + dilation * v - padding]
         x_padded = _bordered(x, ((0, 0), (0, 0), (padding, padding), (padding, padding)))
-        grad_w = np.zeros((M * groups, C, R, S), dtype=dtype)
-        rows = max(1, 262144 // max(C * I * J * R * S * groups, 1))  # what is computed at once stays in cache
-        for start in range(0, N, rows):
-            stop = min(start + rows, N)
-            x_windows = _windows(
-                x_padded.reshape(N, groups, C, H + 2 * padding, W + 2 * padding)[start:stop],
-                (R * dilation + 1 - dilation, S * dilation + 1 - dilation),
-                axes=(3, 4),
-            )[:, :, :, ::stride, ::stride, ::dilation, ::dilation]
-            columns = x_windows.transpose(0, 1, 2, 5, 6, 3, 4).reshape(stop - start, groups, C * R * S, I * J)
-            grad_w_part = (
-                (
-                    grad_y.reshape(N, groups, M, I, J)[start:stop].reshape(stop - start, groups, M, I * J)
-                    @ columns.swapaxes(-1, -2)
-                )
-                .reshape(stop - start, groups, M, C, R, S)
-                .sum(axis=0)
-            )
-            grad_w += grad_w_part.reshape(M * groups, C, R, S)
+        x_windows = _windows(
+            x_padded.reshape(N, groups, C, H + 2 * padding, W + 2 * padding),
+            (R * dilation + 1 - dilation, S * dilation + 1 - dilation),
+            axes=(3, 4),
+        )[:, :, :, ::stride, ::stride, ::dilation, ::dilation]
+        columns = x_windows.transpose(0, 1, 2, 5, 6, 3, 4).reshape(N, groups, C * R * S, I * J)
+        grad_w = (
+            (grad_y.reshape(N, groups, M, I * J) @ columns.swapaxes(-1, -2))
+            .reshape(N, groups, M, C, R, S)
+            .sum(axis=0)
+        )
+        grad_w = grad_w.reshape(M * groups, C, R, S)
     if "b" in wrt:
         # grad_b[k] = sum_{n, i, j} grad_y[n, k, i, j]
         grad_b = grad_y.sum(axis=(0, 2, 3))

@@ -61,7 +61,7 @@ def forward(x, w, b, *, stride=1, padding=0, dilation=1, groups=1):
     x = _floats("x", x, 5)
     w = _floats("w", w, 5)
     b = _floats("b", b, 1)
-    dtype = _same_dtype(x=x, w=w, b=b)
+    _same_dtype(x=x, w=w, b=b)
     stride = _whole("stride", stride, 1)
     padding = _whole("padding", padding, 0)
     dilation = _whole("dilation", dilation, 1)
@@ -98,23 +98,16 @@ def forward(x, w, b, *, stride=1, padding=0, dilation=1, groups=1):
     # y[n, k, h, i, j] = b[k] + sum_{c, t, u, v} w[k, c, t, u, v] * pad(x)[n, c + C * (k // M), stride * h +
     #     dilation * t - padding, stride * i + dilation * u - padding, stride * j + dilation * v - padding]
     x_padded = _bordered(x, ((0, 0), (0, 0), (padding, padding), (padding, padding), (padding, padding)))
-    y = np.empty((N, M * groups, h_extent, I, J), dtype=dtype)
-    # what is computed at once stays in cache
-    rows = max(1, 262144 // max(C * I * J * R * S * T * groups * h_extent, 1))
-    for start in range(0, N, rows):
-        stop = min(start + rows, N)
-        x_windows = _windows(
-            x_padded.reshape(N, groups, C, D + 2 * padding, H + 2 * padding, W + 2 * padding)[start:stop],
-            (T * dilation + 1 - dilation, R * dilation + 1 - dilation, S * dilation + 1 - dilation),
-            axes=(3, 4, 5),
-        )[:, :, :, ::stride, ::stride, ::stride, ::dilation, ::dilation, ::dilation]
-        columns = x_windows.transpose(0, 1, 2, 6, 7, 8, 3, 4, 5).reshape(
-            stop - start, groups, C * R * S * T, I * J * h_extent
-        )
-        y_part = b.reshape(groups, M)[:, :, None, None, None] + (
-            w.reshape(groups, M, C * R * S * T) @ columns
-        ).reshape(stop - start, groups, M, h_extent, I, J)
-        y[start:stop] = y_part.reshape(stop - start, M * groups, h_extent, I, J)
+    x_windows = _windows(
+        x_padded.reshape(N, groups, C, D + 2 * padding, H + 2 * padding, W + 2 * padding),
+        (T * dilation + 1 - dilation, R * dilation + 1 - dilation, S * dilation + 1 - dilation),
+        axes=(3, 4, 5),
+    )[:, :, :, ::stride, ::stride, ::stride, ::dilation, ::dilation, ::dilation]
+    columns = x_windows.transpose(0, 1, 2, 6, 7, 8, 3, 4, 5).reshape(N, groups, C * R * S * T, I * J * h_extent)
+    y = b.reshape(groups, M)[:, :, None, None, None] + (w.reshape(groups, M, C * R * S * T) @ columns).reshape(
+        N, groups, M, h_extent, I, J
+    )
+    y = y.reshape(N, M * groups, h_extent, I, J)
     return y, Residuals(x, w, M, stride, padding, dilation, groups)
 
 
@@ -135,71 +128,50 @@ def backward(residuals, grad_y, wrt=None):
         # grad_x[n, c_2, d, h_2, w_t] = sum_{k, h, i, j, c, t, u, v : c + C * (k // M) == c_2, d + padding ==
         #     stride * h + dilation * t, h_2 + padding == stride * i + dilation * u, stride * j + dilation * v
         #     == w_t + padding} grad_y[n, k, h, i, j] * w[k, c, t, u, v]
-        grad_x = np.empty((N, C * groups, D, H, W), dtype=dtype)
-        # what is computed at once stays in cache
-        rows = max(1, 262144 // max(C * I * J * R * S * T * groups * h_extent, 1))
-        for start in range(0, N, rows):
-            stop = min(start + rows, N)
-            grad_x_part_padded = np.zeros(
-                (stop - start, groups, C, D + 2 * padding, H + 2 * padding, W + 2 * padding), dtype=dtype
-            )
-            grad_x_part_windows = (
-                w.reshape(groups, M, C, T, R, S).transpose(0, 2, 3, 4, 5, 1).reshape(groups, C * R * S * T, M)
-                @ grad_y.reshape(N, groups, M, h_extent, I, J)[start:stop].reshape(
-                    stop - start, groups, M, I * J * h_extent
-                )
-            ).reshape(stop - start, groups, C, T, R, S, h_extent, I, J)
-            for t in range(T):
-                for u in range(R):
-                    for v in range(S):
-                        grad_x_part_padded[
-                            :,
-                            :,
-                            :,
-                            dilation * t : dilation * t + h_extent * stride : stride,
-                            dilation * u : dilation * u + I * stride : stride,
-                            dilation * v : dilation * v + J * stride : stride,
-                        ] += grad_x_part_windows[:, :, :, t, u, v]
-            grad_x_part = grad_x_part_padded[
-                :, :, :, padding : D + padding, padding : H + padding, padding : W + padding
-            ]
-            grad_x[start:stop] = grad_x_part.reshape(stop - start, C * groups, D, H, W)
+        grad_x_padded = np.zeros((N, groups, C, D + 2 * padding, H + 2 * padding, W + 2 * padding), dtype=dtype)
+        grad_x_windows = (
+            w.reshape(groups, M, C, T, R, S).transpose(0, 2, 3, 4, 5, 1).reshape(groups, C * R * S * T, M)
+            @ grad_y.reshape(N, groups, M, I * J * h_extent)
+        ).reshape(N, groups, C, T, R, S, h_extent, I, J)
+        for t in range(T):
+            for u in range(R):
+                for v in range(S):
+                    grad_x_padded[
+                        :,
+                        :,
+                        :,
+                        dilation * t : dilation * t + h_extent * stride : stride,
+                        dilation * u : dilation * u + I * stride : stride,
+                        dilation * v : dilation * v + J * stride : stride,
+                    ] += grad_x_windows[:, :, :, t, u, v]
+        grad_x = grad_x_padded[:, :, :, padding : D + padding, padding : H + padding, padding : W + padding]
+        grad_x = grad_x.reshape(N, C * groups, D, H, W)
     if "w" in wrt:
         # grad_w[k, c, t, u, v] = sum_{n, h, i, j} grad_y[n, k, h, i, j] * pad(x)[n, c + C * (k // M), stride *
         #     h + dilation * t - padding, stride * i + dilation * u - padding, stride * j + dilation * v -
         #     padding]
         x_padded = _bordered(x, ((0, 0), (0, 0), (padding, padding), (padding, padding), (padding, padding)))
-        grad_w = np.zeros((M * groups, C, T, R, S), dtype=dtype)
-        # what is computed at once stays in cache
-        rows = max(1, 262144 // max(C * I * J * R * S * T * groups * h_extent, 1))
-        for start in range(0, N, rows):
-            stop = min(start + rows, N)
-            x_windows = _windows(
-                x_padded.reshape(N, groups, C, D + 2 * padding, H + 2 * padding, W + 2 * padding)[
-                    start:stop,
-                    :,
-                    :,
-                    0 : T * dilation + h_extent * stride + 1 - dilation - stride,
-                    0 : I * stride + R * dilation + 1 - dilation - stride,
-                    0 : J * stride + S * dilation + 1 - dilation - stride,
-                ],
-                (h_extent * stride + 1 - stride, I * stride + 1 - stride, J * stride + 1 - stride),
-                axes=(3, 4, 5),
-            )[:, :, :, ::dilation, ::dilation, ::dilation, ::stride, ::stride, ::stride]
-            columns = x_windows.transpose(0, 1, 6, 7, 8, 2, 3, 4, 5).reshape(
-                stop - start, groups, I * J * h_extent, C * R * S * T
-            )
-            grad_w_part = (
-                (
-                    grad_y.reshape(N, groups, M, h_extent, I, J)[start:stop].reshape(
-                        stop - start, groups, M, I * J * h_extent
-                    )
-                    @ columns
-                )
-                .reshape(stop - start, groups, M, C, T, R, S)
-                .sum(axis=0)
-            )
-            grad_w += grad_w_part.reshape(M * groups, C, T, R, S)
+        x_windows = _windows(
+            x_padded.reshape(N, groups, C, D + 2 * padding, H + 2 * padding, W + 2 * padding)[
+                :,
+                :,
+                :,
+                0 : T * dilation + h_extent * stride + 1 - dilation - stride,
+                0 : I * stride + R * dilation + 1 - dilation - stride,
+                0 : J * stride + S * dilation + 1 - dilation - stride,
+            ],
+            (h_extent * stride + 1 - stride, I * stride + 1 - stride, J * stride + 1 - stride),
+            axes=(3, 4, 5),
+        )[:, :, :, ::dilation, ::dilation, ::dilation, ::stride, ::stride, ::stride]
+        columns = x_windows.transpose(0, 1, 6, 7, 8, 2, 3, 4, 5).reshape(
+            N, groups, I * J * h_extent, C * R * S * T
+        )
+        grad_w = (
+            (grad_y.reshape(N, groups, M, I * J * h_extent) @ columns)
+            .reshape(N, groups, M, C, T, R, S)
+            .sum(axis=0)
+        )
+        grad_w = grad_w.reshape(M * groups, C, T, R, S)
     if "b" in wrt:
         # grad_b[k] = sum_{n, h, i, j} grad_y[n, k, h, i, j]
         grad_b = grad_y.sum(axis=(0, 2, 3, 4))

@@ -88,36 +88,32 @@ def forward(x, w, b, *, stride=1, padding=0, output_padding=0, dilation=1, group
 
     # y[n, k, o, p] = b[k] + sum_{m, i, j, u, v : stride * i + dilation * u == o + padding, stride * j +
     #     dilation * v == p + padding} w[m + C * (k // M), k % M, u, v] * x[n, m + C * (k // M), i, j]
-    y = np.empty((N, M * groups, O, P), dtype=dtype)
-    rows = max(1, 262144 // max(H * M * R * S * W * groups, 1))  # what is computed at once stays in cache
-    for start in range(0, N, rows):
-        stop = min(start + rows, N)
-        y_part = np.broadcast_to(b.reshape(groups, M)[:, :, None, None], (stop - start, groups, M, O, P)).copy()
-        y_part_padded = np.zeros(
-            (
-                stop - start,
-                groups,
-                M,
-                max(padding - output_padding, 0) + O + padding,
-                max(padding - output_padding, 0) + P + padding,
-            ),
-            dtype=dtype,
-        )
-        y_part_windows = (
-            w.reshape(groups, C, M, R, S).transpose(0, 2, 3, 4, 1).reshape(groups, M * R * S, C)
-            @ x.reshape(N, groups, C, H, W)[start:stop].reshape(stop - start, groups, C, H * W)
-        ).reshape(stop - start, groups, M, R, S, H, W)
-        for u in range(R):
-            for v in range(S):
-                y_part_padded[
-                    :,
-                    :,
-                    :,
-                    dilation * u : dilation * u + H * stride : stride,
-                    dilation * v : dilation * v + W * stride : stride,
-                ] += y_part_windows[:, :, :, u, v]
-        y_part += y_part_padded[:, :, :, padding : O + padding, padding : P + padding]
-        y[start:stop] = y_part.reshape(stop - start, M * groups, O, P)
+    y = np.broadcast_to(b.reshape(groups, M)[:, :, None, None], (N, groups, M, O, P)).copy()
+    y_padded = np.zeros(
+        (
+            N,
+            groups,
+            M,
+            max(padding - output_padding, 0) + O + padding,
+            max(padding - output_padding, 0) + P + padding,
+        ),
+        dtype=dtype,
+    )
+    y_windows = (
+        w.reshape(groups, C, M, R, S).transpose(0, 2, 3, 4, 1).reshape(groups, M * R * S, C)
+        @ x.reshape(N, groups, C, H * W)
+    ).reshape(N, groups, M, R, S, H, W)
+    for u in range(R):
+        for v in range(S):
+            y_padded[
+                :,
+                :,
+                :,
+                dilation * u : dilation * u + H * stride : stride,
+                dilation * v : dilation * v + W * stride : stride,
+            ] += y_windows[:, :, :, u, v]
+    y += y_padded[:, :, :, padding : O + padding, padding : P + padding]
+    y = y.reshape(N, M * groups, O, P)
     return y, Residuals(x, w, C, stride, padding, output_padding, dilation, groups)
 
 
@@ -130,7 +126,6 @@ def backward(residuals, grad_y, wrt=None):
     P = S * dilation + W * stride + output_padding + 1 - dilation - 2 * padding - stride
     grad_y = _cotangent("grad_y", grad_y, (N, M * groups, O, P), x.dtype)
     wrt = _wanted(wrt)
-    dtype = grad_y.dtype
 
     grad_x = grad_w = grad_b = None
     if "x" in wrt or "w" in wrt:
@@ -141,46 +136,30 @@ def backward(residuals, grad_y, wrt=None):
             grad_y, ((0, 0), (0, 0), (padding, padding - output_padding), (padding, padding - output_padding))
         )
     if "x" in wrt:
-        grad_x = np.empty((N, C * groups, H, W), dtype=dtype)
-        rows = max(1, 262144 // max(H * M * R * S * W * groups, 1))  # what is computed at once stays in cache
-        for start in range(0, N, rows):
-            stop = min(start + rows, N)
-            grad_y_windows = _windows(
-                grad_y_padded.reshape(
-                    N, groups, M, O + 2 * padding - output_padding, P + 2 * padding - output_padding
-                )[start:stop],
-                (R * dilation + 1 - dilation, S * dilation + 1 - dilation),
-                axes=(3, 4),
-            )[:, :, :, : H * stride : stride, : W * stride : stride, ::dilation, ::dilation]
-            columns = grad_y_windows.transpose(0, 1, 2, 5, 6, 3, 4).reshape(
-                stop - start, groups, M * R * S, H * W
-            )
-            grad_x_part = (w.reshape(groups, C, M * R * S) @ columns).reshape(stop - start, groups, C, H, W)
-            grad_x[start:stop] = grad_x_part.reshape(stop - start, C * groups, H, W)
+        grad_y_windows = _windows(
+            grad_y_padded.reshape(
+                N, groups, M, O + 2 * padding - output_padding, P + 2 * padding - output_padding
+            ),
+            (R * dilation + 1 - dilation, S * dilation + 1 - dilation),
+            axes=(3, 4),
+        )[:, :, :, : H * stride : stride, : W * stride : stride, ::dilation, ::dilation]
+        columns = grad_y_windows.transpose(0, 1, 2, 5, 6, 3, 4).reshape(N, groups, M * R * S, H * W)
+        grad_x = (w.reshape(groups, C, M * R * S) @ columns).reshape(N, groups, C, H, W)
+        grad_x = grad_x.reshape(N, C * groups, H, W)
     if "w" in wrt:
         # grad_w[c, m_2, u, v] = sum_{n, k, o, p, m, i, j : c == m + C * (k // M), m_2 == k % M, stride * i +
         #     dilation * u == o + padding, stride * j + dilation * v == p + padding} grad_y[n, k, o, p] * x[n, m
         #     + C * (k // M), i, j]
-        grad_w = np.zeros((C * groups, M, R, S), dtype=dtype)
-        rows = max(1, 262144 // max(H * M * R * S * W * groups, 1))  # what is computed at once stays in cache
-        for start in range(0, N, rows):
-            stop = min(start + rows, N)
-            grad_y_windows_2 = _windows(
-                grad_y_padded.reshape(
-                    N, groups, M, O + 2 * padding - output_padding, P + 2 * padding - output_padding
-                )[start:stop],
-                (H * stride + 1 - stride, W * stride + 1 - stride),
-                axes=(3, 4),
-            )[:, :, :, : R * dilation : dilation, : S * dilation : dilation, ::stride, ::stride]
-            columns_2 = grad_y_windows_2.transpose(0, 1, 5, 6, 2, 3, 4).reshape(
-                stop - start, groups, H * W, M * R * S
-            )
-            grad_w_part = (
-                (x.reshape(N, groups, C, H, W)[start:stop].reshape(stop - start, groups, C, H * W) @ columns_2)
-                .reshape(stop - start, groups, C, M, R, S)
-                .sum(axis=0)
-            )
-            grad_w += grad_w_part.reshape(C * groups, M, R, S)
+        grad_y_windows_2 = _windows(
+            grad_y_padded.reshape(
+                N, groups, M, O + 2 * padding - output_padding, P + 2 * padding - output_padding
+            ),
+            (H * stride + 1 - stride, W * stride + 1 - stride),
+            axes=(3, 4),
+        )[:, :, :, : R * dilation : dilation, : S * dilation : dilation, ::stride, ::stride]
+        columns_2 = grad_y_windows_2.transpose(0, 1, 5, 6, 2, 3, 4).reshape(N, groups, H * W, M * R * S)
+        grad_w = (x.reshape(N, groups, C, H * W) @ columns_2).reshape(N, groups, C, M, R, S).sum(axis=0)
+        grad_w = grad_w.reshape(C * groups, M, R, S)
     if "b" in wrt:
         # grad_b[k] = sum_{n, o, p} grad_y[n, k, o, p]
         grad_b = grad_y.sum(axis=(0, 2, 3))

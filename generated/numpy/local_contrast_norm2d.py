@@ -114,44 +114,30 @@ def backward(residuals, grad_y, wrt=None):
     #     pad(centred)[n, c, i_2 + u_2 - R, j_2 + v_2 - S] * grad_sum_deviation[n, i_2, j_2] * kernel[c, u_2,
     #     v_2] + grad_y[n, c, i, j] / max(deviation[n, i, j], mean[n])
     grad_sum_deviation_padded = np.pad(grad_sum_deviation, ((0, 0), (R, R), (S, S)))
-    grad_centred = np.empty((N, C, H, W), dtype=dtype)
-    # what is computed at once stays in cache
-    rows = max(1, 262144 // max(4 * H * R * S * W + 2 * H * R * W + 2 * H * S * W + H * W, 1))
-    for start in range(0, N, rows):
-        stop = min(start + rows, N)
-        grad_sum_deviation_windows = _windows(
-            grad_sum_deviation_padded[start:stop], (2 * R + 1, 2 * S + 1), axes=(1, 2)
+    grad_sum_deviation_windows = _windows(grad_sum_deviation_padded, (2 * R + 1, 2 * S + 1), axes=(1, 2))
+    columns = grad_sum_deviation_windows.transpose(0, 3, 4, 1, 2).reshape(
+        N, 2 * R + 4 * R * S + 2 * S + 1, H * W
+    )
+    grad_centred = (
+        2
+        * (
+            centred
+            * (kernel[:, ::-1, ::-1].reshape(C, 2 * R + 4 * R * S + 2 * S + 1) @ columns).reshape(N, C, H, W)
         )
-        columns = grad_sum_deviation_windows.transpose(0, 3, 4, 1, 2).reshape(
-            stop - start, 2 * R + 4 * R * S + 2 * S + 1, H * W
-        )
-        grad_centred[start:stop] = (
-            2
-            * (
-                centred[start:stop]
-                * (kernel[:, ::-1, ::-1].reshape(C, 2 * R + 4 * R * S + 2 * S + 1) @ columns).reshape(
-                    stop - start, C, H, W
-                )
-            )
-            + grad_y[start:stop] / np.maximum(deviation[start:stop], mean[start:stop, None, None])[:, None]
-        )
+        + grad_y / maximum_value[:, None]
+    )
     # grad_x[n, c, i, j] = grad_centred[n, c, i, j] - sum_{c_2, i_2, j_2, u, v : i + R == i_2 + u, j + S == j_2
     #     + v} grad_centred[n, c_2, i_2, j_2] * kernel[c, u, v]
     grad_centred_padded = np.pad(grad_centred, ((0, 0), (0, 0), (R, R), (S, S)))
-    grad_x = np.empty((N, C, H, W), dtype=dtype)
-    # what is computed at once stays in cache
-    rows = max(1, 262144 // max(4 * C * H * R * S * W + 2 * C * H * R * W + 2 * C * H * S * W + C * H * W, 1))
-    for start in range(0, N, rows):
-        stop = min(start + rows, N)
-        grad_centred_windows = _windows(grad_centred_padded[start:stop], (2 * R + 1, 2 * S + 1), axes=(2, 3))
-        columns_2 = (
-            grad_centred_windows.sum(axis=1)
-            .transpose(0, 3, 4, 1, 2)
-            .reshape(stop - start, 2 * R + 4 * R * S + 2 * S + 1, H * W)
-        )
-        grad_x[start:stop] = grad_centred[start:stop] - (
-            kernel[:, ::-1, ::-1].reshape(C, 2 * R + 4 * R * S + 2 * S + 1) @ columns_2
-        ).reshape(stop - start, C, H, W)
+    grad_centred_windows = _windows(grad_centred_padded, (2 * R + 1, 2 * S + 1), axes=(2, 3))
+    columns_2 = (
+        grad_centred_windows.sum(axis=1)
+        .transpose(0, 3, 4, 1, 2)
+        .reshape(N, 2 * R + 4 * R * S + 2 * S + 1, H * W)
+    )
+    grad_x = grad_centred - (
+        kernel[:, ::-1, ::-1].reshape(C, 2 * R + 4 * R * S + 2 * S + 1) @ columns_2
+    ).reshape(N, C, H, W)
     return Gradients(grad_x)
 
 

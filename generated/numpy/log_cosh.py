@@ -141,25 +141,10 @@ def _wanted(wrt):
 
 def _logcosh(x):
     """log(cosh(x)) without overflow; near 0 by log1p, beyond 1 what that has to grow by."""
-    return _in_blocks(_logcosh_of_block, x)
-
-
-def _logcosh_of_block(x):
     size = np.abs(x)
     near = np.minimum(size, 1)
     value = np.log1p(2 * np.square(np.sinh(near / 2)))
     return value + (size - near) + (np.log1p(np.exp(-2 * size)) - np.log1p(np.exp(-2 * near)))
-
-
-def _in_blocks(function, x):
-    """An elementwise function of x, block by block if x is long: what a block needs stays in cache."""
-    if np.size(x) <= 65536:
-        return function(x)
-    y = np.empty(x.shape, x.dtype)
-    source, target = x.reshape(-1), y.reshape(-1)
-    for start in range(0, x.size, 65536):
-        target[start : start + 65536] = function(source[start : start + 65536])
-    return y
 
 
 forward, backward = _in_single(forward), _in_single(backward)

@@ -63,17 +63,12 @@ def forward(x, w, b, *, stride=1, padding=0, output_padding=0):
     _require(stride > output_padding, f"output_padding < stride must hold ({output_padding = }, {stride = })")
 
     # y[n, k, o] = b[k] + sum_{c, i, u : stride * i + u == o + padding} w[c, k, u] * x[n, c, i]
-    y = np.empty((N, K, O), dtype=dtype)
-    rows = max(1, 262144 // max(K * L * R, 1))  # what is computed at once stays in cache
-    for start in range(0, N, rows):
-        stop = min(start + rows, N)
-        y_part = np.broadcast_to(b[:, None], (stop - start, K, O)).copy()
-        y_part_padded = np.zeros((stop - start, K, max(padding - output_padding, 0) + O + padding), dtype=dtype)
-        y_part_windows = (w.transpose(1, 2, 0).reshape(K * R, C) @ x[start:stop]).reshape(stop - start, K, R, L)
-        for u in range(R):
-            y_part_padded[:, :, u : u + L * stride : stride] += y_part_windows[:, :, u]
-        y_part += y_part_padded[:, :, padding : O + padding]
-        y[start:stop] = y_part
+    y = np.broadcast_to(b[:, None], (N, K, O)).copy()
+    y_padded = np.zeros((N, K, max(padding - output_padding, 0) + O + padding), dtype=dtype)
+    y_windows = (w.transpose(1, 2, 0).reshape(K * R, C) @ x).reshape(N, K, R, L)
+    for u in range(R):
+        y_padded[:, :, u : u + L * stride : stride] += y_windows[:, :, u]
+    y += y_padded[:, :, padding : O + padding]
     return y, Residuals(x, w, stride, padding, output_padding)
 
 
@@ -85,29 +80,18 @@ def backward(residuals, grad_y, wrt=None):
     O = L * stride + R + output_padding - 2 * padding - stride
     grad_y = _cotangent("grad_y", grad_y, (N, K, O), x.dtype)
     wrt = _wanted(wrt)
-    dtype = grad_y.dtype
 
     grad_x = grad_w = grad_b = None
     if "x" in wrt or "w" in wrt:
         # grad_x[n, c, i] = sum_{k, o, u : stride * i + u == o + padding} grad_y[n, k, o] * w[c, k, u]
         grad_y_padded = _extended(grad_y, ((0, 0), (0, 0), (padding, padding - output_padding)))
+        grad_y_windows = _windows(grad_y_padded, (R,), axes=(2,))[:, :, : L * stride : stride]
+        columns = grad_y_windows.swapaxes(-1, -2).reshape(N, K * R, L)
     if "x" in wrt:
-        grad_x = np.empty((N, C, L), dtype=dtype)
-        rows = max(1, 262144 // max(K * L * R, 1))  # what is computed at once stays in cache
-        for start in range(0, N, rows):
-            stop = min(start + rows, N)
-            grad_y_windows = _windows(grad_y_padded[start:stop], (R,), axes=(2,))[:, :, : L * stride : stride]
-            columns = grad_y_windows.swapaxes(-1, -2).reshape(stop - start, K * R, L)
-            grad_x[start:stop] = w.reshape(C, K * R) @ columns
+        grad_x = w.reshape(C, K * R) @ columns
     if "w" in wrt:
         # grad_w[c, k, u] = sum_{n, o, i : stride * i + u == o + padding} grad_y[n, k, o] * x[n, c, i]
-        grad_w = np.zeros((C, K, R), dtype=dtype)
-        rows = max(1, 262144 // max(K * L * R, 1))  # what is computed at once stays in cache
-        for start in range(0, N, rows):
-            stop = min(start + rows, N)
-            grad_y_windows_2 = _windows(grad_y_padded[start:stop], (R,), axes=(2,))[:, :, : L * stride : stride]
-            columns_2 = grad_y_windows_2.swapaxes(-1, -2).reshape(stop - start, K * R, L)
-            grad_w += (x[start:stop] @ columns_2.swapaxes(-1, -2)).reshape(stop - start, C, K, R).sum(axis=0)
+        grad_w = (x @ columns.swapaxes(-1, -2)).reshape(N, C, K, R).sum(axis=0)
     if "b" in wrt:
         # grad_b[k] = sum_{n, o} grad_y[n, k, o]
         grad_b = grad_y.sum(axis=(0, 2))

@@ -72,30 +72,18 @@ def forward(x, w, b, *, stride=1, padding=0, output_padding=0):
 
     # y[n, k, o, p] = b[k] + sum_{c, i, j, u, v : stride * i + u == o + padding, stride * j + v == p + padding}
     #     w[c, k, u, v] * x[n, c, i, j]
-    y = np.empty((N, K, O, P), dtype=dtype)
-    rows = max(1, 262144 // max(H * K * R * S * W, 1))  # what is computed at once stays in cache
-    for start in range(0, N, rows):
-        stop = min(start + rows, N)
-        y_part = np.broadcast_to(b[:, None, None], (stop - start, K, O, P)).copy()
-        y_part_padded = np.zeros(
-            (
-                stop - start,
-                K,
-                max(padding - output_padding, 0) + O + padding,
-                max(padding - output_padding, 0) + P + padding,
-            ),
-            dtype=dtype,
-        )
-        y_part_windows = (
-            w.transpose(1, 2, 3, 0).reshape(K * R * S, C) @ x[start:stop].reshape(stop - start, C, H * W)
-        ).reshape(stop - start, K, R, S, H, W)
-        for u in range(R):
-            for v in range(S):
-                y_part_padded[:, :, u : u + H * stride : stride, v : v + W * stride : stride] += y_part_windows[
-                    :, :, u, v
-                ]
-        y_part += y_part_padded[:, :, padding : O + padding, padding : P + padding]
-        y[start:stop] = y_part
+    y = np.broadcast_to(b[:, None, None], (N, K, O, P)).copy()
+    y_padded = np.zeros(
+        (N, K, max(padding - output_padding, 0) + O + padding, max(padding - output_padding, 0) + P + padding),
+        dtype=dtype,
+    )
+    y_windows = (w.transpose(1, 2, 3, 0).reshape(K * R * S, C) @ x.reshape(N, C, H * W)).reshape(
+        N, K, R, S, H, W
+    )
+    for u in range(R):
+        for v in range(S):
+            y_padded[:, :, u : u + H * stride : stride, v : v + W * stride : stride] += y_windows[:, :, u, v]
+    y += y_padded[:, :, padding : O + padding, padding : P + padding]
     return y, Residuals(x, w, stride, padding, output_padding)
 
 
@@ -108,7 +96,6 @@ def backward(residuals, grad_y, wrt=None):
     P = S + W * stride + output_padding - 2 * padding - stride
     grad_y = _cotangent("grad_y", grad_y, (N, K, O, P), x.dtype)
     wrt = _wanted(wrt)
-    dtype = grad_y.dtype
 
     grad_x = grad_w = grad_b = None
     if "x" in wrt or "w" in wrt:
@@ -118,31 +105,19 @@ def backward(residuals, grad_y, wrt=None):
             grad_y, ((0, 0), (0, 0), (padding, padding - output_padding), (padding, padding - output_padding))
         )
     if "x" in wrt:
-        grad_x = np.empty((N, C, H, W), dtype=dtype)
-        rows = max(1, 262144 // max(H * K * R * S * W, 1))  # what is computed at once stays in cache
-        for start in range(0, N, rows):
-            stop = min(start + rows, N)
-            grad_y_windows = _windows(grad_y_padded[start:stop], (R, S), axes=(2, 3))[
-                :, :, : H * stride : stride, : W * stride : stride
-            ]
-            columns = grad_y_windows.transpose(0, 1, 4, 5, 2, 3).reshape(stop - start, K * R * S, H * W)
-            grad_x[start:stop] = (w.reshape(C, K * R * S) @ columns).reshape(stop - start, C, H, W)
+        grad_y_windows = _windows(grad_y_padded, (R, S), axes=(2, 3))[
+            :, :, : H * stride : stride, : W * stride : stride
+        ]
+        columns = grad_y_windows.transpose(0, 1, 4, 5, 2, 3).reshape(N, K * R * S, H * W)
+        grad_x = (w.reshape(C, K * R * S) @ columns).reshape(N, C, H, W)
     if "w" in wrt:
         # grad_w[c, k, u, v] = sum_{n, o, p, i, j : stride * i + u == o + padding, stride * j + v == p +
         #     padding} grad_y[n, k, o, p] * x[n, c, i, j]
-        grad_w = np.zeros((C, K, R, S), dtype=dtype)
-        rows = max(1, 262144 // max(H * K * R * S * W, 1))  # what is computed at once stays in cache
-        for start in range(0, N, rows):
-            stop = min(start + rows, N)
-            grad_y_windows_2 = _windows(
-                grad_y_padded[start:stop], (H * stride + 1 - stride, W * stride + 1 - stride), axes=(2, 3)
-            )[:, :, :R, :S, ::stride, ::stride]
-            columns_2 = grad_y_windows_2.transpose(0, 4, 5, 1, 2, 3).reshape(stop - start, H * W, K * R * S)
-            grad_w += (
-                (x[start:stop].reshape(stop - start, C, H * W) @ columns_2)
-                .reshape(stop - start, C, K, R, S)
-                .sum(axis=0)
-            )
+        grad_y_windows_2 = _windows(
+            grad_y_padded, (H * stride + 1 - stride, W * stride + 1 - stride), axes=(2, 3)
+        )[:, :, :R, :S, ::stride, ::stride]
+        columns_2 = grad_y_windows_2.transpose(0, 4, 5, 1, 2, 3).reshape(N, H * W, K * R * S)
+        grad_w = (x.reshape(N, C, H * W) @ columns_2).reshape(N, C, K, R, S).sum(axis=0)
     if "b" in wrt:
         # grad_b[k] = sum_{n, o, p} grad_y[n, k, o, p]
         grad_b = grad_y.sum(axis=(0, 2, 3))

@@ -81,37 +81,27 @@ def forward(x, w, b, *, stride=1, padding=0, output_padding=0):
 
     # y[n, k, o, p, q] = b[k] + sum_{c, h, i, j, t, u, v : stride * h + t == o + padding, stride * i + u == p +
     #     padding, stride * j + v == q + padding} w[c, k, t, u, v] * x[n, c, h, i, j]
-    y = np.empty((N, K, O, P, Q), dtype=dtype)
-    rows = max(1, 262144 // max(D * H * K * R * S * T * W, 1))  # what is computed at once stays in cache
-    for start in range(0, N, rows):
-        stop = min(start + rows, N)
-        y_part = np.broadcast_to(b[:, None, None, None], (stop - start, K, O, P, Q)).copy()
-        y_part_padded = np.zeros(
-            (
-                stop - start,
-                K,
-                max(padding - output_padding, 0) + O + padding,
-                max(padding - output_padding, 0) + P + padding,
-                max(padding - output_padding, 0) + Q + padding,
-            ),
-            dtype=dtype,
-        )
-        y_part_windows = (
-            w.transpose(1, 2, 3, 4, 0).reshape(K * R * S * T, C)
-            @ x[start:stop].reshape(stop - start, C, D * H * W)
-        ).reshape(stop - start, K, T, R, S, D, H, W)
-        for t in range(T):
-            for u in range(R):
-                for v in range(S):
-                    y_part_padded[
-                        :,
-                        :,
-                        t : t + D * stride : stride,
-                        u : u + H * stride : stride,
-                        v : v + W * stride : stride,
-                    ] += y_part_windows[:, :, t, u, v]
-        y_part += y_part_padded[:, :, padding : O + padding, padding : P + padding, padding : Q + padding]
-        y[start:stop] = y_part
+    y = np.broadcast_to(b[:, None, None, None], (N, K, O, P, Q)).copy()
+    y_padded = np.zeros(
+        (
+            N,
+            K,
+            max(padding - output_padding, 0) + O + padding,
+            max(padding - output_padding, 0) + P + padding,
+            max(padding - output_padding, 0) + Q + padding,
+        ),
+        dtype=dtype,
+    )
+    y_windows = (w.transpose(1, 2, 3, 4, 0).reshape(K * R * S * T, C) @ x.reshape(N, C, D * H * W)).reshape(
+        N, K, T, R, S, D, H, W
+    )
+    for t in range(T):
+        for u in range(R):
+            for v in range(S):
+                y_padded[
+                    :, :, t : t + D * stride : stride, u : u + H * stride : stride, v : v + W * stride : stride
+                ] += y_windows[:, :, t, u, v]
+    y += y_padded[:, :, padding : O + padding, padding : P + padding, padding : Q + padding]
     return y, Residuals(x, w, stride, padding, output_padding)
 
 
@@ -125,7 +115,6 @@ def backward(residuals, grad_y, wrt=None):
     Q = S + W * stride + output_padding - 2 * padding - stride
     grad_y = _cotangent("grad_y", grad_y, (N, K, O, P, Q), x.dtype)
     wrt = _wanted(wrt)
-    dtype = grad_y.dtype
 
     grad_x = grad_w = grad_b = None
     if "x" in wrt or "w" in wrt:
@@ -142,37 +131,21 @@ def backward(residuals, grad_y, wrt=None):
             ),
         )
     if "x" in wrt:
-        grad_x = np.empty((N, C, D, H, W), dtype=dtype)
-        rows = max(1, 262144 // max(D * H * K * R * S * T * W, 1))  # what is computed at once stays in cache
-        for start in range(0, N, rows):
-            stop = min(start + rows, N)
-            grad_y_windows = _windows(grad_y_padded[start:stop], (T, R, S), axes=(2, 3, 4))[
-                :, :, : D * stride : stride, : H * stride : stride, : W * stride : stride
-            ]
-            columns = grad_y_windows.transpose(0, 1, 5, 6, 7, 2, 3, 4).reshape(
-                stop - start, K * R * S * T, D * H * W
-            )
-            grad_x[start:stop] = (w.reshape(C, K * R * S * T) @ columns).reshape(stop - start, C, D, H, W)
+        grad_y_windows = _windows(grad_y_padded, (T, R, S), axes=(2, 3, 4))[
+            :, :, : D * stride : stride, : H * stride : stride, : W * stride : stride
+        ]
+        columns = grad_y_windows.transpose(0, 1, 5, 6, 7, 2, 3, 4).reshape(N, K * R * S * T, D * H * W)
+        grad_x = (w.reshape(C, K * R * S * T) @ columns).reshape(N, C, D, H, W)
     if "w" in wrt:
         # grad_w[c, k, t, u, v] = sum_{n, o, p, q, h, i, j : stride * h + t == o + padding, stride * i + u == p
         #     + padding, stride * j + v == q + padding} grad_y[n, k, o, p, q] * x[n, c, h, i, j]
-        grad_w = np.zeros((C, K, T, R, S), dtype=dtype)
-        rows = max(1, 262144 // max(D * H * K * R * S * T * W, 1))  # what is computed at once stays in cache
-        for start in range(0, N, rows):
-            stop = min(start + rows, N)
-            grad_y_windows_2 = _windows(
-                grad_y_padded[start:stop],
-                (D * stride + 1 - stride, H * stride + 1 - stride, W * stride + 1 - stride),
-                axes=(2, 3, 4),
-            )[:, :, :T, :R, :S, ::stride, ::stride, ::stride]
-            columns_2 = grad_y_windows_2.transpose(0, 5, 6, 7, 1, 2, 3, 4).reshape(
-                stop - start, D * H * W, K * R * S * T
-            )
-            grad_w += (
-                (x[start:stop].reshape(stop - start, C, D * H * W) @ columns_2)
-                .reshape(stop - start, C, K, T, R, S)
-                .sum(axis=0)
-            )
+        grad_y_windows_2 = _windows(
+            grad_y_padded,
+            (D * stride + 1 - stride, H * stride + 1 - stride, W * stride + 1 - stride),
+            axes=(2, 3, 4),
+        )[:, :, :T, :R, :S, ::stride, ::stride, ::stride]
+        columns_2 = grad_y_windows_2.transpose(0, 5, 6, 7, 1, 2, 3, 4).reshape(N, D * H * W, K * R * S * T)
+        grad_w = (x.reshape(N, C, D * H * W) @ columns_2).reshape(N, C, K, T, R, S).sum(axis=0)
     if "b" in wrt:
         # grad_b[k] = sum_{n, o, p, q} grad_y[n, k, o, p, q]
         grad_b = grad_y.sum(axis=(0, 2, 3, 4))

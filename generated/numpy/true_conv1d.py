@@ -44,7 +44,7 @@ def forward(x, w, b, *, stride=1, padding=0):
     x = _floats("x", x, 3)
     w = _floats("w", w, 3)
     b = _floats("b", b, 1)
-    dtype = _same_dtype(x=x, w=w, b=b)
+    _same_dtype(x=x, w=w, b=b)
     stride = _whole("stride", stride, 1)
     padding = _whole("padding", padding, 0)
     N, C, L = x.shape
@@ -57,13 +57,9 @@ def forward(x, w, b, *, stride=1, padding=0):
 
     # y[n, k, i] = b[k] + sum_{c, u} w[k, c, u] * pad(x)[n, c, stride * i + R - u - padding - 1]
     x_padded = _bordered(x, ((0, 0), (0, 0), (padding, padding)))
-    y = np.empty((N, K, I), dtype=dtype)
-    rows = max(1, 262144 // max(C * I * R, 1))  # what is computed at once stays in cache
-    for start in range(0, N, rows):
-        stop = min(start + rows, N)
-        x_windows = _windows(x_padded[start:stop], (R,), axes=(2,))[:, :, ::stride]
-        columns = x_windows.swapaxes(-1, -2).reshape(stop - start, C * R, I)
-        y[start:stop] = b[:, None] + w[:, :, ::-1].reshape(K, C * R) @ columns
+    x_windows = _windows(x_padded, (R,), axes=(2,))[:, :, ::stride]
+    columns = x_windows.swapaxes(-1, -2).reshape(N, C * R, I)
+    y = b[:, None] + w[:, :, ::-1].reshape(K, C * R) @ columns
     return y, Residuals(x, w, stride, padding)
 
 
@@ -80,41 +76,24 @@ def backward(residuals, grad_y, wrt=None):
     grad_x = grad_w = grad_b = None
     if "x" in wrt:
         # grad_x[n, c, l] = sum_{k, i, u : stride * i + R == l + u + padding + 1} grad_y[n, k, i] * w[k, c, u]
-        grad_x = np.empty((N, C, L), dtype=dtype)
         if stride == 1 and K <= C:
             # grad_x[n, c, l] = sum_{k, u} pad(grad_y)[n, k, l + u + padding + 1 - R] * w[k, c, u]
             grad_y_padded = _extended(grad_y, ((0, 0), (0, 0), (R - padding - 1, R - padding - 1)))
-            rows = max(1, 262144 // max(K * L * R, 1))  # what is computed at once stays in cache
-            for start in range(0, N, rows):
-                stop = min(start + rows, N)
-                grad_y_windows = _windows(grad_y_padded[start:stop], (R,), axes=(2,))[:, :, :L]
-                columns = grad_y_windows.swapaxes(-1, -2).reshape(stop - start, K * R, L)
-                grad_x[start:stop] = w.transpose(1, 0, 2).reshape(C, K * R) @ columns
+            grad_y_windows = _windows(grad_y_padded, (R,), axes=(2,))[:, :, :L]
+            columns = grad_y_windows.swapaxes(-1, -2).reshape(N, K * R, L)
+            grad_x = w.transpose(1, 0, 2).reshape(C, K * R) @ columns
         else:
-            rows = max(1, 262144 // max(C * I * R, 1))  # what is computed at once stays in cache
-            for start in range(0, N, rows):
-                stop = min(start + rows, N)
-                grad_x_part_padded = np.zeros((stop - start, C, L + 2 * padding), dtype=dtype)
-                grad_x_part_windows = (w.transpose(1, 2, 0).reshape(C * R, K) @ grad_y[start:stop]).reshape(
-                    stop - start, C, R, I
-                )
-                for u in range(R):
-                    grad_x_part_padded[:, :, R - u - 1 : I * stride + R - u - 1 : stride] += (
-                        grad_x_part_windows[:, :, u]
-                    )
-                grad_x[start:stop] = grad_x_part_padded[:, :, padding : L + padding]
+            grad_x_padded = np.zeros((N, C, L + 2 * padding), dtype=dtype)
+            grad_x_windows = (w.transpose(1, 2, 0).reshape(C * R, K) @ grad_y).reshape(N, C, R, I)
+            for u in range(R):
+                grad_x_padded[:, :, R - u - 1 : I * stride + R - u - 1 : stride] += grad_x_windows[:, :, u]
+            grad_x = grad_x_padded[:, :, padding : L + padding]
     if "w" in wrt:
         # grad_w[k, c, u] = sum_{n, i} grad_y[n, k, i] * pad(x)[n, c, stride * i + R - u - padding - 1]
         x_padded = _bordered(x, ((0, 0), (0, 0), (padding, padding)))
-        grad_w = np.zeros((K, C, R), dtype=dtype)
-        rows = max(1, 262144 // max(C * I * R, 1))  # what is computed at once stays in cache
-        for start in range(0, N, rows):
-            stop = min(start + rows, N)
-            x_windows = _windows(x_padded[start:stop], (R,), axes=(2,))[:, :, ::stride, ::-1]
-            columns_2 = x_windows.swapaxes(-1, -2).reshape(stop - start, C * R, I)
-            grad_w += (
-                (grad_y[start:stop] @ columns_2.swapaxes(-1, -2)).reshape(stop - start, K, C, R).sum(axis=0)
-            )
+        x_windows = _windows(x_padded, (R,), axes=(2,))[:, :, ::stride, ::-1]
+        columns_2 = x_windows.swapaxes(-1, -2).reshape(N, C * R, I)
+        grad_w = (grad_y @ columns_2.swapaxes(-1, -2)).reshape(N, K, C, R).sum(axis=0)
     if "b" in wrt:
         # grad_b[k] = sum_{n, i} grad_y[n, k, i]
         grad_b = grad_y.sum(axis=(0, 2))

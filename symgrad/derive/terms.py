@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import overload
 
 from symgrad.declare.algebra import add, multiply
 from symgrad.declare.conditions import all_of
 from symgrad.declare.frozen import remember
 from symgrad.declare.integers import Atom, Index, Poly, as_poly, atoms
-from symgrad.declare.rewriting import changed, map_children, map_polynomials
+from symgrad.declare.rewriting import map_polynomials
 from symgrad.declare.scalars import (
     TRUE,
     UNIT,
@@ -80,18 +80,6 @@ def rename(node: Node, table: Mapping[Index, Poly]) -> Node:
     """Substitute free indices, in integer expressions at any depth."""
     kept: dict[Atom, Poly] = {k: v for k, v in table.items() if v != as_poly(k)}
     return map_polynomials(node, lambda p: substitute(p, kept), lambda n: kept.keys().isdisjoint(all_indices(n)))
-
-
-def replace_bound(node: Scalar, old: Index, new: Index) -> Scalar:
-    """The reductions over ``old`` run over ``new``; what they contain is left as it is."""
-
-    def change(part: Node) -> Node:
-        part = map_children(part, change)
-        if isinstance(part, Reduce) and old in part.indices:
-            return replace(part, indices=tuple(new if i == old else i for i in part.indices))
-        return part
-
-    return changed(node, change)
 
 
 @remember

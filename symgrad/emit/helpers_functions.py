@@ -7,26 +7,18 @@ FUNCTIONS: dict[str, str] = {
 def _sigmoid(x):
     """1 / (1 + exp(-x)); where exp overflows the quotient is 0, as it should be."""
     with np.errstate(over="ignore"):
-        return _in_blocks(_sigmoid_of_block, x)
-
-
-def _sigmoid_of_block(x):
-    value = np.exp(-x)
+        value = np.exp(-x)
     value += 1
     return 1 / value
 ''',
     "_softplus": '''
 def _softplus(x):
     """log(1 + exp(x)) without overflow."""
-    return _in_blocks(lambda x: np.maximum(x, 0) + np.log1p(np.exp(-np.abs(x))), x)
+    return np.maximum(x, 0) + np.log1p(np.exp(-np.abs(x)))
 ''',
     "_logcosh": '''
 def _logcosh(x):
     """log(cosh(x)) without overflow; near 0 by log1p, beyond 1 what that has to grow by."""
-    return _in_blocks(_logcosh_of_block, x)
-
-
-def _logcosh_of_block(x):
     size = np.abs(x)
     near = np.minimum(size, 1)
     value = np.log1p(2 * np.square(np.sinh(near / 2)))
@@ -35,10 +27,6 @@ def _logcosh_of_block(x):
     "_log1mexp": '''
 def _log1mexp(x):
     """log(1 - exp(x)) for x < 0 by expm1 near 0 and by log1p elsewhere, as Maechler does."""
-    return _in_blocks(_log1mexp_of_block, x)
-
-
-def _log1mexp_of_block(x):
     near = x > -0.6931472
     value = np.where(near, -np.expm1(x), 1)
     return np.where(near, np.log(value), np.log1p(-np.exp(np.where(near, -1, x).astype(x.dtype))))
@@ -89,36 +77,21 @@ _ERF = {
 
 def _erf(x):
     """The error function, within a few units in the last place."""
-    with np.errstate(under="ignore", over="ignore"):  # the square of a tiny x, of a huge one
-        return _in_blocks(_erf_of_block, x)
-
-
-def _erf_of_block(x):
     p, q = _ERF[x.dtype.char]
-    if q:
-        x = np.clip(x, -6, 6)
-    square = x * x
-    value = _polynomial(p, square)
-    value *= x
-    if q:
-        value /= _polynomial(q, square)
-    return np.tanh(value)
+    with np.errstate(under="ignore", over="ignore"):  # the square of a tiny x, of a huge one
+        if q:
+            x = np.clip(x, -6, 6)
+        square = x * x
+        value = _polynomial(p, square)
+        value *= x
+        if q:
+            value /= _polynomial(q, square)
+        return np.tanh(value)
 ''',
     "_erfc": '''
 def _erfc(x):
     """1 - erf(x), element by element so that small values keep their digits."""
     return np.vectorize(math.erfc, otypes=[x.dtype])(x)
-''',
-    "_in_blocks": '''
-def _in_blocks(function, x):
-    """An elementwise function of x, block by block if x is long: what a block needs stays in cache."""
-    if np.size(x) <= 65536:
-        return function(x)
-    y = np.empty(x.shape, x.dtype)
-    source, target = x.reshape(-1), y.reshape(-1)
-    for start in range(0, x.size, 65536):
-        target[start : start + 65536] = function(source[start : start + 65536])
-    return y
 ''',
     "_polynomial": '''
 def _polynomial(coefficients, t):

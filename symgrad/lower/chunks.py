@@ -9,7 +9,7 @@ from symgrad.declare.conditions import conjuncts
 from symgrad.declare.integers import Index, Poly, Size, as_poly, atoms
 from symgrad.declare.program import Equation
 from symgrad.declare.scalars import Compare, Read, Reduce, Scalar, free_indices, reads_of
-from symgrad.derive.terms import rename, replace_bound, terms_of
+from symgrad.derive.terms import rename, terms_of
 from symgrad.lower.arrays import (
     FULL,
     Array,
@@ -96,22 +96,6 @@ def in_chunks(b: Builder, equation: Equation, winner: str | None, space: Axes, l
         kind = "int" if result == winner or equation.integer else "float"
         b.emit(Assign(result, Fresh("empty", tuple(i.extent for i in equation.indices), dtype=kind)))
     b.emit(Chunks(start, stop, rows, cut.extent, joint_extent(others), tuple(body)))
-
-
-def sum_in_chunks(b: Builder, equation: Equation, space: Axes, lower: Lower) -> None:
-    """Emit the equation, a sum over ``space[0]`` among others, as a loop that adds up the sums over runs of it."""
-    cut, others = space[0], space[1:]
-    start, stop, rows = _bounds(b)
-    run, places = _run(cut, start, stop)
-    over = replace_bound(equation.body, cut, run)
-    part = Equation(b.name(f"{equation.target}_part"), equation.indices, rename(over, places))
-    body = _body(b, part, None, cut, lower)
-    last = body[-1]
-    share = last.array if isinstance(last, Assign) and last.name == part.target else Name(part.target)
-    body = body[:-1] if share != Name(part.target) else body
-    b.emit(Assign(equation.target, Fresh("zeros", tuple(i.extent for i in equation.indices))))
-    added = Update(Name(equation.target), "+", share)
-    b.emit(Chunks(start, stop, rows, cut.extent, joint_extent(others), (*body, added)))
 
 
 def _bounds(b: Builder) -> tuple[str, str, str]:

@@ -53,7 +53,7 @@ from symgrad.lower.arrays import (
 from symgrad.lower.axes import Axes
 from symgrad.lower.borders import survey_borders, widen
 from symgrad.lower.builder import Builder, comment
-from symgrad.lower.chunks import in_chunks, joint_space, sum_in_chunks
+from symgrad.lower.chunks import in_chunks, joint_space
 from symgrad.lower.directions import forwards
 from symgrad.lower.edges import masked_at_edges
 from symgrad.lower.equals import first_equal
@@ -78,7 +78,6 @@ from symgrad.lower.traverse import map_arrays, map_parts
 from symgrad.lower.unit_steps import at_unit_steps
 from symgrad.lower.values import add_values, as_float
 from symgrad.lower.wavefront import lower_recurrence
-from symgrad.lower.window_chunks import window_space
 
 BLAS_GAIN = 8
 """How much more work a matrix product may be than a sum without one."""
@@ -166,12 +165,9 @@ def lower_equation(b: Builder, equation: Equation, winner: str | None = None) ->
     if in_tiles(b, equation, winner, lower_equation) or at_unit_steps(b, equation, winner, lower_equation):
         return
     if not (b.general or b.chunked or b.loops):
-        over = joint_space(b, equation) or (None if b.whole else window_space(b, equation))
-        if over is not None and over[0] in equation.indices:
-            in_chunks(b, equation, winner, over, lower_equation)
-            return
+        over = joint_space(b, equation)
         if over is not None:
-            sum_in_chunks(b, equation, over, lower_equation)
+            in_chunks(b, equation, winner, over, lower_equation)
             return
     if isinstance(equation.body, Reduce) and equation.body.kind != "sum":
         reduction(b, equation, winner)

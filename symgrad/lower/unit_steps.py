@@ -23,7 +23,7 @@ from symgrad.lower.placement import as_scatter, in_one_pass, prefers_solved, sca
 from symgrad.lower.prepare import eliminate
 from symgrad.lower.specialise import equation_with_ones, steps_in, with_ones
 from symgrad.lower.walks import along
-from symgrad.lower.window_chunks import matrices_of_windows
+from symgrad.lower.window_matrices import matrices_of_windows
 
 Lower = Callable[[Builder, Equation, str | None], None]
 
@@ -60,11 +60,11 @@ def at_unit_steps(b: Builder, equation: Equation, winner: str | None, lower: Low
         tests.append(Map("le", (Whole(gain.copied), Whole(COPIED * gain.accumulated))))
     condition = tests[0] if len(tests) == 1 else Helper("and", tuple(tests))
     comment(ones, 0, equation_text(gain.solved))
-    made = Fresh("empty", tuple(i.extent for i in equation.indices))
-    for form in (ones, steps):
-        _fill(form, equation.target)
     b.because(f"{equation.target}: one product with windows where {' = '.join((*gain.names, '1'))}, else accumulated")
-    b.emit(Assign(equation.target, made))
+    if b.fast:  # so that nothing has to ask which form made the result
+        for form in (ones, steps):
+            _fill(form, equation.target)
+        b.emit(Assign(equation.target, Fresh("empty", tuple(i.extent for i in equation.indices))))
     b.emit(When(condition, tuple(ones.block), otherwise=tuple(steps.block)))
     return True
 

@@ -132,7 +132,7 @@ FORMS: dict[str, Form] = {
         Sum(x[q, c, valid + u] * w[k, c, u], c, u), y[q, k, valid], (x[B, C, N], w[K, C, R]),
         lambda x, w: np.einsum("qciu,kcu->qki", windows(x, w.shape[2]), w),
         shapes={"x": (2, 3, 8), "w": (4, 3, 3)}, options={"typical": BIG},
-        forward=("_windows(x[start:stop], (R,), axes=(2,))", " @ "), absent=GATHERS,
+        forward=("_windows(x, (R,), axes=(2,))", " @ "), absent=GATHERS,
     ),
     "solved form": form(
         Sum(x[q, c, valid + u] * w[k, c, u], c, u), y[q, k, valid], (x[B, C, N], w[K, C, R]),

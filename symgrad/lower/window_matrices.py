@@ -1,13 +1,12 @@
-"""Products with windows: where to cut them into chunks, so that the matrix of all windows stays in cache."""
+"""Products with windows: the matrices of all windows that they need."""
 
 from __future__ import annotations
 
 from collections.abc import Iterator
 
-from symgrad.declare.integers import Index, atoms, indices_of
-from symgrad.declare.program import Equation
-from symgrad.declare.scalars import Scalar, free_indices, polynomials, reads_of
-from symgrad.derive.terms import Term, terms_of
+from symgrad.declare.integers import Index, indices_of
+from symgrad.declare.scalars import Scalar, free_indices, reads_of
+from symgrad.derive.terms import Term
 from symgrad.lower.axes import Axes
 from symgrad.lower.builder import Builder
 from symgrad.lower.placement import (
@@ -19,38 +18,8 @@ from symgrad.lower.placement import (
     solve_rest,
     solved_form,
 )
-from symgrad.lower.prepare import eliminate, split_digits
 from symgrad.lower.sums import is_product_of_matrices, window_indices
 from symgrad.lower.walks import along
-
-CACHED = 2**18
-"""Elements of a matrix that is not worth cutting."""
-
-SMALL = 4
-"""How often what a summed chunk adds to must fit into the matrix."""
-
-
-def window_space(b: Builder, equation: Equation) -> Axes | None:
-    """The indices of the matrix of windows that a product needs, if it is large and much larger than the tensor.
-
-    The first is the one to cut: a plain axis of all that is read.
-    """
-    if equation.integer:
-        return None
-    split, _ = split_digits(equation)
-    for term in terms_of(split.body):
-        for space, tensor in matrices_of_windows(b, eliminate(b, term), split.indices):
-            volume = b.volume(space)
-            if volume <= CACHED or volume < 2 * b.volume(tensor):
-                continue
-            cuts = [i for i in space if _may_cut(b, equation, i, volume)]
-            if cuts and b.typical(cuts[0].extent) > 1:
-                rest = tuple(i for i in space if i != cuts[0])
-                b.because(
-                    f"{equation.target}: chunks along {cuts[0].name}, so that the matrix of windows stays in cache"
-                )
-                return (cuts[0], *rest)
-    return None
 
 
 def matrices_of_windows(b: Builder, term: Term, free: Axes) -> Iterator[tuple[Axes, Axes]]:
@@ -82,17 +51,6 @@ def matrices_of_windows(b: Builder, term: Term, free: Axes) -> Iterator[tuple[Ax
         axes = (*(i for i, p in zip(free, job.places, strict=True) if p is None), *term.bound)
         whole = tuple(i for i in axes if i not in inner and i in free_indices(term.body))
         yield whole, tuple(i for i in whole if i not in loops)
-
-
-def _may_cut(b: Builder, equation: Equation, index: Index, volume: int) -> bool:
-    """Whether an index is an axis of the result, or summed to a result that is small beside the matrix."""
-    if not all(p.atom == index for p in polynomials(equation.body) if index in atoms(p)):
-        return False
-    if index in equation.indices:
-        return True
-    terms = terms_of(equation.body)
-    result = b.volume(equation.indices) * b.typical(index.extent)
-    return len(terms) == 1 and index in terms[0].bound and SMALL * result <= volume
 
 
 def _offsets(b: Builder, factor: Scalar) -> frozenset[Index]:

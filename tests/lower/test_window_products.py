@@ -1,9 +1,8 @@
-"""Products with windows in chunks of an axis that they leave alone: the same numbers, and no matrix of all windows."""
+"""Products with windows: the same numbers in both schedules, and in the fast one no matrix of all windows."""
 
 from __future__ import annotations
 
 import tracemalloc
-import types
 from typing import Any
 
 import numpy as np
@@ -13,7 +12,7 @@ from sympy import Eq, Idx, IndexedBase, KroneckerDelta, Sum, symbols
 import symgrad
 from symgrad import Layer, Padded
 from symgrad.compiler import CompiledLayer, run
-from symgrad.emit.printer import CHUNK
+from symgrad.lower.schedules import SCHEDULES
 
 N, C, H, K, R = symbols("N C H K R", integer=True, positive=True)
 stride = symbols("stride", integer=True, positive=True)
@@ -45,22 +44,16 @@ SIZES = [{"N": 7, "C": 3, "H": 8, "K": 2, "R": 3}, {"N": 1, "C": 1, "H": 3, "K":
 ]
 
 
-def with_small_chunks(compiled: CompiledLayer) -> types.ModuleType:
-    """The module with chunks of a few elements, so that there are many and the last is shorter."""
-    assert f"// max(1, {CHUNK}" in compiled.source or f"max(1, {CHUNK} //" in compiled.source
-    module = types.ModuleType("chunked")
-    exec(compiled.source.replace(str(CHUNK), "150"), module.__dict__)
-    return module
-
-
+@pytest.mark.parametrize("schedule", SCHEDULES)
 @pytest.mark.parametrize("layer", LAYERS, ids=lambda layer: layer.name)
-def test_chunks_are_the_whole(layer: Layer) -> None:
-    chunked, general = with_small_chunks(symgrad.compile_layer(layer)), CompiledLayer(run(layer, general=True)).module
+def test_numbers_are_those_of_the_general_form(layer: Layer, schedule: str) -> None:
+    compiled, general = symgrad.compile_layer(layer, schedule=schedule), CompiledLayer(run(layer, general=True))
+    assert "_windows(" in compiled.source
     rng = np.random.default_rng(0)
     for sizes in SIZES:
         arrays = [rng.normal(size=tuple(sizes[str(extent)] for extent in t.shape)) for t in layer.inputs]
         found = []
-        for module in (chunked, general):
+        for module in (compiled.module, general.module):
             output, residuals = module.forward(*arrays)
             found.append((output, *module.backward(residuals, np.cos(np.arange(output.size)).reshape(output.shape))))
         for got, want in zip(*found, strict=True):
@@ -68,9 +61,17 @@ def test_chunks_are_the_whole(layer: Layer) -> None:
             np.testing.assert_allclose(got, want, rtol=1e-11, atol=1e-11)
 
 
-def test_memory_is_bounded() -> None:
-    compiled = symgrad.compile_layer(LAYERS[0])
-    shapes = ((64, 32, 130), (32, 32, 3), (32,))
+@pytest.mark.parametrize("layer", LAYERS, ids=lambda layer: layer.name)
+def test_the_readable_form_has_no_loop_but_over_the_kernel(layer: Layer) -> None:
+    functions = symgrad.compile_layer(layer).source.partition("# --- helpers ---")[0]
+    assert {
+        line.strip() for line in functions.splitlines() if "for " in line.split("#")[0] and " in range" in line
+    } <= {"for u in range(R):"}
+
+
+def test_memory_of_the_fast_form_is_bounded() -> None:
+    compiled = symgrad.compile_layer(LAYERS[0], schedule="fast")
+    shapes = ((256, 32, 130), (32, 32, 3), (32,))
     arrays = [np.ones(shape, np.float32) for shape in shapes]
     output, residuals = compiled.forward(*arrays)
     tracemalloc.start()
@@ -78,12 +79,6 @@ def test_memory_is_bounded() -> None:
     compiled.backward(residuals, np.ones_like(output))
     peak = tracemalloc.get_traced_memory()[1]
     tracemalloc.stop()
-    windows = 64 * 32 * 128 * 3 * 4
-    results = 64 * 32 * (128 + 130) * 4
-    assert peak < results + 4 * CHUNK * 4
-    assert 2 * windows > 4 * CHUNK * 4
-
-
-def test_the_axis_is_one_that_windows_leave_alone() -> None:
-    for layer, axis in ((LAYERS[0], "N"), (LAYERS[1], "N")):
-        assert f"for start in range(0, {axis}, rows):" in symgrad.compile_layer(layer).source
+    windows = 256 * 32 * 128 * 3 * 4
+    results = 256 * 32 * (128 + 130) * 4
+    assert peak < results + windows / 2
