@@ -10,6 +10,9 @@ import warnings
 
 from hypothesis import HealthCheck, Phase, assume, given, note, settings
 
+from symgrad.check.evaluator import evaluate
+from symgrad.errors import CheckError
+
 from .agreement import as_declared
 from .strategies import Case, declarations
 
@@ -17,8 +20,15 @@ EXAMPLES = int(os.environ.get("SYMGRAD_EXAMPLES", "100"))
 
 
 def compare(case: Case) -> bool:
-    """Compare what is compiled with what the declaration means; False where that cannot be judged."""
-    return as_declared(case.layer(), case.arrays, case.attributes)
+    """Compare what is compiled with what the declaration means; False where it means nothing or cannot be judged."""
+    layer = case.layer()
+    try:
+        evaluate(layer, case.arrays, case.attributes)
+    except CheckError as error:
+        if "reduces over no value" not in str(error):
+            raise
+        return False
+    return as_declared(layer, case.arrays, case.attributes)
 
 
 @settings(

@@ -14,10 +14,8 @@ Declaration:
         log_softmax[n_2, k] / M) / N
 
 Derived:
-    grad_log_softmax[n, m] = -[m == labels[n]] * (grad_loss * (1 - smoothing) / N) - grad_loss *
-        smoothing / (M * N)
-    sum_grad_log_softmax[n] = sum_{m} grad_log_softmax[n, m]
-    grad_logits[n, m] = grad_log_softmax[n, m] - exp_logits[n, m] * sum_grad_log_softmax[n] / sum_exp[n]
+    grad_logits[n, m] = exp_logits[n, m] * grad_loss / (N * sum_exp[n]) - [m == labels[n]] * (grad_loss
+        * (1 - smoothing) / N) - grad_loss * smoothing / (M * N)
 """
 
 from typing import NamedTuple
@@ -77,14 +75,10 @@ def backward(residuals, grad_loss, wrt=None):
     if "logits" not in _wanted(wrt):
         return Gradients(None)
 
-    # grad_log_softmax[n, m] = -[m == labels[n]] * (grad_loss * (1 - smoothing) / N) - grad_loss * smoothing /
-    #     (M * N)
-    grad_log_softmax = np.broadcast_to(-(grad_loss * smoothing / (M * N)), (N, M)).copy()
-    grad_log_softmax[np.arange(N), labels] += -(grad_loss * (1 - smoothing) / N)
-    # sum_grad_log_softmax[n] = sum_{m} grad_log_softmax[n, m]
-    sum_grad_log_softmax = grad_log_softmax.sum(axis=1)
-    # grad_logits[n, m] = grad_log_softmax[n, m] - exp_logits[n, m] * sum_grad_log_softmax[n] / sum_exp[n]
-    grad_logits = grad_log_softmax - (sum_grad_log_softmax / sum_exp)[:, None] * exp_logits
+    # grad_logits[n, m] = exp_logits[n, m] * grad_loss / (N * sum_exp[n]) - [m == labels[n]] * (grad_loss * (1 -
+    #     smoothing) / N) - grad_loss * smoothing / (M * N)
+    grad_logits = (grad_loss / N / sum_exp)[:, None] * exp_logits - grad_loss * smoothing / (M * N)
+    grad_logits[np.arange(N), labels] += -(grad_loss * (1 - smoothing) / N)
     return Gradients(grad_logits)
 
 

@@ -12,9 +12,8 @@ Declaration:
 
 Derived:
     grad_sum_loss = -grad_loss / sum_class_weight
-    grad_log_softmax[n, m] = [m == labels[n]] * (class_weight[labels[n]] * grad_sum_loss)
-    sum_grad_log_softmax[n] = sum_{m} grad_log_softmax[n, m]
-    grad_logits[n, m] = grad_log_softmax[n, m] - exp_logits[n, m] * sum_grad_log_softmax[n] / sum_exp[n]
+    grad_logits[n, m] = [m == labels[n]] * (class_weight[labels[n]] * grad_sum_loss) -
+        class_weight[labels[n]] * exp_logits[n, m] * grad_sum_loss / sum_exp[n]
 """
 
 from typing import NamedTuple
@@ -71,23 +70,17 @@ def backward(residuals, grad_loss, wrt=None):
     """Pull grad_loss back to logits; ``wrt`` names the inputs whose gradient is wanted (default: all)."""
     labels, class_weight, exp_logits, sum_exp, sum_class_weight = _kept(residuals)
     (N,) = labels.shape
-    (M,) = class_weight.shape
     grad_loss = _cotangent("grad_loss", grad_loss, (), class_weight.dtype)
     if "logits" not in _wanted(wrt):
         return Gradients(None)
-    dtype = grad_loss.dtype
 
     # grad_sum_loss = -grad_loss / sum_class_weight
     grad_sum_loss = -(grad_loss / sum_class_weight)
-    # grad_log_softmax[n, m] = [m == labels[n]] * (class_weight[labels[n]] * grad_sum_loss)
-    grad_log_softmax = np.zeros((N, M), dtype=dtype)
-    grad_log_softmax[np.arange(N), labels] = grad_sum_loss * class_weight[labels]
-    # sum_grad_log_softmax[n] = sum_{m} grad_log_softmax[n, m]
-    sum_grad_log_softmax = grad_log_softmax.sum(axis=1)
-    # grad_logits[n, m] = grad_log_softmax[n, m] - exp_logits[n, m] * sum_grad_log_softmax[n] / sum_exp[n]
-    grad_logits = np.subtract(
-        grad_log_softmax, (sum_grad_log_softmax / sum_exp)[:, None] * exp_logits, out=grad_log_softmax
-    )
+    scaled = grad_sum_loss * class_weight[labels]
+    # grad_logits[n, m] = [m == labels[n]] * (class_weight[labels[n]] * grad_sum_loss) - class_weight[labels[n]]
+    #     * exp_logits[n, m] * grad_sum_loss / sum_exp[n]
+    grad_logits = -((scaled / sum_exp)[:, None] * exp_logits)
+    grad_logits[np.arange(N), labels] += scaled
     return Gradients(grad_logits)
 
 

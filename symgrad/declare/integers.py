@@ -263,6 +263,14 @@ def affine_in(poly: Poly, index: Index) -> tuple[Poly, Poly] | None:
     return a, b
 
 
+def set_equal(poly: Poly, index: Index) -> Poly | None:
+    """What an index is if the polynomial is 0, where that needs no division."""
+    split = affine_in(poly, index)
+    if split is None or split[0].constant not in (1, -1):
+        return None
+    return -split[1] if split[0].constant == 1 else split[1]
+
+
 # --- text ----------------------------------------------------------------------------------------------------
 
 

@@ -40,7 +40,7 @@ def as_scatter(term: Term, free: Axes) -> Scatter | None:
     if all(p is None for p in places):
         return None
     placed = {free[a] for a, p in enumerate(places) if p is not None}
-    used = free_indices(term.body) | {i for c in rest for i in free_indices(c)}
+    used = free_indices(term.scale) | free_indices(term.body) | {i for c in rest for i in free_indices(c)}
     used |= {i for p in places if p is not None for i in indices_of(p)}
     if used & placed:
         return None

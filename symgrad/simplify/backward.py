@@ -11,6 +11,7 @@ from collections.abc import Mapping
 from dataclasses import replace
 from itertools import combinations
 
+from symgrad.declare.checked import checked_entries
 from symgrad.declare.graph import groups, is_recurrent, needed
 from symgrad.declare.integers import Index
 from symgrad.declare.program import Equation
@@ -21,9 +22,10 @@ from symgrad.derive.adjoint import Adjoint
 from symgrad.derive.terms import rename
 from symgrad.derive.trace import Trace
 from symgrad.simplify.cores import Cores
-from symgrad.simplify.cost import cost
+from symgrad.simplify.cost import cost, placed_by_data
 from symgrad.simplify.known import recognise, usable
 from symgrad.simplify.meeting import RULE, met
+from symgrad.simplify.placed import elements_chosen
 from symgrad.simplify.sums import pulled
 from symgrad.simplify.terms import expand, factor_out
 
@@ -47,6 +49,7 @@ class _Simplifier:
         self.forward = [e for e in program.equations if e.target not in adjoint.backward]
         self.backward = [e for e in program.equations if e.target in adjoint.backward]
         self.known = usable([replace(e, body=changed(e.body, without_stops)) for e in self.forward])
+        self.checked = checked_entries(program)
         self.linear = set(adjoint.cotangents) | {e.target for e in self.backward}
         self.readers: dict[str, set[str]] = defaultdict(set)
         for e in self.backward:
@@ -75,7 +78,10 @@ class _Simplifier:
         best = pulled(plain, self.linear, self.forward)
         least = self._cost(best)
         for written, inlined in self._inlinings(plain):
-            other = pulled(recognise(expand(inlined, self.linear), self.known), self.linear, self.forward)
+            found = pulled(recognise(expand(inlined, self.linear), self.known), self.linear, self.forward)
+            other = elements_chosen(found, equation.indices, self.checked)
+            if other is None:
+                continue
             shared = any(self.readers[t] - {*written, equation.target} for t in written)
             if (price := self._cost(other)) < (GAIN if shared else 1) * least:
                 best, least = other, price
@@ -147,4 +153,5 @@ def _is_spread(equation: Equation) -> bool:
 
 
 def _is_pointwise(body: Scalar) -> bool:
-    return not any(isinstance(p, Reduce) for p in walk(body))
+    """Whether nothing is reduced; an element for each place that data give counts as that."""
+    return not any(isinstance(p, Reduce) and (p.indices or not placed_by_data(p.condition)) for p in walk(body))

@@ -4,10 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
-from symgrad.declare.integers import Index
+from symgrad.declare.conditions import conjuncts
+from symgrad.declare.integers import Entry, Index, depends_on_data, indices_of, set_equal
 from symgrad.declare.scalars import (
     Add,
     Apply,
+    Compare,
+    Condition,
     Mul,
     Node,
     Number,
@@ -15,9 +18,11 @@ from symgrad.declare.scalars import (
     Read,
     Reduce,
     Relation,
+    Scalar,
     Select,
     children,
     free_indices,
+    reads_of,
 )
 from symgrad.declare.typical import volume
 
@@ -32,6 +37,9 @@ _WEIGHT = {
     "log1mexp": 40,
     "erf": 40,
 }
+
+GATHERED = 128
+"""Cost of an element that is read or added at a place that data give: products and sums pass as many in the time."""
 
 
 def cost(node: Node, sizes: Mapping[str, int], seen: set[Node] | None = None) -> int:
@@ -56,11 +64,33 @@ def cost(node: Node, sizes: Mapping[str, int], seen: set[Node] | None = None) ->
             return inner + _WEIGHT.get(function, 8) * here
         case Select() | Relation():
             return inner + 2 * here
-        case Reduce(_, indices, _, body, _):
-            return inner + volume(free_indices(body) | set(indices), sizes)
+        case Reduce(_, indices, condition, body, _):
+            return inner + _reduced(indices, condition, body, sizes)
         case Read():
             return inner + here // 4
     return inner
+
+
+def _reduced(indices: tuple[Index, ...], condition: Condition, body: Scalar, sizes: Mapping[str, int]) -> int:
+    """Cost of a reduction; what data place is not looked for, but costs more by the element."""
+    joint, placed = free_indices(body) | set(indices), placed_by_data(condition)
+    if not indices:
+        return volume(joint | placed, sizes)
+    gathers = any(depends_on_data(p) for r in reads_of(body) for p in r.indices)
+    return volume(joint - placed, sizes) * (GATHERED if placed or gathers else 1)
+
+
+def placed_by_data(condition: Condition) -> set[Index]:
+    """The indices that the condition sets equal to an entry of an integer tensor, one for each equality."""
+    found: set[Index] = set()
+    for part in conjuncts(condition):
+        if isinstance(part, Compare) and part.relation == "==":
+            for index in sorted(indices_of(part.poly), key=str):
+                position = set_equal(part.poly, index)
+                if position is not None and isinstance(position.atom, Entry):
+                    found.add(index)
+                    break
+    return found
 
 
 def _combined(args: tuple[Node, ...], sizes: Mapping[str, int]) -> int:

@@ -9,14 +9,15 @@ from collections.abc import Sequence
 from dataclasses import replace
 from typing import overload
 
-from symgrad.declare.algebra import multiply
+from symgrad.declare.algebra import add, multiply
 from symgrad.declare.checked import Checked, checked_entries
 from symgrad.declare.conditions import all_of, at_least, conjuncts
-from symgrad.declare.integers import Atom, Entry, Index, Poly, RealFloor, affine_in, as_poly, atoms, indices_of
+from symgrad.declare.integers import Atom, Entry, Index, Poly, RealFloor, as_poly, atoms, indices_of, set_equal
 from symgrad.declare.program import Equation, Program
 from symgrad.declare.rewriting import changed, map_children, map_polynomials
 from symgrad.declare.scalars import (
     TRUE,
+    UNIT,
     Compare,
     Condition,
     Extension,
@@ -30,8 +31,9 @@ from symgrad.declare.scalars import (
     own_polynomials,
 )
 from symgrad.declare.substitution import rebuild
-from symgrad.derive.terms import rename
+from symgrad.derive.terms import Term, rename, terms_of
 from symgrad.derive.trace import Trace
+from symgrad.simplify.terms import factors_of
 
 RULE = "where n = d, f(n) = f(d)"
 
@@ -58,6 +60,70 @@ def _moved(equation: Equation, checked: Sequence[Checked]) -> Scalar:
     return changed(equation.body, change)
 
 
+def elements_chosen(body: Scalar, free: Sequence[Index], checked: Sequence[Checked]) -> Scalar | None:
+    """Products with an array that is nothing but at one place of each row: what they read there, without the array.
+
+    ``sum_j [j == d[i]] g[i] c[j]`` is ``g[i] c[d[i]]``, and ``c[j] [j == d[i]] g[i]`` puts ``g[i] c[d[i]]`` at the
+    places. None where positions are not known to be inside and something else would have to be read at them.
+    """
+    found = [_read_there(term, free, checked) for term in terms_of(body)]
+    return None if None in found else add(*(t.scalar() for t in found if t is not None))
+
+
+def _read_there(term: Term, free: Sequence[Index], checked: Sequence[Checked]) -> Term | None:
+    term = _merged(term)
+    while (found := _chosen(term, checked)) is not None:
+        equality, index, position = found
+        others = all_of(*(c for c in conjuncts(term.condition) if c is not equality))
+        left, table = tuple(i for i in term.bound if i != index), {index: position}
+        term = Term(term.scale, left, rename(others, table), rename(term.body, table))
+    for index, position in _places(term.condition, free).items():
+        if index in free_indices(term.scale):
+            term = replace(term, scale=UNIT, body=multiply(term.scale, term.body))
+        if index in free_indices(term.body):
+            if not _is_inside(position, index, checked):
+                return None
+            term = replace(term, body=rename(term.body, {index: position}))
+    return term
+
+
+def _places(condition: Condition, free: Sequence[Index]) -> dict[Index, Poly]:
+    """Left-side indices that a condition sets equal to entries."""
+    found: dict[Index, Poly] = {}
+    for part in conjuncts(condition):
+        if isinstance(part, Compare) and part.relation == "==":
+            for index in free:
+                position = set_equal(part.poly, index)
+                if position is not None and index not in found and isinstance(position.atom, Entry):
+                    found[index] = position
+                    break
+    return found
+
+
+def _chosen(term: Term, checked: Sequence[Checked]) -> tuple[Condition, Index, Poly] | None:
+    """An equality that sets a summed index equal to an entry inside its axis, the index and the entry."""
+    for part in conjuncts(term.condition):
+        if isinstance(part, Compare) and part.relation == "==":
+            for index in term.bound:
+                position = set_equal(part.poly, index)
+                if position is not None and _is_inside(position, index, checked):
+                    return part, index, position
+    return None
+
+
+def _is_inside(position: Poly, index: Index, checked: Sequence[Checked]) -> bool:
+    entry = position.atom
+    return isinstance(entry, Entry) and any(c.holds(entry, index.extent, TRUE) for c in checked)
+
+
+def _merged(term: Term) -> Term:
+    """The term with the conditions of its factors as its own."""
+    coefficient, factors = factors_of(term.body)
+    chosen = [f for f in factors if isinstance(f, Reduce) and f.kind == "sum" and not f.indices]
+    body = multiply(Number(coefficient), *(f.body if f in chosen else f for f in factors))
+    return replace(term, condition=all_of(term.condition, *(f.condition for f in chosen)), body=body)
+
+
 def _at_positions(node: Reduce, free: Sequence[Index], checked: Sequence[Checked]) -> Reduce:
     """The reduction with its place put in; behind a condition where the data may lie outside of all places."""
     for index, position in _positions(node, free).items():
@@ -68,8 +134,7 @@ def _at_positions(node: Reduce, free: Sequence[Index], checked: Sequence[Checked
             continue
         moved = [rename(f, {index: position}) for f in both]
         where = node.condition
-        entry = position.atom
-        if not isinstance(entry, Entry) or not any(c.holds(entry, index.extent, TRUE) for c in checked):
+        if not _is_inside(position, index, checked):
             where = all_of(where, at_least(position, 0), at_least(index.extent - 1, position))
             moved = [guarded(f, position) for f in moved]
         coefficient = node.body.coefficient if isinstance(node.body, Mul) else 1
@@ -80,19 +145,8 @@ def _at_positions(node: Reduce, free: Sequence[Index], checked: Sequence[Checked
 
 def _positions(node: Reduce, free: Sequence[Index]) -> dict[Index, Poly]:
     """Left-side indices that the condition sets equal to entries at the reduced indices."""
-    found: dict[Index, Poly] = {}
-    for part in conjuncts(node.condition):
-        if not isinstance(part, Compare) or part.relation != "==":
-            continue
-        for index in free:
-            split = affine_in(part.poly, index)
-            if split is None or split[0].constant not in (1, -1) or index in found:
-                continue
-            position = -split[1] if split[0].constant == 1 else split[1]
-            if isinstance(position.atom, Entry) and set(indices_of(position)) & set(node.indices):
-                found[index] = position
-                break
-    return found
+    places = _places(node.condition, free)
+    return {i: p for i, p in places.items() if set(indices_of(p)) & set(node.indices)}
 
 
 @overload
