@@ -28,6 +28,8 @@ from symgrad.simplify.meeting import RULE, met
 from symgrad.simplify.placed import elements_chosen
 from symgrad.simplify.sums import pulled
 from symgrad.simplify.terms import expand, factor_out
+from symgrad.simplify.together import RULE as TOGETHER
+from symgrad.simplify.together import summed_together
 
 CHOICES = 4
 """Up to so many cotangents every choice of those to write out is tried."""
@@ -85,7 +87,11 @@ class _Simplifier:
             shared = any(self.readers[t] - {*written, equation.target} for t in written)
             if (price := self._cost(other)) < (GAIN if shared else 1) * least:
                 best, least = other, price
-        body = met(factor_out(self.cores.name_in(best, equation)))
+        together = summed_together(
+            best, self.linear, lambda node, order: self.cores.shared(node, replace(equation, indices=order))
+        )
+        self.trace.record(TOGETHER, replace(equation, body=best), replace(equation, body=together))
+        body = met(factor_out(self.cores.name_in(together, equation)))
         self.linear |= self.cores.names
         after = replace(equation, body=body)
         self.trace.record("reuse forward values, take invariant factors out of sums", alone, after)

@@ -65,28 +65,29 @@ class Cores:
     def name_in(self, body: Scalar, equation: Equation) -> Scalar:
         """Every sum that is not the whole body gets a name, equal ones the same."""
         if isinstance(body, Reduce):
-            return self._shared(body, equation, alone=True)
+            return self.shared(body, equation, alone=True)
         args = body.args if isinstance(body, Add) else (body,)
         return add(*(self._name_in_term(a, equation) for a in args))
 
     def _name_in_term(self, term: Scalar, equation: Equation) -> Scalar:
         match term:
             case Reduce("sum"):
-                return self._shared(term, equation, alone=False)
+                return self.shared(term, equation)
             case Mul(coefficient, factors) if (outer := _outside(factors)) != TRUE:
                 rest = [f for f in factors if not isinstance(f, Reduce)]
                 (node,) = (f for f in factors if isinstance(f, Reduce))
                 free = replace(
                     node, condition=all_of(*(c for c in conjuncts(node.condition) if c not in conjuncts(outer)))
                 )
-                shared = self._shared(free, equation, alone=False)
+                shared = self.shared(free, equation)
                 return select(outer, multiply(Number(coefficient), *rest, shared), NOUGHT)
             case Mul(coefficient, factors):
-                new = [self._shared(f, equation, False) if isinstance(f, Reduce) else f for f in factors]
+                new = [self.shared(f, equation) if isinstance(f, Reduce) else f for f in factors]
                 return multiply(Number(coefficient), *new)
         return term
 
-    def _shared(self, node: Reduce, equation: Equation, alone: bool) -> Scalar:
+    def shared(self, node: Reduce, equation: Equation, alone: bool = False) -> Scalar:
+        """What reads a sum of the equation; the sum itself where it is the whole body."""
         if node.kind != "sum" or any(is_equality(c) for c in conjuncts(node.condition)):
             return node
         key, order = alpha_form(node)
