@@ -46,7 +46,7 @@ def forward(left, right):
     # The difference multiplied out, so that a matrix product sums it; centred, to lose no digits.
     left_centred = left - centre
     right_centred = right - centre
-    y = -(2 * (left_centred @ right_centred.T))
+    y = -2 * left_centred @ right_centred.T
     y += np.einsum("nd,nd->n", left_centred, left_centred)[:, None]
     y += np.einsum("md,md->m", right_centred, right_centred)
     np.maximum(y, 0, out=y)

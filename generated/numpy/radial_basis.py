@@ -54,7 +54,7 @@ def forward(x, centres, spread):
     # The difference multiplied out, so that a matrix product sums it; centred, to lose no digits.
     x_centred = x - centre
     centres_centred = centres - centre
-    sum_y = -(2 * (x_centred @ centres_centred.T))
+    sum_y = x_centred @ (-2 * centres_centred).T
     sum_y += np.einsum("nd,nd->n", x_centred, x_centred)[:, None]
     sum_y += np.einsum("md,md->m", centres_centred, centres_centred)
     np.maximum(sum_y, 0, out=sum_y)

@@ -50,7 +50,7 @@ def forward(x, codebook):
     # The difference multiplied out, so that a matrix product sums it; centred, to lose no digits.
     x_centred = x - centre
     codebook_centred = codebook - centre
-    distance = -(2 * (x_centred @ codebook_centred.T))
+    distance = x_centred @ (-2 * codebook_centred).T
     distance += np.einsum("nd,nd->n", x_centred, x_centred)[:, None]
     distance += np.einsum("kd,kd->k", codebook_centred, codebook_centred)
     np.maximum(distance, 0, out=distance)

@@ -40,17 +40,27 @@ def multiplied_out(b: Builder, bound: Axes, factors: list[Scalar], order: Axes, 
     if found is None:
         return None
     difference, rest = found
+    power = difference.power
     b.because(f"{name}: the difference is multiplied out, centred, so that a matrix product does the sum")
     first, second = _centred(b, difference, order)
     others = operands_of(b, rest, stored_order(b, rest, (*order, *bound)), bound) if rest else []
-    terms = [
-        scaled(b, contract(b, [*arrays, *others], order, bound, name), Fraction(weight), [], order)
-        for weight, arrays in _terms(first, second, difference.power)
-    ]
+    terms = [_product(b, weight, arrays, others, order, bound, name) for weight, arrays in _terms(first, second, power)]
     total = add_values(terms, order)
-    if difference.power == 2 and not rest:
+    if power == 2 and not rest:
         return mapped("maximum", [total, Value(Const(Fraction(0)), (), "scalar")], order)
     return total
+
+
+def _product(
+    b: Builder, weight: int, arrays: list[Value], others: list[Value], order: Axes, bound: Axes, name: str
+) -> Value:
+    """A term of the binomial; what is not a sign is multiplied with the smaller factor, not with the product."""
+    if abs(weight) == 1:
+        return scaled(b, contract(b, [*arrays, *others], order, bound, name), Fraction(weight), [], order)
+    small = min(arrays, key=lambda v: b.volume(v.axes))
+    number = Value(Const(Fraction(weight)), (), "scalar")
+    factors = [mapped("mul", [number, v], v.axes) if v is small else v for v in arrays]
+    return contract(b, [*factors, *others], order, bound, name)
 
 
 def is_multiplied_out(b: Builder, factors: Sequence[Scalar], order: Axes) -> bool:
