@@ -8,6 +8,7 @@ from functools import partial
 from itertools import permutations
 
 from symgrad.declare.conditions import all_of, conjuncts
+from symgrad.declare.frozen import remember
 from symgrad.declare.integers import Atom, Entry, Index, Poly, as_poly, indices_of
 from symgrad.declare.program import Program
 from symgrad.declare.reads import places
@@ -52,6 +53,7 @@ def _indices(entry: Entry) -> set[Index]:
     return {i for p in entry.indices for i in indices_of(p)}
 
 
+@remember
 def checked_entries(program: Program) -> tuple[Checked, ...]:
     """What the index checks of forward say of entries; positions found are inside."""
     found: dict[Checked, None] = {}

@@ -6,6 +6,7 @@ from collections.abc import Iterable, Iterator, Mapping
 from math import prod
 
 from symgrad.declare.evaluate import value_of
+from symgrad.declare.frozen import remember
 from symgrad.declare.integers import Index, Poly, Quotient, Size, affine_in, atoms, indices_of
 from symgrad.declare.program import Program
 from symgrad.declare.scalars import Compare, reads_of, walk
@@ -15,6 +16,11 @@ LARGE, SMALL = 64, 3
 
 def typical_sizes(program: Program) -> dict[str, int]:
     """Sizes to choose schedules by: given, default of an attribute, small for windows and kernels, else large."""
+    return dict(_typical_sizes(program))
+
+
+@remember
+def _typical_sizes(program: Program) -> dict[str, int]:
     sizes: dict[str, int] = {}
     extents = [e for t in program.inputs for e in t.extents]
     extents += [i.extent for e in program.equations for i in e.indices]

@@ -236,12 +236,15 @@ def _add_at(target, *positions_and_values, zeros=False):
 )
 
 
+_WORD = re.compile(r"\w+")
+
+
 def helper_text(names: set[str], layer: str) -> str:
     """The helpers asked for and those that they call, in the table's order, with the layer's name in messages."""
     wanted = set(names)
     for name, text in HELPERS.items():
         # The table lists a helper after those that call it.
         if name in wanted:
-            wanted |= {other for other in HELPERS if re.search(rf"\b{other}\b", text) and other != name}
+            wanted |= HELPERS.keys() & _WORD.findall(text)
     found = [text.replace("{LAYER}", layer).strip("\n") for name, text in HELPERS.items() if name in wanted]
     return "\n\n\n".join(found)

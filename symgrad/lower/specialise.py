@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
 from dataclasses import replace
 
+from symgrad.declare.frozen import remember
 from symgrad.declare.integers import Atom, Index, Poly, Size, affine_in, as_poly, atoms, indices_of
 from symgrad.declare.program import Equation, Program
 from symgrad.declare.rewriting import map_polynomials
@@ -24,17 +24,19 @@ def steps_in(program: Program, body: Scalar) -> tuple[str, ...]:
     return tuple(sorted(found))
 
 
-def with_ones(program: Program, names: Iterable[str]) -> Program:
+@remember
+def with_ones(program: Program, names: tuple[str, ...]) -> Program:
     """The program with each of these attributes 1."""
     chosen = frozenset(names)
     return replace(
         program,
         inputs=tuple(replace(t, extents=tuple(_poly(e, chosen) for e in t.extents)) for t in program.inputs),
-        equations=tuple(equation_with_ones(e, chosen) for e in program.equations),
+        equations=tuple(equation_with_ones(e, names) for e in program.equations),
     )
 
 
-def equation_with_ones(equation: Equation, names: Iterable[str]) -> Equation:
+@remember
+def equation_with_ones(equation: Equation, names: tuple[str, ...]) -> Equation:
     """The equation with each of these attributes 1."""
     chosen = frozenset(names)
     indices = tuple(_index(i, chosen) for i in equation.indices)

@@ -76,6 +76,8 @@ def _apart(b: Builder, program: Program) -> Builder:
 
 def _gains(b: Builder, equation: Equation) -> Iterator[_Gain]:
     """The smallest sets of attributes first."""
+    if all(as_scatter(eliminate(b, t), equation.indices) is None for t in terms_of(equation.body)):
+        return
     names = steps_in(b.program, equation.body)
     for chosen in dict.fromkeys((*((name,) for name in names), names)):
         narrowed = equation_with_ones(equation, chosen)
