@@ -16,7 +16,7 @@ from click.testing import CliRunner
 from sympy import Eq, Function, Idx, IndexedBase, Mod, Piecewise, Sum, Symbol, floor, symbols
 
 import symgrad
-from symgrad import Layer, Padded, ReduceMax
+from symgrad import ArgMax, Layer, Padded, ReduceMax
 from symgrad.cli import main
 from symgrad.compiler import show_stage
 from symgrad.errors import ArgumentError, DeclarationError, DerivationError, SymgradError, UnknownLayerError
@@ -197,6 +197,12 @@ EQUATIONS = {
     ),
     "nested and bound twice": bad(
         lambda: one(Sum(x[n, m] * Sum(x[n, m], m), m), inputs=[x[N, M]]), "index m is bound twice", "rename one"
+    ),
+    "bound twice inside an index": bad(
+        lambda: one(Sum(x[ArgMax(x[m], (m, 0, N - 1))], (m, 0, 2))),
+        "equation of y",
+        "index m is bound twice",
+        "(m, 0, N - 1) binds it",
     ),
     "bound index is a size": bad(lambda: one(Sum(x[n], (N, 0, 3))), "index N is also a size", "rename one"),
     "no equation": bad(lambda: layer([]), "odd", "there is no equation", "write equations=[Eq(y[i], ...)]"),

@@ -88,7 +88,7 @@ class Layer:
         survey.check_equations(name, self.equations)
         roles = {"inputs": inputs, "constants": constants, "integers": integers}
         lists = {role: arguments.listed(name, role, given) for role, given in roles.items()}
-        self.equations = without_inner_reductions(self.equations, (*lists["inputs"], *self.attributes))
+        self.equations = without_inner_reductions(name, self.equations, (*lists["inputs"], *self.attributes))
         tensors = survey.tensors(name, equations=self.equations, **lists)
         self.inputs = tuple(DeclaredTensor(t.name, t.shape, t.integer, t.constant) for t in tensors)
         chosen = None if outputs is None else arguments.listed(name, "outputs", outputs)
