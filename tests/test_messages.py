@@ -13,7 +13,7 @@ import numpy as np
 import pytest
 import sympy
 from click.testing import CliRunner
-from sympy import Eq, Function, Idx, IndexedBase, Mod, Piecewise, Sum, Symbol, floor, symbols
+from sympy import Eq, Function, Idx, IndexedBase, Mod, Piecewise, Sum, Symbol, floor, symbols, tanh
 
 import symgrad
 from symgrad import ArgMax, Layer, Padded, ReduceMax
@@ -600,4 +600,23 @@ def test_what_is_nested_too_deeply(monkeypatch: pytest.MonkeyPatch) -> None:
         symgrad.compile_layer(one(x[n]))
     result = CliRunner().invoke(main, ["show", "y[i] = x[i]"])
     assert result.exit_code == 2
-    assert result.stderr == "Error: an expression is nested too deeply; write it as several equations\n"
+    assert result.stderr == "Error: layer: an expression is nested too deeply; write it as several equations\n"
+
+
+def test_what_is_nested_too_deeply_to_be_read_or_shown(monkeypatch: pytest.MonkeyPatch) -> None:
+    inner = x[n]
+    for k in range(100):
+        inner = tanh(inner) * x[n] + k
+    deep = "odd: an expression is nested too deeply; write it as several equations"
+    for right in (x[inner], Padded(x)[floor(inner)], Function("unknown")(inner)):
+        with pytest.raises(DeclarationError, match=deep):
+            one(right)
+
+    def derived(*_: Any, **__: Any) -> None:
+        raise RecursionError
+
+    monkeypatch.setattr("symgrad.compiler.run", derived)
+    monkeypatch.setattr("symgrad.closure._pulled_back", derived)
+    for call in (lambda layer: show_stage(layer, "lower"), symgrad.vjp, symgrad.jvp):
+        with pytest.raises(DerivationError, match=deep):
+            call(one(x[n]))
