@@ -20,6 +20,8 @@ from sympy import (
     ceiling,
     exp,
     floor,
+    log,
+    oo,
     symbols,
     tanh,
 )
@@ -148,3 +150,13 @@ def test_reads_that_give_a_place_stand_behind_the_same_conditions() -> None:
         assert as_declared(behind_one, arrays, schedules=SCHEDULES)
         grid = {"x": rng.normal(size=(extent + 1, extent))}
         assert as_declared(solved, grid, {"K": min(2, extent), "M": 1}, schedules=SCHEDULES)
+
+
+def test_a_shift_that_is_chosen_by_itself() -> None:
+    """The largest exponent is 0 where it is infinite: guarding that choice by its own condition had no end."""
+    a, c, x0 = symbols("a c x0")
+    total = exp(x0 * log(exp(a) + exp(x0))) + c * exp(Padded(q, -oo)[1])
+    layer = Layer("shifted", [x0, a, c, q[K]], [Eq(Symbol("y"), log(total))])
+    for extent in (0, 1, 3):
+        arrays = {name: np.array(value) for name, value in (("x0", 0.5), ("a", -0.3), ("c", 2.0))}
+        assert as_declared(layer, arrays | {"q": np.linspace(0.1, 1, extent)}, schedules=SCHEDULES)
