@@ -14,7 +14,7 @@ from symgrad.declare.scalars import Node, Read, tensors_of
 from symgrad.derive.adjoint import Adjoint, adjoint
 from symgrad.derive.split import split
 from symgrad.derive.trace import Trace
-from symgrad.errors import DerivationError
+from symgrad.errors import DerivationError, nesting
 from symgrad.naming import fresh
 from symgrad.simplify.backward import simplify_backward
 from symgrad.simplify.named import name_costly
@@ -33,7 +33,8 @@ def vjp(layer: Layer) -> Layer:
         DerivationError: every input is constant.
     """
     expect_layer(layer, "vjp")
-    return Layer.from_program(_pulled_back(layer.program).program, layer.requires)
+    with nesting(layer.name, DerivationError):
+        return Layer.from_program(_pulled_back(layer.program).program, layer.requires)
 
 
 def jvp(layer: Layer) -> Layer:
@@ -48,7 +49,11 @@ def jvp(layer: Layer) -> Layer:
         DerivationError: every input is constant.
     """
     expect_layer(layer, "jvp")
-    program = layer.program
+    with nesting(layer.name, DerivationError):
+        return Layer.from_program(_pushed_forward(layer.program), layer.requires)
+
+
+def _pushed_forward(program: Program) -> Program:
     once = _pulled_back(program)
     linear = replace(
         once.program,
@@ -66,7 +71,7 @@ def jvp(layer: Layer) -> Layer:
     given = {t.name: t.constant for t in program.inputs}
     inputs = tuple(replace(t, constant=given.get(t.name, False)) for t in twice.program.inputs)
     whole = replace(twice.program, inputs=inputs, name=f"{program.name}_jvp", outputs=twice.gradients)
-    return Layer.from_program(_renamed(_without(whole, once.cotangents), names), layer.requires)
+    return _renamed(_without(whole, once.cotangents), names)
 
 
 def _pulled_back(program: Program) -> Adjoint:

@@ -22,7 +22,7 @@ from symgrad.emit.graph import graph_text
 from symgrad.emit.module import module_text
 from symgrad.emit.printer import Printer
 from symgrad.emit.study import Derivation, derivation_of
-from symgrad.errors import TOO_DEEP, ArgumentError, DerivationError
+from symgrad.errors import ArgumentError, DerivationError, nesting
 from symgrad.lower.plan import ModulePlan, plan_module
 from symgrad.lower.residuals import POLICIES
 from symgrad.lower.schedules import SCHEDULES
@@ -131,10 +131,8 @@ def compile_layer(
     if target != "numpy":
         raise ArgumentError(f"unknown target {target!r}; known: numpy")
     policy, schedule = _policy(residuals), _schedule(schedule)
-    try:
+    with nesting(layer.name, DerivationError):
         return CompiledLayer(run(layer, residuals=policy, schedule=schedule))
-    except RecursionError:
-        raise DerivationError(f"{layer.name}: {TOO_DEEP}") from None
 
 
 def _policy(residuals: str) -> str:
@@ -163,11 +161,17 @@ def show_stage(layer: Layer, stage: str, residuals: str = "auto", schedule: str 
     expect_layer(layer, "show_stage")
     if stage not in STAGES:
         raise ArgumentError(f"unknown stage {stage!r}; the stages are {', '.join(STAGES)}")
+    policy, schedule = _policy(residuals), _schedule(schedule)
+    with nesting(layer.name, DerivationError):
+        return _stage_text(layer, stage, policy, schedule)
+
+
+def _stage_text(layer: Layer, stage: str, policy: str, schedule: str) -> str:
     if stage == "declare":
         return _shown(layer.program.equations, layer.program)
     if stage == "graph":
         return graph_text(layer)
-    stages = run(layer, residuals=_policy(residuals), schedule=_schedule(schedule))
+    stages = run(layer, residuals=policy, schedule=schedule)
     match stage:
         case "derive":
             return _shown(stages.chained.program.equations, stages.chained.program)

@@ -1,5 +1,10 @@
 """Errors: one base class, one subclass per stage of the pipeline."""
 
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+
 TOO_DEEP = "an expression is nested too deeply; write it as several equations"
 
 
@@ -33,3 +38,16 @@ class CheckError(SymgradError):
 
 class UnknownLayerError(SymgradError):
     """A layer's name is in no catalogue and no file."""
+
+
+@contextmanager
+def nesting(layer: str, error: type[SymgradError]) -> Iterator[None]:
+    """Say in words that an expression is nested too deeply for what happens inside.
+
+    Raises:
+        SymgradError: it is; the class is ``error``.
+    """
+    try:
+        yield
+    except RecursionError:
+        raise error(f"{layer}: {TOO_DEEP}") from None

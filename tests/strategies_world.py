@@ -192,6 +192,8 @@ class World:
         return sum(1 for _ in islice(self.points(Scope(scope.indices), *names), POINTS + 1))
 
     def never_empty(self, bounds: tuple[Bound, ...], scope: Scope) -> bool:
-        """Whether the ranges hold at least one point wherever the scope is."""
+        """Whether the ranges hold at least one point wherever the scope is, as far as that is known while drawing."""
+        if any(isinstance(self.values.get(n), Anywhere) for b in bounds for n in _NAME.findall(f"{b.first} {b.last}")):
+            return False  # several positions are assumed to be one
         names = [b.name for b in scope.indices]
         return all(any(self._nested(list(bounds), (), point)) for point in self.points(scope, *names))

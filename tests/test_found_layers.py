@@ -20,6 +20,8 @@ from sympy import (
     ceiling,
     exp,
     floor,
+    log,
+    oo,
     symbols,
     tanh,
 )
@@ -128,3 +130,33 @@ def test_what_a_condition_leaves_out_is_not_divided_by() -> None:
     layer = Layer("levels", [x[N + 1], y[N + 1, 2]], [Eq(r[i, k], body)], attributes={K: 2})
     arrays = {"x": np.linspace(0.2, 1, 3), "y": np.arange(6.0).reshape(3, 2) / 5}
     assert as_declared(layer, arrays, {"K": 2}, schedules=SCHEDULES)
+
+
+def test_reads_that_give_a_place_stand_behind_the_same_conditions() -> None:
+    """The floor of a read is a place; where the condition fails, as where a solved index is out of range, it is any."""
+    n, m, k = Idx("n", N), Idx("m", M), Idx("k", K)
+    ahead = Padded(q)[floor(x[n + 1])]
+    behind_one = Layer("behind_one", [x[N], q[M], w[N]], [Eq(y[n], chosen(ahead * w[n], n < N - 1))])
+    shifted = chosen(x[k, m + floor(n / 2)], m + floor(n / 2) < N, 2)
+    solved = Layer(
+        "solved",
+        [x[N + 1, N]],
+        [Eq(y[n, m, k], shifted * Padded(x)[n, floor(x[n, k])])],
+        attributes={K: 2, M: 1},
+    )
+    rng = np.random.default_rng(0)
+    for extent in (1, 3):
+        arrays = {"x": rng.normal(size=extent) * 2, "q": np.arange(1.0, 5), "w": rng.normal(size=extent)}
+        assert as_declared(behind_one, arrays, schedules=SCHEDULES)
+        grid = {"x": rng.normal(size=(extent + 1, extent))}
+        assert as_declared(solved, grid, {"K": min(2, extent), "M": 1}, schedules=SCHEDULES)
+
+
+def test_a_shift_that_is_chosen_by_itself() -> None:
+    """The largest exponent is 0 where it is infinite: guarding that choice by its own condition had no end."""
+    a, c, x0 = symbols("a c x0")
+    total = exp(x0 * log(exp(a) + exp(x0))) + c * exp(Padded(q, -oo)[1])
+    layer = Layer("shifted", [x0, a, c, q[K]], [Eq(Symbol("y"), log(total))])
+    for extent in (0, 1, 3):
+        arrays = {name: np.array(value) for name, value in (("x0", 0.5), ("a", -0.3), ("c", 2.0))}
+        assert as_declared(layer, arrays | {"q": np.linspace(0.1, 1, extent)}, schedules=SCHEDULES)

@@ -13,10 +13,10 @@ import numpy as np
 import pytest
 import sympy
 from click.testing import CliRunner
-from sympy import Eq, Function, Idx, IndexedBase, Mod, Piecewise, Sum, Symbol, floor, symbols
+from sympy import Eq, Function, Idx, IndexedBase, Mod, Piecewise, Sum, Symbol, floor, symbols, tanh
 
 import symgrad
-from symgrad import Layer, Padded, ReduceMax
+from symgrad import ArgMax, Layer, Padded, ReduceMax
 from symgrad.cli import main
 from symgrad.compiler import show_stage
 from symgrad.errors import ArgumentError, DeclarationError, DerivationError, SymgradError, UnknownLayerError
@@ -197,6 +197,12 @@ EQUATIONS = {
     ),
     "nested and bound twice": bad(
         lambda: one(Sum(x[n, m] * Sum(x[n, m], m), m), inputs=[x[N, M]]), "index m is bound twice", "rename one"
+    ),
+    "bound twice inside an index": bad(
+        lambda: one(Sum(x[ArgMax(x[m], (m, 0, N - 1))], (m, 0, 2))),
+        "equation of y",
+        "index m is bound twice",
+        "(m, 0, N - 1) binds it",
     ),
     "bound index is a size": bad(lambda: one(Sum(x[n], (N, 0, 3))), "index N is also a size", "rename one"),
     "no equation": bad(lambda: layer([]), "odd", "there is no equation", "write equations=[Eq(y[i], ...)]"),
@@ -594,4 +600,23 @@ def test_what_is_nested_too_deeply(monkeypatch: pytest.MonkeyPatch) -> None:
         symgrad.compile_layer(one(x[n]))
     result = CliRunner().invoke(main, ["show", "y[i] = x[i]"])
     assert result.exit_code == 2
-    assert result.stderr == "Error: an expression is nested too deeply; write it as several equations\n"
+    assert result.stderr == "Error: layer: an expression is nested too deeply; write it as several equations\n"
+
+
+def test_what_is_nested_too_deeply_to_be_read_or_shown(monkeypatch: pytest.MonkeyPatch) -> None:
+    inner = x[n]
+    for k in range(100):
+        inner = tanh(inner) * x[n] + k
+    deep = "odd: an expression is nested too deeply; write it as several equations"
+    for right in (x[inner], Padded(x)[floor(inner)], Function("unknown")(inner)):
+        with pytest.raises(DeclarationError, match=deep):
+            one(right)
+
+    def derived(*_: Any, **__: Any) -> None:
+        raise RecursionError
+
+    monkeypatch.setattr("symgrad.compiler.run", derived)
+    monkeypatch.setattr("symgrad.closure._pulled_back", derived)
+    for call in (lambda layer: show_stage(layer, "lower"), symgrad.vjp, symgrad.jvp):
+        with pytest.raises(DerivationError, match=deep):
+            call(one(x[n]))

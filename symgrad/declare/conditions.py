@@ -5,8 +5,9 @@ from __future__ import annotations
 from symgrad.declare.algebra import key
 from symgrad.declare.bounds import nonnegative
 from symgrad.declare.frozen import remember
-from symgrad.declare.integers import Poly, as_poly
+from symgrad.declare.integers import Atom, Index, Poly, Size, as_poly, atoms
 from symgrad.declare.scalars import FALSE, TRUE, All, AnyOf, Compare, Condition, Number, Relation, Scalar, Truth
+from symgrad.declare.substitution import substitute
 
 
 @remember
@@ -16,13 +17,27 @@ def compare(relation: str, poly: Poly) -> Condition:
     if value is not None:
         return Truth({">=": value >= 0, "==": value == 0, "!=": value != 0}[relation])
     if relation == ">=":
-        if nonnegative(poly):
+        if _holds(poly):
             return TRUE
-        return FALSE if nonnegative(-poly - 1) else Compare(relation, poly)
-    if nonnegative(poly - 1) or nonnegative(-poly - 1):
+        return FALSE if _holds(-poly - 1) else Compare(relation, poly)
+    if _holds(poly - 1) or _holds(-poly - 1):
         return Truth(relation == "!=")
     first = poly.terms[0][1]
     return Compare(relation, poly if first > 0 else -poly)
+
+
+def _holds(poly: Poly) -> bool:
+    """Whether ``poly >= 0``, also where a dimension beside the indices is 0; those of the indices' extents are not.
+
+    Without an index SymPy has decided already what the signs of the symbols decide.
+    """
+    if not nonnegative(poly):
+        return False
+    indices = [a for a in atoms(poly) if isinstance(a, Index)]
+    running = {a for i in indices for a in atoms(i.extent)}
+    beside = (a for a in atoms(poly, deep=False) if isinstance(a, Size) and a.minimum and a not in running)
+    table: dict[Atom, Poly] = {a: as_poly(Size(a.name, 0)) for a in beside} if indices else {}
+    return not table or nonnegative(substitute(poly, table))
 
 
 def relation(kind: str, left: Scalar, right: Scalar) -> Condition:

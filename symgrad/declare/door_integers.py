@@ -116,7 +116,10 @@ def _check_range(symbol: Any, name: str, scope: Scope) -> None:
     binder = scope.binders.get(name)
     if not isinstance(symbol, Idx) or not isinstance(binder, Idx) or None in (symbol.upper, binder.upper):
         return
-    if symbol.args != binder.args:
+    if symbol.args != binder.args and any(
+        to_poly(here, scope) != to_poly(there, scope)  # SymPy may have written one end differently
+        for here, there in ((symbol.lower, binder.lower), (symbol.upper, binder.upper))
+    ):
         here, there = f"{symbol.lower} .. {symbol.upper}", f"{binder.lower} .. {binder.upper}"
         raise scope.fail(f"index {name} has the range {here} here and {there} where it is bound; rename one of the two")
 

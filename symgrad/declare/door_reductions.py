@@ -12,7 +12,7 @@ from symgrad.declare.integers import ZERO, Index, Poly, as_poly, depends_on_data
 from symgrad.declare.program import Requirement
 from symgrad.declare.ranges import range_from_reads
 from symgrad.declare.scalars import Condition, Reduce, Scalar
-from symgrad.declare.scope import Scope, label
+from symgrad.declare.scope import Scope, bound_twice, label
 from symgrad.errors import DeclarationError
 from symgrad.naming import base_of, check_name, fresh
 
@@ -36,7 +36,7 @@ def reduction(kind: str, function: Any, limits: Any, ties: str, scope: Scope, bo
         index, shift, condition = _limit(limit, function, scope, conditions)
         name = label(limit[0])
         if name in scope.bound_now:
-            raise scope.fail(f"index {name} is bound twice: it is already in scope where {limit} binds it; rename one")
+            raise scope.fail(bound_twice(name, limit))
         if name in scope.sizes:
             raise scope.fail(f"index {name} is also a size; rename one")
         scope.bound_now[name], scope.binders[name] = as_poly(index) + shift, limit[0]

@@ -15,8 +15,9 @@ from sympy.functions.elementary.piecewise import ExprCondPair
 from sympy.tensor.indexed import Idx, Indexed, IndexedBase
 
 from symgrad.declare import notation
-from symgrad.declare.scope import label
+from symgrad.declare.scope import bound_twice, label
 from symgrad.declare.survey import left, used_in_indices
+from symgrad.errors import DeclarationError
 from symgrad.naming import fresh
 
 REDUCTIONS = (sympy.Sum, sympy.Product, notation.Reduction)
@@ -41,21 +42,26 @@ class _Place:
         return frozenset(label(limit[0]) for limit in self.limits if label(limit[0]) in used)
 
 
-def without_inner_reductions(equations: Sequence[Any], known: Iterable[Any]) -> tuple[Any, ...]:
+def without_inner_reductions(layer: str, equations: Sequence[Any], known: Iterable[Any]) -> tuple[Any, ...]:
     """The equations, each reduction that stands where an integer is wanted in an equation of its own before them.
 
     Args:
+        layer: its name, for messages.
         equations: ``Eq(y[i], ...)`` as declared.
         known: inputs and attributes; no new tensor takes a name that occurs in them.
+
+    Raises:
+        DeclarationError: a reduction binds an index that is in scope around it.
     """
-    return tuple(_Hoisting(equations, known).equations())
+    return tuple(_Hoisting(layer, equations, known).equations())
 
 
 class _Hoisting:
     """One declaration; equal reductions under equal conditions share an equation."""
 
-    def __init__(self, equations: Sequence[Any], known: Iterable[Any]) -> None:
+    def __init__(self, layer: str, equations: Sequence[Any], known: Iterable[Any]) -> None:
         self.given = equations
+        self.where = layer
         self.integers = used_in_indices(equations)
         written = [*equations, *(k for k in known if isinstance(k, sympy.Basic))]
         self.taken = {s.name for e in written for s in e.atoms(sympy.Symbol)}
@@ -63,8 +69,10 @@ class _Hoisting:
         self.found: list[Any] = []
 
     def equations(self) -> list[Any]:
+        layer = self.where
         for equation in self.given:
             target, indices = left(equation)
+            self.where = f"{layer}, equation of {target}"
             place = _Place(tuple(_own_limit(i) for i in indices))
             rhs = equation.rhs
             if target in self.integers and not isinstance(rhs, REDUCTIONS):
@@ -105,6 +113,9 @@ class _Hoisting:
         """Limits from the last, which is the outermost, to the first; then what is reduced."""
         limits = []
         for limit in reversed(node.limits):
+            if any(label(limit[0]) == label(around[0]) for around in place.limits):
+                # In the equation of its own it would not be clear which one was declared.
+                raise DeclarationError(f"{self.where}: {bound_twice(label(limit[0]), limit)}")
             ends = replace(place, leaving=REDUCTIONS)
             limits.append(sympy.Tuple(limit[0], *(self.visit(e, ends) for e in limit[1:])))
             place = replace(place, limits=(*place.limits, tuple(limits[-1])))

@@ -22,7 +22,7 @@ from symgrad.declare.scalars import FALSE, TRUE, FromInteger, Reduce, Scalar, te
 from symgrad.declare.scope import Scope, label
 from symgrad.declare.unfold import unfolded
 from symgrad.declare.write import declaration, poly_to_sympy
-from symgrad.errors import DeclarationError
+from symgrad.errors import DeclarationError, nesting
 from symgrad.naming import check_name, fresh
 
 
@@ -78,24 +78,25 @@ class Layer:
             raise DeclarationError(f"a layer's name is a string, not {name!r}")
         check_name(name, "the layer's name")
         self.name, self.doc = name, inspect.cleandoc(arguments.worded(name, doc))
-        self.requires: tuple[Any, ...] = arguments.listed(name, "requires", requires)
-        self.attributes: dict[Any, Any] = arguments.mapped(name, "attributes", attributes, "default")
-        self.equations: tuple[Any, ...] = tuple(
-            unfolded(e, name) for e in arguments.listed(name, "equations", equations)
-        )
-        self.typical: dict[Any, int] = arguments.mapped(name, "typical", typical, "size")
-        self.ranges: dict[str, tuple[Any, Any]] = {}
-        survey.check_equations(name, self.equations)
-        roles = {"inputs": inputs, "constants": constants, "integers": integers}
-        lists = {role: arguments.listed(name, role, given) for role, given in roles.items()}
-        self.equations = without_inner_reductions(self.equations, (*lists["inputs"], *self.attributes))
-        tensors = survey.tensors(name, equations=self.equations, **lists)
-        self.inputs = tuple(DeclaredTensor(t.name, t.shape, t.integer, t.constant) for t in tensors)
-        chosen = None if outputs is None else arguments.listed(name, "outputs", outputs)
-        self.outputs = survey.outputs(name, self.equations, chosen)
-        self.program = _Reader(self).program()
-        known = frozenset(a.name for a in self.program.attributes)
-        self.size_plan = solve.plan(self.program.inputs, known, name)
+        with nesting(name, DeclarationError):
+            self.requires: tuple[Any, ...] = arguments.listed(name, "requires", requires)
+            self.attributes: dict[Any, Any] = arguments.mapped(name, "attributes", attributes, "default")
+            self.equations: tuple[Any, ...] = tuple(
+                unfolded(e, name) for e in arguments.listed(name, "equations", equations)
+            )
+            self.typical: dict[Any, int] = arguments.mapped(name, "typical", typical, "size")
+            self.ranges: dict[str, tuple[Any, Any]] = {}
+            survey.check_equations(name, self.equations)
+            roles = {"inputs": inputs, "constants": constants, "integers": integers}
+            lists = {role: arguments.listed(name, role, given) for role, given in roles.items()}
+            self.equations = without_inner_reductions(name, self.equations, (*lists["inputs"], *self.attributes))
+            tensors = survey.tensors(name, equations=self.equations, **lists)
+            self.inputs = tuple(DeclaredTensor(t.name, t.shape, t.integer, t.constant) for t in tensors)
+            chosen = None if outputs is None else arguments.listed(name, "outputs", outputs)
+            self.outputs = survey.outputs(name, self.equations, chosen)
+            self.program = _Reader(self).program()
+            known = frozenset(a.name for a in self.program.attributes)
+            self.size_plan = solve.plan(self.program.inputs, known, name)
 
     @classmethod
     def from_program(cls, program: Program, requires: Sequence[Any] = ()) -> Layer:

@@ -16,6 +16,7 @@ from symgrad.declare.integers import (
     Index,
     Poly,
     Quotient,
+    RealFloor,
     Remainder,
     Size,
     as_poly,
@@ -25,7 +26,7 @@ from symgrad.declare.integers import (
 )
 from symgrad.declare.program import Attribute, Equation, Program, Requirement
 from symgrad.declare.repeats import repeat_of
-from symgrad.declare.rewriting import Change, changed, map_children, map_polynomials
+from symgrad.declare.rewriting import Change, changed, floor_of, map_children, map_polynomials
 from symgrad.declare.scalars import (
     PLAIN,
     All,
@@ -80,6 +81,8 @@ def places(node: Node, behind: tuple[Condition, ...] = ()) -> Iterator[Place]:
         for atom in atoms(poly):
             if isinstance(atom, Entry):
                 yield atom.tensor, atom.indices, behind
+            elif isinstance(atom, RealFloor):
+                yield from places(atom.value, behind)
     for child in children(node):
         yield from places(child, behind)
 
@@ -103,7 +106,7 @@ def _marking(program: Program, guarded: bool) -> Change:
         def change(atom: Atom) -> Poly | None:
             if isinstance(atom, Entry) and not inside(atom.tensor, atom.indices):
                 return as_poly(Entry(atom.tensor, tuple(map(entries, atom.indices)), True))
-            return None
+            return floor_of(atom, under(True))
 
         return rebuild(poly, change)
 

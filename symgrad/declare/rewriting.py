@@ -8,7 +8,7 @@ from typing import TypeAlias, cast, overload
 
 from symgrad.declare.algebra import add, apply, from_integer, multiply, power, select
 from symgrad.declare.conditions import all_of, any_of, compare, relation
-from symgrad.declare.integers import Index, Poly, as_poly
+from symgrad.declare.integers import Atom, Index, Poly, RealFloor, as_poly
 from symgrad.declare.scalars import (
     Add,
     All,
@@ -125,6 +125,11 @@ def map_polynomials(node: Node, change: Callable[[Poly], Poly], stays: Test = la
                 return node
             return Reduce(kind, renamed, *inside, ties)
     return map_children(node, lambda child: map_polynomials(child, change, stays))
+
+
+def floor_of(atom: Atom, change: Change) -> Poly | None:
+    """The floor of a real expression with that changed; None if the atom is none."""
+    return as_poly(RealFloor(changed(atom.value, change))) if isinstance(atom, RealFloor) else None
 
 
 def _as_index(poly: Poly, old: Index) -> Index:

@@ -77,3 +77,8 @@ def label(index: Any) -> str:
     """The name of an Idx or a Symbol."""
     symbol = index.label if isinstance(index, Idx) else index
     return symbol.name if isinstance(symbol, Symbol) else str(symbol)
+
+
+def bound_twice(name: str, limit: Any) -> str:
+    """What is wrong where a limit binds an index that is in scope."""
+    return f"index {name} is bound twice: it is already in scope where {limit} binds it; rename one"

@@ -18,7 +18,7 @@ from symgrad.declare.conditions import all_of, at_least, compare, conjuncts
 from symgrad.declare.division import quotient, remainder
 from symgrad.declare.frozen import remember
 from symgrad.declare.integers import Atom, Entry, Index, Poly, Remainder, affine_in, as_poly, indices_of
-from symgrad.declare.rewriting import changed, map_children, map_polynomials
+from symgrad.declare.rewriting import changed, floor_of, map_children, map_polynomials
 from symgrad.declare.scalars import (
     PLAIN,
     TRUE,
@@ -208,7 +208,7 @@ def _guarded_entries(poly: Poly) -> Poly:
     def change(atom: Atom) -> Poly | None:
         if isinstance(atom, Entry):
             return as_poly(Entry(atom.tensor, tuple(map(_guarded_entries, atom.indices)), True))
-        return None
+        return floor_of(atom, _guarded)
 
     return rebuild(poly, change)
 

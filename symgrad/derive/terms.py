@@ -109,7 +109,7 @@ def with_condition(node: Reduce, extra: Condition) -> Reduce:
 @remember
 def alpha_form(node: Scalar) -> tuple[str, tuple[Index, ...]]:
     """A key equal for expressions that differ in index names only, and the free indices in the key's order."""
-    order = _index_order(node)
+    order = index_order(node)
     free = [i for i in order if i in free_indices(node)]
     table = {index: as_poly(Index(f"_{p}", index.extent)) for p, index in enumerate(order)}
     renamed = rename(node, table)
@@ -117,7 +117,7 @@ def alpha_form(node: Scalar) -> tuple[str, tuple[Index, ...]]:
     return f"{show_scalar(renamed)} over {extents}", tuple(free)
 
 
-def _index_order(node: Scalar) -> list[Index]:
+def index_order(node: Scalar) -> list[Index]:
     """Indices by first appearance, reads of many axes first so that names do not decide."""
     found: dict[Index, None] = {}
 

@@ -8,7 +8,7 @@ from symgrad.declare.program import Program
 from symgrad.declare.scalars import Extension, Scalar, reads_of
 from symgrad.lower.arrays import Array, Name, Pad
 from symgrad.lower.builder import Builder
-from symgrad.lower.facts import may_be_negative
+from symgrad.lower.facts import may_be_negative, surely_nonnegative
 from symgrad.lower.walks import Along, along
 
 Widths = tuple[tuple[Poly, Poly], ...]
@@ -25,8 +25,9 @@ def survey_borders(program: Program, nodes: list[Scalar], known: tuple[Poly, ...
         walks = [along(tighten(p), frozenset()) for p in r.indices]
         if any(w is None for w in walks):
             continue
-        pairs = [reach(w, e, known) for w, e in zip(walks, program.extents(r.tensor), strict=True) if w is not None]
-        widen(found, (r.tensor, fill_of(r.extension), len(pairs)), tuple(pairs))
+        extents = program.extents(r.tensor)
+        pairs = [reach(program, w, e, known) for w, e in zip(walks, extents, strict=True) if w is not None]
+        widen(program, found, (r.tensor, fill_of(r.extension), len(pairs)), tuple(pairs))
     return found
 
 
@@ -35,10 +36,16 @@ def fill_of(extension: Extension) -> float | Name:
     return Name(extension.name) if extension.name else extension.value
 
 
-def widen(borders: Borders, key: tuple[str, float | Name, int], widths: Widths) -> Widths:
+def widen(program: Program, borders: Borders, key: tuple[str, float | Name, int], widths: Widths) -> Widths:
     """Make a border at least this wide."""
+
+    def larger(a: Poly, c: Poly) -> Poly:
+        if surely_nonnegative(program, a - c):
+            return a
+        return c if surely_nonnegative(program, c - a) else extreme("max", [a, c])
+
     known = borders.get(key, widths)
-    borders[key] = tuple((_larger(a, c), _larger(d, e)) for (a, d), (c, e) in zip(known, widths, strict=True))
+    borders[key] = tuple((larger(a, c), larger(d, e)) for (a, d), (c, e) in zip(known, widths, strict=True))
     return borders[key]
 
 
@@ -55,10 +62,10 @@ def padded(
     Where it may turn out below 0, that much is cut off.
     """
     fill = fill_of(extension)
-    widths = [reach(walk, extent, b.facts) for walk, extent in zip(walks, extents, strict=True)]
+    widths = [reach(b.program, walk, extent, b.facts) for walk, extent in zip(walks, extents, strict=True)]
     if not any(w.terms for pair in widths for w in pair):
         return source, extents, walks
-    widths = list(widen(b.borders, (base, fill, len(widths)), tuple(widths)))
+    widths = list(widen(b.program, b.borders, (base, fill, len(widths)), tuple(widths)))
     crops = any(may_be_negative(b.program, w, b.facts) for pair in widths for w in pair)
     kept = b.keep(Pad(source, tuple(widths), fill, read_only=True, crops=crops), f"{base}_padded")
     extents = tuple(e + w[0] + w[1] for e, w in zip(extents, widths, strict=True))
@@ -66,33 +73,27 @@ def padded(
     return kept, extents, walks
 
 
-def border(walk: Along, extent: Poly, known: tuple[Poly, ...] = ()) -> tuple[Poly, Poly]:
+def border(program: Program, walk: Along, extent: Poly, known: tuple[Poly, ...] = ()) -> tuple[Poly, Poly]:
     """How far an axis is read before its beginning and after its end, at most, given that ``known`` are at least 0."""
-    before, after = reach(walk, extent, known)
+    before, after = reach(program, walk, extent, known)
     return _at_least_zero(before, known), _at_least_zero(after, known)
 
 
-def reach(walk: Along, extent: Poly, known: tuple[Poly, ...] = ()) -> tuple[Poly, Poly]:
+def reach(program: Program, walk: Along, extent: Poly, known: tuple[Poly, ...] = ()) -> tuple[Poly, Poly]:
     """The same; below 0, where that cannot be excluded, it is how much of either end is not read."""
     last = walk.start + walk.span - 1
     before, after = ZERO, ZERO
-    if not nonnegative(walk.start, known):
+    if not surely_nonnegative(program, walk.start, known):
         low = lower_end(walk.start)
         before = -(walk.start if low is None else low)
-    if not nonnegative(extent - 1 - last, known):
+    if not surely_nonnegative(program, extent - 1 - last, known):
         high = upper_end(relaxed_upper(last))
         after = (last if high is None else high) - extent + 1
-    return _known(before, known), _known(after, known)
+    return _known(program, before, known), _known(program, after, known)
 
 
-def _larger(a: Poly, c: Poly) -> Poly:
-    if nonnegative(a - c):
-        return a
-    return c if nonnegative(c - a) else extreme("max", [a, c])
-
-
-def _known(width: Poly, known: tuple[Poly, ...]) -> Poly:
-    return ZERO if nonnegative(-width, known) else width
+def _known(program: Program, width: Poly, known: tuple[Poly, ...]) -> Poly:
+    return ZERO if surely_nonnegative(program, -width, known) else width
 
 
 def _at_least_zero(width: Poly, known: tuple[Poly, ...]) -> Poly:

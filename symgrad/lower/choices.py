@@ -60,12 +60,15 @@ def guard(node: Scalar, condition: Condition) -> Scalar:
     from another.
     """
     decided = _names(condition)
+    asked = {condition, *conjuncts(condition)}
 
     def is_decided(part: Scalar) -> bool:
         scalars = not free_indices(part) and not free_indices(condition)
         return bool(_names(part) & decided) or bool(scalars and tensors_of(part) and tensors_of(condition))
 
     def change(part: Node) -> Node:
+        if part in asked:
+            return part  # it is evaluated everywhere in any case, and would never be the same again
         part = map_children(part, change)
         match part:
             case Apply(function, (u,)) if function in _SAFE and is_decided(u) and not _is_tame(function, u):

@@ -32,6 +32,11 @@ def may_be_negative(program: Program, poly: Poly, known: tuple[Poly, ...]) -> bo
     return not nonnegative(substitute(poly, table), [substitute(k, table) for k in known])
 
 
+def surely_nonnegative(program: Program, poly: Poly, known: tuple[Poly, ...] = ()) -> bool:
+    """Whether an expression is at least 0 although dimensions may be 0: those of no index that runs here, for one."""
+    return nonnegative(poly, known) and not may_be_negative(program, poly, known)
+
+
 def _sizes(program: Program) -> dict[str, Size]:
     """The sizes by name: a requirement allows dimensions of 0."""
     extents = [e for t in program.inputs for e in t.extents] + [i.extent for e in program.equations for i in e.indices]

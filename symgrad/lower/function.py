@@ -203,7 +203,7 @@ def lower_equation(b: Builder, equation: Equation, winner: str | None = None) ->
         plain = []
     if plain and not (scattered and all(_is_nought(t) for t in plain)):
         for key, widths in survey_borders(b.program, [t.body for t in plain], b.facts).items():
-            widen(b.borders, key, widths)
+            widen(b.program, b.borders, key, widths)
         plain = [forwards(t) for t in _together(plain)]
         values = [term_value(b, t, free, _part_name(t, equation, len(plain))) for t in plain]
         total = add_values([as_float(v) for v in values], free)

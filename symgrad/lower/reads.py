@@ -79,7 +79,7 @@ def _inside_border(
     name, widths, fill = b.bordered[tensor]
     if fill != fill_of(extension) or any(w is None for w in walks):
         return None
-    wanted = [border(w, e, b.facts) for w, e in zip(walks, extents, strict=True) if w is not None]
+    wanted = [border(b.program, w, e, b.facts) for w, e in zip(walks, extents, strict=True) if w is not None]
     enough = (
         nonnegative(have - need) for a, c in zip(widths, wanted, strict=True) for have, need in zip(a, c, strict=True)
     )

@@ -15,12 +15,11 @@ from symgrad.declare.bounds import nonnegative
 from symgrad.declare.graph import groups, is_recurrent
 from symgrad.declare.integers import Poly
 from symgrad.declare.program import Equation, Program
-from symgrad.declare.rewriting import changed, map_children
+from symgrad.declare.rewriting import changed, floor_of, map_children, map_polynomials
 from symgrad.declare.scalars import (
     PLAIN,
     Add,
     Apply,
-    Extension,
     Mul,
     Node,
     Number,
@@ -30,11 +29,14 @@ from symgrad.declare.scalars import (
     Relation,
     Scalar,
     Select,
+    own_polynomials,
     reads_of,
     tensors_of,
     walk,
 )
+from symgrad.declare.substitution import rebuild
 from symgrad.declare.typical import elements, typical_sizes, volume
+from symgrad.derive.invert import guarded
 from symgrad.derive.terms import rename
 from symgrad.lower.blocks import TABLE
 
@@ -161,21 +163,18 @@ def with_formed(equations: Iterable[Equation], formed: Iterable[Equation]) -> tu
     """The equations with the elements of some left sides written out where they are read."""
     by_name = {e.target: e for e in formed}
 
+    def floors(poly: Poly) -> Poly:
+        return rebuild(poly, lambda atom: floor_of(atom, change))
+
     def change(node: Node) -> Node:
-        node = map_children(node, change)
+        node = map_polynomials(node, floors) if own_polynomials(node) else map_children(node, change)
         if not isinstance(node, Read) or node.tensor not in by_name:
             return node
         made, extension = by_name[node.tensor], node.extension
         body = rename(made.body, dict(zip(made.indices, node.indices, strict=True)))
-        return changed(body, lambda inner: _guarded(inner, extension)) if extension is not None else body
+        return body if extension is None else guarded(body)
 
     return tuple(replace(e, body=changed(e.body, change)) for e in equations)
-
-
-def _guarded(node: Node, extension: Extension | None) -> Node:
-    """Every read behind the condition that hides the element it belongs to."""
-    node = map_children(node, lambda inner: _guarded(inner, extension))
-    return replace(node, extension=extension) if isinstance(node, Read) and node.extension is None else node
 
 
 def _spreads(program: Program, extents: Extents, equation: Equation) -> bool:

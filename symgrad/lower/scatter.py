@@ -178,7 +178,7 @@ def _buffer(
     b: Builder, target: Name, free: Axes, walks: list[Along | None]
 ) -> tuple[Name, list[Poly | None], Array | None]:
     """The array to add into, where, and what it comes to: itself, or None if it is the target."""
-    widths = [(ZERO, ZERO) if w is None else border(w, i.extent, b.facts) for i, w in zip(free, walks, strict=True)]
+    widths = [_border(b, w, i.extent) for i, w in zip(free, walks, strict=True)]
     if not any(w.terms for pair in widths for w in pair):
         return target, [w.start if w else None for w in walks], None
     name = b.name(f"{target.text}_padded")
@@ -186,6 +186,13 @@ def _buffer(
     b.emit(Assign(name, Fresh("zeros", shape)))
     starts = [None if w is None else w.start + k[0] for w, k in zip(walks, widths, strict=True)]
     return Name(name), starts, _without_border(b, Name(name), free, widths)
+
+
+def _border(b: Builder, walk: Along | None, extent: Poly) -> tuple[Poly, Poly]:
+    """How far a walk goes beyond an axis; a position alone was read from that axis, which has elements then."""
+    if walk is None:
+        return ZERO, ZERO
+    return border(b.program, walk, extent, b.facts if walk.steps else (*b.facts, extent - 1))
 
 
 def _grown(b: Builder, extent: Poly, width: Poly) -> Poly:

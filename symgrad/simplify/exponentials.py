@@ -8,15 +8,32 @@ Blanchard, Higham and Higham, Accurately computing the log-sum-exp and softmax f
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from dataclasses import dataclass
 from fractions import Fraction
 from math import inf
 
 from symgrad.declare.algebra import add, apply, divide, multiply, negate, number, power, select
-from symgrad.declare.scalars import NOUGHT, Add, Apply, Mul, Number, Power, Scalar, Select, Stopped, reads_of
+from symgrad.declare.conditions import all_of, relation
+from symgrad.declare.scalars import (
+    NOUGHT,
+    TRUE,
+    Add,
+    Apply,
+    FromInteger,
+    Mul,
+    Number,
+    Power,
+    Scalar,
+    Select,
+    Stopped,
+    reads_of,
+)
 from symgrad.simplify.terms import factors_of
 
 HALF = Number(Fraction(1, 2))
+FAR = Number(Fraction(80))
+"""exp(80) is a number in float32, and so is exp(-80)."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -151,13 +168,44 @@ def _shift_of(exponent: Scalar) -> Stopped | None:
     for term in exponent.args if isinstance(exponent, Add) else (exponent,):
         match term:
             case Mul(c, (Stopped(Apply("max", among)) as m,)) if c == -1:
-                return m if add(exponent, m) in among else None
+                return m if add(exponent, m) in map(_as_it_is, among) else None
     return None
+
+
+def _as_it_is(exponent: Scalar) -> Scalar:
+    """An exponent without the choice of ``counted``."""
+    match exponent:
+        case Select(_, then, otherwise) if otherwise == difference(then, FAR):
+            return then
+    return exponent
 
 
 def largest(terms: tuple[Exponential, ...]) -> Scalar:
     """The largest exponent, constant for differentiation."""
-    return Stopped(apply("max", *(t.exponent for t in terms)))
+    return Stopped(apply("max", *(counted(t.exponent, (t.scale,)) for t in terms)))
+
+
+def counted(exponent: Scalar, scales: Iterable[Scalar]) -> Scalar:
+    """An exponent as it counts for the largest one: far less where a scale is 0, as masks are.
+
+    What is 0 does not decide by how much the others are shifted, and is a number itself as long as it is not larger
+    than all of them by far.
+    """
+    kept = all_of(*(relation("!=", s, NOUGHT) for s in scales if not _is_never_nought(s)))
+    return exponent if kept == TRUE else select(kept, exponent, difference(exponent, FAR))
+
+
+def _is_never_nought(scale: Scalar) -> bool:
+    match scale:
+        case Number(value):
+            return value != 0
+        case Apply("exp" | "sigmoid" | "softplus" | "cosh", _) | FromInteger():
+            return True
+        case Power(base, _):
+            return _is_never_nought(base)
+        case Mul(_, factors):
+            return all(map(_is_never_nought, factors))
+    return not reads_of(scale)
 
 
 def is_difference(terms: tuple[Exponential, ...]) -> bool:

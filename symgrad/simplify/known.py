@@ -12,7 +12,7 @@ from symgrad.declare.conditions import all_of, at_least, conjuncts, negation
 from symgrad.declare.integers import Index, Poly, as_poly
 from symgrad.declare.program import Equation
 from symgrad.declare.recurrence import recurrent_axes
-from symgrad.declare.rewriting import map_children
+from symgrad.declare.rewriting import Change, changed, map_children
 from symgrad.declare.scalars import (
     TRUE,
     Add,
@@ -135,42 +135,65 @@ def recognise(node: Node, definitions: Sequence[Definition], behind: Known = ())
 
     ``behind`` are conditions that hold wherever the value is used.
     """
-    match node:
-        case Select(condition, then, otherwise):
-            node = select(
-                recognise(condition, definitions, behind),
-                recognise(then, definitions, (*behind, *conjuncts(condition))),
-                recognise(otherwise, definitions, (*behind, *conjuncts(negation(condition)))),
-            )
-        case Reduce(condition=condition):
-            inner = (*behind, *conjuncts(condition))
-            node = map_children(node, lambda child: recognise(child, definitions, inner))
-        case _:
-            node = map_children(node, lambda child: recognise(child, definitions, behind))
-    for definition in definitions:
-        free = frozenset(definition.indices)
-        binding = instance(definition.body, node, free)
-        if binding is not None and set(binding) >= free and definition.holds(binding, behind):
-            return definition.read(binding)
-        if (root := _as_power(node, definition, behind)) is not None:
-            return root
-    if isinstance(node, Mul | Apply):
-        product = node if isinstance(node, Mul) else Mul(Fraction(1), (node,))
-        for definition in definitions:
-            if isinstance(definition.body, Mul):
-                found = _part_of_product(product, definition, behind)
-                if found is not None:
-                    return recognise(found, definitions, behind)
-    return _multiplied_out(node, definitions, behind) if isinstance(node, Mul) else node
+    return changed(node, _Recognising(definitions).behind(behind))
 
 
-def _multiplied_out(node: Mul, definitions: Sequence[Definition], behind: Known) -> Scalar:
+class _Recognising:
+    """One rewrite; what was seen before behind the same conditions is not looked at again.
+
+    Products that are multiplied out meet the same factors over and over.
+    """
+
+    def __init__(self, definitions: Sequence[Definition]) -> None:
+        self.definitions = definitions
+        self.seen: dict[tuple[Node, Known], Node] = {}
+
+    def behind(self, behind: Known) -> Change:
+        def of(node: Node) -> Node:
+            key = (node, behind)
+            if key not in self.seen:
+                self.seen[key] = self._made(node, behind)
+            return self.seen[key]
+
+        return of
+
+    def _made(self, node: Node, behind: Known) -> Node:
+        here = self.behind(behind)
+        match node:
+            case Select(condition, then, otherwise):
+                node = select(
+                    changed(condition, here),
+                    changed(then, self.behind((*behind, *conjuncts(condition)))),
+                    changed(otherwise, self.behind((*behind, *conjuncts(negation(condition))))),
+                )
+            case Reduce(condition=condition):
+                node = map_children(node, self.behind((*behind, *conjuncts(condition))))
+            case _:
+                node = map_children(node, here)
+        for definition in self.definitions:
+            free = frozenset(definition.indices)
+            binding = instance(definition.body, node, free)
+            if binding is not None and set(binding) >= free and definition.holds(binding, behind):
+                return definition.read(binding)
+            if (root := _as_power(node, definition, behind)) is not None:
+                return root
+        if isinstance(node, Mul | Apply):
+            product = node if isinstance(node, Mul) else Mul(Fraction(1), (node,))
+            for definition in self.definitions:
+                if isinstance(definition.body, Mul):
+                    found = _part_of_product(product, definition, behind)
+                    if found is not None:
+                        return here(found)
+        return _multiplied_out(node, here) if isinstance(node, Mul) else node
+
+
+def _multiplied_out(node: Mul, recognised: Change) -> Scalar:
     """``a (f(x) + 1)`` with ``y = a f(x)`` is ``y + a``: where a function need not be evaluated again."""
     match [f for f in node.args if isinstance(f, Add)]:
         case [Add() as factor]:
             others = [f for f in node.args if f is not factor]
             products = (multiply(Number(node.coefficient), a, *others) for a in factor.args)
-            written = add(*(recognise(p, definitions, behind) for p in products))
+            written = add(*(changed(p, recognised) for p in products))
             if _functions(written) < _functions(node):
                 return written
     return node

@@ -14,7 +14,7 @@ from symgrad.declare.checked import Checked, checked_entries
 from symgrad.declare.conditions import all_of, at_least, conjuncts
 from symgrad.declare.integers import Atom, Entry, Index, Poly, RealFloor, as_poly, atoms, indices_of, set_equal
 from symgrad.declare.program import Equation, Program
-from symgrad.declare.rewriting import changed, map_children, map_polynomials
+from symgrad.declare.rewriting import changed, floor_of, map_children, map_polynomials
 from symgrad.declare.scalars import (
     TRUE,
     UNIT,
@@ -158,12 +158,12 @@ def guarded(node: Node, value: Poly) -> Node:
     data = {a for a in atoms(value) if isinstance(a, Entry | RealFloor)}
 
     def entries(poly: Poly) -> Poly:
-        def change(atom: Atom) -> Poly | None:
+        def moved(atom: Atom) -> Poly | None:
             if isinstance(atom, Entry) and atom not in data and any(data & set(atoms(i)) for i in atom.indices):
                 return as_poly(Entry(atom.tensor, tuple(map(entries, atom.indices)), True))
-            return None
+            return None if atom in data else floor_of(atom, change)
 
-        return rebuild(poly, change)
+        return rebuild(poly, moved)
 
     def change(node: Node) -> Node:
         match node:

@@ -27,11 +27,12 @@ from symgrad.declare.scalars import (
     walk,
 )
 from symgrad.declare.substitution import substitute
-from symgrad.derive.terms import alpha_form
+from symgrad.derive.terms import alpha_form, index_order, rename
 from symgrad.derive.trace import Trace
 from symgrad.naming import fresh
-from symgrad.simplify.exponentials import at_most_nought
+from symgrad.simplify.exponentials import at_most_nought, counted
 from symgrad.simplify.pointwise import rewrite
+from symgrad.simplify.terms import factors_of
 
 
 @dataclass(frozen=True, slots=True)
@@ -122,8 +123,25 @@ def _groups(program: Program, chosen: list[list[Equation]]) -> list[_Group]:
             m = Stopped(Read(name, tuple(as_poly(table[i]) for i in free)))
             smaller = multiply(equation.body.body, apply("exp", negate(m)))
             sums[equation.target] = replace(equation, body=replace(equation.body, body=smaller))
-        groups.append(_Group(Equation(name, free, _extremum(first, exponent, "none")), sums))
+        largest = _extremum(first, exponent, "none")
+        if isinstance(largest, Reduce):
+            largest = replace(largest, body=counted(exponent, _common(members, maximum)))
+        groups.append(_Group(Equation(name, free, largest), sums))
     return groups
+
+
+def _common(members: Sequence[Equation], maximum: Scalar) -> list[Scalar]:
+    """The factors before the exponentials of all sums, as the first has them, over no more indices than the maximum."""
+    order = index_order(maximum)
+    found: list[Scalar] = []
+    for place, equation in enumerate(members):
+        exponent = shifted_exponent(equation)
+        assert exponent is not None and isinstance(equation.body, Reduce)
+        table = dict(zip(index_order(_extremum(equation, exponent)), map(as_poly, order), strict=True))
+        factors = [f for f in factors_of(equation.body.body)[1] if free_indices(f) <= table.keys()]
+        renamed = [rename(f, table) for f in factors if f != apply("exp", exponent)]
+        found = [f for f in found if f in renamed] if place else renamed
+    return found
 
 
 def _apply(program: Program, groups: Sequence[_Group]) -> tuple[list[Equation], set[str]]:

@@ -38,7 +38,7 @@ from symgrad.declare.integers import Quotient
 from symgrad.declare.scalars import Apply, Number, Read, Reduce, Select, walk
 from symgrad.errors import DeclarationError
 
-from ..agreement import agrees, normals
+from ..agreement import agrees, as_declared, normals
 
 N, M, K = symbols("N M K", integer=True, positive=True)
 stride = Symbol("stride", integer=True, positive=True)
@@ -430,3 +430,11 @@ def test_what_a_floor_leaves_over_is_a_remainder():
     assert equation == again
     doubled = Layer("digits", [x[N, M]], [Eq(y[i], x[floor(i / M), M - 1 - rest])]).program.equations[0]
     assert doubled == Layer("digits", [x[N, M]], [Eq(y[i], x[floor(i / M), M - 1 - Mod(i, M)])]).program.equations[0]
+
+
+def test_the_range_of_an_index_may_be_written_in_two_ways() -> None:
+    """SymPy takes a sign out of the floor where the index stands in an absolute value."""
+    place = Idx("place", floor((7 - N) / 2) + 1)
+    for at in (Max(0, Min(2 * k + place, 2)), Min(Abs(place - k), 2)):
+        declared = Layer("clamped", inputs=[x[N], w[3, N]], equations=[Eq(y[k, place], w[at, k] + x[k])])
+        assert as_declared(declared, normals(x=(4,), w=(3, 4)))

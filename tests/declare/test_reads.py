@@ -9,7 +9,7 @@ import pytest
 from sympy import And, Eq, Idx, IndexedBase, Mod, Or, Piecewise, Product, Sum, ceiling, floor
 from sympy import symbols as sizes
 
-from symgrad import Layer, LogSumExp
+from symgrad import Layer, LogSumExp, Padded
 from symgrad.declare.reads import undecided
 from symgrad.errors import DeclarationError
 
@@ -71,3 +71,8 @@ def test_what_sympy_folds_past_its_limits_is_put_back() -> None:
     assert as_declared(Layer("folded", [h[N, N]], [Eq(y[i], Product(inner, (u, 0, 1)))]), normals(h=(2, 2)))
     with pytest.raises(DeclarationError, match=r"v stands outside the reduction that binds it: .* SymPy folded"):
         Layer("outside", [x[N]], [Eq(y[i], x[v] * Sum(x[v], (v, 0, 1)))])
+
+
+def test_reads_under_a_floor_are_judged_too() -> None:
+    with pytest.raises(DeclarationError, match=r"y reads x at i \+ 1 on axis 0, .*; for N = 3, i = 2 that is 3"):
+        Layer("outside", [x[N], h[M, N]], [Eq(y[i], Padded(h)[floor(x[i + 1]), i])])

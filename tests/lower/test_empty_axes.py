@@ -11,7 +11,7 @@ from typing import Any
 
 import numpy as np
 import pytest
-from sympy import Eq, Idx, IndexedBase, Piecewise, Sum, floor, symbols
+from sympy import Eq, Expr, Idx, IndexedBase, KroneckerDelta, Max, Min, Piecewise, Sum, floor, symbols, tanh
 
 from symgrad import Layer, Padded, ReduceMax, compile_layer
 from symgrad.check.evaluator import evaluate
@@ -76,6 +76,41 @@ LAYERS = {
         integers=[lengths],
     ),
 }
+
+r, z = IndexedBase("r"), IndexedBase("z")
+ahead, behind, spread = i + u + C - 1, i - u - (C - 1), 2 * i + u - (C - 1)
+
+
+def kept(value: Expr, place: Expr) -> Expr:
+    return Piecewise((value, (place >= 0) & (place <= N - 1)), (0, True))
+
+
+def beside(name: str, right: Expr) -> Layer:
+    """Places are moved by the extent of an axis that nothing else runs over, which changes the sign where it is 0."""
+    return Layer(f"moved_{name}", [x[N], w[R], z[C]], [Eq(y[i], right)])
+
+
+MOVED = [
+    beside("ahead", Sum(Padded(x)[ahead] * w[u], u)),
+    beside("behind_with_a_number", Sum(Padded(x, 2)[behind] * w[u], u)),
+    beside("half", Sum(Padded(x)[i + u - floor(C / 2)] * w[u], u)),
+    beside("by_steps", Sum(Padded(x)[spread] * w[u], u)),
+    beside("twice", Sum(Padded(x)[i + u - (C - 1)] * w[u], u) + Padded(x)[i + C - 1]),
+    beside("guarded_behind", Sum(kept(x[behind] * w[u], behind), u)),
+    beside("guarded_ahead", Sum(kept(x[ahead] * w[u], ahead), u)),
+    beside("a_share", Sum(kept(x[behind] * w[u], behind), u) / (1 + Sum(kept(1, behind), u))),
+    beside("a_run", Sum(x[m], (m, Max(0, i - (C - 1)), Min(N - 1, i + C - 1)))),
+    beside("put_ahead", Sum(x[n] * KroneckerDelta(n + C - 1, i), n)),
+    beside("put_behind", Sum(x[n] * w[u] * KroneckerDelta(n + u - (C - 1), i), n, u)),
+    beside("one_place", Padded(x)[C - 1] * (i + 1)),
+    beside("equal", Piecewise((x[i], Eq(i + C - 1, 0)), (x[i] ** 2, True))),
+    Layer(
+        "moved_recurrence",
+        [x[N], z[C]],
+        [Eq(r[n], Piecewise((tanh(r[n - 1]), n > 0), (0, True)) + Padded(x)[n - (C - 1)])],
+    ),
+]
+LAYERS |= {layer.name: layer for layer in MOVED}
 
 
 def drawn(layer: Layer, sizes: dict[Any, int]) -> dict[str, np.ndarray]:
