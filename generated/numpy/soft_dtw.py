@@ -134,10 +134,7 @@ def backward(residuals, grad_y, wrt=None):
     #     exp_exponent_3[n, p, o]) if 0 < exp_exponent[n, p, o] + exp_exponent_2[n, p, o] + exp_exponent_3[n, p,
     #     o] else 0)
     factor_r_part_3 = np.multiply(exp_exponent, chosen, out=chosen)
-    grad_r_part_padded = np.zeros((N, P + 1, Q + 1), dtype=dtype)
-    grad_r_part_2_padded = np.zeros((N, P + 1, Q + 1), dtype=dtype)
     grad_new_r = np.empty((N, P, Q), dtype=dtype)
-    grad_r_part_3_padded = np.zeros((N, P + 1, Q + 1), dtype=dtype)
     # grad_r[n, p, o] = [o == Q, p == P] * grad_y[n]
     grad_r = np.zeros((N, P + 1, Q + 1), dtype=dtype)
     grad_r[:, P, Q] = grad_y

@@ -13,7 +13,7 @@ from symgrad.lower.part_statements import lower_section, threads_name
 from symgrad.lower.parts import Section, maxima_of
 from symgrad.lower.products import on_threads
 from symgrad.lower.reuse import reuse
-from symgrad.lower.share import defines, share, walk
+from symgrad.lower.share import defines, needed_by, share, walk
 
 SCHEDULES = ("readable", "fast")
 
@@ -34,7 +34,7 @@ def lower_function(
         if general:
             return Lowered(shared, lowered.reasons)
         thrifty, reasons_of_reuse = reuse(program, shared, results)
-        return Lowered(thrifty, (*lowered.reasons, *reasons_of_reuse))
+        return Lowered(_needed(thrifty, results), (*lowered.reasons, *reasons_of_reuse))
     taken = set(taken)
     equations = _ordered(equations)
     statements: list[Statement] = []
@@ -50,8 +50,14 @@ def lower_function(
         statements += lowered.statements
         reasons += lowered.reasons
     thrifty, reasons_of_reuse = reuse(program, share(tuple(statements), taken), results, fast=True)
-    shared = on_threads(thrifty, threads_name(program))
+    shared = on_threads(_needed(thrifty, results), threads_name(program))
     return Lowered(shared, tuple(dict.fromkeys((*reasons, *reasons_of_reuse))))
+
+
+def _needed(statements: tuple[Statement, ...], results: frozenset[str]) -> tuple[Statement, ...]:
+    """The statements without those that no result needs: a recurrence may leave the array of a part of its states."""
+    needs = needed_by(statements, {"": results})
+    return tuple(s for s, n in zip(statements, needs, strict=True) if n)
 
 
 def in_blocks(program: Program, equations: tuple[Equation, ...], results: frozenset[str]) -> frozenset[str]:

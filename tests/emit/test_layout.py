@@ -398,3 +398,14 @@ def test_emitted_modules_are_formatted(group: str, tmp_path: Path, monkeypatch: 
     if RUFF == [""]:
         pytest.skip("ruff is not installed, the modules were not compared with its format; pip install -e '.[lint]'")
     assert ruff_difference(tmp_path) == ""
+
+
+# --- what ruff says of the modules ---
+
+
+@needs_ruff
+def test_generated_modules_assign_and_import_nothing_in_vain() -> None:
+    folder = Path(__file__).resolve().parents[2] / "generated" / "numpy"
+    command = [*RUFF, "check", "--isolated", "--no-cache", "--select", "F,E7,B", "--ignore", "E741", str(folder)]
+    run = subprocess.run(command, capture_output=True, text=True, check=False)
+    assert run.returncode == 0, run.stdout
