@@ -14,6 +14,7 @@ from fractions import Fraction
 from math import inf
 
 from symgrad.declare.algebra import add, apply, divide, multiply, negate, number, power, select
+from symgrad.declare.bounds import positive
 from symgrad.declare.conditions import all_of, relation
 from symgrad.declare.scalars import (
     NOUGHT,
@@ -24,10 +25,13 @@ from symgrad.declare.scalars import (
     Mul,
     Number,
     Power,
+    Read,
     Scalar,
     Select,
     Stopped,
+    free_indices,
     reads_of,
+    walk,
 )
 from symgrad.simplify.terms import factors_of
 
@@ -182,7 +186,12 @@ def _as_it_is(exponent: Scalar) -> Scalar:
 
 def largest(terms: tuple[Exponential, ...]) -> Scalar:
     """The largest exponent, constant for differentiation."""
-    return Stopped(apply("max", *(counted(t.exponent, (t.scale,)) for t in terms)))
+    return Stopped(apply("max", *(counted(t.exponent, () if _is_of_a_sum(t) else (t.scale,)) for t in terms)))
+
+
+def _is_of_a_sum(term: Exponential) -> bool:
+    """Whether a term is a sum whose largest exponent has been taken out."""
+    return any(isinstance(p, Stopped) and isinstance(p.value, Read) for p in walk(term.exponent))
 
 
 def counted(exponent: Scalar, scales: Iterable[Scalar]) -> Scalar:
@@ -199,13 +208,17 @@ def _is_never_nought(scale: Scalar) -> bool:
     match scale:
         case Number(value):
             return value != 0
-        case Apply("exp" | "sigmoid" | "softplus" | "cosh", _) | FromInteger():
+        case FromInteger(poly):
+            return positive(poly) or positive(-poly)
+        case Apply("exp" | "sigmoid" | "softplus" | "cosh", _):
             return True
         case Power(base, _):
             return _is_never_nought(base)
         case Mul(_, factors):
             return all(map(_is_never_nought, factors))
-    return not reads_of(scale)
+        case Add(args):
+            return all(map(at_least_nought, args)) and any(map(_is_never_nought, args))
+    return not reads_of(scale) and not free_indices(scale)
 
 
 def is_difference(terms: tuple[Exponential, ...]) -> bool:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
-from sympy import Eq, Expr, Idx, IndexedBase, Sum, exp, log, symbols
+from sympy import Eq, Expr, Idx, IndexedBase, Min, Sum, exp, log, symbols
 
 from symgrad import Layer, compile_layer
 
@@ -25,7 +25,7 @@ def masked(weight: Expr) -> Layer:
 
 @pytest.mark.parametrize("schedule", SCHEDULES)
 @pytest.mark.parametrize("dtype", [np.float32, np.float64])
-@pytest.mark.parametrize("weight", [mask[j], mask[j] ** 2, 3 * mask[j]], ids=str)
+@pytest.mark.parametrize("weight", [mask[j], mask[j] ** 2, 3 * mask[j], Min(j, 1)], ids=str)
 def test_a_mask_that_is_a_factor(weight: Expr, dtype: type, schedule: str) -> None:
     """exp(-120) is 0 in single precision, exp(60) and exp(-60) are not."""
     compiled = compile_layer(masked(weight), schedule=schedule)
@@ -67,6 +67,8 @@ def test_a_term_of_nought(dtype: type) -> None:
         log(Sum(exp(s[j]), j)),
         log(Sum(exp(s[j]) * exp(v[j]), j)),
         log(Sum(3 * exp(s[j]), j) + 1),
+        exp(s[0]) / (1 + Sum(exp(s[j]), j)),
+        exp(v[0]) / ((s[0] ** 2 + 1) * exp(v[0]) + exp(v[1]) / 2),
         Sum(exp(s[j]) * mask[j], j) / Sum(exp(s[j]) * v[j] ** 2, j),
     ],
     ids=str,
