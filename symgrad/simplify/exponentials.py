@@ -15,7 +15,7 @@ from math import inf
 
 from symgrad.declare.algebra import add, apply, divide, multiply, negate, number, power, select
 from symgrad.declare.bounds import positive
-from symgrad.declare.conditions import all_of, relation
+from symgrad.declare.conditions import all_of, conjuncts, relation
 from symgrad.declare.scalars import (
     NOUGHT,
     TRUE,
@@ -200,7 +200,9 @@ def counted(exponent: Scalar, scales: Iterable[Scalar]) -> Scalar:
     What is 0 does not decide by how much the others are shifted, and is a number itself as long as it is not larger
     than all of them by far.
     """
-    kept = all_of(*(relation("!=", s, NOUGHT) for s in scales if not _is_never_nought(s)))
+    chosen = exponent.condition if isinstance(exponent, Select) and exponent.otherwise == Number(-inf) else TRUE
+    conditions = (relation("!=", s, NOUGHT) for s in scales if not _is_never_nought(s))
+    kept = all_of(*(c for c in conditions if c not in conjuncts(chosen)))
     return exponent if kept == TRUE else select(kept, exponent, difference(exponent, FAR))
 
 

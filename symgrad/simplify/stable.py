@@ -24,6 +24,7 @@ from symgrad.simplify.placed import at_places
 from symgrad.simplify.pointwise import rewrite
 from symgrad.simplify.shift import shift, shifted_exponent
 from symgrad.simplify.through import see_through
+from symgrad.simplify.weights import masked_by_weights
 
 
 def stabilise(program: Program, trace: Trace) -> Program:
@@ -35,7 +36,7 @@ def _stable(program: Program, trace: Trace) -> Program:
     own = frozenset(e.target for e in program.equations)
     program = _log_of_named(program, trace)
     program = _pointwise(program, trace, shifting=False)
-    program = shift(_to_base_e(program, trace), trace)
+    program = shift(masked_by_weights(_to_base_e(program, trace), trace), trace)
     program = guard_norms(_pointwise(program, trace, shifting=True), trace)
     program = name_maxima(through_groups(program, trace), trace)
     program = guard_maxima(program, frozenset(e.target for e in program.equations) - own, trace)

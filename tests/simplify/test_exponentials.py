@@ -89,3 +89,32 @@ def test_a_row_of_factors_for_all_sums_keeps_one_shift() -> None:
     assert "!= 0" not in compile_layer(layer).source
     rng = np.random.default_rng(0)
     assert as_declared(layer, {"w": rng.uniform(0.5, 1, (2, 3)), "s": rng.normal(size=3), "v": rng.normal(size=3)})
+
+
+@pytest.mark.parametrize("schedule", SCHEDULES)
+@pytest.mark.parametrize("weight", [mask[j], mask[j] ** 2, 3 * mask[j]], ids=str)
+def test_a_mask_without_a_gradient_leaves_out_what_is_larger_by_far(weight: Expr, schedule: str) -> None:
+    compiled = compile_layer(masked(weight), schedule=schedule)
+    shares, residuals = compiled.forward(np.array([1e4, -1e4, -1e4 - 1], np.float32), MASK.astype(np.float32))
+    want = np.array([0, 1 / (1 + np.exp(-1)), 1 / (1 + np.exp(1))])
+    np.testing.assert_allclose(shares, want, rtol=1e-5)
+    cotangent = np.array([1, 2, 3], np.float32)
+    slope = want * (cotangent - (cotangent * want).sum())
+    np.testing.assert_allclose(compiled.backward(residuals, cotangent).s, slope, rtol=1e-4, atol=1e-6)
+
+
+def test_masks_without_a_gradient_against_the_declaration() -> None:
+    weights = {"s": np.array([3.0, -1, 0.5, 2]), "mask": np.array([0.0, 0.5, 2, 0])}
+    logarithm = Layer("logarithm", [s[N], mask[N]], [Eq(y, log(Sum(mask[j] * exp(s[j]), j)))], constants=[mask])
+    mean = Layer(
+        "mean",
+        [s[N], mask[N], v[N]],
+        [Eq(y, Sum(mask[j] * exp(s[j]) * v[j], j) / Sum(mask[j] * exp(s[j]), j))],
+        constants=[mask],
+    )
+    for layer, given in ((logarithm, weights), (mean, weights | {"v": np.array([1.0, -2, 0.3, 5])})):
+        assert as_declared(layer, given, schedules=SCHEDULES)
+    compiled = compile_layer(logarithm)
+    value, residuals = compiled.forward(np.array([1e4, -1e4], np.float32), np.array([0, 2], np.float32))
+    np.testing.assert_allclose(value, -1e4 + np.log(2), rtol=1e-6)
+    np.testing.assert_allclose(compiled.backward(residuals, np.ones((), np.float32)).s, [0, 1], atol=1e-6)
