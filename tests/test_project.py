@@ -145,7 +145,7 @@ def test_one_version():
 
 @pytest.mark.parametrize("seed", ["0", "4242"])
 def test_generated_files_are_what_the_compiler_emits(seed):
-    command = [sys.executable, "-c", "from symgrad.cli import main; main(['generate', '--check'])"]
+    command = [sys.executable, "-c", "from symgrad.cli import main; main(['generate', '--check', '--afresh'])"]
     environment = os.environ | {"PYTHONHASHSEED": seed}
     done = subprocess.run(command, cwd=ROOT, env=environment, capture_output=True, text=True)
     assert done.returncode == 0, done.stdout + done.stderr

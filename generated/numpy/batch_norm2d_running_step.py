@@ -80,6 +80,7 @@ def backward(residuals, grad_new_mean, grad_new_variance, wrt=None):
     grad_new_variance = _cotangent(
         "grad_new_variance", grad_new_variance, (C,), np.asarray(grad_new_mean).dtype
     )
+    _wanted(wrt)
 
     return Gradients()
 
@@ -168,6 +169,16 @@ def _kept(residuals):
             f"{type(residuals).__name__}"
         )
     return residuals
+
+
+def _wanted(wrt):
+    """Return the inputs whose gradients are asked for after checking their names; None asks for all."""
+    if wrt is None:
+        return Gradients._fields
+    names = tuple(wrt) if np.iterable(wrt) and not isinstance(wrt, str) else (None,)
+    if not all(name in Gradients._fields for name in names):
+        raise ValueError(f"batch_norm2d_running_step: wrt must be a tuple of {Gradients._fields}, got {wrt!r}")
+    return names
 
 
 forward, backward = _in_single(forward), _in_single(backward)

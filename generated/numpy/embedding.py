@@ -41,7 +41,7 @@ def forward(table, ids):
     _within("ids", ids, V, "axis 0 of table")
 
     # y[n, t, d] = table[ids[n, t], d]
-    y = table[ids].copy()
+    y = table[ids]
     return y, Residuals(ids, D, V)
 
 

@@ -108,7 +108,7 @@ def backward(residuals, grad_y, wrt=None):
     #     c, i, j]
     grad_y_padded = _bordered(grad_y, ((0, 0), (0, 0), (padding, padding), (padding, padding)))
     grad_y_windows = _windows(grad_y_padded, (K, K), axes=(2, 3))[:, :, ::stride, ::stride]
-    grad_x = grad_y_windows.transpose(0, 1, 4, 5, 2, 3)
+    grad_x = grad_y_windows.transpose(0, 1, 4, 5, 2, 3).copy()
     grad_x = grad_x.reshape(
         N,
         C * K * K,

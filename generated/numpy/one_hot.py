@@ -46,6 +46,7 @@ def backward(residuals, grad_y, wrt=None):
     """Pull grad_y back to nothing; ``wrt`` names the inputs whose gradient is wanted (default: all)."""
     N, R = _kept(residuals)
     grad_y = _cotangent("grad_y", grad_y, (N, R), np.asarray(grad_y).dtype)
+    _wanted(wrt)
 
     return Gradients()
 
@@ -136,6 +137,16 @@ def _kept(residuals):
             f"one_hot: residuals must be what forward returned second, not a {type(residuals).__name__}"
         )
     return residuals
+
+
+def _wanted(wrt):
+    """Return the inputs whose gradients are asked for after checking their names; None asks for all."""
+    if wrt is None:
+        return Gradients._fields
+    names = tuple(wrt) if np.iterable(wrt) and not isinstance(wrt, str) else (None,)
+    if not all(name in Gradients._fields for name in names):
+        raise ValueError(f"one_hot: wrt must be a tuple of {Gradients._fields}, got {wrt!r}")
+    return names
 
 
 forward, backward = _in_single(forward), _in_single(backward)

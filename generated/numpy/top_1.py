@@ -40,7 +40,7 @@ def forward(x):
     # argmax_x[n] = argmax_{k} x[n, k]
     argmax_x = x.argmax(axis=1)
     # y[n] = x[n, argmax_x[n]]
-    y = x[np.arange(N), argmax_x].copy()
+    y = x[np.arange(N), argmax_x]
     return y, Residuals(argmax_x, M)
 
 

@@ -67,7 +67,7 @@ def forward(x, *, K=3, stride=1, padding=0):
     #     + 1)) - padding, stride * (l % ((W + 2 * padding - K) // stride + 1)) + q % K - padding]
     x_padded = _bordered(x, ((0, 0), (0, 0), (padding, padding), (padding, padding)))
     x_windows = _windows(x_padded, (K, K), axes=(2, 3))[:, :, ::stride, ::stride]
-    y = x_windows.transpose(0, 1, 4, 5, 2, 3)
+    y = x_windows.transpose(0, 1, 4, 5, 2, 3).copy()
     y = y.reshape(N, C * K * K, L)
     return y, Residuals(C, H, N, W, K, stride, padding)
 

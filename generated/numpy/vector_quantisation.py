@@ -57,7 +57,7 @@ def forward(x, codebook):
     # chosen[n] = argmin_{k_2} distance[n, k_2]
     chosen = distance.argmin(axis=1)
     # y[n, d] = codebook[chosen[n], d]
-    y = codebook[chosen].copy()
+    y = codebook[chosen]
     return y, Residuals(D, K, N)
 
 

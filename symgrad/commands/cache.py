@@ -23,7 +23,7 @@ from symgrad.emit.template_files import template_root
 PACKAGE = Path(__file__).resolve().parents[1]
 LAYERS = PACKAGE / "layers"
 # What a result depends on besides the project's own files.
-_LIBRARIES = ("sympy", "mpmath", "numpy", "jinja2")
+_LIBRARIES = ("sympy", "mpmath", "numpy", "jinja2", "opt_einsum")
 
 
 class Cache:

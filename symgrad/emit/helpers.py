@@ -66,6 +66,11 @@ def _nonempty(array, *axes):
     missing = [(0, int(not extent and axis in axes)) for axis, extent in enumerate(array.shape)]
     return np.pad(array, missing) if np.any(missing) else array
 ''',
+        "_writeable": '''
+def _writeable(array):
+    """The array, or a copy where it is a view of what belongs to somebody else."""
+    return array if array.flags.writeable else array.copy()
+''',
         "_emptied": '''
 def _emptied(array, windows):
     """Zeros where windows assign nothing: behind the last one of an axis, everywhere if there are gaps between them.

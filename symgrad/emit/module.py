@@ -192,7 +192,9 @@ class _Writer:
             checks.append("wrt = _wanted(wrt)")
         elif wanted:
             checks += [f'if "{wanted[0].name}" not in _wanted(wrt):', "    return Gradients(None)"]
-        self.helpers |= {"_wanted"} if wanted else set()
+        else:
+            checks.append("_wanted(wrt)")
+        self.helpers.add("_wanted")
         if printer.uses_dtype:
             checks.append(f"{self.dtype} = {dtype}")
         self.helpers |= printer.helpers

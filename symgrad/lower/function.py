@@ -40,15 +40,9 @@ from symgrad.lower.arrays import (
     Fresh,
     Helper,
     Name,
-    Pad,
     Parts,
-    Reshape,
     Statement,
-    Subscript,
-    Transpose,
-    Value,
     When,
-    Windows,
 )
 from symgrad.lower.axes import Axes
 from symgrad.lower.borders import survey_borders, widen
@@ -59,6 +53,7 @@ from symgrad.lower.edges import masked_at_edges
 from symgrad.lower.equals import first_equal
 from symgrad.lower.extrema import full, reduction
 from symgrad.lower.masks import rows_set
+from symgrad.lower.ownership import owned, reshaped
 from symgrad.lower.placement import (
     Scatter,
     as_scatter,
@@ -207,13 +202,13 @@ def lower_equation(b: Builder, equation: Equation, winner: str | None = None) ->
         plain = [forwards(t) for t in _together(plain)]
         values = [term_value(b, t, free, _part_name(t, equation, len(plain))) for t in plain]
         total = add_values([as_float(v) for v in values], free)
-        array = _owned(b, start, full(total, free), total, bool(scattered))
+        array = owned(b, start, full(total, free), total, bool(scattered))
         _assign(b, start, target, array)
     made = bool(plain) and not (scattered and all(_is_nought(t) for t in plain))
     for position, job in enumerate(scattered):
         scatter(b, target, free, job, first=not made and position == 0)
     if split_left:
-        b.emit(Assign(target.text, Reshape(target, tuple(i.extent for i in original.indices))))
+        b.emit(Assign(target.text, reshaped(b, start, target, tuple(i.extent for i in original.indices))))
 
 
 def _whole(b: Builder, equation: Equation, winner: str | None) -> bool:
@@ -221,7 +216,7 @@ def _whole(b: Builder, equation: Equation, winner: str | None) -> bool:
     match equation.body:
         case FromInteger(poly):
             start, value = len(b.block), integer(b, poly, equation.indices)
-            array = _owned(b, start, full(value, equation.indices), value, False)
+            array = owned(b, start, full(value, equation.indices), value, False)
             b.emit(Assign(equation.target, array))
             return True
         case Reduce(kind="argmax" | "argmin"):
@@ -314,19 +309,3 @@ def _renamed(statement: Statement, old: Name, new: Name) -> Statement:
 
 def _is_nought(term: Term) -> bool:
     return NOUGHT in (term.body, term.scale) or term.condition == FALSE
-
-
-def _owned(b: Builder, start: int, array: Array, value: Value, added_to: bool) -> Array:
-    """A result must not share memory with an argument, nor with another value if it is added to, nor be a number."""
-    if value.kind == "scalar":
-        spread = isinstance(array, Helper) and array.function == "copy"
-        return Cast(array, "float") if spread or value.axes else Helper("scalar", (array,))
-    source = array
-    while isinstance(source, Subscript | Transpose | Reshape | Windows):
-        source = source.source
-    own = {s.name for s in b.block[start:] if isinstance(s, Assign)}
-    made = own if added_to else {s.name for s in b.block if isinstance(s, Assign)}
-    made -= {s.name for s in b.block if isinstance(s, Assign) and isinstance(s.array, Pad) and s.array.read_only}
-    if isinstance(source, Name) and source.text not in made:
-        return Helper("copy", (array,))
-    return array

@@ -1,0 +1,53 @@
+"""Results have memory of their own: they may be written to, and writing changes nothing that was given."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+from sympy import Eq, Idx, IndexedBase, floor, symbols
+
+from symgrad import Layer, Padded, compile_layer, layers
+
+from ..agreement import SCHEDULES, as_tuple
+
+N, R = symbols("N R", integer=True, positive=True)
+pad = symbols("pad", integer=True, nonnegative=True)
+x, y, w = (IndexedBase(name) for name in "xyw")
+i, n, u, flat = Idx("i", N - R + 1), Idx("n", N), Idx("u", R), Idx("flat", (N - R + 1) * R)
+k = Idx("k", N + 2 * pad - R + 1)
+
+LAYERS = [
+    Layer("windows", [x[N], w[R]], [Eq(y[i, u], x[i + u])]),
+    Layer("bordered_windows", [x[N], w[R]], [Eq(y[k, u], Padded(x)[k + u - pad])], attributes={pad: 0}),
+    Layer("flattened", [x[N], w[R]], [Eq(y[flat], x[floor(flat / R) + flat % R])]),
+    Layer("bordered", [x[N]], [Eq(y[n], Padded(x)[n - pad])], attributes={pad: 0}),
+    Layer("same", [x[N]], [Eq(y[n], x[n])]),
+    Layer("turned", [x[N]], [Eq(y[n], x[N - 1 - n])]),
+]
+
+
+def no_views(results: tuple[np.ndarray | None, ...], given: list[np.ndarray]) -> None:
+    for result in results:
+        if result is not None and np.ndim(result):
+            assert result.flags.writeable
+            assert not any(np.shares_memory(result, array) for array in given)
+
+
+@pytest.mark.parametrize("schedule", SCHEDULES)
+@pytest.mark.parametrize("width", [1, 3])
+@pytest.mark.parametrize("layer", LAYERS, ids=lambda layer: layer.name)
+def test_no_view_of_an_argument(layer: Layer, width: int, schedule: str) -> None:
+    compiled = compile_layer(layer, schedule=schedule)
+    given = [np.arange(6.0), np.ones(width)][: len(layer.inputs)]
+    outputs, residuals = compiled.forward(*given)
+    no_views(as_tuple(outputs), given)
+    cotangents = [np.ones_like(output) for output in as_tuple(outputs)]
+    no_views(tuple(compiled.backward(residuals, *cotangents)), [*given, *cotangents])
+
+
+@pytest.mark.parametrize("schedule", SCHEDULES)
+@pytest.mark.parametrize("sizes", [{"K": 1, "stride": 1, "padding": 0}, {"K": 2, "stride": 2, "padding": 0}], ids=str)
+def test_no_view_where_windows_are_flattened(sizes: dict[str, int], schedule: str) -> None:
+    given = np.random.default_rng(0).normal(size=(2, 3, 4, 4))
+    columns, _residuals = compile_layer(layers.unfold2d, schedule=schedule).forward(given, **sizes)
+    no_views((columns,), [given])
