@@ -61,6 +61,8 @@ def forward(x, grid):
     P = grid.shape[1]
     Q = grid.shape[2]
     _expect("grid", grid, "(N, P, Q, 2)", (N, P, Q, 2))
+    _require(H > 0 or 0 in (N, C, P, Q), "axis 2 of x has nothing to repeat beyond its ends: H is 0")
+    _require(W > 0 or 0 in (N, C, P, Q), "axis 3 of x has nothing to repeat beyond its ends: W is 0")
 
     # column[n, i, j] = W * (grid[n, i, j, 0] + 1) / 2 - 1/2
     column = 0.5 * W * (grid[:, :, :, 0] + 1) - 0.5
@@ -250,6 +252,12 @@ def _expect(name, array, axes, shape):
     """Check the extents of an array; ``axes`` names them."""
     if array.shape != shape:
         raise ValueError(f"grid_sample2d_border: {name} has shape {array.shape}, but {axes} = {shape}")
+
+
+def _require(condition, message):
+    """Raise if a condition of the declaration does not hold."""
+    if not condition:
+        raise ValueError(f"grid_sample2d_border: {message}")
 
 
 def _cotangent(name, array, shape, dtype):

@@ -106,6 +106,8 @@ def forward(x, grid, *, corners=0):
     _require(1 >= corners, f"corners <= 1 must hold ({corners = })")
     _require(H > corners, f"corners < H must hold ({H = }, {corners = })")
     _require(W > corners, f"corners < W must hold ({W = }, {corners = })")
+    _require(H > 0 or 0 in (N, C, P, Q), "axis 2 of x has nothing to repeat beyond its ends: H is 0")
+    _require(W > 0 or 0 in (N, C, P, Q), "axis 3 of x has nothing to repeat beyond its ends: W is 0")
 
     # raw_column[n, i, j] = corners / 2 + (W - corners) * (grid[n, i, j, 0] + 1) / 2 - 1/2
     raw_column = 0.5 * (W - corners) * (grid[:, :, :, 0] + 1) + (0.5 * corners - 0.5)

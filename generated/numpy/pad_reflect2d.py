@@ -43,10 +43,18 @@ def forward(x, *, padding=1):
     x = _floats("x", x, 4)
     padding = _whole("padding", padding, 0)
     N, C, H, W = x.shape
+    _require(
+        H > 0 or 0 in (N, C, H + 2 * padding, W + 2 * padding),
+        "axis 2 of x has nothing to repeat beyond its ends: H is 0",
+    )
+    _require(
+        W > 0 or 0 in (N, C, H + 2 * padding, W + 2 * padding),
+        "axis 3 of x has nothing to repeat beyond its ends: W is 0",
+    )
 
     # y[n, c, i, j] = x[n, c, min((i - padding) % max(2 * H - 2, 1), 2 * H - (i - padding) % max(2 * H - 2, 1) -
     #     2), min((j - padding) % max(2 * W - 2, 1), 2 * W - (j - padding) % max(2 * W - 2, 1) - 2)]
-    y = _repeat_border("x", x, ((0, 0), (0, 0), (padding, padding), (padding, padding)), "reflect")
+    y = _repeat_border(x, ((0, 0), (0, 0), (padding, padding), (padding, padding)), "reflect")
     return y, Residuals(C, H, N, W, padding)
 
 
@@ -117,6 +125,12 @@ def _whole(name, value, minimum):
     return number
 
 
+def _require(condition, message):
+    """Raise if a condition of the declaration does not hold."""
+    if not condition:
+        raise ValueError(f"pad_reflect2d: {message}")
+
+
 def _cotangent(name, array, shape, dtype):
     """Return a cotangent after checking it against its output."""
     array = np.asarray(array)
@@ -146,19 +160,15 @@ def _wanted(wrt):
     return names
 
 
-def _repeat_border(name, array, widths, mode):
-    """Pad with elements of the array itself; a bordered axis has to have some."""
-    if any(not extent and any(pair) for extent, pair in zip(array.shape, widths, strict=True)):
-        raise ValueError(
-            f"pad_reflect2d: {name} has shape {array.shape}, and an empty axis has nothing to border it with"
-        )
-    return np.pad(array, widths, mode=mode) if array.size else np.pad(array, widths)
+def _repeat_border(array, widths, mode):
+    """Pad with elements of the array itself; where it has none, nobody reads the border."""
+    return np.pad(array, widths, mode=mode) if array.size else np.pad(array, np.maximum(widths, 0))
 
 
 def _fold_border(array, axis, widths, mode):
     """Add a border back to the elements that it repeats, and drop it: the adjoint of _repeat_border."""
     rows = np.moveaxis(array, axis, 0)
-    before, after = widths
+    before, after = widths = np.maximum(widths, 0)  # below 0 where the axis is empty
     extent = len(rows) - before - after
     inner = rows[before : before + extent].copy(order="K")
     if extent > 0:

@@ -39,9 +39,10 @@ def forward(x, *, padding=1):
     padding = _whole("padding", padding, 0)
     N, C, L = x.shape
     _require(L >= 1, f"L > 0 must hold ({L = })")
+    _require(L > 0 or 0 in (N, C, L + 2 * padding), "axis 2 of x has nothing to repeat beyond its ends: L is 0")
 
     # y[n, c, i] = x[n, c, min(L - 1, max(i - padding, 0))]
-    y = _repeat_border("x", x, ((0, 0), (0, 0), (padding, padding)), "edge")
+    y = _repeat_border(x, ((0, 0), (0, 0), (padding, padding)), "edge")
     return y, Residuals(C, L, N, padding)
 
 
@@ -143,19 +144,15 @@ def _wanted(wrt):
     return names
 
 
-def _repeat_border(name, array, widths, mode):
-    """Pad with elements of the array itself; a bordered axis has to have some."""
-    if any(not extent and any(pair) for extent, pair in zip(array.shape, widths, strict=True)):
-        raise ValueError(
-            f"pad_replicate1d: {name} has shape {array.shape}, and an empty axis has nothing to border it with"
-        )
-    return np.pad(array, widths, mode=mode) if array.size else np.pad(array, widths)
+def _repeat_border(array, widths, mode):
+    """Pad with elements of the array itself; where it has none, nobody reads the border."""
+    return np.pad(array, widths, mode=mode) if array.size else np.pad(array, np.maximum(widths, 0))
 
 
 def _fold_border(array, axis, widths, mode):
     """Add a border back to the elements that it repeats, and drop it: the adjoint of _repeat_border."""
     rows = np.moveaxis(array, axis, 0)
-    before, after = widths
+    before, after = widths = np.maximum(widths, 0)  # below 0 where the axis is empty
     extent = len(rows) - before - after
     inner = rows[before : before + extent].copy(order="K")
     if extent > 0:

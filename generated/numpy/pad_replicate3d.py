@@ -47,12 +47,22 @@ def forward(x, *, padding=1):
     _require(D >= 1, f"D > 0 must hold ({D = })")
     _require(H >= 1, f"H > 0 must hold ({H = })")
     _require(W >= 1, f"W > 0 must hold ({W = })")
+    _require(
+        D > 0 or 0 in (N, C, D + 2 * padding, H + 2 * padding, W + 2 * padding),
+        "axis 2 of x has nothing to repeat beyond its ends: D is 0",
+    )
+    _require(
+        H > 0 or 0 in (N, C, D + 2 * padding, H + 2 * padding, W + 2 * padding),
+        "axis 3 of x has nothing to repeat beyond its ends: H is 0",
+    )
+    _require(
+        W > 0 or 0 in (N, C, D + 2 * padding, H + 2 * padding, W + 2 * padding),
+        "axis 4 of x has nothing to repeat beyond its ends: W is 0",
+    )
 
     # y[n, c, i, j, h] = x[n, c, min(D - 1, max(i - padding, 0)), min(H - 1, max(j - padding, 0)), min(W - 1,
     #     max(h - padding, 0))]
-    y = _repeat_border(
-        "x", x, ((0, 0), (0, 0), (padding, padding), (padding, padding), (padding, padding)), "edge"
-    )
+    y = _repeat_border(x, ((0, 0), (0, 0), (padding, padding), (padding, padding), (padding, padding)), "edge")
     return y, Residuals(C, D, H, N, W, padding)
 
 
@@ -162,19 +172,15 @@ def _wanted(wrt):
     return names
 
 
-def _repeat_border(name, array, widths, mode):
-    """Pad with elements of the array itself; a bordered axis has to have some."""
-    if any(not extent and any(pair) for extent, pair in zip(array.shape, widths, strict=True)):
-        raise ValueError(
-            f"pad_replicate3d: {name} has shape {array.shape}, and an empty axis has nothing to border it with"
-        )
-    return np.pad(array, widths, mode=mode) if array.size else np.pad(array, widths)
+def _repeat_border(array, widths, mode):
+    """Pad with elements of the array itself; where it has none, nobody reads the border."""
+    return np.pad(array, widths, mode=mode) if array.size else np.pad(array, np.maximum(widths, 0))
 
 
 def _fold_border(array, axis, widths, mode):
     """Add a border back to the elements that it repeats, and drop it: the adjoint of _repeat_border."""
     rows = np.moveaxis(array, axis, 0)
-    before, after = widths
+    before, after = widths = np.maximum(widths, 0)  # below 0 where the axis is empty
     extent = len(rows) - before - after
     inner = rows[before : before + extent].copy(order="K")
     if extent > 0:

@@ -50,6 +50,8 @@ def forward(x, *, P=16, Q=16):
     N, C, H, W = x.shape
     _require(P >= 2, f"P > 1 must hold ({P = })")
     _require(Q >= 2, f"Q > 1 must hold ({Q = })")
+    _require(H > 0 or 0 in (N, C), "axis 2 of x has nothing to repeat beyond its ends: H is 0")
+    _require(W > 0 or 0 in (N, C), "axis 3 of x has nothing to repeat beyond its ends: W is 0")
 
     # y[n, c, i, j] = sum_{a, d} x[n, c, min(H - 1, max(a + (H * i - i) // (P - 1), 0)), min(W - 1, max(d + (W *
     #     j - j) // (Q - 1), 0))] * (2 * ((H * i - i) % (P - 1)) * a / (P - 1) + 1 + -a - ((H * i - i) % (P -

@@ -65,6 +65,14 @@ def forward(x, w, b, *, stride=1, padding=0):
     J = (W + 2 * padding - S) // stride + 1
     _require(I >= 0, f"index i has a negative extent, (H + 2 * padding - R) // stride + 1 = {I}")
     _require(J >= 0, f"index j has a negative extent, (W + 2 * padding - S) // stride + 1 = {J}")
+    _require(
+        A > 0 or 0 in (N, K, (H + 2 * padding - R) // stride + 1, (W + 2 * padding - S) // stride + 1, C, R, S),
+        "axis 1 of w has nothing to repeat beyond its ends: A is 0",
+    )
+    _require(
+        B > 0 or 0 in (N, K, (H + 2 * padding - R) // stride + 1, (W + 2 * padding - S) // stride + 1, C, R, S),
+        "axis 2 of w has nothing to repeat beyond its ends: B is 0",
+    )
 
     # y[n, k, i, j] = b[k] + sum_{c, u, v} w[k, i % A, j % B, c, u, v] * pad(x)[n, c, stride * i + u - padding,
     #     stride * j + v - padding]

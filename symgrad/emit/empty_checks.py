@@ -23,12 +23,13 @@ from symgrad.declare.integers import (
     atoms,
     indices_of,
 )
-from symgrad.declare.program import Program
+from symgrad.declare.program import Equation, Program
 from symgrad.declare.scalars import (
     TRUE,
     Compare,
     Condition,
     Node,
+    Read,
     Reduce,
     Select,
     children,
@@ -43,6 +44,7 @@ from symgrad.lower.elementwise import condition_value
 from symgrad.lower.equals import paired
 from symgrad.lower.plan import ModulePlan
 
+REPEATING = ("wrap", "replicate", "reflect")
 WORDS = {"max": "maximum", "argmax": "maximum", "min": "minimum", "argmin": "minimum"}
 
 
@@ -72,24 +74,63 @@ def empty_checks(plan: ModulePlan, printer: Printer) -> list[str]:
                 if set(tensors_of(condition)) <= {t.name for t in program.inputs}:
                     text = what.format(node.indices[0].name)
                     lines |= dict.fromkeys(_range_check(plan, printer, condition, text))
+    lines |= dict.fromkeys(_repeats(program))
     if lines:
         printer.helpers.add("_require")
     return list(lines)
 
 
+def _repeats(program: Program) -> Iterator[str]:
+    """Checks that an axis that is repeated beyond its ends has an element, where one is read."""
+    for equation in program.equations:
+        for part, outer, always, _ in _parts(equation):
+            if not always or not isinstance(part, Read):
+                continue
+            for axis, (poly, extent) in enumerate(zip(part.indices, program.extents(part.tensor), strict=True)):
+                beyond = part.extension is not None and part.extension.mode in REPEATING
+                inside = isinstance(poly.atom, Index) and poly.atom.extent == extent
+                around = any(isinstance(a, Remainder) and a.denominator == extent for a in atoms(poly))
+                if not (beyond and not inside) and not around:
+                    continue
+                if _surely_positive(program, extent) or any(_is_multiple(o, extent) for o in outer):
+                    continue
+                nothing = ", ".join(dict.fromkeys(PLAIN.poly(o) for o in outer if not _surely_positive(program, o)))
+                unread = f" or 0 in ({nothing}{'' if ', ' in nothing else ','})" if nothing else ""
+                size = PLAIN.poly(extent)
+                text = f"axis {axis} of {part.tensor} has nothing to repeat beyond its ends: {size} is 0"
+                yield f'_require({size} > 0{unread}, "{text}")'
+
+
+def _is_multiple(poly: Poly, extent: Poly) -> bool:
+    """Whether an extent is 0 where the other is."""
+    atom = extent.atom
+    return poly == extent or (atom is not None and all(atom in monomial for monomial, _ in poly.terms))
+
+
 def _choices(program: Program) -> Iterator[_Choice]:
     """The reductions that need a value, in the order of the equations."""
     for equation in program.equations:
-        extents = tuple(i.extent for i in equation.indices)
-        waiting: list[tuple[Node, tuple[Poly, ...], bool]] = [(equation.body, extents, True)]
-        while waiting:
-            node, outer, everywhere = waiting.pop(0)
-            if isinstance(node, Reduce):
-                if node.kind in WORDS and node.ties != "none" and paired(equation) is None:
-                    yield _Choice(node, outer, everywhere)
-                outer = (*outer, *(i.extent for i in node.indices))
-            everywhere = everywhere and not isinstance(node, Select) and not (isinstance(node, Reduce) and node.indices)
-            waiting += [(child, outer, everywhere) for child in children(node)]
+        for node, outer, _, everywhere in _parts(equation):
+            if isinstance(node, Reduce) and node.kind in WORDS and node.ties != "none" and paired(equation) is None:
+                yield _Choice(node, outer, everywhere)
+
+
+def _parts(equation: Equation) -> Iterator[tuple[Node, tuple[Poly, ...], bool, bool]]:
+    """Every part of an equation, the extents of what it is computed for, and what is not around it.
+
+    That is no condition, and neither a condition nor a reduction.
+    """
+    extents = tuple(i.extent for i in equation.indices)
+    waiting: list[tuple[Node, tuple[Poly, ...], bool, bool]] = [(equation.body, extents, True, True)]
+    while waiting:
+        node, outer, always, everywhere = waiting.pop(0)
+        yield node, outer, always, everywhere
+        if isinstance(node, Reduce):
+            outer = (*outer, *(i.extent for i in node.indices))
+            always = always and node.condition == TRUE
+        always = always and not isinstance(node, Select)
+        everywhere = everywhere and not isinstance(node, Select) and not (isinstance(node, Reduce) and node.indices)
+        waiting += [(child, outer, always, everywhere) for child in children(node)]
 
 
 def _surely_positive(program: Program, extent: Poly) -> bool:

@@ -82,17 +82,15 @@ def _emptied(array, windows):
     return array
 ''',
         "_repeat_border": '''
-def _repeat_border(name, array, widths, mode):
-    """Pad with elements of the array itself; a bordered axis has to have some."""
-    if any(not extent and any(pair) for extent, pair in zip(array.shape, widths, strict=True)):
-        raise ValueError(f"{LAYER}: {name} has shape {array.shape}, and an empty axis has nothing to border it with")
-    return np.pad(array, widths, mode=mode) if array.size else np.pad(array, widths)
+def _repeat_border(array, widths, mode):
+    """Pad with elements of the array itself; where it has none, nobody reads the border."""
+    return np.pad(array, widths, mode=mode) if array.size else np.pad(array, np.maximum(widths, 0))
 ''',
         "_fold_border": '''
 def _fold_border(array, axis, widths, mode):
     """Add a border back to the elements that it repeats, and drop it: the adjoint of _repeat_border."""
     rows = np.moveaxis(array, axis, 0)
-    before, after = widths
+    before, after = widths = np.maximum(widths, 0)  # below 0 where the axis is empty
     extent = len(rows) - before - after
     inner = rows[before : before + extent].copy(order="K")
     if extent > 0:

@@ -113,8 +113,7 @@ class Printer(IntegerPrinter):
                 pairs = f"({pairs}{',' if len(widths) == 1 else ''})"
                 if mode != "constant":
                     self.helpers.add("_repeat_border")
-                    name = source.text if isinstance(source, Name) else "the array"
-                    return f'_repeat_border("{name}", {self.expr(source)}, {pairs}, "{_PAD_MODES[mode]}")', CALL
+                    return f'_repeat_border({self.expr(source)}, {pairs}, "{_PAD_MODES[mode]}")', CALL
                 shown = value.text if isinstance(value, Name) else float_text(value) if value else ""
                 never_none = any(w.terms and nonnegative(w - 1) for pair in widths for w in pair)
                 if crops or (read_only and not never_none):

@@ -26,11 +26,8 @@ def view(
     base: str,
 ) -> Value:
     """The elements of a tensor along strided walks, one a tensor axis."""
-    bordered: set[Poly] = set()
     if extension is not None:
-        plain = extents
         source, extents, walks = padded(b, source, extents, walks, extension, base)
-        bordered = set(extents) - set(plain)
     source, extents, walks = _digits(source, extents, walks)
     items: list[Item] = []
     axes: list[Index] = []
@@ -55,7 +52,7 @@ def view(
         )
         items.append(FULL if whole else Slice(walk.start or None, walk.start + walk.span))
         strides[primary] = stride
-        if extent in bordered and may_be_negative(b.program, extent, b.facts):
+        if may_be_negative(b.program, extent, b.facts):
             short.add(primary)
         for index, step in steps[1:]:
             windows.append((position, index, step))

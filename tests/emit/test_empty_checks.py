@@ -1,4 +1,4 @@
-"""Extrema of nothing: one clear error of the module, in whatever form the extremum is computed."""
+"""Extrema of nothing, and borders of nothing: one clear error of the module, in whatever form they are computed."""
 
 from __future__ import annotations
 
@@ -15,6 +15,16 @@ i_o = Idx("i", N - R + 1)
 by_data = ReduceMax(Piecewise((x[m], Eq(ids[m], k)), (-oo, True)), m)
 ROWS, NONE = np.zeros((2, 0)), np.zeros(0)
 CASES = {
+    "repeated": (
+        Layer("repeated", [x[N], w[K]], [Eq(y[k], Padded(x, mode="replicate")[k - 1] * w[k])]),
+        [NONE, np.ones(2)],
+        "axis 0 of x has nothing to repeat .* N is 0",
+    ),
+    "a ring": (
+        Layer("ring", [x[N], w[K]], [Eq(y[k], x[k % N] * w[k])]),
+        [NONE, np.ones(2)],
+        "axis 0 of x has nothing to repeat .* N is 0",
+    ),
     "rows": (Layer("rows", [x[N, M]], [Eq(y[n], ReduceMax(x[n, m], m))]), [ROWS], "over m .* M is 0"),
     "split": (
         Layer("even", [x[N, M]], [Eq(y[n], ReduceMin(x[n, m], m, ties="split"))]),
@@ -67,9 +77,9 @@ CASES = {
 
 
 @pytest.mark.parametrize("kind", CASES)
-def test_an_extremum_of_nothing_is_an_error(kind):
+def test_nothing_to_choose_from_is_an_error(kind):
     layer, arrays, message = CASES[kind]
-    with pytest.raises(ValueError, match=f"{layer.name}: the .*{message}"):
+    with pytest.raises(ValueError, match=f"{layer.name}: .*{message}"):
         compile_layer(layer).forward(*arrays)
 
 

@@ -11,7 +11,7 @@ from typing import Any
 
 import numpy as np
 import pytest
-from sympy import Eq, Expr, Idx, IndexedBase, KroneckerDelta, Max, Min, Piecewise, Sum, floor, symbols, tanh
+from sympy import Eq, Expr, Idx, IndexedBase, KroneckerDelta, Max, Min, Mod, Piecewise, Sum, floor, symbols, tanh
 
 from symgrad import Layer, Padded, ReduceMax, compile_layer
 from symgrad.check.evaluator import evaluate
@@ -28,6 +28,15 @@ u, v = Idx("u", R), Idx("v", R)
 t = Idx("t", stride * (N - 1) + R)
 
 LAYERS = {
+    "next_of_a_ring": Layer("next_of_a_ring", [x[N]], [Eq(y[i], x[Mod(i + 1, N)] - x[Mod(i - 1, N)])]),
+    "circulant": Layer("circulant", [x[N], w[N]], [Eq(y[n], Sum(w[Mod(n - i, N)] * x[i], i))]),
+    "circulant_forwards": Layer("circulant_forwards", [x[N], w[N]], [Eq(y[n], Sum(w[Mod(n + i, N)] * x[i], i))]),
+    "circulant_turned": Layer("circulant_turned", [x[N], w[N]], [Eq(y[n], Sum(w[Mod(i - n, N)] * x[i], i))]),
+    "rings": Layer(
+        "rings", [x[C, N], w[C, R]], [Eq(y[c, n], Sum(x[c, Mod(n + u, N)] * w[c, u], u) + x[Mod(c + 1, C), n])]
+    ),
+    "slope": Layer("slope", [x[N]], [Eq(y[i], Padded(x, mode="replicate")[i + 1] - x[i])]),
+    "mirrored": Layer("mirrored", [x[N], w[R]], [Eq(y[i], Sum(Padded(x, mode="reflect")[i + u] * w[u], u))]),
     "past": Layer(
         "past",
         [x[N], w[R]],
