@@ -138,6 +138,7 @@ READS = {
         lambda: one(x[w[n] + slope], inputs=[x[N], w[N]], integers=[w], attributes={slope: 1}),
         *("equation of y", "slope is real", "integer=True"),
     ),
+    "a rational index": bad(lambda: one(x[n / 2]), "axis 0 of x[n/2]", "no integer for every n", "floor(n/2)"),
     "half an index": bad(lambda: one(x[n * 0.5]), "equation of y", "0.5", "is not an integer expression"),
     "a power as index": bad(lambda: one(x[2**n]), "equation of y", "2**n is not an integer expression"),
     "a condition as index": bad(lambda: one(x[n > 2]), "equation of y", "n > 2 is not an integer expression"),
@@ -219,7 +220,9 @@ EQUATIONS = {
 
 
 VALUES = {
-    "unknown function": bad(lambda: one(Function("f")(x[n])), "equation of y", "no meaning for f in f(x[n])", "README"),
+    "unknown function": bad(
+        lambda: one(Function("f")(x[n])), "equation of y", "no meaning for f in f(x[n])", "Max, Min"
+    ),
     "a function of SymPy": bad(lambda: one(sympy.zeta(x[n])), "equation of y", "no meaning for zeta in zeta(x[n])"),
     "a matrix": bad(lambda: one(sympy.MatrixSymbol("A", 3, 3)[0, 0] * x[n]), "equation of y", "A[0, 0]"),
     "a derivative": bad(

@@ -66,7 +66,7 @@ class Subject:
         """Return the gradients by name: of every input that gets one, or of those in ``wrt``.
 
         Raises:
-            CheckError: one of them is missing.
+            CheckError: one of them is missing, or one is there that ``wrt`` leaves out.
         """
         options = {} if wrt is None else {"wrt": wrt}
         with warnings.catch_warnings(record=True) as caught:
@@ -80,4 +80,7 @@ class Subject:
             if gradient is None:
                 raise CheckError(f"backward gives no gradient of {name}")
             gradients[name] = np.asarray(gradient)
+        for name in self.gradients:
+            if name not in gradients and getattr(found, name, None) is not None:
+                raise CheckError(f"backward gives the gradient of {name} too, which wrt={wrt!r} leaves out")
         return gradients

@@ -102,7 +102,10 @@ def to_scalar(expr: Any, scope: Scope) -> Scalar:
     if isinstance(expr, sympy.Basic) and expr.is_number and expr.is_real:
         return Number(float(expr))
     what = type(expr).__name__
-    raise scope.fail(f"symgrad has no meaning for {what} in {expr}; see the README for what a layer may use")
+    known = ", ".join(
+        sorted({f.__name__ for f in (*FUNCTIONS, *REDUCTIONS)} | {"Piecewise", "KroneckerDelta", "Padded"})
+    )
+    raise scope.fail(f"symgrad has no meaning for {what} in {expr}; besides sums, products and powers it knows {known}")
 
 
 def _extended(expr: Any, scope: Scope) -> Scalar:

@@ -12,7 +12,7 @@ from sympy.tensor.indexed import Idx, Indexed
 from symgrad.declare.algebra import multiply, number
 from symgrad.declare.conditions import compare
 from symgrad.declare.division import quotient, remainder, with_remainders
-from symgrad.declare.integers import Entry, Poly, RealFloor, as_poly, extreme
+from symgrad.declare.integers import Entry, Poly, RealFloor, as_poly, extreme, indices_of
 from symgrad.declare.program import Requirement
 from symgrad.declare.scope import Scope, counted, label
 
@@ -26,9 +26,13 @@ def to_poly(expr: Any, scope: Scope) -> Poly:
             return integer_symbol(expr, scope)
         case sympy.Add() | sympy.Mul() | sympy.Rational() if _divides(expr) and (fraction := _fraction(expr))[1] != 1:
             top, bottom = (to_poly(part, scope) for part in fraction)
-            scope.requirements.append(
-                Requirement(compare("==", remainder(top, bottom)), f"{top} must be a multiple of {bottom}")
-            )
+            left = remainder(top, bottom)
+            if varying := sorted(i.name for i in indices_of(left)):
+                names = " and ".join(varying)
+                raise scope.fail(
+                    f"{expr} is no integer for every {names}; write floor({expr}) for the integer below it"
+                )
+            scope.requirements.append(Requirement(compare("==", left), f"{top} must be a multiple of {bottom}"))
             return quotient(top, bottom, exact=True)
         case sympy.Add():
             return with_remainders(sum((to_poly(a, scope) for a in expr.args), as_poly(0)))

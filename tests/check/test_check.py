@@ -90,6 +90,8 @@ def dense(fault: str = "") -> Module:
             by_x = by_x * 1.01
         if fault == "no gradient of w" and wrt is None:
             wrt = ("x", "b")
+        if fault == "gradients of all" and wrt == ("x",):
+            wrt = None
         along = 1 if fault == "sum over the wrong axis" else 0
         return gradients("x w b", wrt, lambda: by_x, lambda: grad.T @ x, lambda: grad.sum(axis=along))
 
@@ -204,6 +206,7 @@ FAULTS = [
     (DENSE, "is random", "second run", "y"),
     (DENSE, "wrt alone differs", "gradient alone (wrt)", "x"),
     (DENSE, "no gradient of w", "runs without an error", ""),
+    (DENSE, "gradients of all", "runs without an error", ""),
     (DENSE, "raises", "runs without an error", ""),
     (DENSE, "warns", "no warnings", ""),
     (DENSE, "float32 becomes float64", "float32", "y"),
