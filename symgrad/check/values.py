@@ -65,6 +65,20 @@ def integer_bounds(layer: Layer) -> dict[str, list[tuple[str, int]]]:
     return bounds
 
 
+def position_bounds(layer: Layer) -> dict[str, list[tuple[str, int, int]]]:
+    """Return for every real input the (input, axis, k) that ``floor`` of its elements, plus k, is the index of."""
+    reals = {t.name for t in layer.inputs if not t.integer}
+    bounds: dict[str, list[tuple[str, int, int]]] = {}
+    for equation in layer.equations:
+        for read in (n for n in sympy.preorder_traversal(equation.rhs) if isinstance(n, Indexed)):
+            for axis, index in enumerate(read.indices):
+                for part in (f for f in sympy.sympify(index).atoms(sympy.floor) if isinstance(f.args[0], Indexed)):
+                    name, step = label(part.args[0].base), index - part
+                    if name in reals and label(read.base) in {t.name for t in layer.inputs} and step.is_Integer:
+                        bounds.setdefault(name, []).append((label(read.base), axis, int(step)))
+    return bounds
+
+
 def integer_partners(layer: Layer) -> dict[str, list[Idx]]:
     """Return for every integer input the indices with a range that a delta compares it with."""
     partners: dict[str, list[Idx]] = {t.name: [] for t in layer.inputs if t.integer}
@@ -83,6 +97,8 @@ class Sampler:
         self.layer, self.rng = layer, np.random.default_rng(seed)
         self.geometry, self.evaluator = Geometry(layer), Evaluator(layer)
         self.bounds, self.partners = integer_bounds(layer), integer_partners(layer)
+        self.positions = position_bounds(layer)
+        self.inside = False  # whether positions have to be: unless a border or a condition takes what is outside
         self.recipes: dict[str, str] = {}
 
     def case(self, style: str) -> Case:
@@ -97,7 +113,7 @@ class Sampler:
             try:
                 arrays = self._finite(sizes)
             except (CheckError, DeclarationError) as error:
-                refused = error
+                refused, self.inside = error, True
                 continue
             if arrays is not None:
                 return Case(sizes, arrays)
@@ -149,7 +165,7 @@ class Sampler:
             for t in self.layer.inputs:
                 if recipes[t.name] != "normal" and not t.integer and not self.recipes:
                     plainer = {**recipes, t.name: "normal"}
-                    tried = {**arrays, t.name: self._real(arrays[t.name].shape, "normal")}
+                    tried = {**arrays, t.name: self._real(t.name, sizes, "normal")}
                     if self._reliable(plainer, tried, sizes):
                         arrays, recipes = tried, plainer
             self.recipes = recipes
@@ -160,8 +176,7 @@ class Sampler:
         """Return whether the recipes give finite values again and again: a wrong one may be lucky once."""
         reals = [t.name for t in self.layer.inputs if not t.integer]
         return all(
-            self._is_finite({**arrays, **{n: self._real(arrays[n].shape, recipes[n]) for n in reals}}, sizes)
-            for _ in range(4)
+            self._is_finite({**arrays, **{n: self._real(n, sizes, recipes[n]) for n in reals}}, sizes) for _ in range(4)
         )
 
     def _recipes(self) -> Iterator[dict[str, str]]:
@@ -186,11 +201,11 @@ class Sampler:
     def _draw(self, sizes: Sizes, recipes: Mapping[str, str], top: int) -> dict[str, Array]:
         arrays = {}
         for t in self.layer.inputs:
-            shape = self.geometry.shape(t.name, sizes)
             if t.integer:
+                shape = self.geometry.shape(t.name, sizes)
                 arrays[t.name] = self.rng.integers(0, max(self._most(t.name, sizes, top), 1), size=shape)
             else:
-                arrays[t.name] = self._real(shape, recipes.get(t.name, "normal"))
+                arrays[t.name] = self._real(t.name, sizes, recipes.get(t.name, "normal"))
         return arrays
 
     def _most(self, name: str, sizes: Sizes, top: int) -> int:
@@ -198,8 +213,13 @@ class Sampler:
         axes = [self.geometry.shape(tensor, sizes)[axis] for tensor, axis in self.bounds[name]]
         return min(axes + [self.geometry.extent(index, sizes) for index in self.partners[name]], default=top)
 
-    def _real(self, shape: tuple[int, ...], recipe: str) -> Array:
-        return np.asarray(RECIPES[recipe](self.rng, shape))
+    def _real(self, name: str, sizes: Sizes, recipe: str) -> Array:
+        """Return values drawn by the recipe, or inside the inputs that they are positions in."""
+        shape, positions = self.geometry.shape(name, sizes), self.positions.get(name, []) if self.inside else []
+        ends = [(-k, self.geometry.shape(tensor, sizes)[axis] - k) for tensor, axis, k in positions]
+        low, high = max((low for low, _ in ends), default=0), min((high for _, high in ends), default=0)
+        draw = (lambda rng, shape: rng.uniform(low, high, size=shape)) if low < high else RECIPES[recipe]
+        return np.asarray(draw(self.rng, shape))
 
     def _is_finite(self, arrays: Mapping[str, Array], sizes: Sizes) -> bool:
         """Return whether every output is finite and nothing on the way is nan; minus infinity may be, as a mask is."""

@@ -139,3 +139,8 @@ def test_a_negative_integer_only_where_it_has_a_meaning() -> None:
 def test_real_numbers_under_floor_stay_in_bounds() -> None:
     interpolated = layer(Eq(y[n], Padded(x)[floor(w[n])] * w[n]), [x[T], w[N]])
     assert Sampler(interpolated).case("plain").arrays["w"].dtype == np.float64
+    between = x[floor(w[n])] * (1 - w[n] + floor(w[n])) + x[floor(w[n]) + 1] * (w[n] - floor(w[n]))
+    sampler = Sampler(layer(Eq(y[n], between), [x[T], w[N]]))
+    for _ in range(5):
+        case = sampler.case("plain")
+        assert (case.arrays["w"] >= 0).all() and (case.arrays["w"] < case.arrays["x"].size - 1).all()
