@@ -67,8 +67,8 @@ def backward(residuals, grad_y, wrt=None):
     grad_theta[:, :, 1] = np.einsum(
         "i,nia->na", (2 * np.arange(P) + 1).astype(dtype) / P - 1, grad_y.sum(axis=2)
     )
-    grad_theta[:, :, 2] += grad_y.sum(axis=(1, 2))
-    grad_theta[:, :, 0] += np.einsum(
+    grad_theta[:, :, 2] = grad_y.sum(axis=(1, 2))
+    grad_theta[:, :, 0] = np.einsum(
         "j,nja->na", (2 * np.arange(Q) + 1).astype(dtype) / Q - 1, grad_y.sum(axis=1)
     )
     return Gradients(grad_theta)

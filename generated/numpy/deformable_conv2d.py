@@ -271,7 +271,7 @@ def backward(residuals, grad_y, wrt=None):
         #     dot_grad_inner_2[n, u, v, i, j]
         grad_offset = np.zeros((N, R, S, 2, I, J), dtype=dtype)
         grad_offset[:, :, :, 1] = -dot_grad_inner
-        grad_offset[:, :, :, 0] += -dot_grad_inner_2
+        grad_offset[:, :, :, 0] = -dot_grad_inner_2
     if "w" in wrt:
         # grad_w[k, c_2, u_2, v_2] = sum_{n, i, j} grad_y[n, k, i, j] * inner[n, c_2, u_2, v_2, i, j]
         grad_w = (

@@ -195,7 +195,7 @@ def backward(residuals, grad_y, wrt=None):
         #     grad_column[n, i, j]) / 2
         grad_grid = np.zeros((N, P, Q, 2), dtype=dtype)
         grad_grid[:, :, :, 1] = 0.5 * H * grad_row
-        grad_grid[:, :, :, 0] += 0.5 * W * grad_column
+        grad_grid[:, :, :, 0] = 0.5 * W * grad_column
     return Gradients(grad_x, grad_grid)
 
 

@@ -332,7 +332,7 @@ def backward(residuals, grad_y, wrt=None):
         difference_2 = np.subtract(abs_value_2, count_times_floor_value, out=abs_value_2)
         total_2 = np.minimum(difference_2, difference_plus_count) + (0.5 * corners - 0.5)
         sign_value_2 = np.sign(raw_column_plus_difference)
-        grad_grid[:, :, :, 0] += (
+        grad_grid[:, :, :, 0] = (
             0.5
             * (W - corners)
             * (

@@ -337,8 +337,8 @@ def backward(residuals, grad_y, wrt=None):
         #     j]) / 2
         grad_grid = np.zeros((N, O, P, Q, 3), dtype=dtype)
         grad_grid[:, :, :, :, 1] = 0.5 * (H - corners) * grad_row
-        grad_grid[:, :, :, :, 2] += 0.5 * (D - corners) * grad_depth
-        grad_grid[:, :, :, :, 0] += 0.5 * (W - corners) * grad_column
+        grad_grid[:, :, :, :, 2] = 0.5 * (D - corners) * grad_depth
+        grad_grid[:, :, :, :, 0] = 0.5 * (W - corners) * grad_column
     return Gradients(grad_x, grad_grid)
 
 

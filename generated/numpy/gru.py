@@ -198,30 +198,30 @@ def backward(residuals, grad_h, wrt=None):
         #     x[n, t, c_3]
         grad_w = np.zeros((3, M, C), dtype=dtype)
         grad_w[1] = grad_pre_update.transpose(2, 0, 1).reshape(M, N * T) @ x.reshape(N * T, C)
-        grad_w[2] += grad_pre_new.transpose(2, 0, 1).reshape(M, N * T) @ x.reshape(N * T, C)
-        grad_w[0] += grad_pre_reset.transpose(2, 0, 1).reshape(M, N * T) @ x.reshape(N * T, C)
+        grad_w[2] = grad_pre_new.transpose(2, 0, 1).reshape(M, N * T) @ x.reshape(N * T, C)
+        grad_w[0] = grad_pre_reset.transpose(2, 0, 1).reshape(M, N * T) @ x.reshape(N * T, C)
     if "r" in wrt:
         # grad_r[t0_t, m, i_3] = sum_{n, t : t0_t == 1} grad_pre_update[n, t, m] * h_states[n, t, i_3] + sum_{n,
         #     t : t0_t == 2} grad_sum_pre_new[n, t, m] * h_states[n, t, i_3] + sum_{n, t : t0_t == 0}
         #     grad_pre_reset[n, t, m] * h_states[n, t, i_3]
         grad_r = np.zeros((3, M, M), dtype=dtype)
         grad_r[1] = grad_pre_update.transpose(2, 0, 1).reshape(M, N * T) @ h_states[:, :T].reshape(N * T, M)
-        grad_r[2] += grad_sum_pre_new.transpose(2, 0, 1).reshape(M, N * T) @ h_states[:, :T].reshape(N * T, M)
-        grad_r[0] += grad_pre_reset.transpose(2, 0, 1).reshape(M, N * T) @ h_states[:, :T].reshape(N * T, M)
+        grad_r[2] = grad_sum_pre_new.transpose(2, 0, 1).reshape(M, N * T) @ h_states[:, :T].reshape(N * T, M)
+        grad_r[0] = grad_pre_reset.transpose(2, 0, 1).reshape(M, N * T) @ h_states[:, :T].reshape(N * T, M)
     if "b" in wrt:
         # grad_b[t0_t, m] = sum_{n, t : t0_t == 1} grad_pre_update[n, t, m] + sum_{n, t : t0_t == 2}
         #     grad_pre_new[n, t, m] + sum_{n, t : t0_t == 0} grad_pre_reset[n, t, m]
         grad_b = np.zeros((3, M), dtype=dtype)
         grad_b[1] = grad_pre_update.sum(axis=(0, 1))
-        grad_b[2] += grad_pre_new.sum(axis=(0, 1))
-        grad_b[0] += grad_pre_reset.sum(axis=(0, 1))
+        grad_b[2] = grad_pre_new.sum(axis=(0, 1))
+        grad_b[0] = grad_pre_reset.sum(axis=(0, 1))
     if "s" in wrt:
         # grad_s[t0_t, m] = sum_{n, t : t0_t == 1} grad_pre_update[n, t, m] + sum_{n, t : t0_t == 2}
         #     grad_pre_new[n, t, m] * reset[n, t, m] + sum_{n, t : t0_t == 0} grad_pre_reset[n, t, m]
         grad_s = np.zeros((3, M), dtype=dtype)
         grad_s[1] = grad_pre_update.sum(axis=(0, 1))
-        grad_s[2] += np.einsum("ntm,ntm->m", grad_pre_new, reset)
-        grad_s[0] += grad_pre_reset.sum(axis=(0, 1))
+        grad_s[2] = np.einsum("ntm,ntm->m", grad_pre_new, reset)
+        grad_s[0] = grad_pre_reset.sum(axis=(0, 1))
     return Gradients(grad_x, grad_h0, grad_w, grad_r, grad_b, grad_s)
 
 

@@ -179,9 +179,9 @@ def backward(residuals, grad_h, grad_cell, wrt=None):
         #     grad_sigmoid_z_3[n, t, m]) + [g == 0] * (factor_z_4[n, t, m] * grad_sigmoid_z_2[n, t, m])
         grad_z_step = np.zeros((N, 4, M), dtype=dtype)
         grad_z_step[:, 1] = factor_z[:, t] * grad_sigmoid_z
-        grad_z_step[:, 2] += factor_z_2[:, t] * grad_tanh_z
-        grad_z_step[:, 3] += factor_z_3[:, t] * grad_sigmoid_z_3
-        grad_z_step[:, 0] += factor_z_4[:, t] * grad_sigmoid_z_2
+        grad_z_step[:, 2] = factor_z_2[:, t] * grad_tanh_z
+        grad_z_step[:, 3] = factor_z_3[:, t] * grad_sigmoid_z_3
+        grad_z_step[:, 0] = factor_z_4[:, t] * grad_sigmoid_z_2
         grad_z[:, t] = grad_z_step
         # grad_h_states[n, t, m] = sum_{g, m_2} grad_z[n, t, g, m_2] * r[g, m_2, m]
         grad_h_states[:, t] = grad_z[:, t].reshape(N, 4 * M) @ r.reshape(4 * M, M)

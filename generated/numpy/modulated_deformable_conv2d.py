@@ -312,7 +312,7 @@ def backward(residuals, grad_y, wrt=None):
         #     grad_row[n, u, v, i, j]
         grad_offset = np.zeros((N, R, S, 2, I, J), dtype=dtype)
         grad_offset[:, :, :, 1] = grad_column
-        grad_offset[:, :, :, 0] += grad_row
+        grad_offset[:, :, :, 0] = grad_row
     if "mask" in wrt:
         # grad_mask[n, u, v, i, j] = sum_{c} grad_inner[n, c, u, v, i, j] * sum_inner[n, c, u, v, i, j]
         grad_mask = np.einsum("ncuvij,ncuvij->nuvij", grad_inner, sum_inner)

@@ -380,11 +380,11 @@ def backward(residuals, grad_y, wrt=None):
         spatial_scale_times_mask_2 = spatial_scale * (spatial_scale * (boxes[:, 2] - boxes[:, 0]) > 1).astype(
             dtype
         )
-        grad_boxes[:, 2] += (
+        grad_boxes[:, 2] = (
             sum_grad_across * np.where(aligned >= 1, spatial_scale, spatial_scale_times_mask_2) / Q
         )
-        grad_boxes[:, 3] += sum_grad_down * np.where(aligned >= 1, spatial_scale, spatial_scale_times_mask) / P
-        grad_boxes[:, 0] += spatial_scale * grad_left
+        grad_boxes[:, 3] = sum_grad_down * np.where(aligned >= 1, spatial_scale, spatial_scale_times_mask) / P
+        grad_boxes[:, 0] = spatial_scale * grad_left
         grad_boxes[:, 0] += (
             sum_grad_across * np.where(aligned >= 1, -spatial_scale, -spatial_scale_times_mask_2) / Q
         )

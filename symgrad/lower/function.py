@@ -58,6 +58,7 @@ from symgrad.lower.placement import (
     Scatter,
     as_scatter,
     factors_of,
+    land_apart,
     makes_matrices,
     prefers_solved,
     solve_rest,
@@ -206,7 +207,8 @@ def lower_equation(b: Builder, equation: Equation, winner: str | None = None) ->
         _assign(b, start, target, array)
     made = bool(plain) and not (scattered and all(_is_nought(t) for t in plain))
     for position, job in enumerate(scattered):
-        scatter(b, target, free, job, first=not made and position == 0)
+        apart = not made and all(land_apart(job, other) for other in scattered[:position])
+        scatter(b, target, free, job, first=not made and position == 0, apart=apart)
     if split_left:
         b.emit(Assign(target.text, reshaped(b, start, target, tuple(i.extent for i in original.indices))))
 

@@ -47,6 +47,13 @@ def as_scatter(term: Term, free: Axes) -> Scatter | None:
     return Scatter(term, free, tuple(places), all_of(*rest))
 
 
+def land_apart(one: Scatter, other: Scatter) -> bool:
+    """Whether two terms never land on one element: along some axis, each at a number of its own."""
+    pairs = zip(one.places, other.places, strict=True)
+    numbers = ((p.constant, q.constant) for p, q in pairs if p is not None and q is not None)
+    return any(p is not None and q is not None and p != q for p, q in numbers)
+
+
 def _placed(part: Condition, free: Axes, places: list[Poly | None]) -> tuple[int, Poly] | None:
     """The first axis without a place that an equality gives one, and the place."""
     if not isinstance(part, Compare) or part.relation != "==":

@@ -45,8 +45,11 @@ from symgrad.lower.values import as_float, mapped
 from symgrad.lower.walks import Along, along
 
 
-def scatter(b: Builder, target: Name, free: Axes, job: Scatter, first: bool) -> None:
-    """Emit statements that add the term to ``target``, an array over ``free``; ``first`` creates the target."""
+def scatter(b: Builder, target: Name, free: Axes, job: Scatter, first: bool, apart: bool = False) -> None:
+    """Emit statements that add the term to ``target``, an array over ``free``.
+
+    ``first`` creates the target; ``apart``: there is nothing yet where the term lands.
+    """
     if fold_back(b, target, free, job, first) or sum_diagonals(b, target, free, job, first):
         return
     loops = None if b.general else loop_indices(b, job)
@@ -95,7 +98,7 @@ def scatter(b: Builder, target: Name, free: Axes, job: Scatter, first: bool) -> 
         met_first = first_met(walks, starts, loops) if b.fast and loops and fresh else None
         part = _part(buffer, items)
         if met_first is None:
-            b.emit(Update(part, "=" if fresh and not loops else "+", array))
+            b.emit(Update(part, "=" if (fresh or apart) and not loops else "+", array))
         else:
             b.because(f"{target.text}: what an offset is the first to meet is assigned, not added")
             assigned = computed_in(part, array) or Update(part, "=", array)

@@ -1,4 +1,4 @@
-"""Strided accumulation in the fast schedule: what an offset is the first to meet is assigned."""
+"""Accumulation where nothing is yet: what an offset is the first to meet is assigned, as are terms that land apart."""
 
 from __future__ import annotations
 
@@ -6,9 +6,16 @@ from functools import cache
 
 import numpy as np
 import pytest
+from sympy import Eq, Idx, IndexedBase, symbols, tanh
 
-from symgrad import CompiledLayer, compile_layer, layers
+from symgrad import CompiledLayer, Layer, compile_layer, layers
 from symgrad.compiler import show_stage
+
+from ..agreement import SCHEDULES, as_declared, normals
+
+K, M = symbols("K M", integer=True, positive=True)
+gates, mixed = IndexedBase("gates"), IndexedBase("mixed")
+m, k = Idx("m", M), Idx("k", K)
 
 
 @cache
@@ -46,3 +53,21 @@ def test_the_reason_is_given() -> None:
     text = show_stage(layers.max_pool2d, "lower", schedule="fast")
     assert "what an offset is the first to meet is assigned, not added" in text
     assert "if u < stride:" in compiled("max_pool2d", "fast").source
+
+
+@pytest.mark.parametrize("schedule", SCHEDULES)
+@pytest.mark.parametrize(
+    ("value", "added"),
+    [
+        (gates[0, m] * gates[1, m] + tanh(gates[2, m]), 0),
+        (gates[0, m] * gates[1, m] + gates[0, m] ** 2, 1),  # two terms for gate 0
+        (gates[0, m] * gates[k, m], 1),  # gate k may be gate 0
+    ],
+    ids=["apart", "twice", "overlapping"],
+)
+def test_terms_that_land_apart_are_assigned(value, added, schedule):
+    indices = [i for i in (k, m) if value.has(i)]
+    layer = Layer("gated", [gates[K, M]], [Eq(mixed[tuple(indices)], value)], typical={"K": 3})
+    assert as_declared(layer, normals(gates=(3, 4)), schedules=SCHEDULES)
+    backward = compile_layer(layer, schedule=schedule).source.partition("def backward")[2].partition("# --- helpers")[0]
+    assert (backward.count("+=") > 0) == bool(added)
