@@ -53,7 +53,8 @@ def forward(left, right, w, b):
 
     # y[n, k] = b[k] + sum_{d, m} left[n, d] * right[n, m] * w[k, d, m]
     total_part = right[:, None] * left[:, :, None]
-    y = b + total_part.reshape(N, D * M) @ w.transpose(1, 2, 0).reshape(D * M, K)
+    y = total_part.reshape(N, D * M) @ w.transpose(1, 2, 0).reshape(D * M, K)
+    y += b
     return y, Residuals(left, right, w)
 
 

@@ -139,7 +139,8 @@ def forward(x, offset, w, b, *, stride=1, padding=0, dilation=1):
         inner_part,
     )
     # y[n, k, i, j] = b[k] + sum_{c_2, u_2, v_2} inner[n, c_2, u_2, v_2, i, j] * w[k, c_2, u_2, v_2]
-    y = b[:, None, None] + (w.reshape(K, C * R * S) @ inner.reshape(N, C * R * S, I * J)).reshape(N, K, I, J)
+    y = (w.reshape(K, C * R * S) @ inner.reshape(N, C * R * S, I * J)).reshape(N, K, I, J)
+    y += b[:, None, None]
     return y, Residuals(x, w, row, column, inner, stride, padding, dilation)
 
 

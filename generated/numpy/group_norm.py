@@ -75,10 +75,9 @@ def forward(x, gamma, beta, *, G=1, epsilon=1e-05):
     # variance[n, g] = sum_{c_2, l_2} (x[n, c_2 + C * g, l_2] - mean[n, g])^2 / (C * L)
     variance = np.einsum("ngcl,ngcl->ng", x_minus_mean, x_minus_mean) / (C * L)
     # y[n, k, l] = beta[k] + gamma[k] * (x[n, k, l] - mean[n, k // C]) / sqrt(epsilon + variance[n, k // C])
-    y = (
-        x_minus_mean * gamma.reshape(G, C)[:, :, None] / np.sqrt(variance + epsilon)[:, :, None, None]
-        + beta.reshape(G, C)[:, :, None]
-    )
+    y = np.multiply(x_minus_mean, gamma.reshape(G, C)[:, :, None], out=x_minus_mean)
+    y /= np.sqrt(variance + epsilon)[:, :, None, None]
+    y += beta.reshape(G, C)[:, :, None]
     y = y.reshape(N, C * G, L)
     return y, Residuals(x, gamma, mean, variance, C, G, epsilon)
 
@@ -113,13 +112,10 @@ def backward(residuals, grad_y, wrt=None):
         # grad_x[n, k, l] = sum_{g, c : c + C * g == k} grad_mean[n, g] / (C * L) + 2 * sum_{g, c_2 : c_2 + C *
         #     g == k} grad_variance[n, g] * (x[n, c_2 + C * g, l] - mean[n, g]) / (C * L) + gamma[k] * grad_y[n,
         #     k, l] / sqrt(epsilon + variance[n, k // C])
-        grad_x = (
-            grad_y.reshape(N, G, C, L)
-            * gamma.reshape(G, C)[:, :, None]
-            / sqrt_variance_plus_epsilon[:, :, None, None]
-            + (2 * grad_variance / (C * L))[:, :, None, None] * x_minus_mean
-            + (grad_mean / (C * L))[:, :, None, None]
-        )
+        grad_x = grad_y.reshape(N, G, C, L) * gamma.reshape(G, C)[:, :, None]
+        grad_x /= sqrt_variance_plus_epsilon[:, :, None, None]
+        grad_x += (2 * grad_variance / (C * L))[:, :, None, None] * x_minus_mean
+        grad_x += (grad_mean / (C * L))[:, :, None, None]
         grad_x = grad_x.reshape(N, C * G, L)
     if "gamma" in wrt:
         # grad_gamma[k] = sum_{n, l} grad_y[n, k, l] * (x[n, k, l] - mean[n, k // C]) / sqrt(epsilon +

@@ -101,7 +101,8 @@ def forward(x, h0, w, r, b, s):
     update = np.empty((N, T, M), dtype=dtype)
     sum_pre_new = np.empty((N, T, M), dtype=dtype)
     # pre_new[n, t, m] = b[2, m] + sum_{c_3} w[2, m, c_3] * x[n, t, c_3]
-    pre_new = b[2] + (x.reshape(N * T, C) @ w[2].T).reshape(N, T, M)
+    pre_new = (x.reshape(N * T, C) @ w[2].T).reshape(N, T, M)
+    pre_new += b[2]
     new = np.empty((N, T, M), dtype=dtype)
     h_states = np.empty((N, T + 1, M), dtype=dtype)
     # h_states[n, 0, m] = h0[n, m]

@@ -96,7 +96,8 @@ def forward(x, h0, c0, w, r, b):
     _expect("b", b, "(4, M)", (4, M))
 
     # z[n, t, g, m] = b[g, m] + sum_{c} w[g, m, c] * x[n, t, c]
-    z = b + (x.reshape(N * T, C) @ w.transpose(2, 0, 1).reshape(C, 4 * M)).reshape(N, T, 4, M)
+    z = (x.reshape(N * T, C) @ w.transpose(2, 0, 1).reshape(C, 4 * M)).reshape(N, T, 4, M)
+    z += b
     sigmoid_z = np.empty((N, T, M), dtype=dtype)
     sigmoid_z_2 = np.empty((N, T, M), dtype=dtype)
     tanh_z = np.empty((N, T, M), dtype=dtype)

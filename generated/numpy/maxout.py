@@ -51,7 +51,8 @@ def forward(x, w, b):
     _require(M > 0, "the maximum over m_2 has no values to choose from: M is 0")
 
     # h[n, k, m] = b[k, m] + sum_{d} w[k, m, d] * x[n, d]
-    h = b + (x @ w.transpose(2, 0, 1).reshape(D, K * M)).reshape(N, K, M)
+    h = (x @ w.transpose(2, 0, 1).reshape(D, K * M)).reshape(N, K, M)
+    h += b
     # y[n, k] = max_{m_2} h[n, k, m_2]
     y = h.max(axis=2)
     winner_y = h.argmax(axis=2)

@@ -72,7 +72,8 @@ def forward(x, w_gate, w, b):
     # gates[n, e] = exp_gate[n, e] / sum_exp[n]
     gates = exp_gate / sum_exp[:, None]
     # expert[n, e, k] = b[e, k] + sum_{m_2} w[e, k, m_2] * x[n, m_2]
-    expert = b + (x @ w.transpose(2, 0, 1).reshape(M, E * K)).reshape(N, E, K)
+    expert = (x @ w.transpose(2, 0, 1).reshape(M, E * K)).reshape(N, E, K)
+    expert += b
     # y[n, k] = sum_{e_2} expert[n, e_2, k] * gates[n, e_2]
     y = np.einsum("ne,nek->nk", gates, expert)
     return y, Residuals(x, w_gate, w, gates, expert)

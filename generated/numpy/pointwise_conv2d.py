@@ -46,7 +46,8 @@ def forward(x, w, b):
     _expect("b", b, "(K)", (K,))
 
     # y[n, k, i, j] = b[k] + sum_{c} w[k, c] * x[n, c, i, j]
-    y = b[:, None, None] + (w @ x.reshape(N, C, H * W)).reshape(N, K, H, W)
+    y = (w @ x.reshape(N, C, H * W)).reshape(N, K, H, W)
+    y += b[:, None, None]
     return y, Residuals(x, w)
 
 

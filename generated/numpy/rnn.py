@@ -64,7 +64,8 @@ def forward(x, h0, w, r, b):
     _expect("b", b, "(M)", (M,))
 
     # pre_h[n, t, m] = b[m] + sum_{c} w[m, c] * x[n, t, c]
-    pre_h = b + (x.reshape(N * T, C) @ w.T).reshape(N, T, M)
+    pre_h = (x.reshape(N * T, C) @ w.T).reshape(N, T, M)
+    pre_h += b
     h_states = np.empty((N, T + 1, M), dtype=dtype)
     # h_states[n, 0, m] = h0[n, m]
     h_states[:, 0] = h0

@@ -97,7 +97,8 @@ def forward(x, depthwise, pointwise, b, *, stride=1, padding=0, dilation=1):
                 ]
             )
     # y[n, k, i, j] = b[k] + sum_{c_2} inner[n, c_2, i, j] * pointwise[k, c_2]
-    y = b[:, None, None] + (pointwise @ inner.reshape(N, C, I * J)).reshape(N, K, I, J)
+    y = (pointwise @ inner.reshape(N, C, I * J)).reshape(N, K, I, J)
+    y += b[:, None, None]
     return y, Residuals(x, depthwise, pointwise, inner, stride, padding, dilation)
 
 

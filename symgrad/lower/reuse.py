@@ -17,6 +17,7 @@ from symgrad.lower.arrays import (
     Map,
     MatMul,
     Name,
+    Reshape,
     Run,
     Statement,
     Update,
@@ -107,7 +108,8 @@ def _steps(array: Array, shape: Shape, known: Shapes) -> tuple[Array, list[_Step
     """An expression as an array of the whole shape, made anew, and what is done to it then."""
 
     def is_made(part: Array) -> bool:
-        return isinstance(part, Map | MatMul) and shape_of(part, known) == shape
+        new = part.source if isinstance(part, Reshape) else part
+        return isinstance(new, Map | MatMul) and shape_of(part, known) == shape
 
     match array:
         case Map(function, (inner,)) if function in UNARY and is_made(inner):

@@ -25,6 +25,7 @@ from symgrad.lower.arrays import (
     MatMul,
     Name,
     NewAxis,
+    Reshape,
     Slice,
     Statement,
     Subscript,
@@ -94,6 +95,9 @@ def shape_of(array: Array, known: Shapes) -> Shape | None:
             return _contracted(spec, [shape_of(a, known) for a in args])
         case Fresh(_, shape, _, dtype):
             return Shape(shape, dtype == "float")
+        case Reshape(source, extents):
+            inner = shape_of(source, known)
+            return None if inner is None else Shape(extents, inner.floats)
         case Cast(source, kind):
             inner = shape_of(source, known)
             return None if inner is None else Shape(inner.extents, kind == "float")
