@@ -12,9 +12,14 @@ from sympy.tensor.indexed import Idx, Indexed
 from symgrad.declare.algebra import multiply, number
 from symgrad.declare.conditions import compare
 from symgrad.declare.division import quotient, remainder, with_remainders
-from symgrad.declare.integers import Entry, Poly, RealFloor, as_poly, extreme, indices_of
+from symgrad.declare.integers import Entry, Index, Poly, RealFloor, Size, as_poly, extreme, indices_of
 from symgrad.declare.program import Requirement
 from symgrad.declare.scope import Scope, counted, label
+
+
+def _takes_several(index: Index) -> bool:
+    """Whether an index takes more than one value in all but special sizes."""
+    return isinstance(index.extent.atom, Size) or (index.extent.constant or 0) > 1
 
 
 def to_poly(expr: Any, scope: Scope) -> Poly:
@@ -27,7 +32,7 @@ def to_poly(expr: Any, scope: Scope) -> Poly:
         case sympy.Add() | sympy.Mul() | sympy.Rational() if _divides(expr) and (fraction := _fraction(expr))[1] != 1:
             top, bottom = (to_poly(part, scope) for part in fraction)
             left = remainder(top, bottom)
-            if varying := sorted(i.name for i in indices_of(left)):
+            if varying := sorted(i.name for i in indices_of(left) if _takes_several(i)):
                 names = " and ".join(varying)
                 raise scope.fail(
                     f"{expr} is no integer for every {names}; write floor({expr}) for the integer below it"
