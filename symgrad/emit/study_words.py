@@ -180,6 +180,23 @@ RULES: dict[str, RuleWords] = {
         r"S_{i} = \sum_{j \le i} e^{a_{j} - m_{i}} = e^{a_{i} - m_{i}} + e^{m_{i-1} - m_{i}}\, S_{i-1}",
         "Where the largest exponent so far grows, the sum so far shrinks: no exponential exceeds 1.",
     ),
+    "where n = d, f(n) = f(d)": RuleWords(
+        "What data choose is read there",
+        r"\sum_{j} [j = d]\, f_{j} = f_{d}",
+        "No array is made of which one element counts.",
+        "sum_{j : j == d} f[j] = f[d]",
+    ),
+    "sums of one cotangent in one": RuleWords(
+        "A difference of sums is a sum of differences",
+        r"\sum_{n} \bar{y}_{n} a_{n} - \sum_{n} \bar{y}_{n} c_{n} = \sum_{n} \bar{y}_{n} (a_{n} - c_{n})",
+        "The two sums may be large beside their difference, which would lose its digits.",
+        "sum_{n} g[n] * a[n] - sum_{n} g[n] * c[n] = sum_{n} g[n] * (a[n] - c[n])",
+    ),
+    "w exp(a) = w exp(a where w != 0)": RuleWords(
+        "A weight of 0 takes its exponential out",
+        r"w\, e^{a} = w \exp(a \text{ if } w \ne 0,\ -\infty \text{ otherwise})",
+        "What a constant weight leaves out has no part in the largest exponent.",
+    ),
     "name inner reductions": RuleWords(
         "Inner reductions get names",
         "",

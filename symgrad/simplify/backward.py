@@ -25,6 +25,7 @@ from symgrad.simplify.cores import Cores
 from symgrad.simplify.cost import cost, placed_by_data
 from symgrad.simplify.known import recognise, usable
 from symgrad.simplify.meeting import RULE, met
+from symgrad.simplify.placed import RULE as CHOSEN
 from symgrad.simplify.placed import elements_chosen
 from symgrad.simplify.sums import pulled
 from symgrad.simplify.terms import expand, factor_out
@@ -77,7 +78,8 @@ class _Simplifier:
         alone = replace(equation, body=met(equation.body))
         self.trace.record(RULE, equation, alone)
         plain = recognise(changed(alone.body, without_stops), self.known)
-        best = pulled(plain, self.linear, self.forward)
+        looked_for = pulled(plain, self.linear, self.forward)
+        best = elements_chosen(looked_for, equation.indices, self.checked) or looked_for
         least = self._cost(best)
         for written, inlined in self._inlinings(plain):
             found = pulled(recognise(expand(inlined, self.linear), self.known), self.linear, self.forward)
@@ -86,7 +88,8 @@ class _Simplifier:
                 continue
             shared = any(self.readers[t] - {*written, equation.target} for t in written)
             if (price := self._cost(other)) < (GAIN if shared else 1) * least:
-                best, least = other, price
+                looked_for, best, least = found, other, price
+        self.trace.record(CHOSEN, replace(equation, body=looked_for), replace(equation, body=best))
         together = summed_together(
             best, self.linear, lambda node, order: self.cores.shared(node, replace(equation, indices=order))
         )

@@ -101,10 +101,15 @@ def _places(condition: Condition, free: Sequence[Index]) -> dict[Index, Poly]:
 
 
 def _chosen(term: Term, checked: Sequence[Checked]) -> tuple[Condition, Index, Poly] | None:
-    """An equality that sets a summed index equal to an entry inside its axis, the index and the entry."""
-    for part in conjuncts(term.condition):
+    """An equality that sets a summed index equal to an entry inside its axis, the index and the entry.
+
+    Not an index that other conditions have too: offsets of a window place what is summed in slices.
+    """
+    parts = conjuncts(term.condition)
+    for part in parts:
         if isinstance(part, Compare) and part.relation == "==":
-            for index in term.bound:
+            elsewhere = {i for other in parts if other is not part for i in free_indices(other)}
+            for index in (i for i in term.bound if i not in elsewhere):
                 position = set_equal(part.poly, index)
                 if position is not None and _is_inside(position, index, checked):
                     return part, index, position

@@ -78,3 +78,21 @@ def test_a_product_of_matrices_keeps_its_array() -> None:
     source = compile_layer(LAYERS["pieces"]).source
     assert "# grad_x[i, d] = sum_{k, p} grad_h[i, k, p] * w[k, p, d]" in source
     assert "# grad_b[k, p] = sum_{i} grad_h[i, k, p]" in source
+
+
+def test_positions_that_forward_found_are_read_there_without_an_array() -> None:
+    """The gradient of a factor inside a maximum: rows are picked, not compared with every position."""
+    source = compile_layer(LAYERS["weighted"]).source
+    backward = source.partition("def backward")[2].partition("# --- helpers")[0]
+    assert "np.where" not in backward
+    steps = compile_layer(LAYERS["nearest"]).derivation.steps
+    assert any("where n = d, f(n) = f(d)" in str(step) for step in steps)
+
+
+def test_offsets_of_windows_go_on_placing_slices() -> None:
+    k = Idx("k", (M - P) // 2 + 1)
+    windows = Layer(
+        "windows", [x[M], w[P]], [Eq(y[k, p], w[p] * x[2 * k + p]), Eq(loss[k], ReduceMax(y[k, p], p))], outputs=[loss]
+    )
+    backward = compile_layer(windows).source.partition("def backward")[2].partition("# --- helpers")[0]
+    assert "for p in range(P):" in backward and "_add_at" not in backward
