@@ -17,11 +17,6 @@ from symgrad.declare.program import Requirement
 from symgrad.declare.scope import Scope, counted, label
 
 
-def _takes_several(index: Index) -> bool:
-    """Whether an index takes more than one value in all but special sizes."""
-    return isinstance(index.extent.atom, Size) or (index.extent.constant or 0) > 1
-
-
 def to_poly(expr: Any, scope: Scope) -> Poly:
     """An integer expression, for an index, an extent or a limit."""
     match expr:
@@ -70,6 +65,11 @@ def to_poly(expr: Any, scope: Scope) -> Poly:
                 )
             return as_poly(Entry(name, read_indices(expr, scope)))
     raise scope.fail(f"{expr} is not an integer expression of indices, sizes and integer tensors")
+
+
+def _takes_several(index: Index) -> bool:
+    """Whether an index takes more than one value in all but special sizes."""
+    return isinstance(index.extent.atom, Size) or (index.extent.constant or 0) > 1
 
 
 def _divides(expr: Any) -> bool:
