@@ -8,7 +8,7 @@ from itertools import groupby
 from symgrad.derive.trace import Step
 from symgrad.emit.study_model import Block, DerivationStep, Formula, Row, Section, Sentence
 from symgrad.emit.study_page import Page, say
-from symgrad.emit.study_words import words_of
+from symgrad.emit.study_rules import words_of
 
 CHAIN_RULE = "chain rule"
 
