@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Container
+
 from symgrad.declare.algebra import key
 from symgrad.declare.bounds import nonnegative
 from symgrad.declare.frozen import remember
@@ -58,8 +60,19 @@ def all_of(*args: Condition) -> Condition:
                 return FALSE
             if part != TRUE:
                 kept[part] = None
+    told = [p for p in kept if isinstance(p, AnyOf) and any(_is_known(a, kept) for a in p.args)]
+    if told:
+        # A choice that what else holds decides, or shortens: a and (a or b) is a, a and (not a or b) is a and b.
+        open_ = (p.args for p in told if not set(p.args) & set(kept))
+        others = (p for p in kept if p not in told)
+        return all_of(*others, *(any_of(*(a for a in args if not _is_known(a, kept))) for args in open_))
     ordered = sorted(kept, key=key)
     return TRUE if not ordered else ordered[0] if len(ordered) == 1 else All(tuple(ordered))
+
+
+def _is_known(condition: Condition, known: Container[Condition]) -> bool:
+    """Whether conditions that hold decide another one; over the reals NaN may fail both of a pair."""
+    return condition in known or (isinstance(condition, Compare) and negation(condition) in known)
 
 
 def any_of(*args: Condition) -> Condition:

@@ -11,7 +11,7 @@ from dataclasses import dataclass, replace
 
 from symgrad.declare.frozen import remember
 from symgrad.declare.graph import components, groups, is_recurrent
-from symgrad.declare.integers import Index, Poly
+from symgrad.declare.integers import Index, Poly, as_poly
 from symgrad.declare.program import Equation
 from symgrad.declare.scalars import (
     Read,
@@ -143,6 +143,51 @@ def recurrent_axes(equations: Sequence[Equation]) -> dict[str, tuple[int, ...]]:
         for member, axis in zip(scan.members, scan.axes, strict=True):
             found[member.target] = (*found.get(member.target, ()), axis)
     return found
+
+
+def axes_together(equations: Sequence[Equation]) -> dict[str, tuple[int, ...]]:
+    """The recurrent indices; of members with one only, the one that goes along with the second of others as well."""
+    found = recurrent_axes(equations)
+    if not found or max(map(len, found.values())) != 2:
+        return found
+    members = tuple(e for e in equations if e.target in found)
+    rows = {name: axes[0] for name, axes in found.items()}
+    columns = columns_beside(members, rows, {name: axes[1] for name, axes in found.items() if len(axes) == 2})
+    return found if columns is None else {name: (row, columns[name]) for name, row in rows.items()}
+
+
+def columns_beside(
+    members: Sequence[Equation], rows: Mapping[str, int], columns: Mapping[str, int]
+) -> dict[str, int] | None:
+    """A second axis of every member, known of some: those that reads relate at a fixed distance; None if not all."""
+    by_name, found, reads = {e.target: e for e in members}, dict(columns), group_reads(members)
+    while len(found) < len(by_name):
+        more = next((f for r in reads if (f := _beside(r, by_name, rows, found)) is not None), None)
+        if more is None:
+            return None
+        found[more[0]] = more[1]
+    return found
+
+
+def _beside(
+    read: GroupRead, by_name: Mapping[str, Equation], rows: Mapping[str, int], columns: Mapping[str, int]
+) -> tuple[str, int] | None:
+    """The column of a member that reads one whose column is known, or that such a one reads."""
+    reader = by_name[read.reader]
+    if (read.reader in columns) == (read.tensor in columns):
+        return None
+    if read.reader in columns:
+        own = reader.indices[columns[read.reader]]
+        pairs = [(axis, p) for axis, p in enumerate(read.indices) if axis != rows[read.tensor]]
+        where = [axis for axis, p in pairs if (p - as_poly(own)).constant is not None]
+        return (read.tensor, where[0]) if where else None
+    position = read.indices[columns[read.tensor]]
+    where = [
+        axis
+        for axis, i in enumerate(reader.indices)
+        if axis != rows[read.reader] and (position - as_poly(i)).constant is not None
+    ]
+    return (read.reader, where[0]) if where else None
 
 
 # --- one group ---------------------------------------------------------------------------------------------------

@@ -13,7 +13,7 @@ from symgrad.declare.conditions import all_of, at_least, compare, relation
 from symgrad.declare.graph import groups, is_recurrent
 from symgrad.declare.integers import Entry, Index, Poly, affine_in, as_poly, atoms, indices_of
 from symgrad.declare.program import Equation, Program, Tensor
-from symgrad.declare.recurrence import in_steps, recurrent_axes
+from symgrad.declare.recurrence import axes_together, in_steps
 from symgrad.declare.scalars import (
     FALSE,
     NOUGHT,
@@ -55,7 +55,8 @@ class _Reverse:
         self.taken = {t.name for t in program.inputs} | {e.target for e in program.equations}
         self.taken |= {a.name for a in program.attributes}
         self.symbols = program.names()
-        self.recurrent = recurrent_axes(program.equations)
+        recurrences = filter(is_recurrent, groups(program.equations))
+        self.recurrent = {name: axes for group in recurrences for name, axes in axes_together(group).items()}
         self.current, self.together = program.equations[0], frozenset[str]()
         self.steps: list[Equation] = []
         self.winners: list[Equation] = []

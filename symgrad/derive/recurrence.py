@@ -14,7 +14,7 @@ from symgrad.declare.conditions import all_of, at_least, conjuncts, negation
 from symgrad.declare.graph import groups, is_recurrent
 from symgrad.declare.integers import ZERO, Index, Poly, as_poly, indices_of
 from symgrad.declare.program import Equation, Program
-from symgrad.declare.recurrence import recurrent_axes
+from symgrad.declare.recurrence import axes_together, recurrent_axes
 from symgrad.declare.rewriting import changed, map_children
 from symgrad.declare.scalars import (
     PLAIN,
@@ -95,7 +95,7 @@ class _Group:
 
     def _inside(self, equation: Equation) -> Equation:
         """A padded read of a state: the value outside by a condition, along its recurrent axes and the reader's."""
-        axes = recurrent_axes(self.equations)
+        axes = axes_together(self.equations)
         steps = {equation.indices[a] for a in axes.get(equation.target, ())}
         extents = {e.target: tuple(i.extent for i in e.indices) for e in self.equations}
 
@@ -180,8 +180,13 @@ class _Group:
                         visit(otherwise, (*behind, *conjuncts(negation(condition)))),
                     )
                 case Apply("log", (Add() as sums,)) if behind and self._is_mixed(sums) and _is_of_exponentials(sums):
-                    # As a whole: its largest exponent has to meet it.
-                    return self._name_part(f"new_{equation.target}", node, equation, behind, made) or node
+                    # As a whole: its largest exponent has to meet it. It may be computed where nobody asks for it.
+                    plain = all(r.extension is None for r in reads_of(node))
+                    name = f"new_{equation.target}"
+                    found = self._name_part(name, node, equation, behind, made)
+                    if found is None and plain:
+                        found = self._name_part(name, node, equation, (), made)
+                    return found or node
                 case Apply(function, (Add() as argument,)) if self._is_mixed(argument):
                     return apply(function, self._name_argument(argument, equation, behind, made))
                 case Power(Add() as base, exponent) if self._is_mixed(base):
@@ -218,14 +223,14 @@ class _Group:
         self, name: str, part: Scalar, equation: Equation, behind: tuple[Condition, ...], made: list[Equation]
     ) -> Scalar | None:
         """A read of a part under a name, over the steps at which the conditions hold; None if that is no range."""
+        behind = conjuncts(all_of(*behind))
         used = free_indices(part)
         indices = (*(i for i in equation.indices if i in used), *sorted(used - set(equation.indices), key=str))
         inner: dict[Index, Index] = {}
         first: dict[Index, Poly] = {}
-        for axis in recurrent_axes(self.equations).get(equation.target, ()):
-            index = equation.indices[axis]
+        for index in (i for i in equation.indices if i in used):
             found = range_where(index, behind)
-            if found is not None and index in used:
+            if found is not None:
                 first[index], inner[index] = found[0], Index(index.name, found[1])
         table = {i: as_poly(inner[i]) + first[i] for i in inner}
         if any(rename(c, table) != TRUE for c in behind):

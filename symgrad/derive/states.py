@@ -11,7 +11,7 @@ from symgrad.declare.bounds import lower_end, nonnegative, upper_end
 from symgrad.declare.conditions import all_of, at_least, compare, conjuncts, negation
 from symgrad.declare.integers import ZERO, Index, Poly, as_poly, indices_of
 from symgrad.declare.program import Equation
-from symgrad.declare.recurrence import recurrent_axes
+from symgrad.declare.recurrence import axes_together, recurrent_axes
 from symgrad.declare.rewriting import changed, map_children
 from symgrad.declare.scalars import (
     PLAIN,
@@ -57,7 +57,7 @@ class Border:
     @staticmethod
     def of(equation: Equation, group: Sequence[Equation]) -> Border | None:
         """The border of a state; None if its reads do not agree on one."""
-        axes = recurrent_axes(group)
+        axes = axes_together(group)
         own = axes.get(equation.target, ())
         before, after = [ZERO] * len(own), [ZERO] * len(own)
         fills: set[float] = set()

@@ -12,7 +12,7 @@ from dataclasses import dataclass, replace
 
 from symgrad.declare.integers import Entry, Index, Poly, as_poly, atoms
 from symgrad.declare.program import Equation
-from symgrad.declare.recurrence import Scan, scan_along, scans
+from symgrad.declare.recurrence import Scan, columns_beside, scan_along, scans
 from symgrad.declare.rewriting import changed, map_children
 from symgrad.declare.scalars import Node, Read, Scalar
 from symgrad.declare.steps import GroupRead, group_reads
@@ -70,36 +70,10 @@ def _axes(scan: Scan) -> dict[str, tuple[int, int]] | None:
     inner = [s for s in scan.body if isinstance(s, Scan)]
     if not inner or any(True for s in inner for _ in scans(s.body)):
         return None
-    by_name = {e.target: e for e in scan.members}
+    rows = {e.target: scan.axis(e.target) for e in scan.members}
     columns = {e.target: axis for s in inner for e, axis in zip(s.members, s.axes, strict=True)}
-    reads = group_reads(scan.members)
-    while len(columns) < len(by_name):
-        found = next((f for r in reads if (f := _beside(r, by_name, columns, scan)) is not None), None)
-        if found is None:
-            return None
-        columns[found[0]] = found[1]
-    return {name: (scan.axis(name), columns[name]) for name in by_name}
-
-
-def _beside(
-    read: GroupRead, by_name: Mapping[str, Equation], columns: Mapping[str, int], scan: Scan
-) -> tuple[str, int] | None:
-    """The column of a member that reads one whose column is known, or that such a one reads."""
-    reader = by_name[read.reader]
-    if (read.reader in columns) == (read.tensor in columns):
-        return None
-    if read.reader in columns:
-        own = reader.indices[columns[read.reader]]
-        pairs = [(axis, p) for axis, p in enumerate(read.indices) if axis != scan.axis(read.tensor)]
-        where = [axis for axis, p in pairs if (p - as_poly(own)).constant is not None]
-        return (read.tensor, where[0]) if where else None
-    position = read.indices[columns[read.tensor]]
-    where = [
-        axis
-        for axis, i in enumerate(reader.indices)
-        if axis != scan.axis(read.reader) and (position - as_poly(i)).constant is not None
-    ]
-    return (read.reader, where[0]) if where else None
+    found = columns_beside(scan.members, rows, columns)
+    return None if found is None else {name: (row, found[name]) for name, row in rows.items()}
 
 
 def _along(members: tuple[Equation, ...], trial: Diagonals) -> Diagonals | None:

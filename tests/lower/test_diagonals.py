@@ -7,7 +7,7 @@ from collections.abc import Callable
 
 import numpy as np
 import pytest
-from sympy import Eq, Idx, IndexedBase, Or, Piecewise, Rational, Sum, exp, log, sin, symbols, tanh
+from sympy import And, Eq, Expr, Idx, IndexedBase, Or, Piecewise, Rational, Sum, exp, log, oo, sin, symbols, tanh
 
 import symgrad
 from symgrad import Layer, Padded
@@ -80,7 +80,50 @@ def gaps() -> Layer:
     )
 
 
-LAYERS = [grid, filtered, to_the_left, from_both_ends, error_diffusion, given_edges, apart, gaps]
+def global_alignment(inner: bool) -> Layer:
+    """Affine gaps whose states are -oo outside; two of them go on along one axis each."""
+    pair, up, left, z = (IndexedBase(name) for name in ("pair", "up", "left", "z"))
+    states = [Padded(state, value=-oo) for state in (pair, up, left)]
+
+    def joined(*values: Expr) -> Expr:
+        return log(sum(exp(value) for value in values))
+
+    if inner:
+        best = joined(states[0][r - 1, o - 1] + x[r, o], up[r, o], left[r, o])
+    else:
+        best = x[r, o] + joined(*(state[r - 1, o - 1] for state in states))
+    return Layer(
+        "global_alignment",
+        inputs=[x[N, M], a[2]],
+        equations=[
+            Eq(pair[r, o], Piecewise((x[r, o], And(Eq(r, 0), Eq(o, 0))), (best, True))),
+            Eq(up[r, o], joined(states[0][r - 1, o] - a[0], states[1][r - 1, o] - a[1])),
+            Eq(left[r, o], joined(states[0][r, o - 1] - a[0], states[2][r, o - 1] - a[1])),
+            Eq(z[Idx("k", 1)], joined(pair[N - 1, M - 1], up[N - 1, M - 1], left[N - 1, M - 1])),
+        ],
+        outputs=[z],
+        typical=GRID,
+    )
+
+
+def alignment() -> Layer:
+    return global_alignment(inner=False)
+
+
+def alignment_within_a_step() -> Layer:
+    return global_alignment(inner=True)
+
+
+def known_edges() -> Layer:
+    """Edges and a corner with values of their own: the last arm holds where neither condition does."""
+    best = log(exp(y[r - 1, o - 1]) + exp(y[r - 1, o]) + exp(y[r, o - 1]))
+    edge = (x[r, o] / 2, Or(Eq(r, 0), Eq(o, 0)))
+    body = Piecewise((x[r, o], And(Eq(r, 0), Eq(o, 0))), edge, (x[r, o] + best, True))
+    return Layer("known_edges", inputs=[x[N, M]], equations=[Eq(y[r, o], body)], typical=GRID)
+
+
+ALIGNMENTS = [alignment, alignment_within_a_step, known_edges]
+LAYERS = [*ALIGNMENTS, grid, filtered, to_the_left, from_both_ends, error_diffusion, given_edges, apart, gaps]
 
 
 def arrays_of(layer: Layer, **sizes: int) -> list[np.ndarray]:
@@ -114,7 +157,7 @@ def test_the_general_form_gives_the_same(make: Callable[[], Layer], rows: int, c
         np.testing.assert_allclose(got, want, rtol=1e-10, atol=1e-12)
 
 
-@pytest.mark.parametrize("make", LAYERS)
+@pytest.mark.parametrize("make", LAYERS[2:])
 @pytest.mark.parametrize(("rows", "columns"), [(0, 0), (0, 3), (3, 0)])
 def test_no_rows_or_no_columns(make: Callable[[], Layer], rows: int, columns: int) -> None:
     layer = make()
@@ -129,6 +172,13 @@ def test_no_rows_or_no_columns(make: Callable[[], Layer], rows: int, columns: in
 def test_every_number_of_the_declaration(make: Callable[[], Layer]) -> None:
     report = symgrad.check_layer(make())
     assert report.ok, report
+
+
+@pytest.mark.parametrize("make", ALIGNMENTS)
+def test_a_largest_exponent_has_a_name_in_every_state(make: Callable[[], Layer]) -> None:
+    """No formula subtracts a maximum that is written out."""
+    assert "- (max(" not in symgrad.compile_layer(make()).source
+    assert symgrad.check_layer(make()).ok
 
 
 def test_single_precision_stays() -> None:
