@@ -53,10 +53,13 @@ def run(layer: Layer, general: bool = False, residuals: str = "auto", schedule: 
     ``general`` lowers without optimisations; ``residuals`` and ``schedule`` as in ``compile_layer``.
     """
     trace = Trace()
-    # simplify: bands as windows; derive: equations -> statements with one reduction each
-    statements = split(bands_as_windows(layer.program, trace), trace)
-    # simplify: statements -> statements that neither overflow nor cancel
-    stable = name_costly(running_forms(stabilise(statements, trace), trace), trace)
+    try:
+        # simplify: bands as windows; derive: equations -> statements with one reduction each
+        statements = split(bands_as_windows(layer.program, trace), trace)
+        # simplify: statements -> statements that neither overflow nor cancel
+        stable = name_costly(running_forms(stabilise(statements, trace), trace), trace)
+    except NoOrderError as error:
+        raise DerivationError(f"{layer.name}: its statements cannot be computed step by step: {error}") from None
     try:
         # derive: statements -> statements of the backward pass, by the chain rule
         chained = adjoint(stable, trace)

@@ -55,6 +55,9 @@ def _nonnegative(poly: Poly, facts: tuple[Poly, ...]) -> bool:
     if _prove(poly, DEPTH):
         return True
     facts = _touching(poly, (*facts, *_nonempty(poly)))
+    beyond = _beyond(poly, facts)
+    if beyond != poly and _prove(beyond, DEPTH):
+        return True
     return any(_prove(poly - f, DEPTH) for f in facts if not negative(poly, f)) or any(
         _prove(poly - f - g, DEPTH) for i, f in enumerate(facts) for g in facts[i:] if not negative(poly, f, g)
     )
@@ -68,6 +71,17 @@ def _touching(poly: Poly, facts: tuple[Poly, ...]) -> tuple[Poly, ...]:
         found |= more
         near.update(*map(atoms, more))
     return tuple(f for f in facts if f in found)
+
+
+def _beyond(poly: Poly, facts: tuple[Poly, ...]) -> Poly:
+    """The value with every index counted from the number that a fact says it is at least."""
+    table: dict[Atom, Poly] = {}
+    for fact in facts:
+        for index in (a for a in atoms(fact, deep=False) if isinstance(a, Index)):
+            least = (as_poly(index) - fact).constant
+            if least is not None and least > 0:
+                table[index] = as_poly(Index(index.name, index.extent - least)) + least
+    return substitute(poly, table) if table else poly
 
 
 def _nonempty(poly: Poly) -> tuple[Poly, ...]:
@@ -126,7 +140,8 @@ def _prove_quotient(coefficient: Poly, sign: int, top: Poly, bottom: Poly, exact
             return True
     scaled = divide(coefficient, bottom)
     if scaled is None:
-        rest, scaled = rest * bottom, coefficient
+        # A multiple of an integer: less than one bottom below 0 will do.
+        rest, scaled = rest * bottom + bottom - 1, coefficient
     slack = bottom - 1 if sign > 0 and not exact else ZERO
     return _prove(rest + scaled * (top - slack), depth - 1)
 

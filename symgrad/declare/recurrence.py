@@ -194,26 +194,34 @@ def _beside(
 
 
 @remember
-def scan_of(group: tuple[Equation, ...], dropped: frozenset[GroupRead] = frozenset()) -> Scan:
+def scan_of(
+    group: tuple[Equation, ...],
+    dropped: frozenset[GroupRead] = frozenset(),
+    used: frozenset[tuple[str, int]] = frozenset(),
+) -> Scan:
     """The order of steps of a group of equations that need each other.
 
-    ``dropped`` are reads that an outer scan has put in order already.
+    ``dropped`` are reads that an outer scan has put in order already, ``used`` the axes that it runs along.
 
     Raises:
         NoOrderError: there is none.
     """
     reads = [r for r in group_reads(group) if r not in dropped]
-    for axes in axes_of(group, reads):
-        found = scan_along(group, axes, dropped)
+    for axes in axes_of(group, reads, used):
+        found = scan_along(group, axes, dropped, used)
         if found is not None:
             return found
     raise NoOrderError(_complaint(group, reads))
 
 
 def scan_along(
-    group: tuple[Equation, ...], axes: tuple[int, ...], dropped: frozenset[GroupRead] = frozenset()
+    group: tuple[Equation, ...],
+    axes: tuple[int, ...],
+    dropped: frozenset[GroupRead] = frozenset(),
+    used: frozenset[tuple[str, int]] = frozenset(),
 ) -> Scan | None:
     """The order of steps along one axis of each member; None if there is none."""
+    along = used | {(e.target, axis) for e, axis in zip(group, axes, strict=True)}
     reads = [r for r in group_reads(group) if r not in dropped]
     for shifts in shifts_of(group, axes, reads):
         for reverse in (False, True):
@@ -222,7 +230,7 @@ def scan_along(
                 continue
             late = frozenset(r for r, found in earlier.items() if found)
             try:
-                body = _within_step(group, reads, dropped | late)
+                body = _within_step(group, reads, dropped | late, along)
             except NoOrderError:
                 continue
             if late:
@@ -230,7 +238,9 @@ def scan_along(
     return None
 
 
-def _within_step(group: Sequence[Equation], reads: Sequence[GroupRead], late: frozenset[GroupRead]) -> tuple[Item, ...]:
+def _within_step(
+    group: Sequence[Equation], reads: Sequence[GroupRead], late: frozenset[GroupRead], along: frozenset[tuple[str, int]]
+) -> tuple[Item, ...]:
     """The members in an order in which each comes after what it reads at the same step."""
     now = [r for r in reads if r not in late]
     needs: Mapping[str, list[str]] = {e.target: [r.tensor for r in now if r.reader == e.target] for e in group}
@@ -241,7 +251,7 @@ def _within_step(group: Sequence[Equation], reads: Sequence[GroupRead], late: fr
     for names in components(needs):
         again = len(names) > 1 or names[0] in needs[names[0]]
         members = tuple(by_name[n] for n in names)
-        items.append(scan_of(members, late) if again else members[0])
+        items.append(scan_of(members, late, along) if again else members[0])
     return tuple(items)
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Container, Iterator, Sequence
 from dataclasses import dataclass
 
 from symgrad.declare.bounds import lower_end, nonnegative, upper_end
@@ -82,8 +82,10 @@ def reads_behind(node: Node, behind: tuple[Condition, ...] = ()) -> Iterator[Pla
         yield from reads_behind(child, behind)
 
 
-def axes_of(group: Sequence[Equation], reads: Sequence[GroupRead]) -> Iterator[tuple[int, ...]]:
-    """One axis of each member such that every read is at a known distance along it."""
+def axes_of(
+    group: Sequence[Equation], reads: Sequence[GroupRead], used: Container[tuple[str, int]] = ()
+) -> Iterator[tuple[int, ...]]:
+    """One axis of each member, not used yet, such that every read is at a known distance along it."""
     names = [e.target for e in group]
 
     def extend(chosen: tuple[int, ...]) -> Iterator[tuple[int, ...]]:
@@ -91,7 +93,8 @@ def axes_of(group: Sequence[Equation], reads: Sequence[GroupRead]) -> Iterator[t
             yield chosen
             return
         none = (ZERO,) * len(group)
-        for axis in range(len(group[len(chosen)].indices)):
+        newest_name = names[len(chosen)]
+        for axis in (a for a in range(len(group[len(chosen)].indices)) if (newest_name, a) not in used):
             trial = (*chosen, axis)
             known = [r for r in reads if names.index(r.reader) < len(trial) and names.index(r.tensor) < len(trial)]
             newest = [r for r in known if len(chosen) in (names.index(r.reader), names.index(r.tensor))]
@@ -116,10 +119,15 @@ def is_earlier(
     gap = _gap(read, group, axes, shifts) * -sense
     if gap.constant is not None:
         return None if gap.constant < 0 else gap.constant > 0
-    facts = [c.poly for c in read.behind if isinstance(c, Compare) and c.relation == ">="]
+    facts = [p for c in read.behind if isinstance(c, Compare) for p in _nonnegative_by(c)]
     if nonnegative(gap - 1, facts):
         return True
     return False if nonnegative(gap, facts) else None
+
+
+def _nonnegative_by(condition: Compare) -> tuple[Poly, ...]:
+    """What is at least 0 where a comparison holds."""
+    return {">=": (condition.poly,), "==": (condition.poly, -condition.poly)}.get(condition.relation, ())
 
 
 def _gap(read: GroupRead, group: Sequence[Equation], axes: Sequence[int], shifts: Sequence[Poly]) -> Poly:

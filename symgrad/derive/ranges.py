@@ -40,7 +40,7 @@ def limited(rest: tuple[Index, ...], where: Condition, value: Scalar) -> tuple[C
         kept, test = factor.then, factor.condition
         if factor.then == NOUGHT:
             kept, test = factor.otherwise, negation(factor.condition)
-        if all(isinstance(c, Compare) and indices_of(c.poly) <= set(rest) for c in conjuncts(test)) and rest:
+        if all(isinstance(c, Compare) and indices_of(c.poly) & set(rest) for c in conjuncts(test)) and rest:
             others = multiply(*(f for f in factors if f is not factor))
             coefficient = value.coefficient if isinstance(value, Mul) else Fraction(1)
             value = multiply(Number(coefficient), others, kept)

@@ -11,7 +11,7 @@ from symgrad.declare.conditions import all_of, conjuncts, negation
 from symgrad.declare.integers import Entry, Index, Poly, as_poly, depends_on_data, indices_of
 from symgrad.declare.program import Equation, Program
 from symgrad.declare.reads import places
-from symgrad.declare.recurrence import recurrent_axes
+from symgrad.declare.recurrence import NoOrderError, recurrent_axes, schedule
 from symgrad.declare.rewriting import map_children
 from symgrad.declare.scalars import (
     NOUGHT,
@@ -51,15 +51,32 @@ def split(program: Program, trace: Trace) -> Program:
     """Rewrite every equation into statements; equal reductions are shared."""
     program = factors_outside(replace(program, declared=program.equations), trace)
     program = explicit_extensions(prepare(program, trace), trace)
-    splitter = _Splitter(program, trace)
-    for equation in program.equations:
-        splitter.statement(equation)
+    known = len(trace.steps)
+    for ordered in (False, True):
+        splitter = _Splitter(program, trace, ordered)
+        for equation in program.equations:
+            splitter.statement(equation)
+        try:
+            schedule(splitter.done)
+        except NoOrderError:
+            # What is named reads the recurrence where the declaration does not: with its conditions it has an order.
+            del trace.steps[known:]
+            continue
+        break
     return replace(program, equations=tuple(splitter.done))
 
 
 class _Splitter:
-    def __init__(self, program: Program, trace: Trace) -> None:
-        self.program, self.trace = program, trace
+    """Splits the equations of one program.
+
+    Args:
+        program: the program.
+        trace: takes what is done.
+        ordered: whether what is named inside a recurrence keeps the conditions that it stands behind.
+    """
+
+    def __init__(self, program: Program, trace: Trace, ordered: bool) -> None:
+        self.program, self.trace, self.ordered = program, trace, ordered
         self.done: list[Equation] = []
         self.shared: dict[str, tuple[str, tuple[int, ...]]] = {}
         self.taken = program.names()
@@ -184,7 +201,8 @@ class _Splitter:
         node, behind, outside = self._narrowed(node, equation, behind)
         free = free_indices(node)
         guards = [c for c in behind if isinstance(c, Compare) and _over(c, free)]
-        if guards and _has_guarded_reads(self.program, node, self.done):
+        ordering = self.ordered and set(tensors_of(node)) & set(self.recurrent)
+        if guards and (ordering or _has_guarded_reads(self.program, node, self.done)):
             node = with_condition(node, all_of(*guards))
         key, order = alpha_form(node)
         integer = node.kind in ("argmax", "argmin")

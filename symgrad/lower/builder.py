@@ -17,7 +17,7 @@ from symgrad.declare.substitution import substitute
 from symgrad.declare.typical import typical, typical_sizes, volume
 from symgrad.lower.arrays import Array, Assign, For, Name, Statement
 from symgrad.lower.facts import facts
-from symgrad.lower.invariant import invariants_out, varies
+from symgrad.lower.invariant import assigned, invariants_out, varies
 from symgrad.lower.reached import Edge
 from symgrad.naming import fresh
 
@@ -211,11 +211,6 @@ def comment(b: Builder, start: int, text: str) -> None:
         if not b.block[p].comment:
             b.block[p] = replace(b.block[p], comment=text)
             return
-
-
-def assigned(statements: Iterable[Statement]) -> frozenset[str]:
-    """Variables that statements assign."""
-    return frozenset(s.name for s in statements if isinstance(s, Assign))
 
 
 def loop_variables(poly: Poly, loops: frozenset[Index]) -> frozenset[Atom]:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import replace
 from typing import Any
 
@@ -50,6 +50,20 @@ def _polynomials(part: Any) -> Iterator[Poly]:
             yield from _polynomials(getattr(part, name))
 
 
+def assigned(statements: Iterable[Statement]) -> frozenset[str]:
+    """Variables that statements assign, those inside loops and conditions included."""
+    found: set[str] = set()
+    for statement in statements:
+        match statement:
+            case Assign(name):
+                found.add(name)
+            case For(_, body):
+                found |= assigned(body)
+            case When(_, body, otherwise=otherwise):
+                found |= assigned((*body, *otherwise))
+    return frozenset(found)
+
+
 def invariants_out(
     statements: Sequence[Statement], loops: frozenset[Index], changing: frozenset[str], keep: Keep
 ) -> list[Statement]:
@@ -67,13 +81,10 @@ def invariants_out(
     for statement in statements:
         match statement:
             case For(index, body):
-                own = frozenset(s.name for s in body if isinstance(s, Assign))
-                inner = invariants_out(body, loops | {index}, changing | own, keep)
+                inner = invariants_out(body, loops | {index}, changing | assigned(body), keep)
                 found.append(replace(statement, body=tuple(inner)))
             case When(_, body, otherwise=otherwise):
-                own = frozenset(s.name for s in (*body, *otherwise) if isinstance(s, Assign))
-                inner = invariants_out(body, loops, changing | own, keep)
-                others = invariants_out(otherwise, loops, changing | own, keep)
+                inner, others = (invariants_out(arm, loops, changing, keep) for arm in (body, otherwise))
                 found.append(replace(statement, body=tuple(inner), otherwise=tuple(others)))
             case Assign() | Update() | Run():
                 found.append(replace(statement, array=change(statement.array)))
