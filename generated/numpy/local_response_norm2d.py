@@ -51,7 +51,7 @@ def forward(x, *, size=5, kappa=2.0, alpha=0.0001, beta=0.75):
 
     # level[n, c, i, j] = kappa + alpha * sum_{u} pad(x)[n, c + u + size // 2 + 1 - size, i, j]^2
     total = np.zeros((N, C, H, W), dtype=dtype)
-    x_padded = _extended(x, ((0, 0), (size - size // 2 - 1, size // 2), (0, 0), (0, 0)))
+    x_padded = _bordered(x, ((0, 0), (size - size // 2 - 1, size // 2), (0, 0), (0, 0)))
     for u in range(size):
         total += np.square(x_padded[:, u : u + C])
     level = kappa + alpha * total
@@ -74,19 +74,11 @@ def backward(residuals, grad_y, wrt=None):
     # grad_x[n, c, i, j] = 2 * alpha * sum_{c_3, u : c + size == c_3 + u + size // 2 + 1} grad_level[n, c_3, i,
     #     j] * pad(x)[n, c_3 + u + size // 2 + 1 - size, i, j] + grad_y[n, c, i, j] * level[n, c, i, j]^(-beta)
     grad_x = grad_y / np.power(level, beta)
-    grad_x_padded = np.zeros((N, size // 2 + max(size - size // 2 - 1, 0) + C, H, W), dtype=dtype)
-    x_padded = _extended(x, ((0, 0), (size - size // 2 - 1, size // 2), (0, 0), (0, 0)))
+    grad_x_padded = np.zeros((N, C + size - 1, H, W), dtype=dtype)
+    x_padded = _bordered(x, ((0, 0), (size - size // 2 - 1, size // 2), (0, 0), (0, 0)))
     for u in range(size):
-        grad_x_padded[
-            :,
-            u + size // 2 + max(size - size // 2 - 1, 0) + 1 - size : u
-            + size // 2
-            + max(size - size // 2 - 1, 0)
-            + C
-            + 1
-            - size,
-        ] += 2 * alpha * (grad_level * x_padded[:, u : u + C])
-    grad_x += grad_x_padded[:, max(size - size // 2 - 1, 0) : max(size - size // 2 - 1, 0) + C]
+        grad_x_padded[:, u : u + C] += 2 * alpha * (grad_level * x_padded[:, u : u + C])
+    grad_x += grad_x_padded[:, size - size // 2 - 1 : C + size - size // 2 - 1]
     return Gradients(grad_x)
 
 
@@ -188,13 +180,6 @@ def _bordered(array, widths, value=0):
     bordered = np.full([before + extent + after for extent, (before, after) in sides], value, array.dtype)
     bordered[tuple(slice(before, before + extent) for extent, (before, _) in sides)] = array
     return bordered
-
-
-def _extended(array, widths, value=0):
-    """Put a border of ``value`` around an array to be read; a width below 0 takes elements away instead."""
-    array = _bordered(array, [(max(before, 0), max(after, 0)) for before, after in widths], value)
-    stops = [max(extent + min(after, 0), 0) for extent, (_, after) in zip(array.shape, widths, strict=True)]
-    return array[tuple(slice(max(-before, 0), stop) for (before, _), stop in zip(widths, stops, strict=True))]
 
 
 forward, backward = _in_single(forward), _in_single(backward)

@@ -30,7 +30,9 @@ def owned(b: Builder, start: int, array: Array, value: Value, added_to: bool) ->
     views = tuple(_seen_through(array, {s.name: s.array for s in b.block if isinstance(s, Assign)}))
     source = views[-1]
     own = {s.name for s in b.block[start:] if isinstance(s, Assign)}
-    made = own if added_to else {s.name for s in b.block if isinstance(s, Assign)}
+    if added_to and any(isinstance(v, Name) and v.text not in own for v in views):
+        return Helper("copy", (array,))
+    made = {s.name for s in b.block if isinstance(s, Assign)}
     made -= {s.name for s in b.block if isinstance(s, Assign) and isinstance(s.array, Pad) and s.array.read_only}
     if isinstance(source, Name) and source.text not in made:
         # To reshape windows is to copy them, but where they are all there is.
