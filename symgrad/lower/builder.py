@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 from functools import partial
@@ -90,6 +90,23 @@ class Builder:
             case Entry() as entry:
                 return any(c.holds(entry, extent, condition) for c in self.checked)
         return False
+
+    def undoing(self) -> Callable[[], None]:
+        """What takes back everything that has been emitted and noted from now on."""
+        blocks = [(block, list(block)) for block in (self.block, self.outside, *(level.block for level in self.levels))]
+        program, changing = self.program, self.changing
+        noted = dict(self.known), dict(self.bordered), dict(self.winners)
+        taken, reasons = set(self.taken), list(self.reasons)
+
+        def undo() -> None:
+            for block, statements in blocks:
+                block[:] = statements
+            self.program, self.changing = program, changing
+            self.known, self.bordered, self.winners = noted
+            self.reasons[:] = reasons
+            self.taken.intersection_update(taken)
+
+        return undo
 
     def name(self, base: str) -> str:
         """A variable name that is free in the function."""

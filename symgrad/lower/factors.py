@@ -35,7 +35,7 @@ from symgrad.declare.scalars import (
     tensors_of,
     walk,
 )
-from symgrad.derive.invert import solve
+from symgrad.derive.invert import guarded, solve
 from symgrad.derive.states import range_where
 from symgrad.derive.terms import Term, rename, terms_of, total
 from symgrad.lower.axes import Axes
@@ -236,7 +236,8 @@ def _solved_term(term: Term) -> Term:
     if not term.bound or not any(isinstance(c, Compare) and c.relation == "==" for c in conjuncts(term.condition)):
         return term
     found = solve(term.bound, term.condition, term.body, unit_only=True)
-    return Term(term.scale, found.bound, found.condition, found.body)
+    body = found.body if found.condition == TRUE else guarded(found.body)
+    return Term(term.scale, found.bound, found.condition, body)
 
 
 # --- members changed ---------------------------------------------------------------------------------------------

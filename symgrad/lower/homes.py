@@ -5,11 +5,11 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import dataclass
 
+from symgrad.declare.algebra import add
 from symgrad.declare.integers import ZERO, as_poly
 from symgrad.declare.program import Equation
 from symgrad.declare.recurrence import Scan, scans
-from symgrad.declare.rewriting import changed, map_children
-from symgrad.declare.scalars import Node, Number, Read, Scalar, Select
+from symgrad.declare.scalars import Add, Number, Read, Reduce, Scalar, Select
 from symgrad.declare.segments import Segment, segments
 
 
@@ -72,11 +72,16 @@ def _is_copy(scan: Scan, equation: Equation, inner: Equation, home: Home) -> boo
 
 def without_copies(body: Scalar, copies: set[Read]) -> Scalar:
     """The body of an equation, what is in its place already marked as kept."""
-
-    def change(node: Node) -> Node:
-        return KEPT if isinstance(node, Read) and node in copies else map_children(node, change)
-
-    return changed(body, change)
+    match body:
+        case Select(condition, then, otherwise):
+            return Select(condition, without_copies(then, copies), without_copies(otherwise, copies))
+        case Add(args):
+            return add(*(without_copies(a, copies) for a in args))
+        case Reduce("sum", (), condition, inner, _):
+            return Reduce("sum", (), condition, without_copies(inner, copies))
+        case Read() if body in copies:
+            return KEPT
+    return body
 
 
 def fill_of(body: Scalar) -> float | None:

@@ -75,21 +75,23 @@ class ScanLowering:
         self.cuts: list[Poly] = []
         self.steps: frozenset[Index] = frozenset()
         self.homes: dict[str, Home] = {}
+        self.fills: dict[str, float | None] = {}
 
     def scan(self, scan: Scan) -> None:
         """Emit the statements of a recurrence."""
-        before = len(self.b.block), self.b.program, set(self.zeros)
+        undo, zeros, made = self.b.undoing(), set(self.zeros), set(self.made)
         try:
             self._scan(scan, stored_in(scan, self.kept, self.b.general))
         except _OrderUnknownError:
-            del self.b.block[before[0] :]
-            self.b.program, self.zeros = before[1], before[2]
+            undo()
+            self.zeros, self.made = zeros, made
             self._scan(scan, frozenset(e.target for e in scan.members))
 
     def _scan(self, scan: Scan, stored: frozenset[str]) -> None:
         """Emit the statements of a recurrence; ``stored`` left sides are arrays over all steps."""
+        self.fills = {}
         homes = self.homes = {} if self.b.general else homes_of(scan, {e.target for e in scan.members})
-        self.cuts, self.stored = [], stored | frozenset(homes)
+        self.cuts, self.stored = [], stored | homes.keys() | {home.whole for home in homes.values()}
         local = {e.target for e in scan.members} - self.stored
         members = {e.target: without_axis(e, local, scan) for e in scan.members}
         shorter = (replace(e, indices=left_over(e, scan)) if e.target in local else e for e in self.b.program.equations)
@@ -102,10 +104,14 @@ class ScanLowering:
                 for e in scan.members
             ]
             self._loops(scan, self._before(scan, tasks, homes))
-            self.b.block[start:] = [self._without_zeros(s) for s in self.b.block[start:]]
+            self._with_zeros_where_needed(start)
+
+    def _with_zeros_where_needed(self, start: int) -> None:
+        """Arrays that are filled in whole, and what lives in them, need not hold zeros."""
+        self.zeros |= {home.whole for target, home in self.homes.items() if target in self.zeros}
+        self.b.block[start:] = [self._without_zeros(s) for s in self.b.block[start:]]
 
     def _without_zeros(self, statement: Statement) -> Statement:
-        """An array that is filled in whole need not hold zeros."""
         match statement:
             case Assign(name, Fresh("zeros") as array) if name in self.made - self.zeros:
                 return replace(statement, array=replace(array, kind="empty"))
@@ -123,6 +129,7 @@ class ScanLowering:
                 body, shown = (without_copies(b, copies) for b in (task.equation.body, task.shown))
                 task = task.of(body, shown)
             fill = fill_of(task.equation.body) if copies else None
+            self.fills[task.target] = fill
             bulk = () if self.b.general else bulk_terms(task.equation, names)
             if task.target in homes:
                 self._settle(scan, task, homes[task.target])
@@ -139,6 +146,13 @@ class ScanLowering:
                 task = replace(task.of(rest, shown), adds=True)
             parts += self._cut(scan, task, names)
         return parts
+
+    def _begins_at_nought(self, target: str) -> bool:
+        """Whether the array of a left side holds zeros before anything is written to it."""
+        home = self.homes.get(target)
+        whole = target if home is None else home.whole
+        border = self.b.bordered.get(whole, ("", (), 0.0))[2]
+        return self.fills.get(whole) in (None, 0) and border == 0
 
     def _allocate(self, task: Task, fill: float) -> None:
         """The array of a left side."""
@@ -198,7 +212,7 @@ class ScanLowering:
             body = settled(segment.body, index, first, stop, self.b.program.extents, names)
             if segment.body == KEPT:
                 continue
-            if body == NOUGHT and task.target in self.stored:
+            if body == NOUGHT and task.target in self.stored and self._begins_at_nought(task.target):
                 self.zeros.add(task.target)
                 continue
             here = task.of(body, shown.body)
@@ -323,7 +337,7 @@ class ScanLowering:
         if test is not None:
             for condition in (test, negation(test)):
                 body, shown = (assuming(b, condition) for b in (task.equation.body, task.shown))
-                if not (task.adds and body == NOUGHT):
+                if body != KEPT and not (task.adds and body == NOUGHT):
                     self._emit(replace(task.of(body, shown), when=(*task.when, condition)))
             return
         if self.b.loops and not self.b.general:

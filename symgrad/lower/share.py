@@ -281,16 +281,17 @@ def _needed(statements: tuple[Statement, ...], names: set[str]) -> Iterable[tupl
 
 
 def _views(statements: tuple[Statement, ...]) -> dict[str, set[str]]:
-    """Names of one array that is written to by more than one of them."""
+    """Names of one array that is written to by more than one of them, through views of views as well."""
     found: dict[str, set[str]] = {}
-    for place, statement in enumerate(statements):
-        if not isinstance(statement, Assign):
-            continue
-        source = _viewed(statement.array)
-        written = {n for s in walk(statements[place + 1 :]) for n in _mutated(s)}
-        if isinstance(source, Name) and statement.name in written:
-            joined = found.get(source.text, {source.text}) | {statement.name}
-            found |= dict.fromkeys(joined, joined)
+    written: set[str] = set()
+    for statement in reversed(statements):
+        if isinstance(statement, Assign) and statement.name in written:
+            source = _viewed(statement.array)
+            if isinstance(source, Name):
+                written.add(source.text)
+                joined = found.get(source.text, {source.text}) | found.get(statement.name, {statement.name})
+                found |= dict.fromkeys(joined, joined)
+        written |= {n for s in walk((statement,)) for n in _mutated(s)}
     return found
 
 

@@ -61,11 +61,11 @@ def _on_diagonals(b: Builder, scan: Scan, lower: Lower, kept: frozenset[str]) ->
     diagonals = diagonals_of(scan, b.typical)
     if diagonals is None:
         return False
-    before = list(b.block), b.program, dict(b.known), set(b.taken)
+    undo = b.undoing()
     try:
         DiagonalLowering(b, lower, kept, diagonals).scan(scan)
     except NoDiagonalsError:
-        b.block[:], b.program, b.known, b.taken = before
+        undo()
         return False
     b.because(f"{', '.join(e.target for e in scan.members)}: a diagonal at once")
     return True
@@ -95,7 +95,7 @@ class DiagonalLowering(ScanLowering):
     def scan(self, scan: Scan) -> None:
         """Emit the statements of the recurrence."""
         names = {e.target for e in scan.members}
-        homes = homes_of(scan, names)
+        homes = self.homes = homes_of(scan, names)
         fills = {h.whole: fill_of(next(e.body for e in scan.members if e.target == h.whole)) for h in homes.values()}
         self.filled = {name for name, home in homes.items() if fills[home.whole] != 0}
         self.stored = frozenset(names)
@@ -116,7 +116,7 @@ class DiagonalLowering(ScanLowering):
             self._shear(scan)
             self._loop_over(parts, extents)
             self.zeros |= {t for t, view in self.views.items() if view in self.zeros}
-            self.b.block[start:] = [self._without_zeros(s) for s in self.b.block[start:]]
+            self._with_zeros_where_needed(start)
 
     # --- rectangles ------------------------------------------------------------------------------------------------
 
@@ -154,7 +154,7 @@ class DiagonalLowering(ScanLowering):
                 here = here.of(body, here.shown)
                 if body == KEPT or (task.adds and body == NOUGHT):
                     continue
-                if body == NOUGHT:
+                if body == NOUGHT and self._begins_at_nought(task.target):
                     self.zeros.add(task.target)
                 elif not set(tensors_of(body)) & names:
                     self._at_once(here, row, column, (first, stop), (left, right))
