@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Set
 from dataclasses import dataclass, replace
 from fractions import Fraction
 from typing import overload
 
 from symgrad.declare.algebra import multiply, select
 from symgrad.declare.conditions import all_of, conjuncts
+from symgrad.declare.graph import groups, is_recurrent
 from symgrad.declare.integers import Index, as_poly
 from symgrad.declare.program import Equation, Program
 from symgrad.declare.rewriting import map_children
@@ -26,6 +28,7 @@ from symgrad.declare.scalars import (
     children,
     free_indices,
     reads_of,
+    tensors_of,
     walk,
 )
 from symgrad.derive.terms import alpha_form
@@ -81,10 +84,11 @@ def name_costly(program: Program, trace: Trace) -> Program:
         return program
     equations: list[Equation] = []
     pending = dict(chosen)
+    recurrent = {e.target for group in groups(program.equations) if is_recurrent(group) for e in group}
     for equation in program.equations:
         after = equation
         if not _is_alone(equation):
-            after = replace(equation, body=_apply(equation.body, chosen))
+            after = replace(equation, body=_apply(equation.body, chosen, recurrent))
         for key in [k for k, s in pending.items() if any(r.tensor == s.name for r in reads_of(after.body))]:
             shared = pending.pop(key)
             made = Equation(shared.name, shared.indices, shared.body)
@@ -168,10 +172,11 @@ def _read(node: Scalar, condition: Condition, chosen: dict[str, _Shared]) -> Rea
 
 
 @overload
-def _apply(node: Scalar, chosen: dict[str, _Shared]) -> Scalar: ...
+def _apply(node: Scalar, chosen: dict[str, _Shared], ordered: Set[str]) -> Scalar: ...
 @overload
-def _apply(node: Condition, chosen: dict[str, _Shared]) -> Condition: ...
-def _apply(node: Node, chosen: dict[str, _Shared]) -> Node:
+def _apply(node: Condition, chosen: dict[str, _Shared], ordered: Set[str]) -> Condition: ...
+def _apply(node: Node, chosen: dict[str, _Shared], ordered: Set[str]) -> Node:
+    """The node with reads of what has a name; sums of what is in ``ordered`` keep the conditions that order it."""
     match node:
         case Select() if (read := _read(node, TRUE, chosen)) is not None:
             return read
@@ -183,9 +188,9 @@ def _apply(node: Node, chosen: dict[str, _Shared]) -> Node:
                 covered = _covered(where, factor)
                 if _is_costly(factor) and (covered != TRUE or where == TRUE):
                     read = _read(factor, covered, chosen)
-                if read is not None:
+                if read is not None and not set(tensors_of(node)) & ordered:
                     where = all_of(*(c for c in conjuncts(where) if c not in conjuncts(covered)))
-                new.append(read if read is not None else _apply(factor, chosen))
+                new.append(read if read is not None else _apply(factor, chosen, ordered))
             coefficient = node.body.coefficient if isinstance(node.body, Mul) else Fraction(1)
             body = multiply(Number(coefficient), *new)
             return Reduce("sum", node.indices, where, body, node.ties)
@@ -193,7 +198,7 @@ def _apply(node: Node, chosen: dict[str, _Shared]) -> Node:
             read = _read(node, TRUE, chosen)
             if read is not None:
                 return read
-    return map_children(node, lambda child: _apply(child, chosen))
+    return map_children(node, lambda child: _apply(child, chosen, ordered))
 
 
 def _name(body: Scalar) -> str:

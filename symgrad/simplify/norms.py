@@ -7,6 +7,7 @@ from dataclasses import replace
 
 from symgrad.declare.algebra import multiply, select
 from symgrad.declare.conditions import relation
+from symgrad.declare.graph import groups, is_recurrent
 from symgrad.declare.integers import Index
 from symgrad.declare.program import Equation, Program
 from symgrad.declare.rewriting import changed, map_children
@@ -24,7 +25,8 @@ def guard_norms(program: Program, trace: Trace) -> Program:
     flat = flat_tensors(program)
     if not flat:
         return program
-    definitions = {e.target: e for e in program.equations}
+    # A recurrence has no end that could be written out.
+    definitions = {g[0].target: g[0] for g in groups(program.equations) if not is_recurrent(g)}
 
     def change(node: Node) -> Node:
         node = map_children(node, change)
