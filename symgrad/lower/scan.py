@@ -49,6 +49,7 @@ from symgrad.lower.scan_parts import (
     terms_in,
     within_limits,
     without_axis,
+    without_steps,
 )
 
 Lower: TypeAlias = Callable[[Builder, Equation], None]
@@ -73,6 +74,7 @@ class ScanLowering:
         self.made: set[str] = set()
         self.zeros: set[str] = set()
         self.cuts: list[Poly] = []
+        self.spans: list[tuple[Poly, Poly]] = []
         self.steps: frozenset[Index] = frozenset()
         self.homes: dict[str, Home] = {}
         self.fills: dict[str, float | None] = {}
@@ -243,6 +245,19 @@ class ScanLowering:
     # --- the loop --------------------------------------------------------------------------------------------------
 
     def _loops(self, scan: Scan, parts: list[Part]) -> None:
+        """The loops of a recurrence, behind a condition where they would take steps along an axis of extent 0."""
+        start, spans, known = len(self.b.block), self.spans, dict(self.b.known)
+        self.spans = []
+        self._in_order(scan, parts)
+        tests = without_steps(scan, self.spans)
+        self.spans = spans
+        if tests:
+            values = tuple(condition_value(self.b, c, ()).array for c in tests)
+            body = tuple(self.b.block[start:])
+            self.b.block[start:] = [When(values[0] if len(values) == 1 else Map("and", values), body)]
+            self.b.known = known
+
+    def _in_order(self, scan: Scan, parts: list[Part]) -> None:
         """One loop for each run of steps in which the same ranges are computed."""
         parts = from_nought(parts)
         cuts = cuts_of(parts)
@@ -260,11 +275,13 @@ class ScanLowering:
             first = extreme("max", [first, *(end for end in before if not surely(first - end))])
             stop = extreme("min", [stop, *(end for end in beyond if not surely(end - stop))])
             if (stop - first).constant == 1:
+                self.spans.append((first, stop))
                 self._step(scan, active, first)
                 continue
             step = Index(self._step_name(active, usual), stop)
             if self._carried(scan, active, first, stop):
                 continue
+            self.spans.append((first, stop))
             with self.b.stepping(step, first, stop, scan.reverse):
                 self._step(scan, active, as_poly(step))
 
@@ -295,6 +312,7 @@ class ScanLowering:
         for part in parts:
             ends = (at_least(as_poly(step), part.first), at_least(part.stop - 1, as_poly(step)))
             turns.append(replace(part, task=replace(part.task, when=(*part.task.when, *ends))))
+        self.spans.append((first, stop))
         with self.b.stepping(step, first, stop, scan.reverse):
             self._step(scan, turns, as_poly(step))
 

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from dataclasses import dataclass, replace
 
 from symgrad.declare.bounds import nonnegative
 from symgrad.declare.conditions import all_of, conjuncts, negation
 from symgrad.declare.formula import text
-from symgrad.declare.integers import ZERO, Extreme, Index, Poly, Size, affine_in, as_poly, atoms, indices_of, show
+from symgrad.declare.integers import ZERO, Atom, Extreme, Index, Poly, Size, affine_in, as_poly, atoms, indices_of, show
 from symgrad.declare.program import Equation
 from symgrad.declare.recurrence import Scan, scans
 from symgrad.declare.rewriting import changed, map_children
@@ -228,6 +229,19 @@ def cuts_of(parts: list[Part]) -> list[tuple[Poly, Poly]] | None:
         return None
     found = sorted(ends, key=lambda e: sum(e != other and nonnegative(e - other) for other in ends))
     return [(ends[e], e) for e in found]
+
+
+def without_steps(scan: Scan, spans: Iterable[tuple[Poly, Poly]]) -> tuple[Condition, ...]:
+    """What has to hold for steps to be taken, if some would be taken along an axis of extent 0."""
+    extents = dict.fromkeys(scan.index(e.target).extent for e in scan.members)
+    spans = tuple(spans)
+    found = []
+    for extent in (e for e in extents if isinstance(e.atom, Size)):
+        nothing: dict[Atom, Poly] = dict.fromkeys(atoms(extent), ZERO)
+        counts = (substitute(stop - first, nothing) for first, stop in spans)
+        if not all(nonnegative(-count) for count in counts):
+            found.append(Compare(">=", extent - 1))
+    return tuple(found)
 
 
 def looks_ahead(body: Scalar, index: Index) -> bool:
