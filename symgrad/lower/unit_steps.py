@@ -85,6 +85,8 @@ def _gains(b: Builder, equation: Equation) -> Iterator[_Gain]:
             continue  # the extents of the result would have two formulas
         inner = replace(b, program=with_ones(b.program, chosen), reasons=[])
         before, after = terms_of(equation.body), terms_of(narrowed.body)
+        if len(before) != len(after):
+            continue  # where steps are 1, two terms are one, or none
         for place, (old, new) in enumerate(zip(before, after, strict=True)):
             found = _better(b, inner, (old, new), (equation.indices, narrowed.indices))
             if found is not None:

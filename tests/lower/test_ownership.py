@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
-from sympy import Eq, Idx, IndexedBase, floor, symbols
+from sympy import Eq, Idx, IndexedBase, Sum, exp, floor, symbols
 
-from symgrad import Layer, Padded, compile_layer, layers
+from symgrad import Layer, Padded, check_layer, compile_layer, layers
 
 from ..agreement import SCHEDULES, as_tuple
 
-N, R = symbols("N R", integer=True, positive=True)
+M, N, R = symbols("M N R", integer=True, positive=True)
 pad = symbols("pad", integer=True, nonnegative=True)
 x, y, w = (IndexedBase(name) for name in "xyw")
 i, n, u, flat = Idx("i", N - R + 1), Idx("n", N), Idx("u", R), Idx("flat", (N - R + 1) * R)
@@ -51,3 +51,22 @@ def test_no_view_where_windows_are_flattened(sizes: dict[str, int], schedule: st
     given = np.random.default_rng(0).normal(size=(2, 3, 4, 4))
     columns, _residuals = compile_layer(layers.unfold2d, schedule=schedule).forward(given, **sizes)
     no_views((columns,), [given])
+
+
+@pytest.mark.parametrize("schedule", SCHEDULES)
+def test_what_is_added_to_is_no_view_of_what_is_read_later(schedule: str) -> None:
+    """A sum of cotangents that two terms read, one of them by adding to it."""
+    m, j, u, p = Idx("m", M), Idx("j", M), Idx("u", M), IndexedBase("p")
+    label, chosen, running = (IndexedBase(name) for name in ("label", "chosen", "running"))
+    layer = Layer(
+        "picked_and_running",
+        [x[N, M], label[N]],
+        [
+            Eq(p[n, m], exp(x[n, m]) / Sum(exp(x[n, j]), j)),
+            Eq(chosen[n], p[n, label[n]]),
+            Eq(running[n, m], Sum(p[n, u], (u, 0, m))),
+        ],
+        outputs=[chosen, running],
+    )
+    report = check_layer(layer, schedule=schedule)
+    assert report.ok, report

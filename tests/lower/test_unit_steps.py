@@ -12,6 +12,7 @@ from sympy import Eq, Idx, IndexedBase, KroneckerDelta, Sum, floor, symbols
 import symgrad
 from symgrad import Layer, Padded
 from symgrad.compiler import CompiledLayer, run
+from symgrad.declare.textform import parse_layer
 
 B, C, H, K, R, W, S = symbols("B C H K R W S", integer=True, positive=True)
 stride, dilation = symbols("stride dilation", integer=True, positive=True)
@@ -115,3 +116,11 @@ def test_a_known_step_needs_no_choice() -> None:
     body = Sum(Padded(x)[b, c, h + u - 1] * w[k, c, u], c, u)
     source = symgrad.compile_layer(Layer("plain", [x[B, C, H], w[K, C, R]], [Eq(y[b, k, h], body)])).source
     assert "if " not in source[source.index('if "x" in wrt:') + 16 : source.index('if "w" in wrt:')]
+
+
+@pytest.mark.parametrize("schedule", ["readable", "fast"])
+@pytest.mark.parametrize(
+    "text", ["s = 2; y[i] = x[i]*x[s*i]", "s = 2; y[i] = x[i] + x[s*i]", "s = 2; y[n,i] = x[n,s*i] - x[n,i]"]
+)
+def test_two_terms_that_are_one_where_steps_are_1(text: str, schedule: str) -> None:
+    assert symgrad.check_layer(parse_layer(text), schedule=schedule).ok
