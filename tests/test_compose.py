@@ -152,3 +152,16 @@ def test_real_attributes_become_attributes_of_the_whole() -> None:
     assert len(names) == 2 and all(n.startswith("leaky_relu_") for n in names)
     got, _ = compile_layer(whole).forward(values, **{names[0]: 0.5, names[1]: 0.1})
     np.testing.assert_allclose(got, np.where(values > 0, values, 0.05 * values))
+
+
+def test_a_deep_network_is_as_long_as_its_layers() -> None:
+    """Products of extents that borders and kernels make long are not multiplied out, from layer to layer."""
+    convolution = (layers.conv2d, {"padding": 1, "stride": 1, "dilation": 1})
+
+    def network(blocks: int) -> Layer:
+        parts = [convolution, layers.batch_norm2d, layers.relu2d] * blocks
+        return chain(*parts, layers.global_average_pool2d, name="network")
+
+    short, long = (len(compile_layer(network(blocks)).source) for blocks in (2, 6))
+    assert long < 6 * short
+    assert check_layer(network(2), cases=1).ok

@@ -6,7 +6,11 @@ Nothing is distributed and nothing is evaluated in floating point here; every ru
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from fractions import Fraction
+from functools import reduce
+from math import prod
+from operator import mul
 
 from symgrad.declare.division import divide as divide_exactly
 from symgrad.declare.frozen import remember
@@ -124,7 +128,8 @@ def multiply(*args: Scalar) -> Scalar:
     coefficient: Fraction | float = _ONE
     powers: dict[Scalar, Scalar] = {}
     exponents: list[Scalar] = []
-    above, below = as_poly(1), as_poly(1)
+    above: list[Poly] = []
+    below: list[Poly] = []
     stack = list(reversed(args))
     while stack:
         match stack.pop():
@@ -134,9 +139,9 @@ def multiply(*args: Scalar) -> Scalar:
                 coefficient *= c
                 stack.extend(reversed(factors))
             case FromInteger(poly) if _is_size(poly):
-                above = above * poly
+                above.append(poly)
             case Power(FromInteger(poly), Number(n)) if n == -1 and _is_size(poly):
-                below = below * poly
+                below.append(poly)
             case Apply("exp", (argument,)):
                 exponents.append(argument)
             case Power(Apply("exp", (argument,)), Number() as n):
@@ -147,14 +152,33 @@ def multiply(*args: Scalar) -> Scalar:
                 powers[other] = add(powers[other], UNIT) if other in powers else UNIT
     if coefficient == 0:
         return NOUGHT
+    for polys, sign in ((above, 1), (below, -1)):
+        if is_long(polys):
+            for poly in [p for p in polys if len(p.terms) > 1]:
+                base = FromInteger(poly)
+                powers[base] = add(powers.get(base, NOUGHT), number(sign))
+                polys.remove(poly)
     made = [power(b, e) for b, e in powers.items()]
-    made += _ratio(above, below)
+    made += _ratio(_multiplied(above), _multiplied(below))
     if exponents:
         made.append(apply("exp", add(*exponents)))
     for factor in made:
         if isinstance(factor, Number):
             coefficient *= factor.value
     return _product(coefficient, tuple(f for f in made if not isinstance(f, Number)))
+
+
+LONGEST = 12
+"""Terms of an integer expression that a product may have when it is multiplied out."""
+
+
+def is_long(polys: Iterable[Poly]) -> bool:
+    """Whether the product of integer expressions is better left as it is."""
+    return prod(len(p.terms) for p in polys) > LONGEST
+
+
+def _multiplied(polys: Iterable[Poly]) -> Poly:
+    return reduce(mul, polys, as_poly(1))
 
 
 def _is_size(poly: Poly) -> bool:

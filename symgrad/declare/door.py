@@ -11,7 +11,7 @@ from sympy.logic.boolalg import ITE, And, BooleanFalse, BooleanTrue, Not, Or
 from sympy.tensor.indexed import Idx, Indexed, IndexedBase
 
 from symgrad.declare import notation
-from symgrad.declare.algebra import add, apply, from_integer, multiply, number, power, select
+from symgrad.declare.algebra import add, apply, from_integer, is_long, multiply, number, power, select
 from symgrad.declare.conditions import all_of, any_of, at_least, compare, negation, relation
 from symgrad.declare.door_integers import integer_symbol, is_whole, read_indices, to_poly
 from symgrad.declare.door_reductions import reduction
@@ -41,6 +41,10 @@ def to_scalar(expr: Any, scope: Scope) -> Scalar:
     if not isinstance(expr, sympy.Basic):
         expr = sympy.sympify(expr) if isinstance(expr, int | float) else expr
     if isinstance(expr, sympy.Basic) and is_whole(expr, scope) and not expr.is_number:
+        if isinstance(expr, sympy.Mul) and all(is_whole(factor, scope) for factor in expr.args):
+            factors = [to_poly(factor, scope) for factor in expr.args]
+            if is_long(factors):
+                return multiply(*map(from_integer, factors))
         return from_integer(to_poly(expr, scope))
     match expr:
         case sympy.Rational():

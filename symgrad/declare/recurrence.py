@@ -9,14 +9,14 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 
+from symgrad.declare.bounds import nonnegative
+from symgrad.declare.conditions import all_of
 from symgrad.declare.frozen import remember
 from symgrad.declare.graph import components, groups, is_recurrent
-from symgrad.declare.integers import Index, Poly, as_poly
+from symgrad.declare.integers import ZERO, Index, Poly, affine_in, as_poly, indices_of, show
 from symgrad.declare.program import Equation
-from symgrad.declare.scalars import (
-    Read,
-    walk,
-)
+from symgrad.declare.scalars import Read, free_indices, walk
+from symgrad.declare.segments import interval
 from symgrad.declare.steps import GroupRead, axes_of, group_reads, is_earlier, shifts_of
 from symgrad.errors import DeclarationError
 
@@ -104,27 +104,43 @@ def check(name: str, equations: Sequence[Equation]) -> None:
     """Judge every recurrence of a declaration.
 
     Raises:
-        DeclarationError: one cannot be computed step by step; the message names equation, index and read.
+        DeclarationError: one cannot be computed step by step, or what it repeats beyond a border may not be there yet;
+            the message names equation, index and read.
     """
-    for group in (g for g in groups(equations) if is_recurrent(g)):
-        names = {e.target for e in group}
-        for equation in group:
-            for part in walk(equation.body):
-                if isinstance(part, Read) and part.tensor in names and part.extension is not None:
-                    _check_border(name, equation, part)
     try:
         schedule(equations)
     except NoOrderError as error:
         raise DeclarationError(f"{name}: {error}") from None
+    for group in (g for g in groups(equations) if is_recurrent(g)):
+        axes, extents = recurrent_axes(group), {e.target: tuple(i.extent for i in e.indices) for e in group}
+        for equation in group:
+            repeats = {
+                (part.tensor, part.indices): part.extension.mode
+                for part in walk(equation.body)
+                if isinstance(part, Read) and part.tensor in axes and part.extension is not None
+            }
+            for read in (r for r in group_reads(group) if r.reader == equation.target):
+                mode = repeats.get((read.tensor, read.indices), "constant")
+                if mode not in ("constant", "guarded"):
+                    for axis in axes[read.tensor]:
+                        _check_inside(name, read, mode, axis, extents[read.tensor][axis])
 
 
-def _check_border(name: str, equation: Equation, read: Read) -> None:
-    mode = read.extension.mode if read.extension is not None else "constant"
-    if mode not in ("constant", "guarded"):
+def _check_inside(name: str, read: GroupRead, mode: str, axis: int, extent: Poly) -> None:
+    """Whether a read that repeats its tensor beyond the border stays inside along a recurrent axis."""
+    position = read.indices[axis]
+    least, most = position, position
+    for index in indices_of(position):
+        found = interval(all_of(*(c for c in read.behind if free_indices(c) == {index})), index)
+        first, count = (ZERO, index.extent) if found is None else found
+        split = affine_in(position, index)
+        if split is not None and split[0].constant == 1 and len(indices_of(position)) == 1:
+            least, most = split[1] + first, split[1] + first + count - 1
+    if not (nonnegative(least) and nonnegative(extent - 1 - most)):
         raise DeclarationError(
-            f"{name}, equation of {equation.target}: Padded({read.tensor}, mode='{mode}') reads {read.tensor} inside "
-            f"the recurrence that computes it, perhaps too early; write a constant outside, "
-            f"Padded({read.tensor}, value=0), or a Piecewise"
+            f"{name}, equation of {read.reader}: Padded({read.tensor}, mode='{mode}') reads {read.tensor} at "
+            f"{show(position)} on axis {axis}, along which the recurrence runs, perhaps before the first step; put the "
+            f"read in a Piecewise that keeps it inside, or write a constant outside, Padded({read.tensor}, value=0)"
         )
 
 

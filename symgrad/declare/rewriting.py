@@ -6,7 +6,7 @@ from collections.abc import Callable, Sequence
 from operator import is_
 from typing import TypeAlias, cast, overload
 
-from symgrad.declare.algebra import add, apply, from_integer, multiply, power, select
+from symgrad.declare.algebra import add, apply, from_integer, is_long, multiply, number, power, select
 from symgrad.declare.conditions import all_of, any_of, compare, relation
 from symgrad.declare.integers import Atom, Index, Poly, RealFloor, as_poly
 from symgrad.declare.scalars import (
@@ -111,6 +111,11 @@ def map_polynomials(node: Node, change: Callable[[Poly], Poly], stays: Test = la
     if stays(node):
         return node
     match node:
+        case FromInteger(Poly(((monomial, c),))) if len(monomial) > 1:
+            factors = [change(as_poly(a)) for a in monomial]
+            if is_long(factors):
+                return multiply(number(c), *map(from_integer, factors))
+            return node if (made := change(node.poly)) is node.poly else from_integer(made)
         case FromInteger(poly):
             return node if (made := change(poly)) is poly else from_integer(made)
         case Compare(kind, poly):

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import pytest
-from sympy import Eq, Idx, IndexedBase, Piecewise, Sum, sqrt, symbols, tanh
+from sympy import Eq, Idx, IndexedBase, Piecewise, Sum, floor, symbols, tanh
 
 import symgrad
 from symgrad import Layer, Padded
@@ -125,10 +125,9 @@ def test_the_gradient_is_a_layer_again(make) -> None:
 
 def test_backward_without_an_order_of_steps_is_an_error_of_ours() -> None:
     size = symbols("size", integer=True, positive=True)
-    given, factor = IndexedBase("given"), IndexedBase("factor")
-    i, j, p, q = (Idx(name, size) for name in "ijpq")
-    below = (given[i, j] - Sum(factor[i, q] * factor[j, q], (q, 0, j - 1))) / factor[j, j]
-    diagonal = sqrt(given[i, i] - Sum(factor[i, p] ** 2, (p, 0, j - 1)))
-    cholesky = Eq(factor[i, j], Piecewise((diagonal, Eq(i, j)), (below, i > j), (0, True)))
-    with pytest.raises(DerivationError, match="triangular: its backward pass cannot be computed step by step"):
-        compile_layer(Layer("triangular", [given[size, size]], [cholesky]))
+    given, halved = IndexedBase("given"), IndexedBase("halved")
+    n = Idx("n", size)
+    halves = halved[floor(n / 2)] * halved[n - floor(n / 2)] + given[n]
+    layer = Layer("by_halves", [given[size]], [Eq(halved[n], Piecewise((given[n], n < 2), (halves, True)))])
+    with pytest.raises(DerivationError, match="by_halves: its backward pass cannot be computed step by step"):
+        compile_layer(layer)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import numpy as np
-from sympy import Abs, Eq, Idx, Piecewise, Sum, Symbol, exp, floor, sqrt, symbols
+from sympy import Abs, Eq, Idx, Piecewise, Sum, Symbol, exp, floor, sqrt, symbols, tanh
 
 from symgrad import Layer, Padded
 
@@ -197,3 +197,39 @@ def bilateral_smoothing() -> Case:
         return out
 
     return Case(layer, normals(x=(2, 6)), reference)
+
+
+def _automaton(mode: str) -> Case:
+    """Cells that go on from their neighbours; what repeats them is the axis that no step runs along."""
+    n, t, i, u = Idx("n", N), Idx("t", T), Idx("i", D), Idx("u", 3)
+    around = Sum(w[u] * Padded(y, mode=mode)[n, t - 1, i + u - 1], u)
+    body = Piecewise((x[n, i], Eq(t, 0)), (tanh(around + g[i]), True))
+    layer = Layer(
+        f"automaton_{mode}", inputs=[x[N, D], w[3], g[D]], equations=[Eq(y[n, t, i], body)], attributes={T: 4}
+    )
+
+    def reference(x, w, g, T):
+        states = [x]
+        for _ in range(T - 1):
+            p = np.pad(states[-1], ((0, 0), (1, 1)), mode=NUMPY_MODES[mode])
+            states.append(np.tanh(w[0] * p[:, :-2] + w[1] * p[:, 1:-1] + w[2] * p[:, 2:] + g))
+        return np.stack(states, axis=1)
+
+    arrays = normals(x=(2, 5), w=(3,), g=(5,))
+    small = normals(x=(1, 2), w=(3,), g=(2,))
+    return Case(layer, arrays, reference, {"T": 4}, also=((small, {"T": 1}), (small, {"T": 6})))
+
+
+@case
+def automaton_on_a_ring() -> Case:
+    return _automaton("wrap")
+
+
+@case
+def automaton_between_walls() -> Case:
+    return _automaton("reflect")
+
+
+@case
+def automaton_with_free_ends() -> Case:
+    return _automaton("replicate")
