@@ -127,8 +127,8 @@ ERRORS: dict[str, tuple[Any, str]] = {
     "keyword": (lambda: misuse(stride=2), r"stride of dense: .*dense has x, w, b"),
     "twice": (lambda: misuse(x=1), "x of dense"),
     "kind": (
-        lambda: Graph("g")(layers.softmax_cross_entropy, Graph("h").input("i", (N, M), integer=True)),
-        "integers|real",
+        lambda: (g := Graph("g"))(layers.softmax_cross_entropy, g.input("i", (N, M), integer=True)),
+        r"logits of softmax_cross_entropy holds real numbers, but the wire i\[N, M\] holds integers",
     ),
     "nothing": (chain, "at least one layer"),
     "an input returned": (lambda: (g := Graph("g")).layer(g.input("x", (N,))), "output of a layer inside"),

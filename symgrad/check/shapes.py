@@ -17,6 +17,7 @@ import sympy
 from symgrad.check.arithmetic import Arithmetic
 from symgrad.check.closures import compile_expression
 from symgrad.check.scope import Environment, Node, Scope, label, whole
+from symgrad.declare.arguments import required
 from symgrad.declare.layer import Layer
 from symgrad.declare.notation import Reduction
 from symgrad.errors import CheckError
@@ -57,8 +58,8 @@ class Geometry:
         self.layer = layer
         self.scope = Scope(layer.name, frozenset(), {}, layer.ranges, Arithmetic())
         self.attributes = {s.name: s for s in layer.attributes}
-        self.shapes = {t.name: [self._node(sympy.sympify(e)) for e in t.shape] for t in layer.inputs}
-        drawn = {s.name for t in layer.inputs for e in t.shape for s in sympy.sympify(e).free_symbols}
+        self.shapes = {t.name: [self._node(e) for e in t.shape] for t in layer.inputs}
+        drawn = {s.name for t in layer.inputs for e in t.shape for s in e.free_symbols}
         self.dimensions = tuple(sorted(drawn - set(self.attributes)))
         self.lefts = [[self._ends(i) for i in getattr(e.lhs, "indices", ())] for e in layer.equations]
         self.visits = [self._visits(e.rhs) for e in layer.equations]
@@ -115,8 +116,11 @@ class Geometry:
 
     def _required(self, env: Environment) -> bool:
         """Return whether the relations that the layer requires hold."""
-        relations = [sympy.sympify(r) for r in getattr(self.layer, "requires", ())]
-        return all(bool(r.subs({s: env[s.name] for s in r.free_symbols})) for r in relations)
+        relations = [required(self.layer.name, r)[0] for r in getattr(self.layer, "requires", ())]
+        return all(r if isinstance(r, bool) else self._holds(r, env) for r in relations)
+
+    def _holds(self, relation: Any, env: Environment) -> bool:
+        return bool(relation.subs({s: env[s.name] for s in relation.free_symbols}))
 
     def _bound_fit(self, env: Environment, least: int) -> bool:
         for ends in self.bound:

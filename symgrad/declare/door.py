@@ -39,14 +39,14 @@ LARGEST_BITS = 1023
 def to_scalar(expr: Any, scope: Scope) -> Scalar:
     """A real expression."""
     if not isinstance(expr, sympy.Basic):
-        expr = sympy.sympify(expr) if isinstance(expr, int | float) else expr
+        expr = sympy.sympify(expr, strict=True) if isinstance(expr, int | float) else expr
     if isinstance(expr, sympy.Basic) and is_whole(expr, scope) and not expr.is_number:
         return from_integer(to_poly(expr, scope))
     match expr:
         case sympy.Rational():
             return Number(_within_floats(expr, scope))
         case sympy.Float():
-            return Number(_exact(float(expr)))
+            return Number(exact(float(expr)))
         case sympy.core.numbers.Pi():
             return Named("pi")
         case sympy.core.numbers.Exp1():
@@ -135,7 +135,7 @@ def _within_floats(number: Any, scope: Scope) -> Fraction:
     return Fraction(int(number.p), int(number.q))
 
 
-def _exact(value: float) -> Fraction | float:
+def exact(value: float) -> Fraction | float:
     """A short decimal as the fraction it was written as, so that 0.5 and 1/2 are one number."""
     if value != value or value in (float("inf"), float("-inf")):
         return value
