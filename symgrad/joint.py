@@ -12,7 +12,7 @@ import sympy
 from symgrad.declare import solve
 from symgrad.declare.arguments import required
 from symgrad.declare.conditions import compare
-from symgrad.declare.division import quotient, with_remainders
+from symgrad.declare.division import quotient, remainder, with_remainders
 from symgrad.declare.door import exact
 from symgrad.declare.formula import condition_text
 from symgrad.declare.integers import Atom, Entry, Index, Poly, RealFloor, Size, as_poly
@@ -125,7 +125,16 @@ class Joint:
                 f"{self.graph.name}: axis {step.axis} of {step.tensor} of {self.label} is {declared}, which is not "
                 f"{found} for any {step.size}; it is given the wire {wire.tensor}"
             )
-        self._agree(size * bottom, top, step.tensor, step.axis)
+        self._divides(step, top, bottom)
+
+    def _divides(self, step: solve.Solution, top: Poly, bottom: Poly) -> None:
+        """The extent of a wire must leave a size that is an integer."""
+        condition = compare("==", remainder(top, bottom))
+        if condition != TRUE:
+            wire = self.connected[step.tensor].tensor
+            place = f"axis {step.axis} of {step.tensor} of {self.label} (the wire {wire})"
+            message = f"{place} does not fit: {top} must be a multiple of {bottom}"
+            self.agreements.append((condition_to_sympy(condition), message))
 
     def _agree(self, wanted: Poly, found: Poly, key: str, axis: int) -> None:
         """Two extents must be the same: known now, or required of the sizes."""
@@ -142,7 +151,8 @@ class Joint:
         message = f"axis {axis} of {key} of {self.label} must have {want}; its wire is {self.connected[key].tensor}"
         if condition == FALSE:
             raise DeclarationError(f"{self.graph.name}: {message}")
-        message += f", and {must} must hold" if len(must) <= LONG else ""
+        said = gap == wanted - found and max(len(text), len(other)) <= SHORT
+        message += f", and {must} must hold" if len(must) <= LONG and not said else ""
         self.agreements.append((condition_to_sympy(condition), message))
 
     def _connect(self, tensor: Tensor, wire: Wire) -> None:

@@ -58,6 +58,10 @@ class Geometry:
         self.layer = layer
         self.scope = Scope(layer.name, frozenset(), {}, layer.ranges, Arithmetic())
         self.attributes = {s.name: s for s in layer.attributes}
+        stated = [required(layer.name, r)[0] for r in getattr(layer, "requires", ())]
+        self.relations = [sympy.true if r is True else r for r in stated]
+        divisors = {m.args[1] for r in self.relations for m in r.atoms(sympy.Mod)}
+        self.multiples = sorted(int(d) for d in divisors if d.is_Integer)
         self.shapes = {t.name: [self._node(e) for e in t.shape] for t in layer.inputs}
         drawn = {s.name for t in layer.inputs for e in t.shape for s in e.free_symbols}
         self.dimensions = tuple(sorted(drawn - set(self.attributes)))
@@ -116,11 +120,7 @@ class Geometry:
 
     def _required(self, env: Environment) -> bool:
         """Return whether the relations that the layer requires hold."""
-        relations = [required(self.layer.name, r)[0] for r in getattr(self.layer, "requires", ())]
-        return all(r if isinstance(r, bool) else self._holds(r, env) for r in relations)
-
-    def _holds(self, relation: Any, env: Environment) -> bool:
-        return bool(relation.subs({s: env[s.name] for s in relation.free_symbols}))
+        return all(bool(r.subs({s: env[s.name] for s in r.free_symbols})) for r in self.relations)
 
     def _bound_fit(self, env: Environment, least: int) -> bool:
         for ends in self.bound:
@@ -222,7 +222,8 @@ def _candidate(geometry: Geometry, rng: np.random.Generator, style: str, most: i
             attributes[attribute.name] = _near(float(default), bool(symbol.is_nonnegative), rng)
     pools = {"equal": rng.integers(1, most, size=2, endpoint=True), "ones": np.array([1, 1, 2, 3, 5])}
     pool = pools.get(style, np.array([1, 2, 2, 3, 3, 4, 5, 6, 7]))
-    extents = rng.choice(pool[pool <= most], size=len(geometry.dimensions)).tolist()
+    pool = np.append(pool[pool <= most], geometry.multiples).astype(int)
+    extents = rng.choice(pool, size=len(geometry.dimensions)).tolist()
     return Sizes(dict(zip(geometry.dimensions, extents, strict=True)), attributes)
 
 

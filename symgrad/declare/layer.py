@@ -14,6 +14,7 @@ from symgrad.declare import arguments, reads, recurrence, solve, survey
 from symgrad.declare.bounds import nonnegative
 from symgrad.declare.door import to_condition, to_scalar
 from symgrad.declare.door_integers import to_poly
+from symgrad.declare.formula import condition_text
 from symgrad.declare.inline import without_inner_reductions
 from symgrad.declare.integers import Index, Poly, Size, as_poly
 from symgrad.declare.program import Attribute, Equation, Part, Program, Requirement, Tensor
@@ -157,9 +158,10 @@ class _Reader:
         program = Program(
             layer.name, tuple(inputs), tuple(equations), layer.outputs, tuple(self.attributes), (), typical, layer.doc
         )
-        requirements: list[Requirement] = list(self.scope.requirements)
         self.scope.where, self.scope.bound_now = layer.name, {}
-        requirements += [r for r in map(self._required, layer.requires) if r.condition != TRUE]
+        required = [r for r in map(self._required, layer.requires) if r.condition != TRUE]
+        said = {condition_text(r.condition) for r in required}
+        requirements = [r for r in self.scope.requirements if condition_text(r.condition) not in said] + required
         recurrence.check(layer.name, equations)
         for equation in equations:
             requirements += reads.judge(program, equation)
