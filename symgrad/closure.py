@@ -98,7 +98,8 @@ def _renamed(program: Program, names: Mapping[str, str]) -> Program:
         program,
         inputs=tuple(replace(t, name=names.get(t.name, t.name)) for t in program.inputs),
         equations=tuple(
-            replace(e, target=names.get(e.target, e.target), body=with_tensors(e.body, names)) for e in program.equations
+            replace(e, target=names.get(e.target, e.target), body=with_tensors(e.body, names))
+            for e in program.equations
         ),
         outputs=tuple(names.get(o, o) for o in program.outputs),
     )

@@ -7,6 +7,7 @@ from dataclasses import replace
 from typing import Any
 
 from symgrad.declare.arguments import expect_layer, listed
+from symgrad.declare.bounds import nonnegative
 from symgrad.declare.door_integers import to_poly
 from symgrad.declare.expressions import expression
 from symgrad.declare.integers import Size, as_poly
@@ -79,6 +80,9 @@ class Graph:
         symbols = {s.name for e in extents for s in e.free_symbols}
         scope = Scope({}, frozenset(), {n: Size(n, 1) for n in symbols}, frozenset(), lambda _: None, where)
         tensor = Tensor(name, tuple(to_poly(e, scope) for e in extents), integer, constant)
+        for axis, extent in enumerate(tensor.extents):
+            if nonnegative(-extent - 1):
+                raise DeclarationError(f"{where}: axis {axis} has extent {extent}, which is negative")
         self.taken |= {name, *symbols}
         self.inputs.append(tensor)
         return self._wire(tensor)
@@ -152,7 +156,8 @@ class Graph:
         for tensor in plain:
             if plain.count(tensor) > 1:
                 raise DeclarationError(
-                    f"{self.name}: {tensor} is returned twice; give one of them a name of its own, layer(..., again=wire)"
+                    f"{self.name}: {tensor} is returned twice; give one of them a name of its own, "
+                    f"layer(..., again=wire)"
                 )
         return self._returning(plain, pairs, doc)
 
@@ -247,6 +252,8 @@ def _pair(item: Any) -> tuple[Layer, Mapping[Any, Any]]:
         expect_layer(item, "chain")
         return item, {}
     if len(item) != 2 or not isinstance(item[1], Mapping):
-        raise ArgumentError(f'chain takes a Layer or a pair of one and a dict, (layer, {{"attribute": 2}}), not {shown(item)}')
+        raise ArgumentError(
+            f'chain takes a Layer or a pair of one and a dict, (layer, {{"attribute": 2}}), not {shown(item)}'
+        )
     expect_layer(item[0], "chain")
     return item

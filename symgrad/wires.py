@@ -116,5 +116,5 @@ def _fitting(graph: Graph, label: str, tensor: Tensor, wire: Wire) -> Wire:
 
 def shown(given: Any) -> str:
     """A value as a person wrote it, short."""
-    text = str(given) if isinstance(given, sympy.Basic) else repr(given)
+    text = " ".join((str(given) if isinstance(given, sympy.Basic) else repr(given)).split())
     return text if len(text) <= 60 else text[:60] + "..."

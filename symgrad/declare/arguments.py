@@ -65,7 +65,9 @@ def required(layer: str, given: Any) -> tuple[Any, str]:
     if not isinstance(given, tuple):
         return given, f"{given} must hold"
     if len(given) != 2 or not isinstance(given[1], str) or not given[1].isprintable():
-        raise DeclarationError(f"{layer}: requires has {_shown(given)}; write a relation, or (relation, 'what is wrong')")
+        raise DeclarationError(
+            f"{layer}: requires has {_shown(given)}; write a relation, or (relation, 'what is wrong')"
+        )
     return given
 
 
@@ -116,7 +118,9 @@ def expect_layer(given: Any, function: str) -> None:
     if hasattr(given, "equations") and hasattr(given, "program"):
         return
     if callable(getattr(given, "layer", None)):
-        raise ArgumentError(f"{function} takes a Layer, not {type(given).__name__}; write {function}(graph.layer(wire))")
+        raise ArgumentError(
+            f"{function} takes a Layer, not {type(given).__name__}; write {function}(graph.layer(wire))"
+        )
     if hasattr(given, "layer"):
         raise ArgumentError(f"{function} takes a Layer, not {type(given).__name__}; write {function}(compiled.layer)")
     named = isinstance(given, str) and given.isidentifier()
