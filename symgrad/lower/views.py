@@ -6,7 +6,7 @@ Precondition: every axis is a strided walk (see ``walks``), and each index stand
 from __future__ import annotations
 
 from symgrad.declare.division import quotient
-from symgrad.declare.integers import ONE, Index, Poly, Quotient, as_poly, atoms, extreme
+from symgrad.declare.integers import ONE, Index, Poly, as_poly
 from symgrad.declare.scalars import Extension
 from symgrad.lower.arrays import FLIP, FULL, Array, At, Item, Reshape, Slice, Value, Windows
 from symgrad.lower.axes import Axes, place_in, subscript
@@ -84,9 +84,7 @@ def _windowed(
     items: list[Item] = []
     for index in axes:
         step = strides.get(index, ONE)
-        items.append(
-            Slice(None, step * index.extent if index in short else None, None if step == ONE else _at_least_one(step))
-        )
+        items.append(Slice(None, step * index.extent if index in short else None, None if step == ONE else step))
     return subscript(array, items), axes
 
 
@@ -96,12 +94,7 @@ def slice_of(start: Poly, index: Index, step: Poly, extent: Poly) -> Item:
     stop: Poly | None = start + step * index.extent
     if (one and stop == extent) or (not one and quotient(extent - 1 - start, step) + 1 == index.extent):
         stop = None
-    return Slice(start if start.terms else None, stop, None if one else _at_least_one(step))
-
-
-def _at_least_one(step: Poly) -> Poly:
-    """The step of a slice; a quotient of sizes may be 0, and then the slice is empty whatever its step."""
-    return step if not any(isinstance(a, Quotient) for a in atoms(step)) else extreme("max", [step, ONE])
+    return Slice(start if start.terms else None, stop, None if one else step)
 
 
 def _digits(
