@@ -9,8 +9,8 @@ from symgrad.declare.arguments import expect_layer
 from symgrad.declare.graph import needed
 from symgrad.declare.layer import Layer
 from symgrad.declare.program import Program
-from symgrad.declare.rewriting import changed, map_children
-from symgrad.declare.scalars import Node, Read, tensors_of
+from symgrad.declare.rewriting import with_tensors
+from symgrad.declare.scalars import tensors_of
 from symgrad.derive.adjoint import Adjoint, adjoint
 from symgrad.derive.split import split
 from symgrad.derive.trace import Trace
@@ -94,17 +94,12 @@ def _without(program: Program, inputs: tuple[str, ...]) -> Program:
 
 def _renamed(program: Program, names: Mapping[str, str]) -> Program:
     """The program with tensors under other names."""
-
-    def change(node: Node) -> Node:
-        if isinstance(node, Read):
-            return replace(node, tensor=names.get(node.tensor, node.tensor))
-        return map_children(node, change)
-
     return replace(
         program,
         inputs=tuple(replace(t, name=names.get(t.name, t.name)) for t in program.inputs),
         equations=tuple(
-            replace(e, target=names.get(e.target, e.target), body=changed(e.body, change)) for e in program.equations
+            replace(e, target=names.get(e.target, e.target), body=with_tensors(e.body, names))
+            for e in program.equations
         ),
         outputs=tuple(names.get(o, o) for o in program.outputs),
     )

@@ -6,20 +6,21 @@ from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from typing import Any
 
-import sympy
-
-from symgrad.declare.arguments import expect_layer
+from symgrad.declare.arguments import expect_layer, listed
+from symgrad.declare.bounds import nonnegative
 from symgrad.declare.door_integers import to_poly
-from symgrad.declare.integers import Size
+from symgrad.declare.expressions import expression
+from symgrad.declare.integers import Size, as_poly
 from symgrad.declare.layer import Layer
 from symgrad.declare.program import Attribute, Equation, Part, Program, Tensor
-from symgrad.declare.rewriting import changed, map_children
-from symgrad.declare.scalars import Node, Read
+from symgrad.declare.rewriting import with_tensors
+from symgrad.declare.scalars import Read
 from symgrad.declare.scope import Scope
-from symgrad.declare.write import poly_to_sympy
-from symgrad.errors import DeclarationError
-from symgrad.joint import Joint, Wire
+from symgrad.errors import ArgumentError, DeclarationError
+from symgrad.flow import without_gradient
+from symgrad.joint import Joint
 from symgrad.naming import check_name, fresh
+from symgrad.wires import Wire, connections, expect_wire, shown
 
 
 class Graph:
@@ -29,6 +30,10 @@ class Graph:
     tuple of wires for several); ``graph.layer(wire, ...)`` is the whole as a Layer. Inputs of a layer that are not
     connected become inputs of the whole under the name ``<use>_<input>``, attributes ``<use>_<attribute>``.
 
+    A wire into one of a layer's ``constants`` is constant for differentiation, as through ``StopGradient``: the layers
+    that it comes from get no gradient that way. Inputs of the whole that only such wires come from are constants of
+    the whole.
+
     Example::
 
         net = Graph("residual")
@@ -36,6 +41,9 @@ class Graph:
         h = net(conv2d, x, name="first", padding=1)
         h = net(relu2d, h)
         layer = net.layer(net(add, h, x))
+
+    Raises:
+        DeclarationError: the name is no identifier.
     """
 
     def __init__(self, name: str) -> None:
@@ -48,6 +56,8 @@ class Graph:
         self.uses: set[str] = set()
         self.parts: list[Part] = []
         self.taken: set[str] = set()
+        self.flows: dict[str, set[str]] = {}
+        self.held: dict[str, str] = {}
 
     def input(self, name: str, shape: Sequence[Any] = (), *, integer: bool = False, constant: bool = False) -> Wire:
         """Declare an input of the whole.
@@ -59,84 +69,70 @@ class Graph:
             constant: it gets no gradient.
 
         Raises:
-            DeclarationError: the name is taken or is no identifier.
+            DeclarationError: the name is taken or is no identifier, or the shape is no list of integer expressions.
         """
         check_name(name, f"{self.name}: the input")
         if name in self.taken:
             raise DeclarationError(f"{self.name}: the name {name} is taken; choose another for this input")
-        symbols = {s.name for e in shape for s in sympy.sympify(e).free_symbols}
-        scope = Scope(
-            {}, frozenset(), {n: Size(n, 1) for n in symbols}, frozenset(), lambda _: None, f"{self.name}, input {name}"
-        )
+        where = f"{self.name}, input {name}"
+        shape = listed(where, "shape", shape)
+        extents = [expression(e, f"{where}: the extent of axis {axis}") for axis, e in enumerate(shape)]
+        symbols = {s.name for e in extents for s in e.free_symbols}
+        scope = Scope({}, frozenset(), {n: Size(n, 1) for n in symbols}, frozenset(), lambda _: None, where)
+        tensor = Tensor(name, tuple(to_poly(e, scope) for e in extents), integer, constant)
+        for axis, extent in enumerate(tensor.extents):
+            if nonnegative(-extent - 1):
+                raise DeclarationError(f"{where}: axis {axis} has extent {extent}, which is negative")
         self.taken |= {name, *symbols}
-        return self._new_input(Tensor(name, tuple(to_poly(sympy.sympify(e), scope) for e in shape), integer, constant))
-
-    def _new_input(self, tensor: Tensor) -> Wire:
         self.inputs.append(tensor)
-        return Wire(tensor.name, tensor.extents, tensor.integer)
+        return self._wire(tensor)
 
-    def __call__(self, layer: Layer, *wires: Wire, name: str | None = None, **given: Any) -> Any:
+    def _wire(self, tensor: Tensor) -> Wire:
+        return Wire(tensor.name, tensor.extents, self, tensor.integer)
+
+    def __call__(self, layer: Layer, /, *wires: Wire, name: str | None = None, **given: Any) -> Any:
         """Use a layer.
 
         Args:
             layer: any Layer, itself a graph perhaps.
             *wires: its first inputs.
             name: what to call this use; by default the layer's name.
-            **given: further inputs as wires, or attributes as numbers, which are then fixed.
+            **given: further inputs as wires, or attributes as numbers, which are then fixed: the whole has no such
+                attribute.
 
         Returns:
             The wire of its output, or a tuple of wires.
 
         Raises:
             ArgumentError: ``layer`` is no Layer.
-            DeclarationError: a rank, an extent or a kind does not agree, or a keyword names nothing of the layer.
+            DeclarationError: a wire is none or belongs to another graph, a rank, an extent or a kind does not agree, an
+                attribute cannot have its number, or a keyword names nothing of the layer.
         """
         expect_layer(layer, "Graph")
-        label = fresh(check_name(name or layer.name, f"{self.name}: the name"), self.uses)
+        found = self._use(layer, wires, given, layer.name if name is None else name)
+        return found if len(found) > 1 else found[0]
+
+    def _use(
+        self, layer: Layer, wires: Sequence[Wire], given: Mapping[Any, Any], name: str, kept: Sequence[str] = ()
+    ) -> tuple[Wire, ...]:
+        """The wires of the outputs of a layer; the inputs in ``kept`` become inputs of the whole as they are called."""
+        label = fresh(check_name(name, f"{self.name}: the name"), self.uses)
+        connected, fixed = connections(self, layer, label, wires, given)
+        joint = Joint(self, layer.program, label, connected, fixed, kept)
+        requires, equations = joint.requires(layer.requires), joint.equations()
         self.uses.add(label)
-        connected, fixed = self._connected(layer, label, wires, given)
-        joint = Joint(self, layer.program, label, connected, fixed)
         self.inputs += joint.inputs
-        equations = joint.equations()
         self.equations += equations
         self.parts.append(Part(label, layer.name, tuple(e.target for e in equations)))
         self.attributes += joint.attributes
-        self.requires += joint.requires(layer.requires)
-        outputs = {o: Wire(joint.tensors[o], tuple(map(joint.poly, layer.program.extents(o)))) for o in layer.outputs}
-        found = tuple(outputs.values())
-        return found if len(found) > 1 else found[0]
-
-    def _connected(
-        self, layer: Layer, label: str, wires: tuple[Wire, ...], given: Mapping[str, Any]
-    ) -> tuple[dict[str, Wire], dict[str, Any]]:
-        """Wires by input, numbers by attribute."""
-        inputs = {t.name: t for t in layer.program.inputs}
-        attributes = {a.name for a in layer.program.attributes}
-        if len(wires) > len(inputs):
-            raise DeclarationError(f"{self.name}: {label} has {len(inputs)} inputs, {len(wires)} wires were given")
-        connected = dict(zip(inputs, wires, strict=False))
-        fixed = {}
-        for key, value in given.items():
-            if key in attributes and not isinstance(value, Wire):
-                fixed[key] = value
-            elif key in inputs and key not in connected and isinstance(value, Wire):
-                connected[key] = value
-            else:
-                known = ", ".join([*inputs, *sorted(attributes)])
-                raise DeclarationError(
-                    f"{self.name}: {key} of {label}: give a wire for an input (once), a number for an attribute; "
-                    f"{label} has {known}"
-                )
-        for key, wire in connected.items():
-            if len(wire.extents) != len(inputs[key].extents):
-                shape = ", ".join(map(str, inputs[key].extents))
-                raise DeclarationError(
-                    f"{self.name}: {label} takes {key}[{shape}], but {wire} has {len(wire.extents)} axes"
-                )
-            if wire.integer != inputs[key].integer:
-                kind = "integers" if inputs[key].integer else "real numbers"
-                raise DeclarationError(f"{self.name}: {key} of {label} holds {kind}, which {wire} does not")
-        return connected, fixed
+        self.requires += requires
+        self.flows |= joint.flows
+        self.held |= joint.held
+        integers = {e.target for e in layer.program.equations if e.integer}
+        return tuple(
+            Wire(joint.tensors[o], tuple(map(joint.poly, layer.program.extents(o))), self, o in integers)
+            for o in layer.outputs
+        )
 
     def layer(self, *outputs: Wire, doc: str = "", **named: Wire) -> Layer:
         """The whole as a Layer.
@@ -147,39 +143,77 @@ class Graph:
             **named: further wires that it returns, under names of their own.
 
         Raises:
-            DeclarationError: there is no output, one is an input as it is, or a name is taken.
+            DeclarationError: there is no output, one is no wire of this graph, an input as it is, or returned twice
+                under one name; a name is taken; or the whole does not say what it means.
         """
-        made = {e.target for e in self.equations}
-        if not (outputs or named) or any(o.tensor not in made for o in (*outputs, *named.values())):
+        if not (outputs or named):
             raise DeclarationError(f"{self.name}: give the wires that are returned, each an output of a layer inside")
-        clash = sorted(set(named) & self.taken)
-        if clash:
-            raise DeclarationError(f"{self.name}: the name {clash[0]} is taken; choose another for this output")
-        names = {wire.tensor: check_name(name, f"{self.name}: the output") for name, wire in named.items()}
+        plain = [self._output(wire, f"output {place}") for place, wire in enumerate(outputs)]
+        pairs = {name: self._output(wire, f"the output {name}") for name, wire in named.items()}
+        for name in pairs:
+            if check_name(name, f"{self.name}: the output") in self.taken:
+                raise DeclarationError(f"{self.name}: the name {name} is taken; choose another for this output")
+        for tensor in plain:
+            if plain.count(tensor) > 1:
+                raise DeclarationError(
+                    f"{self.name}: {tensor} is returned twice; give one of them a name of its own, "
+                    f"layer(..., again=wire)"
+                )
+        return self._returning(plain, pairs, doc)
+
+    def _output(self, given: Any, what: str) -> str:
+        """The left side that a wire stands for."""
+        wire = expect_wire(self, given, what)
+        if all(e.target != wire.tensor for e in self.equations):
+            raise DeclarationError(f"{self.name}: {what} is the input {wire}; give an output of a layer inside")
+        return wire.tensor
+
+    def _returning(self, plain: Sequence[str], named: Mapping[str, str], doc: str) -> Layer:
+        renamed: dict[str, str] = {}
+        copies: dict[str, str] = {}
+        for name, tensor in named.items():
+            if tensor in plain or tensor in renamed:
+                copies[name] = tensor
+            else:
+                renamed[tensor] = name
+        still = without_gradient(
+            (t.name for t in self.inputs), {*plain, *named.values()}, self.flows, {*self.held.values()}
+        )
+        # A copy of what is constant anyway is not needed.
+        constants = still | {t.name for t in self.inputs if t.constant}
+        names = renamed | {copy: tensor for copy, tensor in self.held.items() if tensor in constants}
+        equations = [_retargeted(e, names) for e in self.equations if e.target not in names or e.target in renamed]
+        made = {e.target: e for e in equations}
+        equations += [_copied(made[renamed.get(tensor, tensor)], name) for name, tensor in copies.items()]
         program = Program(
             self.name,
-            tuple(self.inputs),
-            tuple(_retargeted(e, names) for e in self.equations),
-            tuple(dict.fromkeys([*(o.tensor for o in outputs), *named])),
+            tuple(replace(t, constant=t.constant or t.name in still) for t in self.inputs),
+            tuple(equations),
+            (*plain, *named),
             tuple(self.attributes),
             (),
             tuple(sorted(self.typical.items())),
             doc,
         )
         layer = Layer.from_program(program, self.requires)
-        layer.parts = tuple(replace(p, targets=tuple(names.get(t, t) for t in p.targets)) for p in self.parts)
+        targets = [tuple(renamed.get(t, t) for t in p.targets) for p in self.parts]
+        layer.parts = tuple(
+            replace(p, targets=tuple(t for t in own if t in made)) for p, own in zip(self.parts, targets, strict=True)
+        )
         return layer
 
 
 def _retargeted(equation: Equation, names: Mapping[str, str]) -> Equation:
-    """The equation with left sides under other names."""
+    """The equation with tensors under other names."""
+    target = names.get(equation.target, equation.target)
+    return replace(equation, target=target, body=with_tensors(equation.body, names))
 
-    def change(node: Node) -> Node:
-        if isinstance(node, Read):
-            return replace(node, tensor=names.get(node.tensor, node.tensor))
-        return map_children(node, change)
 
-    return replace(equation, target=names.get(equation.target, equation.target), body=changed(equation.body, change))
+def _copied(equation: Equation, name: str) -> Equation:
+    """Another left side with the same elements; only its equation tells that one holds positions."""
+    if equation.integer:
+        return replace(equation, target=name)
+    return replace(equation, target=name, body=Read(equation.target, tuple(map(as_poly, equation.indices))))
 
 
 def chain(*layers: Layer | tuple[Layer, Mapping[str, Any]], name: str | None = None) -> Layer:
@@ -191,24 +225,35 @@ def chain(*layers: Layer | tuple[Layer, Mapping[str, Any]], name: str | None = N
 
     The first layer's first input and the last layer's output keep their names. Every other input that is not
     connected becomes an input of the whole, ``<layer>_<input>`` (data such as labels keep their name); attributes
-    become ``<layer>_<attribute>``; a layer used again is ``<layer>_2``.
+    that are not fixed become ``<layer>_<attribute>``; a layer used again is ``<layer>_2``. An output that becomes one
+    of the next layer's ``constants`` is constant for differentiation.
 
     Raises:
-        ArgumentError: one is no Layer.
-        DeclarationError: there are no layers, or the output of one does not fit the next.
+        ArgumentError: one is no Layer, or no pair of a Layer and its attributes.
+        DeclarationError: there are no layers, the output of one does not fit the next, or an attribute cannot have its
+            number.
     """
-    pairs = [item if isinstance(item, tuple) else (item, {}) for item in layers]
-    for layer, _ in pairs:
-        expect_layer(layer, "chain")
+    pairs = [_pair(item) for item in layers]
     if not pairs:
         raise DeclarationError("a chain needs at least one layer")
-    graph = Graph(name or "_".join(layer.name for layer, _ in pairs))
-    first = pairs[0][0].program.inputs[0]
-    shape = tuple(map(poly_to_sympy, first.extents))
-    wire = graph.input(first.name, shape, integer=first.integer, constant=first.constant)
-    for layer, attributes in pairs:
-        found = graph(layer, wire, **attributes)
-        wire = found[0] if isinstance(found, tuple) else found
+    graph = Graph("_".join(layer.name for layer, _ in pairs) if name is None else name)
+    (first, attributes), *others = pairs
+    wire = graph._use(first, (), attributes, first.name, [t.name for t in first.program.inputs[:1]])[0]
+    for layer, attributes in others:
+        wire = graph._use(layer, (wire,), attributes, layer.name)[0]
     doc = f"{' -> '.join(layer.name for layer, _ in pairs)}."
     last = pairs[-1][0].outputs[0]
     return graph.layer(wire, doc=doc) if last in graph.taken else graph.layer(doc=doc, **{last: wire})
+
+
+def _pair(item: Any) -> tuple[Layer, Mapping[Any, Any]]:
+    """A layer and its fixed attributes."""
+    if not isinstance(item, tuple):
+        expect_layer(item, "chain")
+        return item, {}
+    if len(item) != 2 or not isinstance(item[1], Mapping):
+        raise ArgumentError(
+            f'chain takes a Layer or a pair of one and a dict, (layer, {{"attribute": 2}}), not {shown(item)}'
+        )
+    expect_layer(item[0], "chain")
+    return item

@@ -19,9 +19,11 @@ def check_name(name: str, what: str) -> str:
     """Return ``name`` if it may stand in emitted code.
 
     Raises:
-        DeclarationError: it is no ASCII identifier, a keyword, a builtin, too long, begins with an underscore, or is
-            used by emitted modules.
+        DeclarationError: it is no string, no ASCII identifier, a keyword, a builtin, too long, begins with an
+            underscore, or is used by emitted modules.
     """
+    if not isinstance(name, str):
+        raise DeclarationError(f"{what} is {name!r}, which is no string; write it in quotes")
     shown = repr(name if len(name) <= LONGEST else name[:LONGEST] + "...")
     if len(name) > LONGEST:
         raise DeclarationError(f"{what} {shown} is longer than {LONGEST} characters; use a shorter name")

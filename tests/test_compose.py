@@ -6,11 +6,11 @@ from typing import Any
 
 import numpy as np
 import pytest
-from sympy import Eq, Idx, IndexedBase, symbols
+from sympy import Eq, Idx, IndexedBase, Rational, symbols
 
 import symgrad
 from symgrad import Graph, Layer, chain, check_layer, compile_layer, layers
-from symgrad.errors import DeclarationError
+from symgrad.errors import SymgradError
 
 from .agreement import normals
 
@@ -119,29 +119,81 @@ def misuse(**given: Any) -> Graph:
     return graph
 
 
+def used(*wires: Any, layer: Any = layers.dense, **given: Any) -> Any:
+    return Graph("g")(layer, *wires, **given)
+
+
+def stray(name: str = "other") -> Any:
+    return Graph(name).input("x", (N, M))
+
+
+def whole(**outputs: Any) -> Layer:
+    return Graph("g").layer(**outputs)
+
+
+def twice() -> Layer:
+    graph = Graph("g")
+    wire = graph(layers.relu, graph.input("x", (N, M)))
+    return graph.layer(wire, wire)
+
+
+def fixed(layer: Layer, **given: Any) -> Layer:
+    return chain((layer, given))
+
+
 three = Layer("three", [x[N, 3]], [Eq(y[Idx("n", N)], x[Idx("n", N), 2])])
 four = Layer("four", [x[N]], [Eq(y[Idx("n", N), Idx("k", 4)], x[Idx("n", N)] * Idx("k", 4))])
+odd = Layer("odd", [x[N, 3]], [Eq(y[Idx("n", N), Idx("k", 3)], x[Idx("n", N), Idx("k", 3)])])
+pairs = Layer("pairs", [x[N, 2 * K]], [Eq(y[Idx("n", N), Idx("k", K)], x[Idx("n", N), 2 * Idx("k", K)])])
+wanting = Layer("wanting", [x[N, M]], [Eq(y[Idx("n", N)], x[Idx("n", N), 0])], requires=[M > 3])
 ERRORS: dict[str, tuple[Any, str]] = {
     "rank": (lambda: chain(layers.dense, layers.relu2d), r"relu2d takes x\[N, C, H, W\].* 2 axes"),
-    "extent": (lambda: chain(four, three), "axis 1 of x of three must have extent 3, not 4"),
+    "extent": (lambda: chain(four, three), "axis 1 of x of three must have extent 3, not 4; its wire is four_y"),
+    "no such extent": (lambda: chain(odd, pairs), "axis 1 of x of pairs is 2 .* K, which is not 3 for any K; .* odd_y"),
+    "requirement": (lambda: chain(odd, wanting), "wanting does not fit what it is given: M > 3 must hold"),
     "keyword": (lambda: misuse(stride=2), r"stride of dense: .*dense has x, w, b"),
-    "twice": (lambda: misuse(x=1), "x of dense"),
+    "twice": (lambda: misuse(x=1), "x of dense: give a wire for an input .once."),
+    "twice a wire": (lambda: (g := Graph("g"))(ADD, g.input("x", (N, M)), a=g.input("z", (N, M))), "a of add: .*once"),
     "kind": (
-        lambda: Graph("g")(layers.softmax_cross_entropy, Graph("h").input("i", (N, M), integer=True)),
-        "integers|real",
+        lambda: (g := Graph("g"))(layers.softmax_cross_entropy, g.input("i", (N, M), integer=True)),
+        r"logits of softmax_cross_entropy holds real numbers, but the wire i\[N, M\] holds integers",
     ),
     "nothing": (chain, "at least one layer"),
     "an input returned": (lambda: (g := Graph("g")).layer(g.input("x", (N,))), "output of a layer inside"),
     "name": (lambda: Graph("g").input("for", (N,)), "Python"),
     "name taken": (lambda: [misuse().input("x", (N,))], "x is taken"),
-    "attribute": (lambda: chain((layers.conv2d, {"stride": 0})), "stride of conv2d is an integer of at least 1"),
+    "attribute": (lambda: fixed(layers.conv2d, stride=0), "stride of conv2d is an integer of at least 1, not 0"),
+    "attribute of text": (lambda: fixed(layers.conv2d, stride="a"), "an integer of at least 1, not 'a'"),
+    "attribute of symbols": (lambda: fixed(layers.conv2d, stride=N), "an integer of at least 1, not N"),
+    "attribute not finite": (lambda: fixed(layers.conv2d, stride=float("inf")), "at least 1, not inf"),
+    "attribute not a number": (lambda: fixed(layers.leaky_relu, slope=float("nan")), "finite number, not nan"),
+    "attribute half": (lambda: fixed(layers.conv2d, stride=1.5), "an integer of at least 1, not 1.5"),
+    "attribute a wire": (lambda: misuse(stride=stray()), "stride of dense: give a wire for an input"),
+    "key": (lambda: chain((layers.conv2d, {3: 2})), "3 of conv2d: give a wire for an input"),
+    "another graph": (lambda: used(stray("h")), r"g: x of dense is the wire x\[N, M\] of the graph h; .*one graph"),
+    "another of that name": (lambda: used(stray("g")), "of another graph of that name"),
+    "output of another graph": (lambda: whole(y=stray("h")), r"g: the output y is the wire x\[N, M\] of the graph h"),
+    "an array": (lambda: used(np.zeros((2, 3))), r"g: x of dense is array\(.*\), which is no wire; .*graph.input"),
+    "no output": (lambda: Graph("g").layer(None), "output 0 is None, which is no wire"),
+    "output of text": (lambda: whole(y="x"), "the output y is 'x', which is no wire"),
+    "returned twice": (twice, "relu_y is returned twice; give one of them a name"),
+    "use of no text": (lambda: misuse(name=3), "the name is 3, which is no string"),
+    "graph of no text": (lambda: Graph(3), "the graph's name is 3, which is no string"),
+    "input of no text": (lambda: Graph("g").input(3), "the input is 3, which is no string"),
+    "extent of text": (lambda: Graph("g").input("x", ("N", M)), r"axis 0 is 'N', a string.*Symbol\('N'\)"),
+    "extent negative": (lambda: Graph("g").input("x", (N, -3)), "axis 1 has extent -3, which is negative"),
+    "shape alone": (lambda: Graph("g").input("x", N), r"input x: shape is N, which is no list; write shape=\[N\]"),
+    "pair of one": (lambda: chain((layers.dense,)), "a Layer or a pair of one and a dict"),
+    "pair of lists": (lambda: chain((layers.dense, ["b"])), "a Layer or a pair of one and a dict"),
+    "graph": (lambda: chain(Graph("g")), r"a Layer, not Graph; write chain\(graph.layer\(wire\)\)"),
+    "graph in a graph": (lambda: used(layer=Graph("h")), "a Layer, not Graph"),
 }
 
 
 @pytest.mark.parametrize("case", ERRORS.values(), ids=ERRORS)
 def test_errors(case: tuple[Any, str]) -> None:
     build, message = case
-    with pytest.raises(DeclarationError, match=message):
+    with pytest.raises(SymgradError, match=message):
         build()
 
 
@@ -165,3 +217,20 @@ def test_a_deep_network_is_as_long_as_its_layers() -> None:
     short, long = (len(compile_layer(network(blocks)).source) for blocks in (2, 6))
     assert long < 6 * short
     assert check_layer(network(2), cases=1).ok
+
+
+@pytest.mark.parametrize("slope", [0.25, np.float32(0.3), Rational(1, 4), 0, 2])
+def test_a_fixed_real_attribute_is_a_number(slope: Any) -> None:
+    whole = chain((layers.leaky_relu, {"slope": slope}), layers.dense)
+    assert whole.attributes == {}
+    arrays = normals(x=(5, 4), w=(3, 4), b=(3,))
+    got, residuals = compile_layer(whole).forward(*arrays.values())
+    h = np.where(arrays["x"] > 0, arrays["x"], float(slope) * arrays["x"])
+    np.testing.assert_allclose(got, h @ arrays["w"].T + arrays["b"])
+    gradients = compile_layer(whole).backward(residuals, np.ones_like(got))
+    np.testing.assert_allclose(gradients.x, np.where(arrays["x"] > 0, 1, float(slope)) * arrays["w"].sum(axis=0))
+
+
+def test_attributes_are_fixed_by_symbol_too() -> None:
+    stride = next(s for s in layers.conv2d.attributes if str(s) == "stride")
+    assert [str(s) for s in chain((layers.conv2d, {stride: 2})).attributes] == ["conv2d_padding", "conv2d_dilation"]

@@ -355,6 +355,9 @@ ARGUMENTS = {
         lambda: one(x[n], inputs=[x[Symbol("N", integer=True)]], requires=[Symbol("N", integer=True) < 0]),
         "odd: the requirement N < 0 never holds",
     ),
+    "requires a pair of no text": bad(
+        lambda: one(x[n], requires=[(N > 2, 3)]), "requires has (N > 2, 3)", "write a relation, or (relation, 'what is"
+    ),
     "requires text": bad(lambda: one(x[n], requires=["N > 2"]), "odd", "N > 2 is not a condition", "write a relation"),
     "typical size is text": bad(lambda: one(x[n], typical={N: "many"}), "odd", "typical", "N", "many"),
     "typical size is negative": bad(lambda: one(x[n], typical={N: -1}), "odd", "typical says N = -1", "at least 1"),

@@ -88,16 +88,17 @@ def backward(residuals, grad_y, wrt=None):
     grad_y = _cotangent("grad_y", grad_y, (N, M), x.dtype)
     wrt = _wanted(wrt)
 
+    wants_grad_sum_gate = "x" in wrt or "w_gate" in wrt or "b_gate" in wrt
     grad_x = grad_w = grad_b = grad_w_gate = grad_b_gate = None
     sum_h_plus_b = sum_h + b
-    if "x" in wrt or "w_gate" in wrt or "b_gate" in wrt:
+    if wants_grad_sum_gate:
         # h[n, m] = max(0, b[m] + sum_h[n, m])
         h = np.maximum(sum_h_plus_b, 0)
     gate_times_grad_y = gate * grad_y
     if "x" in wrt or "w" in wrt or "b" in wrt:
         # grad_sum_h[n, m] = gate[n, m] * grad_y[n, m] * [0 < b[m] + sum_h[n, m]]
         grad_sum_h = gate_times_grad_y * (sum_h_plus_b > 0)
-    if "x" in wrt or "w_gate" in wrt or "b_gate" in wrt:
+    if wants_grad_sum_gate:
         one_minus_gate = 1 - gate
         # grad_sum_gate[n, m] = gate[n, m] * grad_y[n, m] * (1 - gate[n, m]) * (h[n, m] - x[n, m])
         grad_sum_gate = gate_times_grad_y * one_minus_gate * (h - x)

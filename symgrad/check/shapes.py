@@ -17,6 +17,7 @@ import sympy
 from symgrad.check.arithmetic import Arithmetic
 from symgrad.check.closures import compile_expression
 from symgrad.check.scope import Environment, Node, Scope, label, whole
+from symgrad.declare.arguments import required
 from symgrad.declare.layer import Layer
 from symgrad.declare.notation import Reduction
 from symgrad.errors import CheckError
@@ -57,8 +58,12 @@ class Geometry:
         self.layer = layer
         self.scope = Scope(layer.name, frozenset(), {}, layer.ranges, Arithmetic())
         self.attributes = {s.name: s for s in layer.attributes}
-        self.shapes = {t.name: [self._node(sympy.sympify(e)) for e in t.shape] for t in layer.inputs}
-        drawn = {s.name for t in layer.inputs for e in t.shape for s in sympy.sympify(e).free_symbols}
+        stated = [required(layer.name, r)[0] for r in getattr(layer, "requires", ())]
+        self.relations = [sympy.true if r is True else r for r in stated]
+        divisors = {m.args[1] for r in self.relations for m in r.atoms(sympy.Mod)}
+        self.multiples = sorted(int(d) for d in divisors if d.is_Integer)
+        self.shapes = {t.name: [self._node(e) for e in t.shape] for t in layer.inputs}
+        drawn = {s.name for t in layer.inputs for e in t.shape for s in e.free_symbols}
         self.dimensions = tuple(sorted(drawn - set(self.attributes)))
         self.lefts = [[self._ends(i) for i in getattr(e.lhs, "indices", ())] for e in layer.equations]
         self.visits = [self._visits(e.rhs) for e in layer.equations]
@@ -115,8 +120,7 @@ class Geometry:
 
     def _required(self, env: Environment) -> bool:
         """Return whether the relations that the layer requires hold."""
-        relations = [sympy.sympify(r) for r in getattr(self.layer, "requires", ())]
-        return all(bool(r.subs({s: env[s.name] for s in r.free_symbols})) for r in relations)
+        return all(bool(r.subs({s: env[s.name] for s in r.free_symbols})) for r in self.relations)
 
     def _bound_fit(self, env: Environment, least: int) -> bool:
         for ends in self.bound:
@@ -218,7 +222,8 @@ def _candidate(geometry: Geometry, rng: np.random.Generator, style: str, most: i
             attributes[attribute.name] = _near(float(default), bool(symbol.is_nonnegative), rng)
     pools = {"equal": rng.integers(1, most, size=2, endpoint=True), "ones": np.array([1, 1, 2, 3, 5])}
     pool = pools.get(style, np.array([1, 2, 2, 3, 3, 4, 5, 6, 7]))
-    extents = rng.choice(pool[pool <= most], size=len(geometry.dimensions)).tolist()
+    pool = np.append(pool[pool <= most], geometry.multiples).astype(int)
+    extents = rng.choice(pool, size=len(geometry.dimensions)).tolist()
     return Sizes(dict(zip(geometry.dimensions, extents, strict=True)), attributes)
 
 

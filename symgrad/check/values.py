@@ -72,7 +72,7 @@ def position_bounds(layer: Layer) -> dict[str, list[tuple[str, int, int]]]:
     for equation in layer.equations:
         for read in (n for n in sympy.preorder_traversal(equation.rhs) if isinstance(n, Indexed)):
             for axis, index in enumerate(read.indices):
-                for part in (f for f in sympy.sympify(index).atoms(sympy.floor) if isinstance(f.args[0], Indexed)):
+                for part in (f for f in index.atoms(sympy.floor) if isinstance(f.args[0], Indexed)):
                     name, step = label(part.args[0].base), index - part
                     if name in reals and label(read.base) in {t.name for t in layer.inputs} and step.is_Integer:
                         bounds.setdefault(name, []).append((label(read.base), axis, int(step)))

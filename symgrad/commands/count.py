@@ -78,7 +78,7 @@ class _Count:
             first, last = self.layer.ranges.get(_label(index), (None, None))
         if first is None or last is None:
             raise _UnknownError
-        extent = sympy.sympify(last - first + 1)
+        extent = sympy.sympify(last - first + 1, strict=True)
         known = {symbol: self.sizes[symbol.name] for symbol in extent.free_symbols if symbol.name in self.sizes}
         value = extent.subs(known)
         if not value.is_Integer:

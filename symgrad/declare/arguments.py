@@ -56,13 +56,28 @@ def worded(layer: str, given: Any) -> str:
     raise DeclarationError(f"{layer}: doc is {_shown(given)}, which is no text; write doc='...' or leave it out")
 
 
+def required(layer: str, given: Any) -> tuple[Any, str]:
+    """A relation of ``requires`` and what to say where it does not hold.
+
+    Raises:
+        DeclarationError: it is a tuple, but not of a relation and a text.
+    """
+    if not isinstance(given, tuple):
+        return given, f"{given} must hold"
+    if len(given) != 2 or not isinstance(given[1], str) or not given[1].isprintable():
+        raise DeclarationError(
+            f"{layer}: requires has {_shown(given)}; write a relation, or (relation, 'what is wrong')"
+        )
+    return given
+
+
 def default_of(layer: str, name: str, given: Any, whole: bool) -> int | float:
     """The default of an attribute, an int where ``whole``.
 
     Raises:
         DeclarationError: it is no finite number, or no integer where one is wanted.
     """
-    if not _is_number(given):
+    if not is_number(given):
         raise DeclarationError(f"{layer}: the default {_shown(given)} of attribute {name} is not a number")
     if not math.isfinite(given):
         raise DeclarationError(f"{layer}: the default of attribute {name} is {given}, which is not a finite number")
@@ -86,7 +101,7 @@ def typical_sizes(layer: str, given: Mapping[Any, Any], sizes: Mapping[str, Size
             known = ", ".join(sorted(sizes)) or "none"
             raise DeclarationError(f"{layer}: typical names {name}, which is no size of the layer (known: {known})")
         least = sizes[name].minimum
-        finite = _is_number(value) and math.isfinite(value)
+        finite = is_number(value) and math.isfinite(value)
         if not finite or int(value) != value or (least is not None and value < least):
             wanted = "an integer" if least is None else f"an integer of at least {least}"
             raise DeclarationError(f"{layer}: typical says {name} = {_shown(value)}; write {wanted}")
@@ -100,8 +115,12 @@ def expect_layer(given: Any, function: str) -> None:
     Raises:
         ArgumentError: it is no Layer; the message says how to get one.
     """
-    if hasattr(given, "equations"):
+    if hasattr(given, "equations") and hasattr(given, "program"):
         return
+    if callable(getattr(given, "layer", None)):
+        raise ArgumentError(
+            f"{function} takes a Layer, not {type(given).__name__}; write {function}(graph.layer(wire))"
+        )
     if hasattr(given, "layer"):
         raise ArgumentError(f"{function} takes a Layer, not {type(given).__name__}; write {function}(compiled.layer)")
     named = isinstance(given, str) and given.isidentifier()
@@ -109,7 +128,8 @@ def expect_layer(given: Any, function: str) -> None:
     raise ArgumentError(f"{function} takes a Layer, not {_shown(given)}; write {function}({write})")
 
 
-def _is_number(given: Any) -> bool:
+def is_number(given: Any) -> bool:
+    """Whether it is a real number, of Python, NumPy or SymPy."""
     return isinstance(given, numbers.Real | sympy.Number)
 
 

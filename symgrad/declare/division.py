@@ -134,6 +134,20 @@ def remainder(numerator: Poly, denominator: Poly) -> Poly:
     return as_poly(Remainder(rest, denominator))
 
 
+def multiplied_out(poly: Poly) -> Poly:
+    """``G * (K / G)`` written as ``K`` where the division is exact."""
+    for monomial, c in poly.terms:
+        for atom in monomial:
+            if not isinstance(atom, Quotient) or not atom.exact:
+                continue
+            others = list(monomial)
+            others.remove(atom)
+            times = divide(Poly(((tuple(others), c),)), atom.denominator)
+            if times is not None:
+                return multiplied_out(poly - Poly(((monomial, c),)) + times * atom.numerator)
+    return poly
+
+
 def with_remainders(poly: Poly) -> Poly:
     """``a - b * floor(a / b)`` written as ``a mod b``."""
     for monomial, c in poly.terms:

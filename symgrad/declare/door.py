@@ -39,7 +39,7 @@ LARGEST_BITS = 1023
 def to_scalar(expr: Any, scope: Scope) -> Scalar:
     """A real expression."""
     if not isinstance(expr, sympy.Basic):
-        expr = sympy.sympify(expr) if isinstance(expr, int | float) else expr
+        expr = sympy.sympify(expr, strict=True) if isinstance(expr, int | float) else expr
     if isinstance(expr, sympy.Basic) and is_whole(expr, scope) and not expr.is_number:
         if isinstance(expr, sympy.Mul) and all(is_whole(factor, scope) for factor in expr.args):
             factors = [to_poly(factor, scope) for factor in expr.args]
@@ -50,7 +50,7 @@ def to_scalar(expr: Any, scope: Scope) -> Scalar:
         case sympy.Rational():
             return Number(_within_floats(expr, scope))
         case sympy.Float():
-            return Number(_exact(float(expr)))
+            return Number(exact(float(expr)))
         case sympy.core.numbers.Pi():
             return Named("pi")
         case sympy.core.numbers.Exp1():
@@ -139,7 +139,7 @@ def _within_floats(number: Any, scope: Scope) -> Fraction:
     return Fraction(int(number.p), int(number.q))
 
 
-def _exact(value: float) -> Fraction | float:
+def exact(value: float) -> Fraction | float:
     """A short decimal as the fraction it was written as, so that 0.5 and 1/2 are one number."""
     if value != value or value in (float("inf"), float("-inf")):
         return value

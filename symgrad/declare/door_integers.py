@@ -28,6 +28,8 @@ def to_poly(expr: Any, scope: Scope) -> Poly:
             top, bottom = (to_poly(part, scope) for part in fraction)
             left = remainder(top, bottom)
             if varying := sorted(i.name for i in indices_of(left) if _takes_several(i)):
+                if (apart := _sizes_divided(expr, scope)) is not None:
+                    return apart
                 names = " and ".join(varying)
                 raise scope.fail(
                     f"{expr} is no integer for every {names}; write floor({expr}) for the integer below it"
@@ -65,6 +67,26 @@ def to_poly(expr: Any, scope: Scope) -> Poly:
                 )
             return as_poly(Entry(name, read_indices(expr, scope)))
     raise scope.fail(f"{expr} is not an integer expression of indices, sizes and integer tensors")
+
+
+def _sizes_divided(expr: Any, scope: Scope) -> Poly | None:
+    """``K*g/G + c`` as ``(K/G)*g + c``, an integer for every g where G divides K; None where that is not its form."""
+    before = len(scope.requirements)
+    total = as_poly(0)
+    for term in sympy.Add.make_args(expr):
+        factors = sympy.Mul.make_args(term)
+        sizes = sympy.Mul(*(f for f in factors if not f.free_symbols & _indices(term, scope)))
+        others = sympy.Mul(*(f for f in factors if f.free_symbols & _indices(term, scope)))
+        if _divides(others) or (sizes.is_Rational and not sizes.is_Integer):
+            del scope.requirements[before:]
+            return None
+        total = total + to_poly(sizes, scope) * to_poly(others, scope)
+    return total
+
+
+def _indices(expr: Any, scope: Scope) -> set[Any]:
+    """The symbols that stand for indices in scope."""
+    return {s for s in expr.free_symbols if label(s) in scope.bound_now}
 
 
 def _takes_several(index: Index) -> bool:

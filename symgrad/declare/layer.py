@@ -14,6 +14,7 @@ from symgrad.declare import arguments, reads, recurrence, solve, survey
 from symgrad.declare.bounds import nonnegative
 from symgrad.declare.door import to_condition, to_scalar
 from symgrad.declare.door_integers import to_poly
+from symgrad.declare.formula import condition_text
 from symgrad.declare.inline import without_inner_reductions
 from symgrad.declare.integers import Index, Poly, Size, as_poly
 from symgrad.declare.program import Attribute, Equation, Part, Program, Requirement, Tensor
@@ -49,7 +50,8 @@ class Layer:
         outputs: left sides that ``forward`` returns; by default the last equation's.
         typical: sizes to optimise for, ``{symbol: int}``.
         doc: one or more lines about the layer, for its module and its documents.
-        requires: relations between sizes and attributes that must hold, such as ``padding < K``; checked at run time.
+        requires: relations between sizes and attributes that must hold, such as ``padding < K``, or pairs of one and
+            what to say where it does not hold; checked at run time.
 
     Attributes:
         program: the declaration as data.
@@ -146,7 +148,7 @@ class _Reader:
         layer = self.layer
         inputs = []
         for t in layer.inputs:
-            extents = tuple(to_poly(sympy.sympify(e), self.scope) for e in t.shape)
+            extents = tuple(to_poly(e, self.scope) for e in t.shape)
             self._check_extents(t.name, extents)
             self.known[t.name] = extents
             inputs.append(Tensor(t.name, extents, t.integer, t.constant))
@@ -156,9 +158,10 @@ class _Reader:
         program = Program(
             layer.name, tuple(inputs), tuple(equations), layer.outputs, tuple(self.attributes), (), typical, layer.doc
         )
-        requirements: list[Requirement] = list(self.scope.requirements)
         self.scope.where, self.scope.bound_now = layer.name, {}
-        requirements += [r for r in map(self._required, layer.requires) if r.condition != TRUE]
+        required = [r for r in map(self._required, layer.requires) if r.condition != TRUE]
+        said = {condition_text(r.condition) for r in required}
+        requirements = [r for r in self.scope.requirements if condition_text(r.condition) not in said] + required
         recurrence.check(layer.name, equations)
         for equation in equations:
             requirements += reads.judge(program, equation)
@@ -173,7 +176,7 @@ class _Reader:
             layer.doc,
         )
 
-    def _required(self, relation: Any) -> Requirement:
+    def _required(self, required: Any) -> Requirement:
         """A relation of ``requires``.
 
         Raises:
@@ -181,10 +184,11 @@ class _Reader:
         """
         empty = {name: Size(name, min(size.minimum or 0, 0)) for name, size in self.sizes.items()}
         given = {a.name: self.sizes[a.name] for a in self.attributes if a.integer}
+        relation, message = arguments.required(self.layer.name, required)
         condition = to_condition(relation, replace(self.scope, sizes=empty | given))
         if condition == FALSE:
             raise self.scope.fail(f"the requirement {relation} never holds; an extent is at least 0")
-        return Requirement(condition, f"{relation} must hold")
+        return Requirement(condition, message)
 
     def _check_extents(self, tensor: str, extents: tuple[Poly, ...]) -> None:
         for axis, extent in enumerate(extents):
@@ -210,7 +214,7 @@ class _Reader:
         reals = {a.name for a in self.attributes if not a.integer}
         for t in self.layer.inputs:
             for axis, extent in enumerate(t.shape):
-                for symbol in sorted(sympy.sympify(extent).free_symbols, key=str):
+                for symbol in sorted(extent.free_symbols, key=str):
                     if symbol.name in reals:
                         raise DeclarationError(
                             f"{self.layer.name}: axis {axis} of {t.name} has extent {extent}, but {symbol} is a real "

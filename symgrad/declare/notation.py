@@ -6,12 +6,14 @@ and never evaluates itself.
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Any
 
-from sympy import Expr, Idx, IndexedBase, Piecewise, S, Symbol, Tuple, sympify
+from sympy import Expr, Idx, IndexedBase, Piecewise, S, Symbol, Tuple
 from sympy.core.symbol import Str
 from sympy.tensor.indexed import Indexed
 
+from symgrad.declare.expressions import expression, expressions
 from symgrad.errors import DeclarationError
 
 EXTENSIONS = ("constant", "reflect", "replicate", "wrap")
@@ -25,7 +27,8 @@ class ExtendedRead(Expr):  # type: ignore[misc]
 
     def __new__(cls, read: Indexed, value: Any = 0, mode: str | Str = "constant") -> ExtendedRead:
         """Wrap ``read``; ``value`` fills what lies outside when ``mode`` is ``constant``."""
-        made: ExtendedRead = Expr.__new__(cls, read, sympify(value), mode if isinstance(mode, Str) else Str(mode))
+        outside = expression(value, "Padded(x, value=...): the value")
+        made: ExtendedRead = Expr.__new__(cls, read, outside, mode if isinstance(mode, Str) else Str(mode))
         return made
 
     @property
@@ -66,19 +69,21 @@ class Padded:
         mode: ``constant``, ``reflect`` (without repeating the border), ``replicate`` or ``wrap``.
 
     Raises:
-        DeclarationError: ``tensor`` is no ``IndexedBase`` or ``mode`` is unknown.
+        DeclarationError: ``tensor`` is no ``IndexedBase``, ``value`` no expression, or ``mode`` is unknown.
     """
 
     def __init__(self, tensor: IndexedBase, value: Any = 0, mode: str = "constant") -> None:
         if not isinstance(tensor, IndexedBase):
             raise DeclarationError(f"Padded takes a tensor (IndexedBase), not {tensor!r}; write Padded(x)[i - 1]")
-        if mode not in EXTENSIONS:
+        if not isinstance(mode, str) or mode not in EXTENSIONS:
             raise DeclarationError(f"Padded({tensor}, mode={mode!r}): the mode is one of {', '.join(EXTENSIONS)}")
-        self.tensor, self.value, self.mode = tensor, value, mode
+        self.tensor, self.mode = tensor, mode
+        self.value = expression(value, f"Padded({tensor}, value=...): the value")
 
     def __getitem__(self, indices: Any) -> ExtendedRead:
         """Read at ``indices``, which may lie outside the tensor."""
-        return ExtendedRead(self.tensor[indices], self.value, self.mode)
+        places = expressions(indices, f"Padded({self.tensor})[...]: an index")
+        return ExtendedRead(self.tensor[places], self.value, self.mode)
 
 
 class Reduction(Expr):  # type: ignore[misc]
@@ -89,8 +94,8 @@ class Reduction(Expr):  # type: ignore[misc]
     ``split`` evenly.
 
     Raises:
-        DeclarationError: a limit is neither an ``Idx`` with a range nor ``(index, first, last)``, or ``ties`` is
-            unknown.
+        DeclarationError: what is reduced is no expression, a limit is neither an ``Idx`` with a range nor
+            ``(index, first, last)``, or ``ties`` is unknown.
     """
 
     takes_ties = False
@@ -102,11 +107,12 @@ class Reduction(Expr):  # type: ignore[misc]
         if args and isinstance(args[-1], Str):  # SymPy rebuilds expressions from .args
             ties = args.pop()
         name = ties.name if isinstance(ties, Str) else ties
-        if name not in TIES:
+        if not isinstance(name, str) or name not in TIES:
             raise DeclarationError(f"{cls.__name__}(..., ties={name!r}): ties is one of {', '.join(TIES)}")
         if not args:
             raise DeclarationError(f"{cls.__name__}({function}) has no index to reduce over; name one, as in Sum")
-        made: Reduction = Expr.__new__(cls, sympify(function), *(_limit(cls.__name__, a) for a in args), Str(name))
+        body = expression(function, f"{cls.__name__}(...): what is reduced")
+        made: Reduction = Expr.__new__(cls, body, *(_limit(cls.__name__, a) for a in args), Str(name))
         return made
 
     @property
@@ -180,8 +186,12 @@ class StopGradient(Expr):  # type: ignore[misc]
     is_commutative = True
 
     def __new__(cls, value: Any) -> Expr:
-        """Wrap ``value``; a number is constant anyway."""
-        inner = sympify(value)
+        """Wrap ``value``; a number is constant anyway.
+
+        Raises:
+            DeclarationError: it is no expression.
+        """
+        inner = expression(value, "StopGradient(...): its argument")
         return inner if inner.is_number else Expr.__new__(cls, inner)
 
     def _eval_is_extended_real(self) -> bool | None:
@@ -204,15 +214,17 @@ class CustomGradient(Expr):  # type: ignore[misc]
             check: ``symgrad check`` compares them with differences of the expression.
 
         Raises:
-            DeclarationError: a key is no element of a tensor.
+            DeclarationError: a key is no element of a tensor, or the value or a derivative is no expression.
         """
-        pairs = [(sympify(k), sympify(v)) for k, v in (getattr(derivatives, "items", lambda: derivatives)())]
+        whole = expression(value, "CustomGradient(...): the value")
+        pairs = [(k, expression(v, f"CustomGradient: the derivative in {k}")) for k, v in _pairs(derivatives)]
         for element, _ in pairs:
             if not isinstance(element, Indexed | Symbol):
                 raise DeclarationError(
                     f"CustomGradient: {element} is not an element of a tensor; write {{x[i]: derivative}}"
                 )
-        made: CustomGradient = Expr.__new__(cls, sympify(value), Tuple(*(Tuple(*p) for p in pairs)), sympify(check))
+        kept = S.true if check else S.false
+        made: CustomGradient = Expr.__new__(cls, whole, Tuple(*(Tuple(*p) for p in pairs)), kept)
         return made
 
     @property
@@ -234,16 +246,22 @@ class CustomGradient(Expr):  # type: ignore[misc]
         return str(printer._print(self.args[0]))
 
 
+def _pairs(derivatives: Any) -> list[tuple[Any, Any]]:
+    """Elements and derivatives, of a dict or as SymPy keeps them."""
+    if isinstance(derivatives, Mapping):
+        return list(derivatives.items())
+    if isinstance(derivatives, Tuple) and all(isinstance(pair, Tuple) and len(pair) == 2 for pair in derivatives):
+        return [tuple(pair) for pair in derivatives]
+    raise DeclarationError(f"CustomGradient: {derivatives!r} is no dict; write {{x[i]: derivative}}")
+
+
 def _limit(owner: str, limit: Any) -> Tuple:
-    if isinstance(limit, Tuple | tuple | list) and len(limit) == 3:
-        return Tuple(*limit)
-    index = limit[0] if isinstance(limit, Tuple | tuple | list) and len(limit) == 1 else limit
-    if isinstance(index, Idx):
-        if index.lower is None or index.upper is None:
-            return Tuple(index)
-        return Tuple(index, index.lower, index.upper)
-    if getattr(index, "is_Symbol", False):
-        return Tuple(index)
-    if isinstance(limit, Tuple | tuple | list) and len(limit) == 2:
-        return Tuple(limit[0], S.Zero, limit[1] - 1)
-    raise DeclarationError(f"{owner}: the limit {limit} is neither an index nor (index, first, last)")
+    parts = tuple(limit) if isinstance(limit, Tuple | tuple | list) else (limit,)
+    index, *ends = [expression(part, f"{owner}: a part of the limit {limit}") for part in parts] or [None]
+    if len(ends) > 2 or not (ends or isinstance(index, Idx | Symbol)):
+        raise DeclarationError(f"{owner}: the limit {limit} is neither an index nor (index, first, last)")
+    if len(ends) == 1:
+        return Tuple(index, S.Zero, ends[0] - 1)
+    if ends or not isinstance(index, Idx) or None in (index.lower, index.upper):
+        return Tuple(index, *ends)
+    return Tuple(index, index.lower, index.upper)

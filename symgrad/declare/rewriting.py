@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import replace
 from operator import is_
 from typing import TypeAlias, cast, overload
 
 from symgrad.declare.algebra import add, apply, from_integer, is_long, multiply, number, power, select
 from symgrad.declare.conditions import all_of, any_of, compare, relation
-from symgrad.declare.integers import Atom, Index, Poly, RealFloor, as_poly
+from symgrad.declare.integers import Atom, Entry, Index, Poly, RealFloor, as_poly
 from symgrad.declare.scalars import (
     Add,
     All,
@@ -30,6 +31,7 @@ from symgrad.declare.scalars import (
     children,
     walk,
 )
+from symgrad.declare.substitution import rebuild
 
 Change: TypeAlias = Callable[[Node], Node]
 """A rewrite of scalars into scalars and of conditions into conditions."""
@@ -135,6 +137,28 @@ def map_polynomials(node: Node, change: Callable[[Poly], Poly], stays: Test = la
 def floor_of(atom: Atom, change: Change) -> Poly | None:
     """The floor of a real expression with that changed; None if the atom is none."""
     return as_poly(RealFloor(changed(atom.value, change))) if isinstance(atom, RealFloor) else None
+
+
+def with_tensors(node: Scalar, names: Mapping[str, str]) -> Scalar:
+    """The node with tensors under other names, those in indices as well."""
+
+    def change(part: Node) -> Node:
+        if isinstance(part, Read):
+            return replace(part, tensor=names.get(part.tensor, part.tensor))
+        return map_children(part, change)
+
+    def change_atom(atom: Atom) -> Poly | None:
+        match atom:
+            case Entry(tensor, indices, guarded) if tensor in names or indices:
+                return as_poly(Entry(names.get(tensor, tensor), tuple(map(change_poly, indices)), guarded))
+            case RealFloor(value):
+                return as_poly(RealFloor(with_tensors(value, names)))
+        return None
+
+    def change_poly(poly: Poly) -> Poly:
+        return rebuild(poly, change_atom)
+
+    return changed(map_polynomials(node, change_poly), change)
 
 
 def _as_index(poly: Poly, old: Index) -> Index:

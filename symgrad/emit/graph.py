@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from symgrad.declare.formula import equation_text
 from symgrad.declare.integers import Poly
 from symgrad.declare.layer import Layer
-from symgrad.declare.scalars import tensors_of
+from symgrad.declare.scalars import Stopped, tensors_of
 from symgrad.errors import ArgumentError
 
 WIDEST = 96
@@ -52,7 +52,7 @@ def drawing(layer: Layer) -> Drawing:
     titles = {p.label: p.label if p.label == p.layer else f"{p.label}: {p.layer}" for p in layer.parts}
     members: dict[str, list[Node]] = {"": [], **{title: [] for title in titles.values()}}
     still = {t.name for t in program.inputs if t.constant or t.integer}
-    still |= {e.target for e in program.equations if e.integer}
+    still |= {e.target for e in program.equations if e.integer or isinstance(e.body, Stopped)}
     known = {t.name for t in program.inputs} | {e.target for e in program.equations}
     for t in program.inputs:
         members[""].append(Node(t.name, _shaped(t.name, t.extents), INPUT))

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import ast
 import hashlib
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 
 from symgrad import __version__
@@ -19,21 +19,21 @@ from symgrad.emit.docstrings import (
     shape_text,
 )
 from symgrad.emit.empty_checks import empty_checks
+from symgrad.emit.guards import guarded
 from symgrad.emit.helpers import helper_text
 from symgrad.emit.helpers_parts import IMPORTS
 from symgrad.emit.index_checks import index_checks
 from symgrad.emit.layout import lay_out
-from symgrad.emit.part_text import blocks_lines, parts_lines
 from symgrad.emit.printer import WIDTH, Printer
 from symgrad.emit.sizes import local_extents, recovered
 from symgrad.emit.templates import render
 from symgrad.errors import EmissionError
 from symgrad.lower.aliases import without_aliases
-from symgrad.lower.arrays import Blocks, Parts, Statement
+from symgrad.lower.arrays import Parts
 from symgrad.lower.part_statements import threads_name
 from symgrad.lower.plan import ModulePlan
 from symgrad.lower.products import shares_products
-from symgrad.lower.share import needed_by
+from symgrad.lower.share import defines, uses
 from symgrad.naming import fresh
 
 
@@ -211,35 +211,9 @@ class _Writer:
         statements = self.plan.backward.statements
         if len(results) <= 1:
             return printer.lines(statements)
-        tests = {r: f'"{i}" in wrt' for r, i in zip(results, inputs, strict=True)}
-        return [" = ".join(results) + " = None", *_tested(printer, statements, tests, {r: {r} for r in results})]
-
-
-def _tested(
-    printer: Printer, statements: tuple[Statement, ...], tests: Mapping[str, str], wanted: Mapping[str, set[str]]
-) -> list[str]:
-    """Statements, each behind the tests of the results that need it where those are not all of them."""
-    blocks: list[tuple[tuple[str, ...], list[str]]] = []
-    for statement, needs in zip(statements, needed_by(statements, wanted), strict=True):
-        if isinstance(statement, Parts) and len(needs) > 1:
-            nothing = [" = ".join(statement.sums) + " = None"] if statement.sums else []
-            text = parts_lines(printer, statement, nothing + _tested(printer, statement.body, tests, needs))
-        elif isinstance(statement, Blocks) and len(needs) > 1:
-            text = blocks_lines(printer, statement, _tested(printer, statement.body, tests, needs))
-        else:
-            text = printer.lines((statement,))
-        users = tuple(needs)
-        if blocks and blocks[-1][0] == users:
-            blocks[-1][1].extend(text)
-        elif users:
-            blocks.append((users, text))
-    lines: list[str] = []
-    for users, text in blocks:
-        if len(users) == len(wanted):
-            lines += text
-        else:
-            lines += [f"if {' or '.join(tests[u] for u in users)}:", *("    " + line for line in text)]
-    return lines
+        taken = {*self.plan.adjoint.program.names(), *self.local.sizes, self.dtype, self.threads}
+        taken |= {name for s in statements for name in defines(s) | uses(s)}
+        return guarded(printer, statements, dict(zip(results, inputs, strict=True)), taken)
 
 
 def _spaced(lines: Iterable[str]) -> tuple[str, ...]:

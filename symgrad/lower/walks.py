@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from symgrad.declare.bounds import nonnegative, positive
+from symgrad.declare.division import multiplied_out
 from symgrad.declare.frozen import remember
 from symgrad.declare.integers import Entry, Index, Poly, RealFloor, affine_in, as_poly, atoms, indices_of
 
@@ -62,4 +63,4 @@ def as_digits(steps: list[tuple[Index, Poly]], extent: Poly) -> list[Index] | No
         left.remove(found)
         ordered.append(found[0])
         weight = weight * found[0].extent
-    return ordered[::-1] if weight == extent else None
+    return ordered[::-1] if extent in (weight, multiplied_out(weight)) else None

@@ -122,6 +122,16 @@ def test_an_index_that_is_a_fraction_has_to_be_whole() -> None:
     agrees(doubled, {"x": X}, lambda x: x)
 
 
+def test_a_multiple_of_a_quotient_of_sizes_is_whole_where_the_quotient_is() -> None:
+    g, c = Idx("g", 2), Idx("c", N / 2)
+    grouped = layer(Sum(x[N * g / 2 + c], c), y[g])
+    agrees(grouped, {"x": X}, lambda x: x.reshape(2, 3).sum(axis=1))
+    with pytest.raises(ValueError, match=r"trap: N.* must be a multiple of 2 \(N = 5\)"):
+        symgrad.compile_layer(grouped).forward(X[:5])
+    with pytest.raises(DeclarationError, match=r"is no integer for every g; write floor"):
+        layer(x[(N * g + 1) / 2], y[g])
+
+
 def test_a_float_is_no_index() -> None:
     with pytest.raises(DeclarationError, match=r"0\.5"):
         layer(x[0.5 * i])
