@@ -46,10 +46,10 @@ def test_clauses_say_what_equations_do_not():
         constants: w, mask
         integers: label
         outputs: y, s
-        requires: stride <= I, stride*2 > 1
+        requires: stride <= J, stride*2 > 1
         stride = 2
-        s[i] = x[stride*i]*w[i]*mask[i]
-        y[i] = s[i]*label[i] + s[i]
+        s[i] = x[stride*i]*sum(w[j]*mask[j], j)
+        y[i] = s[i]*sum(label[j], j)
         other[i] = y[i]
         """
     )
@@ -61,7 +61,7 @@ def test_clauses_say_what_equations_do_not():
         "label": (True, True),
     }
     assert layer.outputs == ("y", "s")
-    assert [str(r) for r in layer.requires] == ["stride <= I", "2*stride > 1"]
+    assert [str(r) for r in layer.requires] == ["stride <= J", "2*stride > 1"]
 
 
 def test_a_clause_may_stand_anywhere_and_its_word_is_no_reserved_name():
@@ -174,7 +174,21 @@ def test_two_texts_without_a_name_are_told_how_to_give_one(here):
 # --- functions of the catalogue --------------------------------------------------------------------------------------
 
 
-ACTIVATIONS = "relu elu gelu gelu_tanh leaky_relu softmax silu softplus hard_tanh mish selu prelu log_softmax".split()
+ACTIVATIONS = [
+    "relu",
+    "elu",
+    "gelu",
+    "gelu_tanh",
+    "leaky_relu",
+    "softmax",
+    "silu",
+    "softplus",
+    "hard_tanh",
+    "mish",
+    "selu",
+    "prelu",
+    "log_softmax",
+]
 
 
 @pytest.mark.parametrize("name", ACTIVATIONS)

@@ -27,6 +27,8 @@ def to_poly(expr: Any, scope: Scope) -> Poly:
         case sympy.Add() | sympy.Mul() | sympy.Rational() if _divides(expr) and (fraction := _fraction(expr))[1] != 1:
             top, bottom = (to_poly(part, scope) for part in fraction)
             left = remainder(top, bottom)
+            if left.constant not in (None, 0):
+                raise scope.fail(f"{expr} is no integer; write floor({expr}) for the integer below it", expr)
             if varying := sorted(i.name for i in indices_of(left) if _takes_several(i)):
                 names = " and ".join(varying)
                 raise scope.fail(

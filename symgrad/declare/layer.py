@@ -270,8 +270,6 @@ class _Reader:
                         f"index {name} on the left side begins at {first}; axes begin at 0, so shift it", index
                     )
                 found[name] = self._apart(name, last + 1)
-                if nonnegative(-last - 2):
-                    raise scope.fail(f"index {name} has extent {last + 1}, which is negative", index)
                 scope.bound_now[name] = as_poly(found[name])
             else:
                 waiting.append((name, index))
@@ -281,6 +279,8 @@ class _Reader:
 
     def _apart(self, name: str, extent: Poly) -> Index:
         """An index of a left side, with a name of its own where a tensor has that one: both become variables."""
+        if nonnegative(-extent - 1):
+            raise self.scope.fail(f"index {name} has extent {extent}, which is negative", name)
         return Index(fresh(name, {*self.scope.ranks, *self.scope.reals}), extent)
 
     def _infer(self, waiting: list[tuple[str, Any]], found: dict[str, Index], equation: Any) -> None:

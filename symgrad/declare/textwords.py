@@ -97,9 +97,9 @@ INSTEAD: dict[str, str] = {
 
 _WORDS = (
     (re.compile(r"write Idx\('(\w+)', extent\)"), r"write \1:extent on the left side"),
-    (re.compile(r"write Padded\(", re.IGNORECASE), "write pad("),
     (re.compile(r"\bPadded\("), "pad("),
     (re.compile(r"Piecewise\(\((.+?), (.+?)\), \((.+?), True\)\)"), r"where(\2, \1, \3)"),
+    (re.compile(r"\ba Piecewise\b"), "where(condition, u, v)"),
     (re.compile(r"\bEq\((\w+), (\w+)\)"), r"\1 == \2"),
     (re.compile(r"attributes=\{(\w+): value\}"), r"\1 = 1; .."),
     (re.compile(r"(constants|integers|outputs)=\[(.*?)\]"), r"\1: \2"),
