@@ -38,7 +38,6 @@ from symgrad.declare.scalars import (
     Read,
     Reduce,
     Relation,
-    Scalar,
     Select,
     children,
     free_indices,
@@ -96,11 +95,6 @@ def mark_guarded(program: Program, equation: Equation) -> Equation:
 def mark_required(program: Program, requirement: Requirement) -> Requirement:
     """Mark the reads in a requirement: of several alternatives all are evaluated."""
     return replace(requirement, condition=changed(requirement.condition, _marking(program, True)))
-
-
-def guarded(program: Program, node: Scalar) -> Scalar:
-    """A part that stands where a condition keeps its reads inside their tensors, with those reads marked."""
-    return changed(node, _marking(program, True))
 
 
 def _marking(program: Program, guarded: bool) -> Change:

@@ -10,17 +10,17 @@ from collections.abc import Sequence
 from dataclasses import replace
 
 from symgrad.declare.integers import Index, Poly, depends_on_data, indices_of
-from symgrad.declare.program import Equation, Program
-from symgrad.declare.reads import guarded
+from symgrad.declare.program import Equation
 from symgrad.declare.recurrence import recurrent_axes
 from symgrad.declare.rewriting import changed, map_children
 from symgrad.declare.scalars import PLAIN, Node, Read, Scalar, tensors_of
+from symgrad.derive.invert import guarded
 from symgrad.derive.terms import all_indices, freshen, rename
 
 KNOWN = "an element that a recurrence begins with"
 
 
-def known_elements(program: Program, group: Sequence[Equation], equation: Equation) -> Equation:
+def known_elements(group: Sequence[Equation], equation: Equation) -> Equation:
     """The equation of a group, with what stands for the elements that need no step in place of their reads."""
     axes = recurrent_axes(group)
     members = {e.target: e for e in group}
@@ -33,7 +33,7 @@ def known_elements(program: Program, group: Sequence[Equation], equation: Equati
         value = _element(members[node.tensor], node.indices, axes[node.tensor], names)
         if value is None or not members.keys().isdisjoint(tensors_of(value)):
             return node
-        return value if node.extension is None else guarded(program, value)
+        return value if node.extension is None else guarded(value)
 
     return replace(equation, body=changed(equation.body, change))
 

@@ -65,7 +65,7 @@ def _with_known(program: Program, trace: Trace) -> tuple[Equation, ...]:
     found: dict[str, Equation] = {}
     for group in (g for g in groups(program.equations) if is_recurrent(g)):
         for equation in group:
-            found[equation.target] = known_elements(program, group, equation)
+            found[equation.target] = known_elements(group, equation)
             trace.record(KNOWN, equation, found[equation.target])
     return tuple(found.get(e.target, e) for e in program.equations)
 
