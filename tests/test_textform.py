@@ -281,6 +281,9 @@ def test_what_is_no_equation_is_refused(text):
         "y[i] = floor(exp(10**9))*x[i]",
         "y[i] = mod(exp(10**9), 7)*x[i]",
         "y[i] = 1e999*x[i]",
+        "y[i] = x[i**10**9]",
+        "y[i] = x[i]*(i + 1)**10**9",
+        "s = " + "9" * 5_000 + "; y[i] = s*x[i]",
         "y[i] = " + "9" * 5_000 + "*x[i]",
     ],
 )

@@ -17,6 +17,10 @@ from symgrad.declare.program import Requirement
 from symgrad.declare.scope import Scope, counted, label
 
 
+HIGHEST_POWER = 256
+"""Powers of indices and sizes are written out as products."""
+
+
 def to_poly(expr: Any, scope: Scope) -> Poly:
     """An integer expression, for an index, an extent or a limit."""
     match expr:
@@ -43,6 +47,8 @@ def to_poly(expr: Any, scope: Scope) -> Poly:
             for a in expr.args:
                 product = product * to_poly(a, scope)
             return product
+        case sympy.Pow() if expr.exp.is_Integer and expr.exp > HIGHEST_POWER:
+            raise scope.fail(f"{expr} is a power of integers beyond the {HIGHEST_POWER}th; write a lower one", expr)
         case sympy.Pow() if expr.exp.is_Integer and expr.exp > 0:
             base = product = to_poly(expr.base, scope)
             for _ in range(int(expr.exp) - 1):

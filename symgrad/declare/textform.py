@@ -20,6 +20,7 @@ from __future__ import annotations
 
 import ast
 import math
+import re
 import warnings
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
@@ -155,6 +156,9 @@ def _parse(source: Source) -> list[ast.stmt]:
             warnings.simplefilter("ignore")
             return ast.parse(source.code).body
     except SyntaxError as error:
+        for number, line in enumerate(source.lines, start=1):
+            if digits := re.search(r"\d{1000,}", line.partition("#")[0]):
+                raise source.error_at(number, digits.start(), "this number is too large", len(digits[0])) from None
         row, place = error.lineno or 1, max(1, error.offset or 1) - 1
         message = f"not an equation ({error.msg}); write it like {EXAMPLE}"
         raise source.error_at(row, place + source.indent(row), message) from None
