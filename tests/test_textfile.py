@@ -90,6 +90,7 @@ def test_what_is_required_is_checked_at_run_time():
         ("layer: a = 3; y[i] = x[i]", "column 8", "takes no equation"),
         ("constants: x[i]; y[i] = x[i]", "column 12", "takes names"),
         ("constant: x; y[i] = x[i]", "column 1", "constant: is no clause; there are layer: constants:"),
+        ("requires: I < 9, x[0] > 1; y[i] = x[i]", "column 18", "x is a tensor; requires: is about extents"),
         ("requires: I; y[i] = x[i]", "column 11", "expected a condition"),
     ],
 )

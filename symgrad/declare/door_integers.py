@@ -16,7 +16,6 @@ from symgrad.declare.integers import Entry, Index, Poly, RealFloor, Size, as_pol
 from symgrad.declare.program import Requirement
 from symgrad.declare.scope import Scope, counted, label
 
-
 HIGHEST_POWER = 256
 """Powers of indices and sizes are written out as products."""
 

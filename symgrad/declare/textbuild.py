@@ -70,6 +70,8 @@ class Builder:
     def requirement(self, node: ast.expr) -> list[Any]:
         """A condition on extents and attributes, which SymPy does not decide: it takes no extent to be 0."""
         self.places.equation, found = "", []
+        for part in (n for n in ast.walk(node) if isinstance(n, ast.Name) and n.id in self._rank):
+            raise self.source.error(part, f"{part.id} is a tensor; requires: is about extents and attributes")
         match node:
             case ast.Compare(left=first, ops=ops, comparators=rest) if all(type(op) in RELATIONS for op in ops):
                 values = [self.number(value, frozenset()) for value in (first, *rest)]
