@@ -200,7 +200,7 @@ def test_messages_point_at_the_place(text, underlined, message):
         ("h[t,k] = h[t-1,k]*x[k]", "t", "index t has no range: it only reads h itself"),
         ("h[t,k] = h[t,k]*x[t,k]", "h[t,k]", "h -> h is a cycle"),
         ("a[i] = x[i]; y[i] = b[i] + x[i]; b[i] = y[i] + x[i]", "b[i]", "is a cycle"),
-        ("y[i:I] = pad(y, mode='wrap')[i - 1] + x[i]", "pad(y, mode='wrap')[i - 1]", "inside the recurrence"),
+        ("y[i:I] = pad(y, mode='wrap')[i - 1] + x[i]", "pad(y, mode='wrap')[i - 1]", "along which the recurrence runs"),
         ("y[n:sqrt(N)] = x[n]", "sqrt(N)", "not an integer expression"),
         (
             "k = 3; y[i] = x[i]; z[k] = x[k]",
