@@ -113,7 +113,8 @@ def show(layer: str, stage: str, form: str | None, residuals: str, schedule: str
     """Show LAYER at a stage of the compiler. The last stage is the module.
 
     The stage graph draws which equation reads which tensor; in a layer made of layers, theirs stand together.
-    LAYER is a name of the catalogue, file.py:variable, or an equation as text.
+    LAYER is a name of the catalogue, file.py:variable, file.sg (equations as text; - reads them from standard input),
+    or the equations themselves.
     """
     from symgrad.commands.study import show as run
 
@@ -133,7 +134,9 @@ def new(name: str) -> None:
 
 @main.command(
     epilog=examples(
-        "symgrad derive softmax --format markdown", 'symgrad derive "y[n,i] = exp(x[n,i]) / sum(exp(x[n,j]), j)"'
+        "symgrad derive softmax --format markdown",
+        'symgrad derive "y[n,i] = exp(x[n,i]) / sum(exp(x[n,j]), j)"',
+        "symgrad derive soft.sg",
     )
 )
 @click.argument("layer")
@@ -141,14 +144,21 @@ def new(name: str) -> None:
 def derive(layer: str, format_name: str) -> None:
     """Derive the gradients of LAYER, step by step.
 
-    LAYER is a name of the catalogue, file.py:variable, or an equation as text.
+    LAYER is a name of the catalogue, file.py:variable, file.sg (equations as text; - reads them from standard input),
+    or the equations themselves.
     """
     from symgrad.commands.study import derive as run
 
     run(layer, format_name)
 
 
-@main.command(epilog=examples("symgrad generate my_layer.py:my_layer --out build", "symgrad generate --check"))
+@main.command(
+    epilog=examples(
+        "symgrad generate my_layer.py:my_layer --out build",
+        'symgrad generate soft.sg "layer: cube; y[i] = x[i]**3" --out build',
+        "symgrad generate --check",
+    )
+)
 @click.argument("layers", metavar="[LAYER]...", nargs=-1)
 @click.option("--check", is_flag=True, help="Write nothing; exit 1 and list the files that are not current.")
 @click.option("--out", type=click.Path(path_type=Path), default=Path("generated"), show_default=True, help="Folder.")
@@ -171,7 +181,8 @@ def generate(
 
     OUT/numpy/NAME.py and OUT/study/NAME.md for each LAYER; without one, for the whole catalogue, with a page that
     lists it, OUT/study/index.md.
-    LAYER is a name of the catalogue, file.py:variable, or an equation as text.
+    LAYER is a name of the catalogue, file.py:variable, file.sg (equations as text; - reads them from standard input),
+    or the equations themselves.
     A file that symgrad did not generate is never overwritten. What was compiled of the catalogue is kept in the
     user's cache and compiled again when its declaration or the compiler changed.
     """
@@ -189,7 +200,8 @@ def check(ctx: click.Context, layers: tuple[str, ...], schedule: str, as_json: b
     """Check emitted code and its gradients.
 
     Compares the module with a naive evaluation of the equations, and gradients with numeric ones.
-    LAYER is a name of the catalogue, file.py:variable, or an equation as text; without one, all of the catalogue.
+    LAYER is a name of the catalogue, file.py:variable, file.sg (equations as text; - reads them from standard input),
+    or the equations themselves; without one, all of the catalogue.
     Exit code 1 when a check fails.
     """
     from symgrad.commands.check import check as run
@@ -230,7 +242,8 @@ def bench(
     Sizes that no --shape determines are the layer's typical ones. Rates count what the equations state: operations of
     sums of products, or where there are none the bytes of inputs and outputs. Residuals are what forward keeps for
     backward.
-    LAYER is a name of the catalogue, file.py:variable, or an equation as text.
+    LAYER is a name of the catalogue, file.py:variable, file.sg (equations as text; - reads them from standard input),
+    or the equations themselves.
     """
     from symgrad.commands.bench import bench as run
 

@@ -4,8 +4,23 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from contextlib import contextmanager
+from dataclasses import dataclass
+from typing import Any
 
 TOO_DEEP = "an expression is nested too deeply; write it as several equations"
+
+
+@dataclass(frozen=True, slots=True)
+class About:
+    """What in a declaration an error is about, so that it can be shown where a text says it.
+
+    Attributes:
+        equation: the left side's name, empty for none.
+        parts: SymPy expressions and names of tensors, indices and attributes; the most exact first.
+    """
+
+    equation: str = ""
+    parts: tuple[Any, ...] = ()
 
 
 class SymgradError(Exception):
@@ -17,7 +32,15 @@ class ArgumentError(SymgradError, ValueError):
 
 
 class DeclarationError(SymgradError):
-    """A layer's declaration does not say what it means: rank, index, extent, name or range."""
+    """A layer's declaration does not say what it means: rank, index, extent, name or range.
+
+    Attributes:
+        about: what in the declaration the message is about.
+    """
+
+    def __init__(self, message: str, about: About | None = None) -> None:
+        super().__init__(message)
+        self.about = about or About()
 
 
 class DerivationError(SymgradError):

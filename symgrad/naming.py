@@ -7,7 +7,7 @@ import keyword
 import re
 from collections.abc import Iterable
 
-from symgrad.errors import DeclarationError
+from symgrad.errors import About, DeclarationError
 
 _IDENTIFIER = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
 _MODULE_NAMES = frozenset({"np", "numpy", "forward", "backward", "wrt", "residuals", "NamedTuple", "Gradients"})
@@ -24,18 +24,26 @@ def check_name(name: str, what: str) -> str:
     """
     if not isinstance(name, str):
         raise DeclarationError(f"{what} is {name!r}, which is no string; write it in quotes")
-    shown = repr(name if len(name) <= LONGEST else name[:LONGEST] + "...")
-    if len(name) > LONGEST:
-        raise DeclarationError(f"{what} {shown} is longer than {LONGEST} characters; use a shorter name")
-    if not _IDENTIFIER.fullmatch(name):
-        raise DeclarationError(f"{what} {shown} is not an identifier; use ASCII letters, digits and _")
-    if keyword.iskeyword(name) or keyword.issoftkeyword(name) or hasattr(builtins, name) or name.startswith("__"):
-        raise DeclarationError(f"{what} {shown} is a name of Python's own; use another, such as {name.strip('_')}_")
-    if name.startswith("_"):
-        raise DeclarationError(f"{what} {shown} begins with _, as helpers of emitted modules do; drop the underscore")
-    if name in _MODULE_NAMES:
-        raise DeclarationError(f"{what} {shown} is used by every emitted module; use another, such as {name}_")
+    wrong = _what_is_wrong(name)
+    if wrong:
+        shown = repr(name if len(name) <= LONGEST else name[:LONGEST] + "...")
+        raise DeclarationError(f"{what} {shown} {wrong}", About(parts=(name,)))
     return name
+
+
+def _what_is_wrong(name: str) -> str:
+    """Why a name cannot stand in emitted code, and what to write instead; nothing if it can."""
+    if len(name) > LONGEST:
+        return f"is longer than {LONGEST} characters; use a shorter name"
+    if not _IDENTIFIER.fullmatch(name):
+        return "is not an identifier; use ASCII letters, digits and _"
+    if keyword.iskeyword(name) or keyword.issoftkeyword(name) or hasattr(builtins, name) or name.startswith("__"):
+        return f"is a name of Python's own; use another, such as {name.strip('_')}_"
+    if name.startswith("_"):
+        return "begins with _, as helpers of emitted modules do; drop the underscore"
+    if name in _MODULE_NAMES:
+        return f"is used by every emitted module; use another, such as {name}_"
+    return ""
 
 
 def fresh(base: str, taken: Iterable[str]) -> str:

@@ -74,6 +74,17 @@ READS = {
         lambda: one(x[n, n]), "odd", "equation of y", "x[n, n] reads x with 2 indices", "x has 1 ax"
     ),
     "rank, and what to write": bad(lambda: one(x[n], inputs=[x[N, M]]), "x[N, M]"),
+    "a fraction as index": bad(lambda: one(x[sympy.Rational(5, 2)]), "equation of y", "x[5/2]", "5/2 is no integer"),
+    "an extent below 0": bad(lambda: one(x[0], y[Idx("j", -1)]), "equation of y", "index j has extent -1", "negative"),
+    "no value for an index": bad(lambda: one(x[-2 - i] * x[i], y[i]), "index i has extent -1, which is negative"),
+    "a cycle without a range": bad(
+        lambda: layer([Eq(y[i], z[i]), Eq(z[i], y[i])]),
+        "index i has no range",
+        "it only reads",
+        "are a cycle",
+        "Idx('i'",
+    ),
+    "a recurrence without a range": bad(lambda: one(y[i - 1], y[i]), "index i has no range: it only reads y itself"),
     "no indices": bad(lambda: one(Symbol("x") * x[n]), "equation of y", "x has 1 ax", "without indices; write x[...]"),
     "misspelt index, and the nearest": bad(
         lambda: one(x[Idx("row"), 0], y[Idx("rows", N)], [x[N, M]]), "axis 0 of x[row, 0]", "did you mean rows?"

@@ -155,6 +155,18 @@ def caret_text(error: DeclarationError) -> str:
         ("y[i] = i[2]", "i[2]", "i is an index, and cannot take indices"),
         ("y[i] = x[i]/0", "x[i]/0", "undefined"),
         ("y[\u00e9] = x[\u00e9]", "\u00e9", "no ASCII letter"),
+        ("y[n:pi] = sum(x[j], (j, 0, n))", "pi", "the extent of n is an integer, which pi is not"),
+        ("y[n:2.5] = x[0]", "2.5", "the extent of n is an integer, which 5/2 is not"),
+        ("y[r:-oo,d] = x[r,d]", "-oo", "the extent of r is an integer, which -oo is not"),
+        ("y[n:-1] = x[0]", "-1", "the extent of n is -1, which is negative"),
+        ("y[n:1 - 3] = x[0]", "1 - 3", "the extent of n is -2, which is negative"),
+        ("y[i:3] = x[0]; z[i:4] = x[0]", "4", "index i has extent 3 elsewhere"),
+        ("s = 1e999; y[i] = s*x[i]", "1e999", "this number is too large"),
+        ("s = -" + "9" * 2000 + "; y[i] = s*x[i]", "-" + "9" * 195, "this number is too large"),
+        ("y[i] = sigmoid(x[i])", "sigmoid", r"unknown function sigmoid; write 1/\(1 \+ exp\(-u\)\)"),
+        ("y[i] = ln(x[i])", "ln", r"write log\(u\)"),
+        ("y[i] = frobnicate(x[i])", "frobnicate", "unknown function frobnicate; there are exp, log"),
+        ("y[i] = x[i]\n  + z[i]", "+ z[i]", "one that goes over several lines stands in parentheses"),
     ],
 )
 def test_messages_point_at_the_place(text, underlined, message):
@@ -163,10 +175,61 @@ def test_messages_point_at_the_place(text, underlined, message):
     assert caret_text(caught.value) == underlined
 
 
+@pytest.mark.parametrize(
+    ("text", "underlined", "message"),
+    [
+        ("y[i:3] = x[-1]", "x[-1]", "y reads x at -1"),
+        (
+            "y[i]=x[i]; z[i:I]=x[i + 1]*y[i]",
+            "x[i + 1]",
+            "z reads x at i \\+ 1 .*Write pad\\(x\\)\\[...\\] for zeros",
+        ),
+        ("y[i] = x[i]; z[j] = x[-2 - j]*x[j]", "j", "index j has extent -1, which is negative"),
+        ("y[i] = v[i]*x[2.5]", "2.5", "5/2 is no integer"),
+        ("y[n,i] = x[n,i+1] - x[n,i-1]", "i", "the reads keep index i in 1 .. X1 - 2"),
+        ("y[i] = w[i]*x[pi]", "pi", "axis 0 of x\\[pi\\]: pi is not an integer expression"),
+        ("y[i] = x[i]*w[v[i]/2]*exp(v[i])", "v[i]/2", "v\\[i\\]/2 is no integer for every i"),
+        ("y[b] = sum(x[b,j]*w[10**9,j], j)", "w[10**9,j]", "reads w at 1000000000"),
+        ("y[i] = x[i]; z[i] = y[i] + (-2)**x[i]", "(-2)**x[i]", "no real value"),
+        ("y[i] = x[i]*sqrt(-1)", "sqrt(-1)", "has no meaning in a layer"),
+        ("y[i] = x[i]*10**400", "10**400", "beyond what a float can be"),
+        ("y[i] = list[i]", "list", "is a name of Python's own"),
+        ("print[i] = x[i]", "print", "is a name of Python's own"),
+        ("y[len] = x[len]", "len", "is a name of Python's own"),
+        ("y[i] = z[i]; z[i] = y[i]", "i", "index i has no range: it only reads z, and z and y are a cycle"),
+        ("h[t,k] = h[t-1,k]*x[k]", "t", "index t has no range: it only reads h itself"),
+        ("h[t,k] = h[t,k]*x[t,k]", "h[t,k]", "h -> h is a cycle"),
+        ("a[i] = x[i]; y[i] = b[i] + x[i]; b[i] = y[i] + x[i]", "b[i]", "is a cycle"),
+        ("y[i:I] = pad(y, mode='wrap')[i - 1] + x[i]", "pad(y, mode='wrap')[i - 1]", "along which the recurrence runs"),
+        ("y[n:sqrt(N)] = x[n]", "sqrt(N)", "not an integer expression"),
+        (
+            "k = 3; y[i] = x[i]; z[k] = x[k]",
+            "k",
+            "k on the left side z\\[k\\] is a size, not an index; use another letter",
+        ),
+        ("y[i] = x[i]; requires: I < q", "q", "q is neither an index in scope nor a size"),
+        ("y[i] = x[i]; requires: I < -1", "I < -1", "never holds"),
+    ],
+)
+def test_what_the_layer_refuses_is_shown_in_the_text(text, underlined, message):
+    with pytest.raises(DeclarationError, match=f"^text equation, column \\d+: .*({message})") as caught:
+        parse_layer(text)
+    assert caret_text(caught.value) == underlined
+
+
+def test_columns_and_lines_are_those_of_the_text_as_it_was_written():
+    with pytest.raises(DeclarationError, match="text equation, line 3, column 12: unknown function f") as caught:
+        parse_layer("\n    a[i] = x[i]\n    y[i] = f(a[i])")
+    assert str(caught.value).splitlines()[1:] == ["      y[i] = f(a[i])", "             ^"]
+    with pytest.raises(DeclarationError, match="text equation, line 2, column 9: unknown function f") as caught:
+        parse_layer("z[i] = x[i]\r\n\ty[i] =\tf(x[i])")
+    assert caret_text(caught.value) == "f"
+
+
 def test_a_message_counts_columns_and_lines_from_one():
     with pytest.raises(DeclarationError, match="text equation, column 8: unknown function f"):
         parse_layer("y[i] = f(x[i])")
-    with pytest.raises(DeclarationError, match="text equation, line 2, column 8: unknown function f"):
+    with pytest.raises(DeclarationError, match="text equation, line 2, column 11: unknown function f"):
         parse_layer("z[i] = x[i]\n   y[i] = f(x[i])")
 
 
@@ -218,6 +281,9 @@ def test_what_is_no_equation_is_refused(text):
         "y[i] = floor(exp(10**9))*x[i]",
         "y[i] = mod(exp(10**9), 7)*x[i]",
         "y[i] = 1e999*x[i]",
+        "y[i] = x[i**10**9]",
+        "y[i] = x[i]*(i + 1)**10**9",
+        "s = " + "9" * 5_000 + "; y[i] = s*x[i]",
         "y[i] = " + "9" * 5_000 + "*x[i]",
     ],
 )

@@ -73,7 +73,10 @@ def _named(references: Sequence[str], residuals: str, schedule: str) -> dict[str
     for reference in references:
         layer = find_layer(reference, announce)
         if layer.name in found:
-            raise DeclarationError(f"two layers are called {layer.name}; give one of them another name")
+            raise DeclarationError(
+                f"two layers are called {layer.name}; give one of them another name; in a text that "
+                f"is a line of its own, layer: NAME"
+            )
         found[layer.name] = layer
     rendered = (render(found[name], residuals, schedule) for name in track(tuple(found), "compiling"))
     return {path: text for files in rendered for path, text in files.items()}

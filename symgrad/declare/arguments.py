@@ -11,7 +11,7 @@ from typing import Any
 import sympy
 
 from symgrad.declare.integers import Size
-from symgrad.errors import ArgumentError, DeclarationError
+from symgrad.errors import About, ArgumentError, DeclarationError
 
 
 def listed(layer: str, role: str, given: Any) -> tuple[Any, ...]:
@@ -77,15 +77,25 @@ def default_of(layer: str, name: str, given: Any, whole: bool) -> int | float:
     Raises:
         DeclarationError: it is no finite number, or no integer where one is wanted.
     """
+    about = About(parts=(name,))
     if not is_number(given):
-        raise DeclarationError(f"{layer}: the default {_shown(given)} of attribute {name} is not a number")
-    if not math.isfinite(given):
-        raise DeclarationError(f"{layer}: the default of attribute {name} is {given}, which is not a finite number")
+        raise DeclarationError(f"{layer}: the default {_shown(given)} of attribute {name} is not a number", about)
+    if not _is_finite(given):
+        text = f"{layer}: the default of attribute {name} is {_shown(given)}, which is not a finite number"
+        raise DeclarationError(text, about)
     if not whole:
         return float(given)
     if int(given) != given:
-        raise DeclarationError(f"{layer}: attribute {name} is an integer, its default {given} is not")
+        raise DeclarationError(f"{layer}: attribute {name} is an integer, its default {given} is not", about)
     return int(given)
+
+
+def _is_finite(number: Any) -> bool:
+    """Whether a number is no infinity and none beyond what a float can be."""
+    try:
+        return math.isfinite(number)
+    except OverflowError:
+        return False
 
 
 def typical_sizes(layer: str, given: Mapping[Any, Any], sizes: Mapping[str, Size]) -> tuple[tuple[str, int], ...]:

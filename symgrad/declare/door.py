@@ -60,12 +60,12 @@ def to_scalar(expr: Any, scope: Scope) -> Scalar:
         case sympy.core.numbers.NegativeInfinity():
             return Number(float("-inf"))
         case sympy.core.numbers.NaN() | sympy.core.numbers.ComplexInfinity() | sympy.core.numbers.ImaginaryUnit():
-            raise scope.fail(f"the value {expr} has no meaning in a layer")
+            raise scope.fail(f"the value {expr} has no meaning in a layer", expr)
         case Idx() | sympy.Symbol() | IndexedBase():
             return _real_symbol(expr, scope)
         case sympy.core.relational.Relational() | sympy.logic.boolalg.Boolean() | bool():
             test = "condition" if isinstance(expr, sympy.logic.boolalg.BooleanAtom | bool) else expr
-            raise scope.fail(f"{expr} is a condition, not a number; write Piecewise((1, {test}), (0, True))")
+            raise scope.fail(f"{expr} is a condition, not a number; write Piecewise((1, {test}), (0, True))", expr)
         case Indexed():
             return Read(str(expr.base.label), read_indices(expr, scope))
         case notation.ExtendedRead():
@@ -76,7 +76,9 @@ def to_scalar(expr: Any, scope: Scope) -> Scalar:
             return multiply(*(to_scalar(a, scope) for a in expr.args))
         case sympy.Pow():
             if expr.base.is_number and expr.base.is_negative and not is_whole(expr.exp, scope):
-                raise scope.fail(f"{expr} has no real value: its base is negative, and its exponent is no integer")
+                raise scope.fail(
+                    f"{expr} has no real value: its base is negative, and its exponent is no integer", expr
+                )
             return power(to_scalar(expr.base, scope), to_scalar(expr.exp, scope))
         case sympy.Max() | sympy.Min():
             return _extreme(expr, scope)
@@ -109,7 +111,8 @@ def to_scalar(expr: Any, scope: Scope) -> Scalar:
     known = ", ".join(
         sorted({f.__name__ for f in (*FUNCTIONS, *REDUCTIONS)} | {"Piecewise", "KroneckerDelta", "Padded"})
     )
-    raise scope.fail(f"symgrad has no meaning for {what} in {expr}; besides sums, products and powers it knows {known}")
+    text = f"symgrad has no meaning for {what} in {expr}; besides sums, products and powers it knows {known}"
+    raise scope.fail(text, expr)
 
 
 def _extended(expr: Any, scope: Scope) -> Scalar:
@@ -120,9 +123,10 @@ def _extended(expr: Any, scope: Scope) -> Scalar:
         return Read(tensor, indices, Extension(expr.mode, float(value.value)))
     what, extents = f"Padded({expr.read.base}, {expr.value})", scope.extents(tensor)
     if free_indices(value) or not set(tensors_of(value)) <= scope.reals:
-        raise scope.fail(f"{what}: the value outside must be a number or an expression of attributes and sizes")
+        raise scope.fail(f"{what}: the value outside must be a number or an expression of attributes and sizes", expr)
     if extents is None:
-        raise scope.fail(f"{what}: {tensor} is defined here; write Piecewise((value, i < 1), ({tensor}[i - 1], True))")
+        text = f"{what}: {tensor} is defined here; write Piecewise((value, i < 1), ({tensor}[i - 1], True))"
+        raise scope.fail(text, expr)
     inside = [at_least(i, 0) for i in indices] + [at_least(e - 1, i) for i, e in zip(indices, extents, strict=True)]
     return select(all_of(*inside), Read(tensor, indices), value)
 
@@ -135,7 +139,7 @@ def _within_floats(number: Any, scope: Scope) -> Fraction:
     """A quotient of integers, neither of them beyond what a float can be."""
     if max(int(abs(number.p)).bit_length(), int(number.q).bit_length()) > LARGEST_BITS:
         what = f"a number of {len(str(number))} characters"
-        raise scope.fail(f"{what} is beyond what a float can be; write a shorter one")
+        raise scope.fail(f"{what} is beyond what a float can be; write a shorter one", number)
     return Fraction(int(number.p), int(number.q))
 
 
@@ -153,9 +157,11 @@ def _real_symbol(symbol: Any, scope: Scope) -> Scalar:
         return Read(name, ())
     if name in scope.ranks and scope.ranks[name] > 0:
         axes = counted(scope.ranks[name], "axis", "axes")
-        raise scope.fail(f"{name} has {axes} and is used without indices; write {name}[...]")
+        raise scope.fail(f"{name} has {axes} and is used without indices; write {name}[...]", symbol)
     if isinstance(symbol, IndexedBase):
-        raise scope.fail(f"{name} is neither an input nor a left side (known: {', '.join(sorted(scope.ranks))})")
+        raise scope.fail(
+            f"{name} is neither an input nor a left side (known: {', '.join(sorted(scope.ranks))})", symbol
+        )
     return from_integer(integer_symbol(symbol, scope))
 
 
@@ -170,7 +176,7 @@ def _extreme(expr: Any, scope: Scope) -> Scalar:
 def _piecewise(expr: Any, scope: Scope) -> Scalar:
     arms = [arm for arm in expr.args if isinstance(arm, ExprCondPair)]
     if arms[-1].cond != sympy.true:
-        raise scope.fail(f"{expr} says nothing for the case that no condition holds; end it with (value, True)")
+        raise scope.fail(f"{expr} says nothing for the case that no condition holds; end it with (value, True)", expr)
     conditions = [to_condition(arm.cond, scope) for arm in arms[:-1]]
     refused = [negation(c) for c in conditions]
     with scope.under(*refused):
@@ -212,7 +218,7 @@ def to_condition(expr: Any, scope: Scope) -> Condition:
             return any_of(all_of(condition, then), all_of(negation(condition), otherwise))
         case sympy.core.relational.Relational():
             return _relational(expr, scope)
-    raise scope.fail(f"{expr} is not a condition; write a relation such as i >= 1 or Eq(i, 0)")
+    raise scope.fail(f"{expr} is not a condition; write a relation such as i >= 1 or Eq(i, 0)", expr)
 
 
 def _relational(expr: Any, scope: Scope) -> Condition:

@@ -16,6 +16,9 @@ from symgrad.declare.integers import Entry, Index, Poly, RealFloor, Size, as_pol
 from symgrad.declare.program import Requirement
 from symgrad.declare.scope import Scope, counted, label
 
+HIGHEST_POWER = 256
+"""Powers of indices and sizes are written out as products."""
+
 
 def to_poly(expr: Any, scope: Scope) -> Poly:
     """An integer expression, for an index, an extent or a limit."""
@@ -27,12 +30,14 @@ def to_poly(expr: Any, scope: Scope) -> Poly:
         case sympy.Add() | sympy.Mul() | sympy.Rational() if _divides(expr) and (fraction := _fraction(expr))[1] != 1:
             top, bottom = (to_poly(part, scope) for part in fraction)
             left = remainder(top, bottom)
+            if left.constant not in (None, 0):
+                raise scope.fail(f"{expr} is no integer; write floor({expr}) for the integer below it", expr)
             if varying := sorted(i.name for i in indices_of(left) if _takes_several(i)):
                 if (apart := _sizes_divided(expr, scope)) is not None:
                     return apart
                 names = " and ".join(varying)
                 raise scope.fail(
-                    f"{expr} is no integer for every {names}; write floor({expr}) for the integer below it"
+                    f"{expr} is no integer for every {names}; write floor({expr}) for the integer below it", expr
                 )
             scope.requirements.append(Requirement(compare("==", left), f"{top} must be a multiple of {bottom}"))
             return quotient(top, bottom, exact=True)
@@ -43,6 +48,8 @@ def to_poly(expr: Any, scope: Scope) -> Poly:
             for a in expr.args:
                 product = product * to_poly(a, scope)
             return product
+        case sympy.Pow() if expr.exp.is_Integer and expr.exp > HIGHEST_POWER:
+            raise scope.fail(f"{expr} is a power of integers beyond the {HIGHEST_POWER}th; write a lower one", expr)
         case sympy.Pow() if expr.exp.is_Integer and expr.exp > 0:
             base = product = to_poly(expr.base, scope)
             for _ in range(int(expr.exp) - 1):
@@ -63,10 +70,11 @@ def to_poly(expr: Any, scope: Scope) -> Poly:
             if name not in scope.integers:
                 raise scope.fail(
                     f"the real tensor {name} stands in the integer expression {expr}; write floor({expr}), "
-                    f"or name it in integers=[{name}]"
+                    f"or name it in integers=[{name}]",
+                    expr,
                 )
             return as_poly(Entry(name, read_indices(expr, scope)))
-    raise scope.fail(f"{expr} is not an integer expression of indices, sizes and integer tensors")
+    raise scope.fail(f"{expr} is not an integer expression of indices, sizes and integer tensors", expr)
 
 
 def _sizes_divided(expr: Any, scope: Scope) -> Poly | None:
@@ -127,19 +135,22 @@ def integer_symbol(symbol: Any, scope: Scope) -> Poly:
     if name in scope.integers and scope.ranks.get(name) == 0:
         return as_poly(Entry(name, ()))
     if name in scope.reals:
-        raise scope.fail(f"the attribute {name} is real and cannot stand in an index; declare it with integer=True")
+        raise scope.fail(
+            f"the attribute {name} is real and cannot stand in an index; declare it with integer=True", symbol
+        )
     known = sorted({*scope.bound_now, *scope.sizes})
     if name in scope.bound_anywhere:
         raise scope.fail(
             f"{name} stands outside the reduction that binds it: bring it inside; if you wrote it inside, SymPy folded "
-            f"a Piecewise out of it, so give that reduction an equation of its own"
+            f"a Piecewise out of it, so give that reduction an equation of its own",
+            symbol,
         )
     text = f"{name} is neither an index in scope nor a size (known: {', '.join(known) or 'none'})"
     near = difflib.get_close_matches(name, known, n=1)
     text += f", did you mean {near[0]}? Bind it, or correct its name" if near else "; bind it, or correct its name"
     if not isinstance(symbol, Idx):
         text += f"; if it is meant as a size, no shape determines {name}: declare it, attributes={{{name}: value}}"
-    raise scope.fail(text)
+    raise scope.fail(text, symbol)
 
 
 def _check_range(symbol: Any, name: str, scope: Scope) -> None:
@@ -152,12 +163,13 @@ def _check_range(symbol: Any, name: str, scope: Scope) -> None:
         for here, there in ((symbol.lower, binder.lower), (symbol.upper, binder.upper))
     ):
         here, there = f"{symbol.lower} .. {symbol.upper}", f"{binder.lower} .. {binder.upper}"
-        raise scope.fail(f"index {name} has the range {here} here and {there} where it is bound; rename one of the two")
+        text = f"index {name} has the range {here} here and {there} where it is bound; rename one of the two"
+        raise scope.fail(text, symbol)
 
 
 def _divisor(bottom: Poly, expr: Any, scope: Scope) -> Poly:
     if bottom.constant is not None and bottom.constant <= 0:
-        raise scope.fail(f"{expr} divides by {bottom}; a divisor of an index must be positive")
+        raise scope.fail(f"{expr} divides by {bottom}; a divisor of an index must be positive", expr)
     return bottom
 
 
@@ -217,13 +229,15 @@ def read_indices(expr: Indexed, scope: Scope) -> tuple[Poly, ...]:
     name = str(expr.base.label)
     if name not in scope.ranks:
         known = ", ".join(sorted(scope.ranks))
-        raise scope.fail(f"{expr} reads {name}, which is neither an input nor a left side (known: {known})")
+        raise scope.fail(f"{expr} reads {name}, which is neither an input nor a left side (known: {known})", expr)
     rank = scope.ranks[name]
     if len(expr.indices) != rank:
         given, axes = counted(len(expr.indices), "index", "indices"), counted(rank, "axis", "axes")
-        raise scope.fail(f"{expr} reads {name} with {given}, but {name} has {axes}: it is {scope.declared(name)}")
+        text = f"{expr} reads {name} with {given}, but {name} has {axes}: it is {scope.declared(name)}"
+        raise scope.fail(text, expr)
     found = []
     for axis, index in enumerate(expr.indices):
-        with scope.inside(partial(_axis_of, axis, expr)):
+        with scope.inside(partial(_axis_of, axis, expr), expr):
             found.append(to_poly(index, scope))
+    scope.written.setdefault((scope.target, name, tuple(found)), expr)
     return tuple(found)

@@ -36,9 +36,9 @@ def reduction(kind: str, function: Any, limits: Any, ties: str, scope: Scope, bo
         index, shift, condition = _limit(limit, function, scope, conditions)
         name = label(limit[0])
         if name in scope.bound_now:
-            raise scope.fail(bound_twice(name, limit))
+            raise scope.fail(bound_twice(name, limit), limit[0])
         if name in scope.sizes:
-            raise scope.fail(f"index {name} is also a size; rename one")
+            raise scope.fail(f"index {name} is also a size; rename one", limit[0])
         scope.bound_now[name], scope.binders[name] = as_poly(index) + shift, limit[0]
         indices.append(index)
         conditions.append(condition())

@@ -17,7 +17,7 @@ from sympy.tensor.indexed import Idx, Indexed, IndexedBase
 from symgrad.declare import notation
 from symgrad.declare.scope import bound_twice, label
 from symgrad.declare.survey import left, used_in_indices
-from symgrad.errors import DeclarationError
+from symgrad.errors import About, DeclarationError
 from symgrad.naming import fresh
 
 REDUCTIONS = (sympy.Sum, sympy.Product, notation.Reduction)
@@ -115,7 +115,8 @@ class _Hoisting:
         for limit in reversed(node.limits):
             if any(label(limit[0]) == label(around[0]) for around in place.limits):
                 # In the equation of its own it would not be clear which one was declared.
-                raise DeclarationError(f"{self.where}: {bound_twice(label(limit[0]), limit)}")
+                about = About(parts=(limit[0],))
+                raise DeclarationError(f"{self.where}: {bound_twice(label(limit[0]), limit)}", about)
             ends = replace(place, leaving=REDUCTIONS)
             limits.append(sympy.Tuple(limit[0], *(self.visit(e, ends) for e in limit[1:])))
             place = replace(place, limits=(*place.limits, tuple(limits[-1])))

@@ -23,7 +23,7 @@ from symgrad.declare.scalars import FALSE, TRUE, FromInteger, Reduce, Scalar, te
 from symgrad.declare.scope import Scope, label
 from symgrad.declare.unfold import unfolded
 from symgrad.declare.write import declaration, poly_to_sympy
-from symgrad.errors import DeclarationError, nesting
+from symgrad.errors import About, DeclarationError, nesting
 from symgrad.naming import check_name, fresh
 
 
@@ -158,13 +158,16 @@ class _Reader:
         program = Program(
             layer.name, tuple(inputs), tuple(equations), layer.outputs, tuple(self.attributes), (), typical, layer.doc
         )
-        self.scope.where, self.scope.bound_now = layer.name, {}
+        self.scope.where, self.scope.target, self.scope.bound_now = layer.name, "", {}
         required = [r for r in map(self._required, layer.requires) if r.condition != TRUE]
         said = {condition_text(r.condition) for r in required}
         requirements = [r for r in self.scope.requirements if condition_text(r.condition) not in said] + required
-        recurrence.check(layer.name, equations)
-        for equation in equations:
-            requirements += reads.judge(program, equation)
+        try:
+            recurrence.check(layer.name, equations)
+            for equation in equations:
+                requirements += reads.judge(program, equation)
+        except DeclarationError as error:
+            raise self.scope.as_written(error) from None
         return Program(
             layer.name,
             tuple(inputs),
@@ -187,13 +190,13 @@ class _Reader:
         relation, message = arguments.required(self.layer.name, required)
         condition = to_condition(relation, replace(self.scope, sizes=empty | given))
         if condition == FALSE:
-            raise self.scope.fail(f"the requirement {relation} never holds; an extent is at least 0")
+            raise self.scope.fail(f"the requirement {relation} never holds; an extent is at least 0", relation)
         return Requirement(condition, message)
 
     def _check_extents(self, tensor: str, extents: tuple[Poly, ...]) -> None:
         for axis, extent in enumerate(extents):
             if nonnegative(-extent - 1):
-                raise self.scope.fail(f"axis {axis} of {tensor} has extent {extent}, which is negative")
+                raise self.scope.fail(f"axis {axis} of {tensor} has extent {extent}, which is negative", tensor)
 
     def _attribute(self, symbol: Any, default: Any, scales: bool) -> Attribute:
         if not isinstance(symbol, sympy.Symbol):
@@ -204,9 +207,8 @@ class _Reader:
             return Attribute(name, value, False)
         minimum = 1 if symbol.is_positive or scales else 0 if symbol.is_nonnegative else None
         if minimum is not None and value < minimum:
-            raise DeclarationError(
-                f"{self.layer.name}: attribute {name} must be at least {minimum}, its default is {value}"
-            )
+            text = f"{self.layer.name}: attribute {name} must be at least {minimum}, its default is {value}"
+            raise DeclarationError(text, About(parts=(name,)))
         return Attribute(name, value, True, minimum)
 
     def _sizes(self) -> dict[str, Size]:
@@ -218,7 +220,8 @@ class _Reader:
                     if symbol.name in reals:
                         raise DeclarationError(
                             f"{self.layer.name}: axis {axis} of {t.name} has extent {extent}, but {symbol} is a real "
-                            f"attribute; declare it with integer=True"
+                            f"attribute; declare it with integer=True",
+                            About(parts=(symbol, t.name)),
                         )
                     sizes.setdefault(symbol.name, Size(symbol.name, 1))
         return sizes
@@ -229,12 +232,13 @@ class _Reader:
             check_name(name, f"{where}: the name")
         clash = sorted(set(self.scope.ranks) & {*self.sizes, *self.scope.reals})
         if clash:
-            raise DeclarationError(f"{where}: {clash[0]} names both a tensor and a size or attribute; rename one")
+            text = f"{where}: {clash[0]} names both a tensor and a size or attribute; rename one"
+            raise DeclarationError(text, About(parts=(clash[0],)))
 
     def _equation(self, equation: Any) -> Equation:
         target, lefts = survey.left(equation)
         scope = self.scope
-        scope.where = f"{self.layer.name}, equation of {target}"
+        scope.where, scope.target = f"{self.layer.name}, equation of {target}", target
         scope.bound_now.clear()
         scope.bound_anywhere = bound_in(equation.rhs)
         scope.binders = {label(i): i for i in lefts}
@@ -244,7 +248,7 @@ class _Reader:
         integer = target in scope.integers
         self.known[target] = tuple(i.extent for i in indices)
         if integer and not isinstance(body, FromInteger | Reduce):
-            raise scope.fail(_no_integer(target, body, equation))
+            raise scope.fail(_no_integer(target, body, equation), target)
         return Equation(target, indices, body, integer)
 
     def _left_indices(self, target: str, lefts: Sequence[Any], equation: Any) -> tuple[Index, ...]:
@@ -255,17 +259,20 @@ class _Reader:
             if not isinstance(index, Idx | sympy.Symbol):
                 raise scope.fail(
                     f"axis {axis} of the left side {equation.lhs} is {index}; a left side takes plain indices, "
-                    f"so solve the equation for {target}[..., i, ...] with a plain index i"
+                    f"so solve the equation for {target}[..., i, ...] with a plain index i",
+                    index,
                 )
             name = check_name(label(index), f"{scope.where}: the index")
             if name in found or name in {n for n, _ in waiting}:
-                raise scope.fail(f"index {name} stands twice on the left side {equation.lhs}; use two indices")
+                raise scope.fail(f"index {name} stands twice on the left side {equation.lhs}; use two indices", index)
             if name in scope.sizes:
-                raise scope.fail(f"{name} on the left side {equation.lhs} is a size, not an index; use an Idx")
+                raise scope.fail(f"{name} on the left side {equation.lhs} is a size, not an index; use an Idx", index)
             if isinstance(index, Idx) and index.upper is not None:
                 first, last = to_poly(index.lower, scope), to_poly(index.upper, scope)
                 if first.constant != 0:
-                    raise scope.fail(f"index {name} on the left side begins at {first}; axes begin at 0, so shift it")
+                    raise scope.fail(
+                        f"index {name} on the left side begins at {first}; axes begin at 0, so shift it", index
+                    )
                 found[name] = self._apart(name, last + 1)
                 scope.bound_now[name] = as_poly(found[name])
             else:
@@ -276,6 +283,8 @@ class _Reader:
 
     def _apart(self, name: str, extent: Poly) -> Index:
         """An index of a left side, with a name of its own where a tensor has that one: both become variables."""
+        if nonnegative(-extent - 1):
+            raise self.scope.fail(f"index {name} has extent {extent}, which is negative", name)
         return Index(fresh(name, {*self.scope.ranks, *self.scope.reals}), extent)
 
     def _infer(self, waiting: list[tuple[str, Any]], found: dict[str, Index], equation: Any) -> None:
@@ -291,7 +300,9 @@ class _Reader:
                     failures.append(error)
                     continue
                 if low.constant != 0:
-                    raise scope.fail(f"the reads keep index {name} in {low} .. {high}; axes begin at 0, so shift it")
+                    raise scope.fail(
+                        f"the reads keep index {name} in {low} .. {high}; axes begin at 0, so shift it", index
+                    )
                 found[name] = self._apart(name, high + 1)
                 scope.bound_now[name] = as_poly(found[name])
                 waiting.remove((name, index))

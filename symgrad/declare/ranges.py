@@ -25,10 +25,26 @@ def range_from_reads(name: str, expr: Any, scope: Scope) -> tuple[Poly, Poly]:
     limits = _limits(expr)
     found = [r for read in _plain_reads(expr, name) for r in _ranges(name, read, scope, limits)]
     if not found:
-        raise scope.fail(f"index {name} has no range and no read determines one; write Idx({name!r}, extent)")
+        circular = [str(r.base.label) for r in _plain_reads(expr, name) if _is_open(str(r.base.label), scope)]
+        if circular:
+            raise scope.fail(_circular(name, circular[0], scope.target), name)
+        raise scope.fail(f"index {name} has no range and no read determines one; write Idx({name!r}, extent)", name)
     return (
         _tightest(name, [low for low, _ in found], scope, largest=True),
         _tightest(name, [high for _, high in found], scope, largest=False),
+    )
+
+
+def _is_open(tensor: str, scope: Scope) -> bool:
+    """Whether a tensor is defined by an equation that is not read yet: one that needs the equation being read."""
+    return tensor in scope.ranks and scope.extents(tensor) is None
+
+
+def _circular(name: str, tensor: str, target: str) -> str:
+    whom = f"{tensor} itself" if tensor == target else f"{tensor}, and {tensor} and {target} are a cycle"
+    return (
+        f"index {name} has no range: it only reads {whom}; a recurrence reads an earlier step, such as "
+        f"{tensor}[.., {name} - 1, ..], has a first value, and an index with a range: write Idx({name!r}, extent)"
     )
 
 
@@ -135,4 +151,6 @@ def _tightest(name: str, ends: list[Poly], scope: Scope, largest: bool) -> Poly:
             return end
     options = " or ".join(str(e) for e in distinct)
     which = "first" if largest else "last"
-    raise scope.fail(f"the {which} value of index {name} could be {options}; write Idx({name!r}, extent) to say which")
+    raise scope.fail(
+        f"the {which} value of index {name} could be {options}; write Idx({name!r}, extent) to say which", name
+    )

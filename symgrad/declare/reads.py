@@ -46,7 +46,7 @@ from symgrad.declare.scalars import (
     tensors_of,
 )
 from symgrad.declare.substitution import rebuild
-from symgrad.errors import DeclarationError
+from symgrad.errors import About, DeclarationError
 
 INSIDE: dict[str, int] = {}
 """Says that a read stays inside its tensor; told by identity, since a counterexample without symbols is empty too."""
@@ -136,13 +136,14 @@ def _marking(program: Program, guarded: bool) -> Change:
 
 @dataclass(frozen=True, slots=True)
 class Undecided:
-    """One axis of a plain read that is not proved to stay inside, and the conditions the read stands behind."""
+    """One axis of a plain read that is not proved to stay inside, the conditions it stands behind, all its indices."""
 
     tensor: str
     axis: int
     index: Poly
     extent: Poly
     behind: tuple[Condition, ...]
+    indices: tuple[Poly, ...]
 
 
 def undecided(program: Program, equation: Equation) -> Iterator[Undecided]:
@@ -157,7 +158,7 @@ def undecided(program: Program, equation: Equation) -> Iterator[Undecided]:
             facts += _positions(program, index)
             repeats = positive(extent) and repeat_of(index, extent) is not None
             if not repeats and not (nonnegative(index, facts) and nonnegative(extent - 1 - index, facts)):
-                yield Undecided(tensor, axis, index, extent, behind)
+                yield Undecided(tensor, axis, index, extent, behind, indices)
 
 
 def _positions(program: Program, index: Poly) -> Iterator[Poly]:
@@ -233,7 +234,8 @@ def _refute(program: Program, equation: Equation, read: Undecided) -> None:
     raise DeclarationError(
         f"{program.name}: {equation.target} reads {tensor} at {index} on axis {axis}, which has extent {extent}; "
         f"{at}{' ' if at else ''}that is {value_of(index, example)}, outside 0 .. {value_of(extent, example) - 1}. "
-        f"Write Padded({tensor})[...] for zeros outside, or change the range"
+        f"Write Padded({tensor})[...] for zeros outside, or change the range",
+        About(equation.target, ((tensor, read.indices), tensor)),
     )
 
 

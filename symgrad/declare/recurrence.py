@@ -18,7 +18,7 @@ from symgrad.declare.program import Equation
 from symgrad.declare.scalars import Read, free_indices, walk
 from symgrad.declare.segments import interval
 from symgrad.declare.steps import GroupRead, axes_of, group_reads, is_earlier, shifts_of
-from symgrad.errors import DeclarationError
+from symgrad.errors import About, DeclarationError
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,7 +57,11 @@ Item = Equation | Scan
 
 
 class NoOrderError(Exception):
-    """A group of equations that no order of steps computes; the text says why."""
+    """A group of equations that no order of steps computes; the text says why, ``about`` which reads are in the way."""
+
+    def __init__(self, text: str, about: About | None = None) -> None:
+        super().__init__(text)
+        self.about = about
 
 
 def schedule(equations: Sequence[Equation]) -> tuple[Item, ...]:
@@ -110,7 +114,7 @@ def check(name: str, equations: Sequence[Equation]) -> None:
     try:
         schedule(equations)
     except NoOrderError as error:
-        raise DeclarationError(f"{name}: {error}") from None
+        raise DeclarationError(f"{name}: {error}", error.about) from None
     for group in (g for g in groups(equations) if is_recurrent(g)):
         axes, extents = recurrent_axes(group), {e.target: tuple(i.extent for i in e.indices) for e in group}
         for equation in group:
@@ -140,7 +144,8 @@ def _check_inside(name: str, read: GroupRead, mode: str, axis: int, extent: Poly
         raise DeclarationError(
             f"{name}, equation of {read.reader}: Padded({read.tensor}, mode='{mode}') reads {read.tensor} at "
             f"{show(position)} on axis {axis}, along which the recurrence runs, perhaps before the first step; put the "
-            f"read in a Piecewise that keeps it inside, or write a constant outside, Padded({read.tensor}, value=0)"
+            f"read in a Piecewise that keeps it inside, or write a constant outside, Padded({read.tensor}, value=0)",
+            About(read.reader, ((read.tensor, read.indices),)),
         )
 
 
@@ -227,7 +232,8 @@ def scan_of(
         found = scan_along(group, axes, dropped, used)
         if found is not None:
             return found
-    raise NoOrderError(_complaint(group, reads))
+    worst = [(r.tensor, r.indices) for r in reads if r.reader == group[0].target]
+    raise NoOrderError(_complaint(group, reads), About(group[0].target, tuple(worst)))
 
 
 def scan_along(

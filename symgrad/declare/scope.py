@@ -13,7 +13,7 @@ from sympy.tensor.indexed import Idx
 from symgrad.declare.integers import Poly, Size
 from symgrad.declare.program import Requirement
 from symgrad.declare.scalars import Condition
-from symgrad.errors import DeclarationError
+from symgrad.errors import About, DeclarationError
 
 
 @dataclass
@@ -21,7 +21,9 @@ class Scope:
     """What names mean while one layer is converted.
 
     ``bound_now`` has the indices in scope, ``binders`` the objects that brought them into it, as written;
-    ``inferred`` the first and last values of bound indices that the reads determined.
+    ``inferred`` the first and last values of bound indices that the reads determined. ``target`` is the left side whose
+    equation is read, ``around`` the reads that are being read, the innermost first, and ``written`` has every read as
+    it was written, by equation, tensor and indices.
     """
 
     ranks: Mapping[str, int]
@@ -38,6 +40,9 @@ class Scope:
     requirements: list[Requirement] = field(default_factory=list)
     inferred: dict[str, tuple[Poly, Poly]] = field(default_factory=dict)
     place: Callable[[], str] | None = None
+    target: str = ""
+    around: tuple[Any, ...] = ()
+    written: dict[tuple[str, str, tuple[Poly, ...]], Any] = field(default_factory=dict)
 
     @contextmanager
     def under(self, *conditions: Condition) -> Iterator[None]:
@@ -46,19 +51,26 @@ class Scope:
         yield
         self.behind = before
 
-    def fail(self, text: str) -> DeclarationError:
-        """An error that says in which equation, and where inside a read."""
+    def fail(self, text: str, *parts: Any) -> DeclarationError:
+        """An error that says in which equation, and where inside a read; ``parts`` are what it is about."""
         place = f"{self.place()}: " if self.place else ""
-        return DeclarationError(f"{self.where}: {place}{text}")
+        return DeclarationError(f"{self.where}: {place}{text}", About(self.target, (*parts, *self.around)))
 
     @contextmanager
-    def inside(self, place: Callable[[], str]) -> Iterator[None]:
-        """Errors raised meanwhile name this place, which is put into words only then."""
-        outer, self.place = self.place, place
+    def inside(self, place: Callable[[], str], expr: Any) -> Iterator[None]:
+        """Errors raised meanwhile name this place, which is put into words only then, and are about ``expr``."""
+        outer, around = self.place, self.around
+        self.place, self.around = place, (expr, *around)
         try:
             yield
         finally:
-            self.place = outer
+            self.place, self.around = outer, around
+
+    def as_written(self, error: DeclarationError) -> DeclarationError:
+        """The error about reads as they were written; it comes with them as data, tensor and indices."""
+        where, parts = error.about.equation, error.about.parts
+        found = tuple(self.written.get((where, *p), p[0]) if isinstance(p, tuple) else p for p in parts)
+        return DeclarationError(str(error), About(where, found))
 
     def declared(self, tensor: str) -> str:
         """A tensor as declared: ``x[N, C]``."""

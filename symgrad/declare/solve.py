@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from symgrad.declare.evaluate import value_of
 from symgrad.declare.integers import Atom, Poly, Size, atoms
 from symgrad.declare.program import Program, Tensor
-from symgrad.errors import DeclarationError
+from symgrad.errors import About, DeclarationError
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,7 +55,8 @@ def plan(inputs: Sequence[Tensor], known: frozenset[str], where: str) -> tuple[S
             names = ", ".join(sorted(s.name for s in missing))
             raise DeclarationError(
                 f"{where}: no shape determines {names} (axis {axis[1]} of {axis[0]} has extent {axis[2]}); "
-                f"make all but one of them attributes, attributes={{{missing[0].name}: value}}"
+                f"make all but one of them attributes, attributes={{{missing[0].name}: value}}",
+                About(parts=(axis[0],)),
             )
         open_axes.remove(axis)
         if not missing:
@@ -65,7 +66,8 @@ def plan(inputs: Sequence[Tensor], known: frozenset[str], where: str) -> tuple[S
         if split is None:
             raise DeclarationError(
                 f"{where}: axis {axis[1]} of {axis[0]} has extent {axis[2]}, which cannot be solved for "
-                f"{missing[0].name}; make it an attribute, attributes={{{missing[0].name}: value}}"
+                f"{missing[0].name}; make it an attribute, attributes={{{missing[0].name}: value}}",
+                About(parts=(axis[0],)),
             )
         steps.append(Solution(missing[0].name, axis[0], axis[1], *split))
         solved.add(missing[0].name)

@@ -25,6 +25,7 @@ from symgrad.declare.scalars import (
     own_polynomials,
 )
 from symgrad.declare.segments import segments
+from symgrad.declare.substitution import substitute
 
 
 @dataclass(frozen=True, slots=True)
@@ -120,9 +121,20 @@ def is_earlier(
     if gap.constant is not None:
         return None if gap.constant < 0 else gap.constant > 0
     facts = [p for c in read.behind if isinstance(c, Compare) for p in _nonnegative_by(c)]
-    if nonnegative(gap - 1, facts):
+    gaps = [gap, *_where_equal(gap, read.behind)]
+    if any(nonnegative(g - 1, facts) for g in gaps):
         return True
-    return False if nonnegative(gap, facts) else None
+    return False if any(nonnegative(g, facts) for g in gaps) else None
+
+
+def _where_equal(gap: Poly, behind: Sequence[Condition]) -> Iterator[Poly]:
+    """The gap with an index replaced by what a condition says it is equal to."""
+    for condition in behind:
+        if isinstance(condition, Compare) and condition.relation == "==":
+            for index in sorted(indices_of(gap) & indices_of(condition.poly), key=str):
+                for rest in (as_poly(index) - condition.poly, as_poly(index) + condition.poly):
+                    if index not in indices_of(rest):
+                        yield substitute(gap, {index: rest})
 
 
 def _nonnegative_by(condition: Compare) -> tuple[Poly, ...]:

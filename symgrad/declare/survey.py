@@ -12,7 +12,7 @@ from sympy.tensor.indexed import Idx, Indexed, IndexedBase
 from symgrad.declare import notation
 from symgrad.declare.graph import components
 from symgrad.declare.scope import label
-from symgrad.errors import DeclarationError
+from symgrad.errors import About, DeclarationError
 
 
 @dataclass(frozen=True, slots=True)
@@ -96,11 +96,12 @@ def tensors(
         shapes[name] = tuple(given.indices) if isinstance(given, Indexed) else ()
     defined = {left(e)[0] for e in equations}
     for name in sorted(defined & set(shapes)):
-        raise DeclarationError(f"{layer}: {name} is an input and also a left side; rename one")
+        raise DeclarationError(f"{layer}: {name} is an input and also a left side; rename one", About(name, (name,)))
     for role, names in (("constants", constants), ("integers", integers)):
         for thing in names:
             if name_of(thing, layer) not in shapes:
-                raise DeclarationError(f"{layer}: {role}=[{thing}]: {name_of(thing)} is not an input")
+                about = About(parts=(name_of(thing),))
+                raise DeclarationError(f"{layer}: {role}=[{thing}]: {name_of(thing)} is not an input", about)
     plain = tuple(Surveyed(n, s, False, False) for n, s in shapes.items())
     whole = {name_of(t) for t in integers} | _used_as_integers(plain, equations)
     fixed = {name_of(t) for t in constants}
@@ -204,9 +205,10 @@ def outputs(layer: str, equations: Sequence[Any], given: Sequence[Any] | None) -
     names = [name_of(o, layer) for o in given] if given else defined[-1:]
     for name in names:
         if name not in defined:
-            raise DeclarationError(f"{layer}: output {name} is no left side (left sides: {', '.join(defined)})")
+            about, known = About(parts=(name,)), ", ".join(defined)
+            raise DeclarationError(f"{layer}: output {name} is no left side (left sides: {known})", about)
         if names.count(name) > 1:
-            raise DeclarationError(f"{layer}: output {name} is named twice")
+            raise DeclarationError(f"{layer}: output {name} is named twice", About(parts=(name,)))
     return tuple(names)
 
 

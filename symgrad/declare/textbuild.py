@@ -12,20 +12,22 @@ import sympy
 from sympy import Expr, Idx, IndexedBase, Symbol
 
 from symgrad.declare.notation import EXTENSIONS, TIES, Padded
-from symgrad.declare.textnames import Names, Source, TextEquation, elements_of, index_of, suggestion
+from symgrad.declare.textnames import Names, TextEquation, elements_of, index_of, suggestion
+from symgrad.declare.textplaces import Places
+from symgrad.declare.textsource import Source
 from symgrad.declare.textwords import (
     BINARY,
     CALLABLE,
     CONSTANTS,
     EXTREMA,
+    INSTEAD,
+    MOST_BITS,
     PAIRED,
     REDUCERS,
     RELATIONS,
     ROUNDING,
     UNARY,
 )
-
-MOST_BITS = 4096
 
 
 class Builder:
@@ -35,8 +37,9 @@ class Builder:
     ``DeclarationError`` that points at the node.
     """
 
-    def __init__(self, source: Source, names: Names) -> None:
-        self.source, self.names = source, names
+    def __init__(self, source: Source, names: Names, hint: Callable[[str], str]) -> None:
+        self.source, self.names, self.hint = source, names, hint
+        self.places = Places(source, names.equations)
         shapes = {name for shape in names.inputs.values() for name in shape}
         self._extents = {n: Symbol(n, integer=True, positive=True) for n in sorted(shapes)}
         self._attributes = {
@@ -59,39 +62,61 @@ class Builder:
 
     def equation(self, equation: TextEquation) -> sympy.Eq:
         """One equation; its left side's indices are in scope on its right side."""
+        self.places.equation = equation.name
         axes = tuple(self._idx[index] for index in equation.axes)
         left = IndexedBase(equation.name)[axes] if axes else Symbol(equation.name)
         return sympy.Eq(left, self.number(equation.value, frozenset(equation.axes)), evaluate=False)
+
+    def requirement(self, node: ast.expr) -> list[Any]:
+        """A condition on extents and attributes, which SymPy does not decide: it takes no extent to be 0."""
+        self.places.equation, found = "", []
+        for part in (n for n in ast.walk(node) if isinstance(n, ast.Name) and n.id in self._rank):
+            raise self.source.error(part, f"{part.id} is a tensor; requires: is about extents and attributes")
+        match node:
+            case ast.Compare(left=first, ops=ops, comparators=rest) if all(type(op) in RELATIONS for op in ops):
+                values = [self.number(value, frozenset()) for value in (first, *rest)]
+                for op, left, right in zip(ops, values, values[1:], strict=False):
+                    found.append(RELATIONS[type(op)](left, right, evaluate=False))
+            case _:
+                found.append(self.condition(node, frozenset()))
+        for relation in found:
+            self.places.note(relation, node)
+        return found
 
     def number(self, node: ast.expr, scope: frozenset[str], place: str = "") -> Expr:
         """The value of ``node``.
 
         ``place`` says what it stands in (``an index of x``) where names are indices, extents or attributes only.
         """
+        value: Expr
         match node:
-            case ast.Constant(value=value):
-                return self._literal(node, value)
+            case ast.Constant(value=constant):
+                value = self._literal(node, constant)
             case ast.Name():
-                return self._name(node, scope, place)
+                value = self._name(node, scope, place)
             case ast.UnaryOp(op=ast.USub(), operand=operand):
-                return -self.number(operand, scope, place)
+                value = -self.number(operand, scope, place)
             case ast.UnaryOp(op=ast.UAdd(), operand=operand):
-                return self.number(operand, scope, place)
+                value = self.number(operand, scope, place)
             case ast.BinOp(op=op) if type(op) in BINARY:
-                return self._binary(node, scope, place)
+                value = self._binary(node, scope, place)
             case ast.BinOp(op=ast.BitXor()):
                 raise self.source.error(node, "a power is written **")
             case ast.Subscript(value=ast.Name(id=tensor)):
-                return IndexedBase(tensor)[self._elements(node, tensor, scope)]
+                value = IndexedBase(tensor)[self._elements(node, tensor, scope)]
             case ast.Subscript(value=ast.Call(args=[ast.Name(id=tensor), *_]) as call):
-                return self._padded(call, scope)[self._elements(node, tensor, scope)]
+                value = self._padded(call, scope)[self._elements(node, tensor, scope)]
+                self.places.note(value.read, node)
             case ast.Call(func=ast.Name(id=name)):
-                return self._call(node, name, scope, place)
+                value = self._call(node, name, scope, place)
             case ast.Compare() | ast.BoolOp() | ast.UnaryOp(op=ast.Not()):
                 raise self.source.error(node, "a condition is no number; write where(condition, 1, 0)")
-        raise self.source.error(
-            node, "this cannot stand in an equation; use + - * / // % **, x[i, j] and " + ", ".join(CALLABLE)
-        )
+            case _:
+                known = ", ".join(CALLABLE)
+                text = f"this cannot stand in an equation; use + - * / // % **, x[i, j] and {known}"
+                raise self.source.error(node, text)
+        self.places.note(value, node)
+        return value
 
     def condition(self, node: ast.expr, scope: frozenset[str]) -> Any:
         """The condition ``node``: relations joined by and, or, not."""
@@ -99,7 +124,10 @@ class Builder:
             case ast.Compare(left=first, ops=ops, comparators=rest) if all(type(op) in RELATIONS for op in ops):
                 values = [self.number(value, scope) for value in (first, *rest)]
                 pairs = zip(ops, values, values[1:], strict=False)
-                return self._sound(node, sympy.And, *(RELATIONS[type(op)](a, b) for op, a, b in pairs))
+                relations = [self._sound(node, RELATIONS[type(op)], a, b) for op, a, b in pairs]
+                found = relations[0] if len(relations) == 1 else self._sound(node, sympy.And, *relations)
+                self.places.note(found, node)
+                return found
             case ast.BoolOp(op=op, values=values):
                 join = sympy.And if isinstance(op, ast.And) else sympy.Or
                 return join(*(self.condition(value, scope) for value in values))
@@ -109,11 +137,26 @@ class Builder:
 
     def _index(self, index: str) -> Idx:
         """The index, with a range where the text gives one or no read bounds it."""
-        given = [e.given[index] for e in self.names.equations if index in e.given]
+        given = [(e.given[index], self._extent(e, index)) for e in self.names.equations if index in e.given]
+        for node, extent in given[1:]:
+            if extent != given[0][1]:
+                text = f"index {index} has extent {given[0][1]} elsewhere; another range takes another letter"
+                raise self.source.error(node, text)
         if given:
-            return Idx(index, self.number(given[0], frozenset(), "an extent"))
-        extent = self.names.extents.get(index) if index in self.names.ranged else None
-        return Idx(index, (self._extents | self._attributes)[extent]) if extent else Idx(index)
+            return Idx(index, given[0][1])
+        named = self.names.extents.get(index) if index in self.names.ranged else None
+        return Idx(index, (self._extents | self._attributes)[named]) if named else Idx(index)
+
+    def _extent(self, equation: TextEquation, index: str) -> Expr:
+        """The extent given to an index on a left side, an integer of at least 0."""
+        node = equation.given[index]
+        self.places.equation = equation.name
+        extent = self.number(node, frozenset(), "an extent")
+        if extent.is_integer is False or extent.is_finite is False or extent.is_extended_real is False:
+            raise self.source.error(node, f"the extent of {index} is an integer, which {extent} is not")
+        if extent.is_negative:
+            raise self.source.error(node, f"the extent of {index} is {extent}, which is negative")
+        return extent
 
     def _literal(self, node: ast.expr, value: object) -> Expr:
         """A number; a decimal that is exact in a few binary digits (0.5) is kept exact."""
@@ -183,11 +226,18 @@ class Builder:
                     node, f"{name} does not take {len(node.args)} argument{'s'[: len(node.args) != 1]}"
                 )
             case _:
-                raise self.source.error(node.func, f"unknown function {name}{suggestion(name, CALLABLE)}")
+                raise self.source.error(node.func, f"unknown function {name}; {self._advice(name)}")
         values = [self.number(argument, scope, place) for argument in node.args]
         if name in ROUNDING:
             self._roundable(node, *values)
         return self._sound(node, function, *values)
+
+    def _advice(self, name: str) -> str:
+        """What to write instead of a function that there is not."""
+        advice = INSTEAD.get(name.lower()) or self.hint(name)
+        if advice:
+            return f"write {advice}"
+        return suggestion(name, CALLABLE).removeprefix("; ") or f"there are {', '.join(CALLABLE)}"
 
     def _reduction(self, node: ast.Call, name: str, scope: frozenset[str]) -> Expr:
         """``sum(f, i, (j, 0, i), (k, extent))``; a later limit's index may stand in an earlier limit, as in Sum."""

@@ -11,34 +11,10 @@ import difflib
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 
-from symgrad.errors import DeclarationError
+from symgrad.declare.textsource import Source
 
 REDUCTIONS = ("sum", "prod", "reduce_max", "reduce_min", "argmax", "argmin", "logsumexp")
 NUMBERS = ("pi", "oo", "inf")
-WINDOW = 200  # characters of a line that a message shows
-
-
-@dataclass(frozen=True, slots=True)
-class Source:
-    """The text as it was parsed, for messages that point into it."""
-
-    text: str
-
-    def error(self, node: ast.AST, message: str) -> DeclarationError:
-        """Make the error that shows the line of ``node`` with carets under it."""
-        line, column = getattr(node, "lineno", 1), getattr(node, "col_offset", 0)
-        one_line = getattr(node, "end_lineno", line) == line
-        return self.error_at(line, column, message, getattr(node, "end_col_offset", column) - column if one_line else 1)
-
-    def error_at(self, line: int, column: int, message: str, width: int = 1) -> DeclarationError:
-        """Make the error that points at ``column`` (from 0) of ``line`` (from 1)."""
-        lines = self.text.splitlines() or [""]
-        place = f"line {line}, column {column + 1}" if len(lines) > 1 else f"column {column + 1}"
-        shown = lines[min(line, len(lines)) - 1]
-        start = max(0, column - WINDOW // 2)
-        shown, column = shown[start : start + WINDOW], column - start
-        carets = " " * column + "^" * max(1, min(width, len(shown) - column))
-        return DeclarationError(f"text equation, {place}: {message}\n  {shown}\n  {carets}")
 
 
 @dataclass(frozen=True, slots=True)

@@ -35,6 +35,7 @@ from symgrad.declare.scalars import (
     tensors_of,
     walk,
 )
+from symgrad.derive.known import KNOWN, known_elements
 from symgrad.derive.lift import lifted
 from symgrad.derive.states import Border, FirstValue, exact, range_where
 from symgrad.derive.terms import rename
@@ -52,11 +53,21 @@ def prepare(program: Program, trace: Trace) -> Program:
     equations: list[Equation] = []
     taken = {t.name for t in program.inputs} | {e.target for e in program.equations}
     taken |= {a.name for a in program.attributes}
-    for group in groups(program.equations):
+    for group in groups(_with_known(program, trace)):
         if is_recurrent(group):
             group = _Group(program, group, taken, trace).prepared()
         equations += group
     return replace(program, equations=tuple(equations))
+
+
+def _with_known(program: Program, trace: Trace) -> tuple[Equation, ...]:
+    """The equations; elements of recurrences that need no step are what their equation says."""
+    found: dict[str, Equation] = {}
+    for group in (g for g in groups(program.equations) if is_recurrent(g)):
+        for equation in group:
+            found[equation.target] = known_elements(group, equation)
+            trace.record(KNOWN, equation, found[equation.target])
+    return tuple(found.get(e.target, e) for e in program.equations)
 
 
 @dataclass

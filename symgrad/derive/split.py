@@ -200,11 +200,19 @@ class _Splitter:
     def _named(self, node: Reduce, equation: Equation, behind: tuple[Condition, ...]) -> Scalar:
         node, behind, outside = self._narrowed(node, equation, behind)
         free = free_indices(node)
-        guards = [c for c in behind if isinstance(c, Compare) and _over(c, free)]
-        ordering = self.ordered and set(tensors_of(node)) & set(self.recurrent)
-        if guards and (ordering or _has_guarded_reads(self.program, node, self.done)):
+        steps: tuple[Index, ...] = ()
+        if self._in_steps(node):
+            # What is named belongs to its step, even if all steps have the same: it is not known before the first.
+            own = {i.name: i for i in outside}
+            along = (equation.indices[axis] for axis in self.recurrent.get(equation.target, ()))
+            steps = tuple(i for i in (own.get(index.name, index) for index in along) if i not in free)
+        guards = [c for c in behind if isinstance(c, Compare) and _over(c, free.union(steps))]
+        if guards and (self._in_steps(node) or _has_guarded_reads(self.program, node, self.done)):
             node = with_condition(node, all_of(*guards))
         key, order = alpha_form(node)
+        steps = tuple(i for i in steps if i not in order)
+        order = (*steps, *order)
+        key += "".join(f", at {i.extent}" for i in steps)
         integer = node.kind in ("argmax", "argmin")
         if key not in self.shared:
             wanted = _stored_order(node, order) or _order_like(order, equation)
@@ -220,6 +228,10 @@ class _Splitter:
             return FromInteger(as_poly(Entry(name, indices, bool(outside))))
         return Read(name, indices, Extension("guarded") if outside else None)
 
+    def _in_steps(self, node: Reduce) -> bool:
+        """Whether what is named has to stay inside the recurrence that it reads."""
+        return self.ordered and not self.recurrent.keys().isdisjoint(tensors_of(node))
+
     def _narrowed(
         self, node: Reduce, equation: Equation, behind: tuple[Condition, ...]
     ) -> tuple[Reduce, tuple[Condition, ...], dict[Index, Poly]]:
@@ -228,7 +240,8 @@ class _Splitter:
         needed = set(tensors_of(node)) & set(self.recurrent) or _has_guarded_reads(self.program, node, self.done)
         for axis in self.recurrent.get(equation.target, ()) if needed else ():
             index = equation.indices[axis]
-            found = range_where(index, behind) if index in free_indices(node) else None
+            used = self._in_steps(node) or index in free_indices(node)
+            found = range_where(index, behind) if used else None
             if found is not None:
                 own = Index(index.name, found[1])
                 table = {index: as_poly(own) + found[0]}

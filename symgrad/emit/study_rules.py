@@ -196,6 +196,12 @@ RULES: dict[str, RuleWords] = {
         "The state before the first step is one more element of the tensor of states, so that every step reads the "
         "state before it without a condition.",
     ),
+    "an element that a recurrence begins with": RuleWords(
+        "An element that a recurrence begins with is what its equation says of it",
+        r"h_{0} = x_{0} \quad\text{where}\quad h_{t} = x_{t} \text{ for } t = 0",
+        "At a fixed place the equation may need no other element: what reads it there does not wait for a step.",
+        "h[0] = x[0] where h[t] = x[t] for t = 0",
+    ),
     "a read outside is a constant": RuleWords(
         "Reads outside are written out",
         "",

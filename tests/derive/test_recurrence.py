@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+import numpy as np
 import pytest
-from sympy import Eq, Idx, IndexedBase, Piecewise, Sum, floor, symbols, tanh
+from sympy import Eq, Idx, IndexedBase, Piecewise, Sum, sqrt, symbols, tanh
 
 import symgrad
-from symgrad import Layer, Padded
+from symgrad import Layer, LogSumExp, Padded
 from symgrad.check.steps import check_steps
 from symgrad.compiler import CompiledLayer, compile_layer, run
 from symgrad.declare.formula import equation_text
@@ -54,6 +55,18 @@ def test_a_constant_outside_stands_around_the_states() -> None:
         "h[t, i] = x[t, i] + h_states[t + 2, i] * h_states[t, i]",
         "h_states[t, i] = (h[t - 3, i] if t >= 3 else 0)",
     ]
+
+
+def test_an_element_that_needs_no_step_is_what_the_equation_says() -> None:
+    body = Piecewise((tanh(x[t, i] + Sum(w[i, j] * h[0, j], j)), t > 0), (x[t, i], True))
+    layer = Layer("from_the_first", inputs=[x[T, D], w[D, D]], equations=[Eq(h[t, i], body)])
+    assert texts(statements(layer)) == [
+        "sum_h[i] = sum_{j} w[i, j] * x[0, j]",
+        "h[t, i] = (tanh(sum_h[i] + x[t, i]) if t >= 1 else x[t, i])",
+    ]
+    stages = run(layer)
+    assert check_steps(stages) == []
+    assert "what its equation says of it" in CompiledLayer(stages).derivation.to_text()
 
 
 def test_what_both_cases_have_in_common_is_written_once() -> None:
@@ -123,11 +136,36 @@ def test_the_gradient_is_a_layer_again(make) -> None:
     assert symgrad.check_layer(symgrad.vjp(make()), cases=2).ok
 
 
-def test_backward_without_an_order_of_steps_is_an_error_of_ours() -> None:
+def triangular() -> Layer:
+    """The triangular factor of a matrix: its sums read what conditions around them put in order."""
     size = symbols("size", integer=True, positive=True)
-    given, halved = IndexedBase("given"), IndexedBase("halved")
-    n = Idx("n", size)
-    halves = halved[floor(n / 2)] * halved[n - floor(n / 2)] + given[n]
-    layer = Layer("by_halves", [given[size]], [Eq(halved[n], Piecewise((given[n], n < 2), (halves, True)))])
-    with pytest.raises(DerivationError, match="by_halves: its backward pass cannot be computed step by step"):
-        compile_layer(layer)
+    given, factor = IndexedBase("given"), IndexedBase("factor")
+    i, j, p, q = (Idx(name, size) for name in "ijpq")
+    below = (given[i, j] - Sum(factor[i, q] * factor[j, q], (q, 0, j - 1))) / factor[j, j]
+    diagonal = sqrt(given[i, i] - Sum(factor[i, p] ** 2, (p, 0, j - 1)))
+    cholesky = Eq(factor[i, j], Piecewise((diagonal, Eq(i, j)), (below, i > j), (0, True)))
+    return Layer("triangular", [given[size, size]], [cholesky])
+
+
+def test_sums_whose_conditions_put_them_in_order() -> None:
+    compiled = compile_layer(triangular())
+    rng = np.random.default_rng(0)
+    given, step = rng.normal(size=(5, 5)), 1e-6
+    given = given @ given.T + 5 * np.eye(5)
+    factor, residuals = compiled.forward(given)
+    np.testing.assert_allclose(factor, np.linalg.cholesky(given), rtol=1e-12, atol=1e-14)
+    cotangent = rng.normal(size=(5, 5))
+    slopes = np.zeros((5, 5))
+    for place in zip(*np.tril_indices(5), strict=True):
+        nudge = np.zeros((5, 5))
+        nudge[place] = step
+        ends = (np.linalg.cholesky(np.tril(end) + np.tril(end, -1).T) for end in (given + nudge, given - nudge))
+        slopes[place] = np.sum(cotangent * np.subtract(*ends)) / (2 * step)
+    np.testing.assert_allclose(np.tril(compiled.backward(residuals, cotangent).given), slopes, rtol=1e-6, atol=1e-8)
+
+
+def test_statements_without_an_order_of_steps_are_an_error_of_ours() -> None:
+    later = x[t, i] * LogSumExp(h[2, j], j) + h[t - 1, i]
+    equation = Eq(h[t, i], Piecewise((later, t > 2), (tanh(h[t - 1, i] * x[t, i]), t > 0), (x[t, i], True)))
+    with pytest.raises(DerivationError, match="odd: its statements cannot be computed step by step"):
+        compile_layer(Layer("odd", [x[T, D]], [equation]))

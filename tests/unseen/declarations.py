@@ -3,6 +3,7 @@
 from . import (
     alignments,
     attention,
+    beginnings,
     contractions,
     extrema,
     factorisations,
@@ -24,6 +25,7 @@ __all__ = ["CASES", "LOGITS"]
 KINDS = (
     alignments,
     attention,
+    beginnings,
     contractions,
     extrema,
     factorisations,
