@@ -77,7 +77,7 @@ def _pushed_forward(program: Program) -> Program:
 def _pulled_back(program: Program) -> Adjoint:
     trace = Trace()
     stable = name_costly(running_forms(stabilise(split(program, trace), trace), trace), trace)
-    derived = simplify_backward(adjoint(stable, trace), trace)
+    derived = simplify_backward(adjoint(stable, trace), trace, again=True)
     if not derived.gradients:
         raise DerivationError(f"{program.name}: every input is constant, so there is no gradient to return")
     return derived

@@ -41,6 +41,7 @@ from symgrad.declare.scalars import (
     Relation,
     Scalar,
     Select,
+    Sloped,
     Stopped,
     Truth,
 )
@@ -128,6 +129,8 @@ def scalar_to_sympy(node: Scalar) -> Any:
             return _reduction(kind, indices, condition, body, ties)
         case Stopped(value):
             return notation.StopGradient(scalar_to_sympy(value))
+        case Sloped(variable, slope):
+            return notation.CustomGradient(0, {scalar_to_sympy(variable): scalar_to_sympy(slope)}, check=False)
     raise TypeError(node)
 
 
