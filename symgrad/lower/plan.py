@@ -57,7 +57,8 @@ def plan_module(
     names = {a.name for a in program.attributes}
     results = frozenset({*program.outputs, *kept.names})
     checked = (program, replace(whole, equations=forward))
-    first = lower_function(whole, forward, taken, results, checked, schedule, general)
+    wanted = needed(forward, results)  # not what backward alone reads and computes
+    first = lower_function(whole, wanted, taken, results, checked, schedule, general)
     second = lower_function(whole, evaluated, taken, frozenset(adjoint.gradients), checked, schedule, general)
     return ModulePlan(
         program,
