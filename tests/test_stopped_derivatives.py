@@ -185,6 +185,75 @@ def test_derivatives_of_the_tangent_are_torchs(name: str) -> None:
     same(compiled.backward(residuals, weights), gradients(tangent, (at, along), weights))
 
 
+# --- states ------------------------------------------------------------------------------------------------------
+
+v, s, w, h = (IndexedBase(name) for name in "vswh")
+T = symbols("T", integer=True, positive=True)
+t = Idx("t", T)
+BEFORE = {
+    "of itself": StopGradient(h[t - 1, n]),
+    "of a product": StopGradient(h[t - 1, n]) * h[t - 1, n],
+    "beside a sum": StopGradient(h[t - 1, n]) + Sum(w[n, i] * h[t - 1, i], i),
+    "in a sum": Sum(w[n, i] * StopGradient(h[t - 1, i]), i),
+}
+IN_TORCH: dict[str, Callable[[Any, Any], Any]] = {
+    "of itself": lambda state, weight: state.detach(),
+    "of a product": lambda state, weight: state.detach() * state,
+    "beside a sum": lambda state, weight: state.detach() + weight @ state,
+    "in a sum": lambda state, weight: weight @ state.detach(),
+}
+
+
+def torchs(values: Sequence[Any], outputs: Sequence[Any], given: Sequence[np.ndarray]) -> list[np.ndarray]:
+    found = torch.autograd.grad(outputs, values, [torch.tensor(g) for g in given], allow_unused=True)
+    return [np.zeros(a.shape) if f is None else f.numpy() for f, a in zip(found, values, strict=True)]
+
+
+@pytest.mark.parametrize("name", BEFORE)
+def test_a_state_that_is_read_constant(name: str) -> None:
+    body = x[t, n] + Piecewise((BEFORE[name], t > 0), (0, True))
+    layer = Layer("state", [x[T, N], w[N, N]], [Eq(h[t, n], body)])
+    arrays = normal((5, 3), 0), normal((3, 3), 1)
+    values = [torch.tensor(a, requires_grad=True) for a in arrays]
+    states = [values[0][0]]
+    for step in values[0][1:]:
+        states.append(step + IN_TORCH[name](states[-1], values[1]))
+    compiled = compile_layer(layer)
+    got, residuals = compiled.forward(*arrays)
+    np.testing.assert_allclose(got, torch.stack(states).detach().numpy(), rtol=1e-12)
+    cotangent = normal((5, 3), 2)
+    same(compiled.backward(residuals, cotangent), torchs(values, [torch.stack(states)], [cotangent]))
+    for derived in (layer, vjp(layer), jvp(layer)):
+        report = check_layer(derived, cases=1)
+        assert report.ok, str(report)
+
+
+@pytest.mark.parametrize("outputs", [["s"], ["v", "s"]], ids=str)
+def test_a_neuron_whose_reset_is_detached(outputs: list[str]) -> None:
+    potential = x[t] + Piecewise((v[t - 1] * (1 - StopGradient(s[t - 1])), t > 0), (0, True))
+    layer = Layer("neuron", [x[T]], [Eq(v[t], potential), Eq(s[t], tanh(v[t]))], outputs=outputs)
+    a = normal((6,), 0)
+    at = torch.tensor(a, requires_grad=True)
+    states: dict[str, list[Any]] = {"v": [at[0]], "s": [torch.tanh(at[0])]}
+    for step in at[1:]:
+        states["v"].append(step + states["v"][-1] * (1 - states["s"][-1].detach()))
+        states["s"].append(torch.tanh(states["v"][-1]))
+    results = [torch.stack(states[name]) for name in outputs]
+    given = [normal((6,), 1), normal((6,), 2)][: len(outputs)]
+    first = torch.autograd.grad(results, at, [torch.tensor(g) for g in given], create_graph=True)
+    compiled = compile_layer(vjp(layer))
+    got, residuals = compiled.forward(a, *given)
+    same(got, [first[0].detach().numpy()])
+    weights = normal((6,), 3)
+    np.testing.assert_allclose(compiled.backward(residuals, weights).x, torchs([at], first, [weights])[0], rtol=1e-9)
+    for derived in (layer, jvp(layer)):
+        report = check_layer(derived, cases=1)
+        assert report.ok, str(report)
+
+
+# --- derived layers ----------------------------------------------------------------------------------------------
+
+
 @pytest.mark.parametrize("derivative", [vjp, jvp])
 @pytest.mark.parametrize("name", CASES)
 def test_the_derived_layer_agrees_with_its_equations(name: str, derivative: Callable[[Declared], Declared]) -> None:
