@@ -80,7 +80,9 @@ def _pulled_back(program: Program) -> Adjoint:
     derived = simplify_backward(adjoint(stable, trace), trace, again=True)
     if not derived.gradients:
         raise DerivationError(f"{program.name}: every input is constant, so there is no gradient to return")
-    return derived
+    declared = {e.target for e in program.equations}
+    left = needed(derived.program.equations, {*derived.gradients, *declared})  # not what forward names for nobody
+    return replace(derived, program=replace(derived.program, equations=left))
 
 
 def _without(program: Program, inputs: tuple[str, ...]) -> Program:
