@@ -31,24 +31,24 @@ def of_original(point: Point, rng: np.random.Generator) -> Iterator[Entry]:
     origin = subject.layer.origin
     if origin is None or has_stops(origin.layer):
         return
-    bilinear = _Bilinear(point, origin.kind, origin.layer)
+    original = _Original(point, origin.kind, origin.layer)
     outputs, _ = subject.forward(case.arrays, case.attributes)
     given = sum(float(np.sum(weight * outputs[name])) for name, weight in point.cotangents.items())
     scale = max([1.0, *(float(np.abs(w * outputs[name]).sum()) for name, w in point.cotangents.items())])
-    here = bilinear.at(bilinear.case)
+    here = original.at(original.case)
     yield _entry("derivative of the original", point, given, here, EXACT, scale)
-    direction = random_direction(case.arrays, bilinear.sources, rng)
+    direction = random_direction(case.arrays, original.sources, rng)
     yield _entry(
         "second difference of the original",
         point,
         along(point.gradients, direction),
-        bilinear.settled(direction),
+        original.settled(direction),
         CENTRAL,
         point.scale,
     )
 
 
-class _Bilinear:
+class _Original:
     """``sum c (J(x) u)`` of a layer."""
 
     def __init__(self, point: Point, kind: str, layer: Layer) -> None:
