@@ -25,6 +25,7 @@ class ModulePlan:
     residuals: tuple[str, ...]
     attributes: tuple[str, ...]
     again: tuple[str, ...] = ()
+    policy: str = "auto"
 
 
 def plan_module(
@@ -68,6 +69,7 @@ def plan_module(
         kept.names,
         tuple(a.name for a in program.attributes if a.name in read or a.name in names & _sizes_used(evaluated)),
         tuple(e.target for e in (*kept.again, *kept.formed)),
+        residuals,
     )
 
 
