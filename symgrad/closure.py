@@ -7,7 +7,7 @@ from dataclasses import replace
 
 from symgrad.declare.arguments import expect_layer
 from symgrad.declare.graph import needed
-from symgrad.declare.layer import Layer
+from symgrad.declare.layer import Layer, Origin
 from symgrad.declare.program import Program
 from symgrad.declare.rewriting import with_tensors
 from symgrad.declare.scalars import tensors_of
@@ -34,7 +34,7 @@ def vjp(layer: Layer) -> Layer:
     """
     expect_layer(layer, "vjp")
     with nesting(layer.name, DerivationError):
-        return Layer.from_program(_pulled_back(layer.program).program, layer.requires)
+        return _derived("vjp", layer, _pulled_back(layer.program).program)
 
 
 def jvp(layer: Layer) -> Layer:
@@ -50,7 +50,13 @@ def jvp(layer: Layer) -> Layer:
     """
     expect_layer(layer, "jvp")
     with nesting(layer.name, DerivationError):
-        return Layer.from_program(_pushed_forward(layer.program), layer.requires)
+        return _derived("jvp", layer, _pushed_forward(layer.program))
+
+
+def _derived(kind: str, layer: Layer, program: Program) -> Layer:
+    made = Layer.from_program(program, layer.requires)
+    made.origin = Origin(kind, layer)
+    return made
 
 
 def _pushed_forward(program: Program) -> Program:
@@ -77,10 +83,12 @@ def _pushed_forward(program: Program) -> Program:
 def _pulled_back(program: Program) -> Adjoint:
     trace = Trace()
     stable = name_costly(running_forms(stabilise(split(program, trace), trace), trace), trace)
-    derived = simplify_backward(adjoint(stable, trace), trace)
+    derived = simplify_backward(adjoint(stable, trace), trace, again=True)
     if not derived.gradients:
         raise DerivationError(f"{program.name}: every input is constant, so there is no gradient to return")
-    return derived
+    declared = {e.target for e in program.equations}
+    left = needed(derived.program.equations, {*derived.gradients, *declared})  # not what forward names for nobody
+    return replace(derived, program=replace(derived.program, equations=left))
 
 
 def _without(program: Program, inputs: tuple[str, ...]) -> Program:

@@ -36,6 +36,7 @@ from symgrad.declare.scalars import (
     Relation,
     Scalar,
     Select,
+    Sloped,
     Stopped,
     Truth,
 )
@@ -178,6 +179,8 @@ def scalar(node: Scalar, world: World) -> Any:
             return _reduce(node, world)
         case Stopped(value):
             return scalar(value, world)
+        case Sloped():
+            return numbers.make(0)
     raise TypeError(node)
 
 

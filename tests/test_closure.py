@@ -7,11 +7,11 @@ from typing import Any
 
 import numpy as np
 import pytest
-from sympy import Eq, Idx, IndexedBase, Sum, Symbol, floor, symbols
+from sympy import Eq, Idx, IndexedBase, Sum, Symbol, exp, floor, log, symbols
 
 import symgrad
 from symgrad import CompiledLayer, Layer, Padded, compile_layer
-from symgrad.declare.scalars import Stopped, walk
+from symgrad.declare.scalars import Apply, Reduce, Stopped, walk
 from symgrad.errors import DerivationError
 
 from . import points
@@ -92,7 +92,11 @@ def test_the_jvp_is_the_slope_along_the_tangents(name: str) -> None:
         np.testing.assert_allclose(tangent, (above - below) / (2 * STEP), rtol=1e-5, atol=1e-6)
 
 
-@pytest.mark.parametrize("name", ["softmax_cross_entropy", "layer_norm", "gelu", "conv1d", "mean_squared_error"])
+PRODUCTS = ["softmax_cross_entropy", "layer_norm", "gelu", "conv1d", "mean_squared_error"]
+PRODUCTS += ["connectionist_loss", "soft_dtw", "crf_log_partition"]
+
+
+@pytest.mark.parametrize("name", PRODUCTS)
 def test_a_hessian_vector_product(name: str) -> None:
     """``jvp(vjp(f))`` at a constant cotangent is the Hessian of ``sum(cotangent * f)`` times the tangent."""
     here = point(name)
@@ -108,6 +112,39 @@ def test_a_hessian_vector_product(name: str) -> None:
         sides.append(compiled(name).backward(residuals, *cotangents))
     for product, up, down in zip(as_tuple(got), *sides, strict=True):
         np.testing.assert_allclose(product, (up - down) / (2 * STEP), rtol=1e-5, atol=1e-7)
+
+
+@pytest.mark.parametrize("name", ["connectionist_loss", "soft_dtw", "softmax_cross_entropy", "log_softmax"])
+def test_no_largest_exponent_is_taken_out_twice(name: str) -> None:
+    """Derived layers grow by what is derived, not by stabilising again what is stable."""
+
+    def maxima(layer: Layer) -> list[str]:
+        return [e.target for e in layer.program.equations if any(map(is_maximum, walk(e.body)))]
+
+    once = symgrad.vjp(point(name).layer)
+    twice, pushed = symgrad.vjp(once), symgrad.jvp(once)
+    assert maxima(once) == maxima(twice)
+    assert set(maxima(pushed)) <= set(maxima(once))
+
+
+def is_maximum(node: Any) -> bool:
+    return isinstance(node, Apply | Reduce) and "max" in (getattr(node, "function", ""), getattr(node, "kind", ""))
+
+
+def test_a_row_without_exponents_has_no_gradient() -> None:
+    """All of them are -oo: the largest is not subtracted, in derived layers either."""
+    n, m = symbols("N M", integer=True, positive=True)
+    i, j = Idx("i", n), Idx("j", m)
+    x, mask, y = IndexedBase("x"), IndexedBase("mask"), IndexedBase("y")
+    body = log(Sum(exp(x[i, j] + log(mask[i, j])), j))
+    layer = Layer("masked", [x[n, m], mask[n, m]], [Eq(y[i], body)], constants=[mask])
+    arrays = np.array([[0.1, 0.2], [0.3, 0.4]]), np.array([[1.0, 0.0], [0.0, 0.0]])
+    pulled = compile_layer(symgrad.vjp(layer))
+    gradient, residuals = pulled.forward(*arrays, np.ones(2))
+    np.testing.assert_allclose(gradient, [[1, 0], [0, 0]], atol=1e-15)
+    assert not np.isnan(pulled.backward(residuals, np.ones((2, 2))).x).any()
+    tangent, _ = compile_layer(symgrad.jvp(layer)).forward(*arrays, np.ones((2, 2)))
+    np.testing.assert_allclose(tangent, [1, 0], atol=1e-15)
 
 
 def test_second_derivatives_are_torchs() -> None:

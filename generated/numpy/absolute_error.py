@@ -11,6 +11,8 @@ Declaration:
 
 Derived:
     grad_prediction[n, m] = grad_loss * sign(prediction[n, m] - target[n, m]) / (M * N)
+
+Kept for backward (auto): prediction, target; not copied.
 """
 
 from typing import NamedTuple

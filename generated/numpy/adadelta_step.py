@@ -25,6 +25,10 @@ Derived:
     grad_square[i] = decay * grad_new_square_total[i]
     grad_change[i] = decay * grad_new_change[i] + grad_velocity[i] * gradient[i] / (2 * sqrt(change[i] +
         epsilon) * sqrt(epsilon + new_square[i]))
+
+Kept for backward (auto, b bytes a number):
+    velocity  b * N bytes
+    beside gradient, change, new_square, not copied
 """
 
 from typing import NamedTuple

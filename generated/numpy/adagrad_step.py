@@ -18,6 +18,8 @@ Derived:
     grad_gradient[i] = 2 * grad_new_square_total[i] * gradient[i] - grad_new_w[i] * learning_rate /
         (epsilon + sqrt(new_square[i]))
     grad_square[i] = grad_new_square_total[i]
+
+Kept for backward (auto): gradient, new_square; not copied.
 """
 
 from typing import NamedTuple

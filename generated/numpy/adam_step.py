@@ -25,6 +25,8 @@ Derived:
         beta2)
     grad_m[i] = beta1 * grad_new_m_total[i]
     grad_v[i] = beta2 * grad_new_v_total[i]
+
+Kept for backward (auto): gradient, new_m, new_v; not copied.
 """
 
 import math

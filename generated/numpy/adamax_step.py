@@ -26,6 +26,8 @@ Derived:
     grad_m[i] = beta1 * grad_new_m_total[i]
     grad_largest[i] = beta2 * grad_new_largest_total[i] * [epsilon + abs(gradient[i]) <= beta2 *
         largest[i]]
+
+Kept for backward (auto): gradient, largest, new_m, new_largest; not copied.
 """
 
 import math

@@ -14,6 +14,8 @@ Declaration:
 Derived:
     grad_x[n, c, t] = sum_{p : (L * p + L - 1) // P >= t, t >= (L * p) // P} grad_y[n, c, p] / ((L * p +
         L - 1) // P + 1 - (L * p) // P)
+
+Kept for backward (auto): nothing; not copied.
 """
 
 from typing import NamedTuple

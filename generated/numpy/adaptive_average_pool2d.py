@@ -16,6 +16,8 @@ Derived:
     grad_x[n, c, u, v] = sum_{i, j : (H * i + H - 1) // P >= u, (W * j + W - 1) // Q >= v, u >= (H * i)
         // P, v >= (W * j) // Q} grad_y[n, c, i, j] / (((H * i + H - 1) // P + 1 - (H * i) // P) * ((W *
         j + W - 1) // Q + 1 - (W * j) // Q))
+
+Kept for backward (auto): nothing; not copied.
 """
 
 from typing import NamedTuple

@@ -18,6 +18,8 @@ Derived:
         + W - 1) // Q >= v, t >= (D * p) // O, u >= (H * q) // P, v >= (W * r) // Q} grad_y[n, c, p, q,
         r] / (((D * p + D - 1) // O + 1 - (D * p) // O) * ((H * q + H - 1) // P + 1 - (H * q) // P) *
         ((W * r + W - 1) // Q + 1 - (W * r) // Q))
+
+Kept for backward (auto): nothing; not copied.
 """
 
 from typing import NamedTuple

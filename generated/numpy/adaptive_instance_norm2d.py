@@ -21,6 +21,11 @@ Derived:
         variance[n, c])
     grad_scale[n, c] = dot_grad_y[n, c] / sqrt(epsilon + variance[n, c])
     grad_shift[n, c] = sum_grad_y[n, c]
+
+Kept for backward (auto, b bytes a number):
+    mean      b * N * C bytes
+    variance  b * N * C bytes
+    beside x, scale, not copied
 """
 
 from typing import NamedTuple

@@ -14,6 +14,9 @@ Declaration:
 Derived:
     grad_x[n, c, u, v] = sum_{i, j : (H * i + H - 1) // P >= u, (W * j + W - 1) // Q >= v, W * u + v ==
         winner_y[n, c, i, j], u >= (H * i) // P, v >= (W * j) // Q} grad_y[n, c, i, j]
+
+Kept for backward (auto):
+    winner_y  8 * N * C * P * Q bytes
 """
 
 from typing import NamedTuple

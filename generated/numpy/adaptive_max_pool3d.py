@@ -15,6 +15,9 @@ Derived:
     grad_x[n, c, t, u, v] = sum_{p, q, r : (D * p + D - 1) // O >= t, (H * q + H - 1) // P >= u, (W * r
         + W - 1) // Q >= v, H * W * t + W * u + v == winner_y[n, c, p, q, r], t >= (D * p) // O, u >= (H
         * q) // P, v >= (W * r) // Q} grad_y[n, c, p, q, r]
+
+Kept for backward (auto):
+    winner_y  8 * N * C * O * P * Q bytes
 """
 
 from typing import NamedTuple

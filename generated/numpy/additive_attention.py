@@ -24,6 +24,12 @@ Derived:
     grad_w_query[m, d] = sum_{n, t} grad_q[n, t, m] * query[n, t, d]
     grad_w_key[m, c] = sum_{n, s} grad_k[n, s, m] * key[n, s, c]
     grad_v[m_2] = sum_{n, t, s} grad_scores[n, t, s] * tanh(k[n, s, m_2] + q[n, t, m_2])
+
+Kept for backward (auto, b bytes a number):
+    q        b * N * T * M bytes
+    k        b * N * S * M bytes
+    weights  b * N * T * S bytes
+    beside query, key, value, w_query, w_key, v, not copied
 """
 
 from typing import NamedTuple

@@ -13,6 +13,8 @@ Derived:
     grad_theta[n, a, t2_t] = sum_{i, j : t2_t == 1} grad_y[n, i, j, a] * ((2 * i + 1) / P - 1) + sum_{i,
         j : t2_t == 2} grad_y[n, i, j, a] + sum_{i, j : t2_t == 0} grad_y[n, i, j, a] * ((2 * j + 1) / Q
         - 1)
+
+Kept for backward (auto): nothing; not copied.
 """
 
 from typing import NamedTuple

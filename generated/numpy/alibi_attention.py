@@ -20,6 +20,10 @@ Derived:
     grad_query[n, h, t, d] = sum_{s} grad_sum_scores[n, h, t, s] * key[n, h, s, d]
     grad_key[n, h, s, d] = sum_{t} grad_sum_scores[n, h, t, s] * query[n, h, t, d]
     grad_value[n, h, s_2, e] = sum_{t} grad_y[n, h, t, e] * weights[n, h, t, s_2]
+
+Kept for backward (auto, b bytes a number):
+    weights  b * N * H * T * T bytes
+    beside query, key, value, not copied
 """
 
 import math

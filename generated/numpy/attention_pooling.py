@@ -17,6 +17,10 @@ Derived:
     grad_x[n, s_2, d] = weights[n, s_2] * (grad_y[n, d] + grad_weights[n, s_2] * v[d] -
         dot_grad_weights_weights[n] * v[d])
     grad_v[d] = sum_{n, s} grad_scores[n, s] * x[n, s, d]
+
+Kept for backward (auto, b bytes a number):
+    weights  b * N * S bytes
+    beside x, v, not copied
 """
 
 from typing import NamedTuple

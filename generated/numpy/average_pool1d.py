@@ -14,6 +14,8 @@ Declaration:
 
 Derived:
     grad_x[n, c, l] = sum_{i, u : stride * i + u == l + padding} grad_y[n, c, i] / K
+
+Kept for backward (auto): nothing; not copied.
 """
 
 from typing import NamedTuple

@@ -15,6 +15,8 @@ Declaration:
 Derived:
     grad_x[n, c, l] = sum_{p, t : l + padding == stride * p + t} grad_y[n, c, p] / (min(L, stride * p +
         K - padding) - max(stride * p - padding, 0))
+
+Kept for backward (auto): nothing; not copied.
 """
 
 from typing import NamedTuple

@@ -20,6 +20,8 @@ Declaration:
 Derived:
     grad_x[n, c, l] = sum_{i, u : stride * i + u == l + padding} grad_y[n, c, i] / (min(L, stride * i +
         K - padding) - max(stride * i - padding, 0))
+
+Kept for backward (auto): nothing; not copied.
 """
 
 from typing import NamedTuple

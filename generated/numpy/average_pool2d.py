@@ -15,6 +15,8 @@ Declaration:
 Derived:
     grad_sum_u_y[n, c, i, w] = sum_{j, v : stride * j + v == w + padding} grad_y[n, c, i, j] / K^2
     grad_x[n, c, h, w] = sum_{i, u : h + padding == stride * i + u} grad_sum_u_y[n, c, i, w]
+
+Kept for backward (auto): nothing; not copied.
 """
 
 import math

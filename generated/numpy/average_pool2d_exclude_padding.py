@@ -23,6 +23,8 @@ Derived:
         stride * i + K - padding) - max(stride * i - padding, 0)) * (min(W, stride * j + K - padding) -
         max(stride * j - padding, 0)))
     grad_x[n, c, h, w] = sum_{i, u : h + padding == stride * i + u} grad_sum_u_y[n, c, i, w]
+
+Kept for backward (auto): nothing; not copied.
 """
 
 from typing import NamedTuple

@@ -18,6 +18,8 @@ Derived:
     grad_sum_t_y[n, c, h, h_2, w] = sum_{i, u : h_2 + padding == stride * i + u} grad_sum_u_y[n, c, h,
         i, w]
     grad_x[n, c, d, h_2, w] = sum_{h, t : d + padding == stride * h + t} grad_sum_t_y[n, c, h, h_2, w]
+
+Kept for backward (auto): nothing; not copied.
 """
 
 import math

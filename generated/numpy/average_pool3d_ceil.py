@@ -21,6 +21,8 @@ Derived:
         padding, 0)))
     grad_sum_t_y[n, c, p, h, w] = sum_{q, u : h + padding == stride * q + u} grad_sum_u_y[n, c, p, q, w]
     grad_x[n, c, d, h, w] = sum_{p, t : d + padding == stride * p + t} grad_sum_t_y[n, c, p, h, w]
+
+Kept for backward (auto): nothing; not copied.
 """
 
 from typing import NamedTuple

@@ -11,6 +11,8 @@ Declaration:
 Derived:
     grad_left[n, d, m] = sum_{k} grad_y[n, d, k] * right[n, m, k]
     grad_right[n, m, k] = sum_{d} grad_y[n, d, k] * left[n, d, m]
+
+Kept for backward (auto): left, right; not copied.
 """
 
 from typing import NamedTuple

@@ -18,6 +18,11 @@ Derived:
         variance[c])) - sum_grad_y[c] / N) / sqrt(epsilon + variance[c])
     grad_gamma[c] = dot_grad_y[c] / sqrt(epsilon + variance[c])
     grad_beta[c] = sum_grad_y[c]
+
+Kept for backward (auto, b bytes a number):
+    mean      b * C bytes
+    variance  b * C bytes
+    beside x, gamma, not copied
 """
 
 from typing import NamedTuple

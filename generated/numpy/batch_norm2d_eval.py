@@ -16,6 +16,8 @@ Derived:
     grad_gamma[c] = sum_{n, i, j} grad_y[n, c, i, j] * (x[n, c, i, j] - mean[c]) / sqrt(epsilon +
         variance[c])
     grad_beta[c] = sum_{n, i, j} grad_y[n, c, i, j]
+
+Kept for backward (auto): x, gamma, mean, variance; not copied.
 """
 
 from typing import NamedTuple

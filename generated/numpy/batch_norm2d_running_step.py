@@ -18,6 +18,8 @@ Declaration:
         - momentum)
 
 Derived:
+
+Kept for backward (auto): nothing; not copied.
 """
 
 from typing import NamedTuple

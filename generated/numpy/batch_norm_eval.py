@@ -15,6 +15,8 @@ Derived:
     grad_x[n, c] = gamma[c] * grad_y[n, c] / sqrt(epsilon + variance[c])
     grad_gamma[c] = sum_{n} grad_y[n, c] * (x[n, c] - mean[c]) / sqrt(epsilon + variance[c])
     grad_beta[c] = sum_{n} grad_y[n, c]
+
+Kept for backward (auto): x, gamma, mean, variance; not copied.
 """
 
 from typing import NamedTuple

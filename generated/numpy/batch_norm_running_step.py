@@ -17,6 +17,8 @@ Declaration:
     new_variance[c] = N * momentum * variance[c] / (N - 1) + running_variance[c] * (1 - momentum)
 
 Derived:
+
+Kept for backward (auto): nothing; not copied.
 """
 
 from typing import NamedTuple

@@ -13,6 +13,8 @@ Derived:
     grad_right[n, m] = sum_{k, d} grad_y[n, k] * left[n, d] * w[k, d, m]
     grad_w[k, d, m] = sum_{n} grad_y[n, k] * left[n, d] * right[n, m]
     grad_b[k] = sum_{n} grad_y[n, k]
+
+Kept for backward (auto): left, right, w; not copied.
 """
 
 from typing import NamedTuple

@@ -11,6 +11,8 @@ Declaration:
 Derived:
     grad_x[n, m_2] = sum_{m : m + M == m_2} grad_y[n, m] * x[n, m] + sum_{m : m == m_2} grad_y[n, m] *
         x[n, m + M]
+
+Kept for backward (auto): x; not copied.
 """
 
 from typing import NamedTuple

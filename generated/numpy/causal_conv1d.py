@@ -15,6 +15,8 @@ Derived:
     grad_w[k, c, u] = sum_{n, i} grad_y[n, k, i] * pad(x)[n, c, i + dilation * u + dilation - R *
         dilation]
     grad_b[k] = sum_{n, i} grad_y[n, k, i]
+
+Kept for backward (auto): x, w; not copied.
 """
 
 from typing import NamedTuple

@@ -23,6 +23,13 @@ Derived:
     grad_query[n, t, d] = grad_q[n, t, d] * (1 if 0 < query[n, t, d] else q[n, t, d])
     grad_key[n, s, d] = grad_k[n, s, d] * (1 if 0 < key[n, s, d] else k[n, s, d])
     grad_value[n, s_3, e] = sum_{t : t >= s_3} grad_sum_y[n, t, e] * scores[n, t, s_3]
+
+Kept for backward (auto, b bytes a number):
+    q           b * N * T * D bytes
+    k           b * N * T * D bytes
+    scores      b * N * T * T bytes
+    sum_scores  b * N * T bytes
+    beside query, key, value, y, not copied
 """
 
 from typing import NamedTuple

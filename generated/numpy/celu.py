@@ -12,6 +12,8 @@ Declaration:
 
 Derived:
     grad_x[n, m] = grad_y[n, m] * (1 if 0 < x[n, m] else expm1(x[n, m] / alpha) + 1)
+
+Kept for backward (auto): x; not copied.
 """
 
 from typing import NamedTuple

@@ -10,6 +10,8 @@ Declaration:
 
 Derived:
     grad_x[n, c, i, j] = sum_{k : c == k // G + C * (k % G)} grad_y[n, k, i, j]
+
+Kept for backward (auto): nothing; not copied.
 """
 
 from typing import NamedTuple

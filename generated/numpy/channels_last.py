@@ -10,6 +10,8 @@ Declaration:
 
 Derived:
     grad_x[n, c, i, j] = grad_y[n, i, j, c]
+
+Kept for backward (auto): nothing; not copied.
 """
 
 from typing import NamedTuple

@@ -10,6 +10,8 @@ Declaration:
 
 Derived:
     grad_x[n, m] = grad_y[n, m] * [low < x[n, m]] * [max(low, x[n, m]) < high]
+
+Kept for backward (auto): x; not copied.
 """
 
 from typing import NamedTuple

@@ -15,6 +15,11 @@ Derived:
         sum_norm else 0) * sum_{i} grad_clipped[i] * gradient[i] / (epsilon + norm)^2
     grad_gradient[i] = grad_clipped[i] * min(1, largest_norm / (epsilon + norm)) + 2 * grad_sum_norm *
         gradient[i]
+
+Kept for backward (auto, b bytes a number):
+    sum_norm  b bytes
+    norm      b bytes
+    beside gradient, not copied
 """
 
 from typing import NamedTuple

@@ -16,6 +16,13 @@ Derived:
         exp_similarity_2[n, j] * grad_loss / (2 * N * sum_exp_2[j]) - [j == n] * (grad_loss / N)
     grad_left[n, d] = sum_{j} grad_similarity[n, j] * right[j, d] / temperature
     grad_right[j, d] = sum_{n} grad_similarity[n, j] * left[n, d] / temperature
+
+Kept for backward (auto, b bytes a number):
+    exp_similarity    b * N * N bytes
+    sum_exp           b * N bytes
+    exp_similarity_2  b * N * N bytes
+    sum_exp_2         b * N bytes
+    beside left, right, not copied
 """
 
 from typing import NamedTuple

@@ -11,6 +11,8 @@ Declaration:
 Derived:
     grad_first[n, p] = sum_{q : p == q} grad_y[n, q] * [P >= q + 1]
     grad_second[n, q_2] = sum_{q : q == q_2 + P} grad_y[n, q] * (0 if P >= q + 1 else 1)
+
+Kept for backward (auto): nothing; not copied.
 """
 
 from typing import NamedTuple

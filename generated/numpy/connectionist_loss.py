@@ -33,6 +33,17 @@ Derived:
     sum_grad_log_probability[n, t] = sum_{m} grad_log_probability[n, t, m]
     grad_logits[n, t, m] = grad_log_probability[n, t, m] - exp_logits[n, t, m] *
         sum_grad_log_probability[n, t] / sum_exp[n, t]
+
+Kept for backward (auto, b bytes a number):
+    exp_logits    b * N * T * M bytes
+    sum_exp       b * N * T bytes
+    max_exponent  b * N * (T - 1) * (2 * S + 1) bytes
+    sum_exp_2     b * N * (T - 1) * (2 * S + 1) bytes
+    path          b * N * T * (2 * S + 1) bytes
+    exp_path      b * N bytes
+    exp_path_2    b * N bytes
+    jump          computed again: N * (2 * S + 1) elements, 1 operation each
+    beside labels, steps, lengths, not copied
 """
 
 from typing import NamedTuple

@@ -18,6 +18,10 @@ Derived:
         (1 - same[n]) * [0 < margin - distance[n]]) / (4 * N * distance[n])
     grad_left[n, d] = 2 * grad_sum_distance[n] * (left[n, d] - right[n, d])
     grad_right[n, d] = -2 * grad_sum_distance[n] * (left[n, d] - right[n, d])
+
+Kept for backward (auto, b bytes a number):
+    distance  b * N bytes
+    beside left, right, same, not copied
 """
 
 from typing import NamedTuple

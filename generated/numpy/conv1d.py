@@ -17,6 +17,8 @@ Derived:
         u]
     grad_w[k, c, u] = sum_{n, i} grad_y[n, k, i] * pad(x)[n, c, stride * i + dilation * u - padding]
     grad_b[k] = sum_{n, i} grad_y[n, k, i]
+
+Kept for backward (auto): x, w; not copied.
 """
 
 from typing import NamedTuple

@@ -19,6 +19,8 @@ Derived:
     grad_w[k, c, u, v] = sum_{n, i, j} grad_y[n, k, i, j] * pad(x)[n, c, stride * i + dilation * u -
         padding, stride * j + dilation * v - padding]
     grad_b[k] = sum_{n, i, j} grad_y[n, k, i, j]
+
+Kept for backward (auto): x, w; not copied.
 """
 
 from typing import NamedTuple

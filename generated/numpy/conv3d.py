@@ -20,6 +20,8 @@ Derived:
     grad_w[k, c, t, u, v] = sum_{n, h, i, j} grad_y[n, k, h, i, j] * pad(x)[n, c, stride * h + dilation
         * t - padding, stride * i + dilation * u - padding, stride * j + dilation * v - padding]
     grad_b[k] = sum_{n, h, i, j} grad_y[n, k, h, i, j]
+
+Kept for backward (auto): x, w; not copied.
 """
 
 from typing import NamedTuple

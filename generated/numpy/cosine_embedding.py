@@ -22,6 +22,13 @@ Derived:
     grad_right[n, d_2] = grad_sum_similarity_3[n] * left[n, d_2] - grad_loss * right[n, d_2] *
         sum_similarity_3[n] * (epsilon + sum_similarity[n]) * (-1 if 0 < same[n] else [0 < similarity[n]
         - margin]) / (N * ((epsilon + sum_similarity[n]) * (epsilon + sum_similarity_2[n]))^(3/2))
+
+Kept for backward (auto, b bytes a number):
+    sum_similarity    b * N bytes
+    sum_similarity_2  b * N bytes
+    sum_similarity_3  b * N bytes
+    similarity        b * N bytes
+    beside left, right, same, not copied
 """
 
 from typing import NamedTuple

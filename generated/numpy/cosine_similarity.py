@@ -17,6 +17,11 @@ Derived:
     grad_right[n, m_3] = grad_sum_y_3[n] * left[n, m_3] - 2 * grad_y[n] * right[n, m_3] * y[n] *
         [epsilon < sqrt(sum_y[n])] * (1 / (2 * sqrt(sum_y[n])) if 0 < sum_y[n] else 0) / max(epsilon,
         sqrt(sum_y[n]))
+
+Kept for backward (auto, b bytes a number):
+    sum_y    b * N bytes
+    sum_y_2  b * N bytes
+    beside left, right, y, not copied
 """
 
 from typing import NamedTuple

@@ -15,6 +15,8 @@ Derived:
     grad_first[r, d] = sum_{n, k, m} grad_y[n, k] * second[r, m] * third[k, r] * x[n, d, m]
     grad_second[r, m] = sum_{n, k, d} first[r, d] * grad_y[n, k] * third[k, r] * x[n, d, m]
     grad_third[k, r] = sum_{n, d, m} first[r, d] * grad_y[n, k] * second[r, m] * x[n, d, m]
+
+Kept for backward (auto): x, first, second, third; not copied.
 """
 
 from typing import NamedTuple

@@ -19,6 +19,15 @@ Derived:
         2} exp_path[n, t, j, j_2] * grad_exp_path[n, t, j, j_2]
     grad_score[n, t, j] = grad_path[n, t, j]
     grad_transition[f, j] = sum_{n, t} exp_path[n, t, f, j] * grad_sum_exp[n, t, j]
+
+Kept for backward (auto, b bytes a number):
+    max_exponent  b * N * (T - 1) * K bytes
+    sum_exp       b * N * (T - 1) * K bytes
+    path          b * N * T * K bytes
+    exp_path_2    b * N * K bytes
+    sum_exp_2     b * N bytes
+    exp_path      computed again: N * (T - 1) * K * K elements, 4 operations each
+    beside transition, not copied
 """
 
 from typing import NamedTuple

@@ -13,6 +13,8 @@ Declaration:
 Derived:
     grad_prediction[n, m] = -grad_loss * (target[n, m] / prediction[n, m] - (1 - target[n, m]) / (1 -
         prediction[n, m])) / N
+
+Kept for backward (auto): prediction, target; not copied.
 """
 
 from typing import NamedTuple

@@ -11,6 +11,8 @@ Declaration:
 Derived:
     grad_y_total[n, m] = grad_y[n, m] + [M >= m + 2] * (grad_y_total[n, m + 1] * x[n, m + 1])
     grad_x[n, m] = grad_y_total[n, m] * (y[n, m - 1] if m >= 1 else 1)
+
+Kept for backward (auto): x, y; not copied.
 """
 
 from typing import NamedTuple

@@ -34,6 +34,12 @@ Derived:
         dot_grad_inner_2[n, u, v, i, j]
     grad_w[k, c_2, u_2, v_2] = sum_{n, i, j} grad_y[n, k, i, j] * inner[n, c_2, u_2, v_2, i, j]
     grad_b[k] = sum_{n, i, j} grad_y[n, k, i, j]
+
+Kept for backward (auto, b bytes a number):
+    row     b * N * R * S * I * J bytes
+    column  b * N * R * S * I * J bytes
+    inner   b * N * C * R * S * I * J bytes
+    beside x, w, not copied
 """
 
 from typing import NamedTuple

@@ -12,6 +12,8 @@ Derived:
     grad_x[n, m] = sum_{k} grad_y[n, k] * w[k, m]
     grad_w[k, m] = sum_{n} grad_y[n, k] * x[n, m]
     grad_b[k] = sum_{n} grad_y[n, k]
+
+Kept for backward (auto): x, w; not copied.
 """
 
 from typing import NamedTuple

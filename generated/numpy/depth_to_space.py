@@ -11,6 +11,8 @@ Declaration:
 Derived:
     grad_x[n, c_2, h, w] = sum_{c, i, j : c + C * scale * (i % scale) + C * (j % scale) == c_2, h == i
         // scale, w == j // scale} grad_y[n, c, i, j]
+
+Kept for backward (auto): nothing; not copied.
 """
 
 from typing import NamedTuple

@@ -16,6 +16,8 @@ Derived:
     grad_x[n, c, l] = sum_{i, u : stride * i + dilation * u == l + padding} grad_y[n, c, i] * w[c, u]
     grad_w[c, u] = sum_{n, i} grad_y[n, c, i] * pad(x)[n, c, stride * i + dilation * u - padding]
     grad_b[c] = sum_{n, i} grad_y[n, c, i]
+
+Kept for backward (auto): x, w; not copied.
 """
 
 from typing import NamedTuple

@@ -21,6 +21,8 @@ Derived:
     grad_w[c, u, v] = sum_{n, i, j} grad_y[n, c, i, j] * pad(x)[n, c, stride * i + dilation * u -
         padding, stride * j + dilation * v - padding]
     grad_b[c] = sum_{n, i, j} grad_y[n, c, i, j]
+
+Kept for backward (auto): x, w; not copied.
 """
 
 from typing import NamedTuple

@@ -15,6 +15,12 @@ Derived:
         + sum_target[n])^2)
     grad_probability[n, m] = grad_sum_probability[n] - 2 * grad_loss * target[n, m] / (N * (smooth +
         sum_probability[n] + sum_target[n]))
+
+Kept for backward (auto, b bytes a number):
+    sum_probability  b * N bytes
+    sum_target       b * N bytes
+    sum_loss         b * N bytes
+    beside target, not copied
 """
 
 from typing import NamedTuple

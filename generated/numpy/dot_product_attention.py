@@ -19,6 +19,10 @@ Derived:
     grad_query[n, t, d] = sum_{s} grad_scores[n, t, s] * key[n, s, d] / sqrt(D)
     grad_key[n, s, d] = sum_{t} grad_scores[n, t, s] * query[n, t, d] / sqrt(D)
     grad_value[n, s_2, e] = sum_{t} grad_y[n, t, e] * weights[n, t, s_2]
+
+Kept for backward (auto, b bytes a number):
+    weights  b * N * T * S bytes
+    beside query, key, value, not copied
 """
 
 import math

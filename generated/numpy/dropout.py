@@ -12,6 +12,8 @@ Declaration:
 
 Derived:
     grad_x[n, m] = grad_y[n, m] * mask[n, m] / (1 - rate)
+
+Kept for backward (auto): mask; not copied.
 """
 
 from typing import NamedTuple

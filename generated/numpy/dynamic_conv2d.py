@@ -13,6 +13,8 @@ Derived:
     grad_x[n, c, h, w] = sum_{i, j, u, v : h + R == i + u, j + v == w + S} grad_y[n, c, i, j] *
         kernel[n, u, v, i, j]
     grad_kernel[n, u, v, i, j] = sum_{c} grad_y[n, c, i, j] * pad(x)[n, c, i + u - R, j + v - S]
+
+Kept for backward (auto): x, kernel; not copied.
 """
 
 from typing import NamedTuple

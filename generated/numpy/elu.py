@@ -12,6 +12,8 @@ Declaration:
 
 Derived:
     grad_x[n, m] = grad_y[n, m] * (1 if 0 < x[n, m] else alpha + y[n, m])
+
+Kept for backward (auto): x, y; not copied.
 """
 
 from typing import NamedTuple

@@ -11,6 +11,8 @@ Declaration:
 
 Derived:
     grad_table[v, d] = sum_{n, t : v == ids[n, t]} grad_y[n, t, d]
+
+Kept for backward (auto): ids; not copied.
 """
 
 from typing import NamedTuple

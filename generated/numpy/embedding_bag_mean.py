@@ -12,6 +12,8 @@ Declaration:
 Derived:
     grad_table[v, d] = sum_{n, t : lengths[n] >= t + 1, v == ids[n, t]} grad_y[n, d] / max(lengths[n],
         1)
+
+Kept for backward (auto): ids, lengths; not copied.
 """
 
 from typing import NamedTuple

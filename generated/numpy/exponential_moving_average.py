@@ -13,6 +13,8 @@ Declaration:
 Derived:
     grad_y_total[n, t] = grad_y[n, t] + [T >= t + 2] * (grad_y_total[n, t + 1] * weight)
     grad_x[n, t] = grad_y_total[n, t] * (1 if t == 0 else 1 - weight)
+
+Kept for backward (auto): nothing; not copied.
 """
 
 from typing import NamedTuple

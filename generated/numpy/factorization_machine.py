@@ -18,6 +18,10 @@ Derived:
     grad_linear[m_2] = sum_{n} grad_y[n] * x[n, m_2]
     dot_grad_y[q] = sum_{n} grad_y[n] * x[n, q]^2
     grad_factors[q, d_3] = sum_{n} grad_inner[n, d_3] * x[n, q] - dot_grad_y[q] * factors[q, d_3]
+
+Kept for backward (auto, b bytes a number):
+    inner  b * N * D bytes
+    beside x, linear, factors, not copied
 """
 
 from typing import NamedTuple

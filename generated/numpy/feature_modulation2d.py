@@ -14,6 +14,8 @@ Derived:
     grad_x[n, c, i, j] = grad_y[n, c, i, j] * scale[n, c]
     grad_scale[n, c] = sum_{i, j} grad_y[n, c, i, j] * x[n, c, i, j]
     grad_shift[n, c] = sum_{i, j} grad_y[n, c, i, j]
+
+Kept for backward (auto): x, scale; not copied.
 """
 
 from typing import NamedTuple

@@ -11,6 +11,8 @@ Declaration:
 
 Derived:
     grad_x[n, c, h, w] = sum_{q : c == q // (H * W), h == (q // W) % H, w == q % W} grad_y[n, q]
+
+Kept for backward (auto): nothing; not copied.
 """
 
 from typing import NamedTuple

@@ -10,6 +10,8 @@ Declaration:
 
 Derived:
     grad_x[n, c, i, w] = sum_{j : j + w + 1 == W} grad_y[n, c, i, j]
+
+Kept for backward (auto): nothing; not copied.
 """
 
 from typing import NamedTuple

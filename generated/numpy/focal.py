@@ -17,6 +17,11 @@ Derived:
         * gamma * target[n, m] * sigmoid_logits[n, m]^(gamma + 1 - [gamma != 0]) * softplus(-logits[n,
         m]) * (1 - sigmoid_logits[n, m]) - (alpha * target[n, m] * sigmoid_logits[n, m]^(gamma + 1) -
         sigmoid_logits_2[n, m]^(gamma + 1) * (1 - alpha) * (1 - target[n, m]))) / (M * N)
+
+Kept for backward (auto, b bytes a number):
+    sigmoid_logits    b * N * M bytes
+    sigmoid_logits_2  b * N * M bytes
+    beside logits, target, not copied
 """
 
 from typing import NamedTuple

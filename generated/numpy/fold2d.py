@@ -16,6 +16,8 @@ Derived:
     grad_x[n, c_2, h] = sum_{c, i, j, r, s, u, v : K * K * c + K * u + v == c_2, h == r + r * ((W + 2 *
         padding - K) // stride) + s, i + padding == stride * r + u, j + padding == stride * s + v}
         grad_y[n, c, i, j]
+
+Kept for backward (auto): nothing; not copied.
 """
 
 from typing import NamedTuple

@@ -15,6 +15,8 @@ Derived:
     grad_projected[n, k] = cosines[n, k] * grad_sines[n, k] - grad_cosines[n, k] * sines[n, k]
     grad_x[n, m] = 2 * pi * sum_{k} grad_projected[n, k] * w[k, m]
     grad_w[k, m] = 2 * pi * sum_{n} grad_projected[n, k] * x[n, m]
+
+Kept for backward (auto): x, w, cosines, sines; not copied.
 """
 
 from typing import NamedTuple

@@ -15,6 +15,10 @@ Declaration:
 Derived:
     grad_x[n, c, h, w] = sum_{i, j, u, v : K * u + v == winner_y[n, c, i, j], h == u + row[n, c, i], v +
         column[n, c, j] == w} grad_y[n, c, i, j]
+
+Kept for backward (auto):
+    winner_y  8 * N * C * P * Q bytes
+    beside row, column, not copied
 """
 
 from typing import NamedTuple

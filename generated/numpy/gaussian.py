@@ -11,6 +11,8 @@ Declaration:
 
 Derived:
     grad_x[n, m] = -2 * grad_y[n, m] * x[n, m] * y[n, m]
+
+Kept for backward (auto): x, y; not copied.
 """
 
 from typing import NamedTuple

@@ -15,6 +15,8 @@ Derived:
     grad_prediction[n, m] = grad_loss * (prediction[n, m] - target[n, m]) / ((M * N) * variance[n, m])
     grad_variance[n, m] = grad_loss * (1 / (2 * variance[n, m]) - (prediction[n, m] - target[n, m])^2 /
         (2 * variance[n, m]^2)) / (M * N)
+
+Kept for backward (auto): prediction, variance, target; not copied.
 """
 
 from typing import NamedTuple

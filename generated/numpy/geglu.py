@@ -12,6 +12,10 @@ Derived:
     grad_x[n, m_2] = sum_{m : m + M == m_2} grad_y[n, m] * x[n, m] * (erf_x[n, m] + 1) / 2 + sum_{m : m
         == m_2} grad_y[n, m] * x[n, m + M] * (erf_x[n, m] + 1) / 2 + sqrt(2) * sum_{m : m == m_2}
         grad_y[n, m] * x[n, m + M] * x[n, m] * exp(-x[n, m]^2 / 2) / (2 * sqrt(pi))
+
+Kept for backward (auto, b bytes a number):
+    erf_x  b * N * M bytes
+    beside x, not copied
 """
 
 import math

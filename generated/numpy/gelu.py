@@ -12,6 +12,10 @@ Declaration:
 Derived:
     grad_x[n, m] = grad_y[n, m] * (x[n, m] * sqrt(2) * exp(-x[n, m]^2 / 2) / (2 * sqrt(pi)) + (erf_x[n,
         m] + 1) / 2)
+
+Kept for backward (auto, b bytes a number):
+    erf_x  b * N * M bytes
+    beside x, not copied
 """
 
 import math

@@ -12,6 +12,10 @@ Declaration:
 Derived:
     grad_x[n, m] = grad_y[n, m] * (sigmoid_x[n, m] + 2 * y[n, m] * sqrt(2) * (0.134145 * x[n, m]^2 + 1)
         * (1 - sigmoid_x[n, m]) / sqrt(pi))
+
+Kept for backward (auto, b bytes a number):
+    sigmoid_x  b * N * M bytes
+    beside x, y, not copied
 """
 
 import math

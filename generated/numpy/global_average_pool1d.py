@@ -10,6 +10,8 @@ Declaration:
 
 Derived:
     grad_x[n, c, i] = grad_y[n, c] / L
+
+Kept for backward (auto): nothing; not copied.
 """
 
 from typing import NamedTuple

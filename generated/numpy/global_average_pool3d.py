@@ -10,6 +10,8 @@ Declaration:
 
 Derived:
     grad_x[n, c, i, j, h] = grad_y[n, c] / (D * H * W)
+
+Kept for backward (auto): nothing; not copied.
 """
 
 from typing import NamedTuple

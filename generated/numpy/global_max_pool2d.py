@@ -10,6 +10,9 @@ Declaration:
 
 Derived:
     grad_x[n, c, u, v] = [W * u + v == winner_y[n, c]] * grad_y[n, c]
+
+Kept for backward (auto):
+    winner_y  8 * N * C bytes
 """
 
 from typing import NamedTuple

@@ -10,6 +10,9 @@ Declaration:
 
 Derived:
     grad_x[n, c, i, j, h] = [h + H * W * i + W * j == winner_y[n, c]] * grad_y[n, c]
+
+Kept for backward (auto):
+    winner_y  8 * N * C bytes
 """
 
 from typing import NamedTuple

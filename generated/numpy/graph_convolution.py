@@ -16,6 +16,10 @@ Derived:
         count[r_3])
     grad_x[r, d] = sum_{k} grad_message[r, k] * w[k, d]
     grad_w[k, d] = sum_{r} grad_message[r, k] * x[r, d]
+
+Kept for backward (auto, b bytes a number):
+    count  b * R bytes
+    beside x, w, source, target, not copied
 """
 
 from typing import NamedTuple

@@ -52,6 +52,13 @@ Derived:
         i, j]) == w + 1} across_weights[n, i, j, d_2] * down_weights[n, i, j, a_2] * grad_y[n, c, i, j]
     grad_grid[n, i, j, t3_t] = [t3_t == 1] * ((H - corners) * grad_row[n, i, j]) / 2 + [t3_t == 0] * ((W
         - corners) * grad_column[n, i, j]) / 2
+
+Kept for backward (auto, b bytes a number):
+    column          b * N * P * Q bytes
+    row             b * N * P * Q bytes
+    down_weights    b * N * P * Q * 4 bytes
+    across_weights  b * N * P * Q * 4 bytes
+    beside x, not copied
 """
 
 from typing import NamedTuple

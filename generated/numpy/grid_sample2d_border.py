@@ -30,6 +30,11 @@ Derived:
         2 * a * (row[n, i, j] - floor(row[n, i, j])) + 1 + -a - row[n, i, j])
     grad_grid[n, i, j, t3_t] = [t3_t == 1] * (H * grad_row[n, i, j]) / 2 + [t3_t == 0] * (W *
         grad_column[n, i, j]) / 2
+
+Kept for backward (auto, b bytes a number):
+    column  b * N * P * Q bytes
+    row     b * N * P * Q bytes
+    beside x, not copied
 """
 
 from typing import NamedTuple

@@ -24,6 +24,10 @@ Derived:
         floor(-1*(column[n, i, j] + -1/2)) * (floor((column[n, i, j] + 1/2)) % 2) == floor((column[n, i,
         j] + 1/2))} grad_y[n, c, i, j]
     grad_grid[n, p, q, t3_t] = 0
+
+Kept for backward (auto, b bytes a number):
+    column  b * N * P * Q bytes
+    row     b * N * P * Q bytes
 """
 
 from typing import NamedTuple

@@ -68,6 +68,13 @@ Derived:
         W - 2 * corners)), (2 * W - 2 * corners) * floor(abs(raw_column[n, i, j] + 1/2 - corners / 2) /
         (2 * W - 2 * corners)) + 2 * W - 2 * corners - abs(raw_column[n, i, j] + 1/2 - corners / 2)) -
         1/2)]) / 2
+
+Kept for backward (auto, b bytes a number):
+    raw_column  b * N * P * Q bytes
+    raw_row     b * N * P * Q bytes
+    column      b * N * P * Q bytes
+    row         b * N * P * Q bytes
+    beside x, not copied
 """
 
 from typing import NamedTuple

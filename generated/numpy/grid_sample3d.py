@@ -42,6 +42,12 @@ Derived:
     grad_grid[n, h, i, j, t4_t] = [t4_t == 1] * ((H - corners) * grad_row[n, h, i, j]) / 2 + [t4_t == 2]
         * ((D - corners) * grad_depth[n, h, i, j]) / 2 + [t4_t == 0] * ((W - corners) * grad_column[n,
         h, i, j]) / 2
+
+Kept for backward (auto, b bytes a number):
+    column  b * N * O * P * Q bytes
+    row     b * N * O * P * Q bytes
+    depth   b * N * O * P * Q bytes
+    beside x, not copied
 """
 
 from typing import NamedTuple

@@ -24,6 +24,11 @@ Derived:
     grad_gamma[k] = sum_{n, l} grad_y[n, k, l] * (x[n, k, l] - mean[n, k // C]) / sqrt(epsilon +
         variance[n, k // C])
     grad_beta[k] = sum_{n, l} grad_y[n, k, l]
+
+Kept for backward (auto, b bytes a number):
+    mean      b * N * G bytes
+    variance  b * N * G bytes
+    beside x, gamma, not copied
 """
 
 from typing import NamedTuple

@@ -24,6 +24,8 @@ Derived:
         * h + dilation * t - padding, stride * i + dilation * u - padding, stride * j + dilation * v -
         padding]
     grad_b[k] = sum_{n, h, i, j} grad_y[n, k, h, i, j]
+
+Kept for backward (auto): x, w; not copied.
 """
 
 from typing import NamedTuple

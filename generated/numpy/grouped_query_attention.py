@@ -20,6 +20,10 @@ Derived:
     grad_query[n, g, h, t, d] = sum_{s} grad_scores[n, g, h, t, s] * key[n, g, s, d] / sqrt(D)
     grad_key[n, g, s, d] = sum_{h, t} grad_scores[n, g, h, t, s] * query[n, g, h, t, d] / sqrt(D)
     grad_value[n, g, s_2, e] = sum_{h, t} grad_y[n, g, h, t, e] * weights[n, g, h, t, s_2]
+
+Kept for backward (auto, b bytes a number):
+    weights  b * N * G * R * T * S bytes
+    beside query, key, value, not copied
 """
 
 import math

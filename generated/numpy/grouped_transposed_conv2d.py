@@ -19,6 +19,8 @@ Derived:
         dilation * u == o + padding, stride * j + dilation * v == p + padding} grad_y[n, k, o, p] * x[n,
         m + C * (k // M), i, j]
     grad_b[k] = sum_{n, o, p} grad_y[n, k, o, p]
+
+Kept for backward (auto): x, w; not copied.
 """
 
 from typing import NamedTuple

@@ -12,6 +12,8 @@ Declaration:
 
 Derived:
     grad_x[n, m] = grad_y[n, m] * [0 < x[n, m] + 3] * [max(0, x[n, m] + 3) < 6] / 6
+
+Kept for backward (auto): x; not copied.
 """
 
 from typing import NamedTuple

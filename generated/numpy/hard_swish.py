@@ -13,6 +13,8 @@ Declaration:
 Derived:
     grad_x[n, m] = grad_y[n, m] * (min(6, max(0, x[n, m] + 3)) + x[n, m] * [0 < x[n, m] + 3] * [max(0,
         x[n, m] + 3) < 6]) / 6
+
+Kept for backward (auto): x; not copied.
 """
 
 from typing import NamedTuple

@@ -11,6 +11,8 @@ Declaration:
 
 Derived:
     grad_x[n, m] = 0
+
+Kept for backward (auto): nothing; not copied.
 """
 
 from typing import NamedTuple

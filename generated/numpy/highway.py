@@ -19,6 +19,12 @@ Derived:
     grad_b[m] = sum_{n} gate[n, m] * grad_y[n, m] * [0 < b[m] + sum_h[n, m]]
     grad_w_gate[m, j] = sum_{n} grad_sum_gate[n, m] * x[n, j]
     grad_b_gate[m] = sum_{n} gate[n, m] * grad_y[n, m] * (1 - gate[n, m]) * (h[n, m] - x[n, m])
+
+Kept for backward (auto, b bytes a number):
+    gate   b * N * M bytes
+    sum_h  b * N * M bytes
+    h      computed again: N * M elements, 2 operations each
+    beside x, w, b, w_gate, not copied
 """
 
 from typing import NamedTuple

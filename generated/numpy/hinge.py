@@ -10,6 +10,8 @@ Declaration:
 
 Derived:
     grad_score[n, m] = -grad_loss * target[n, m] * [0 < 1 - score[n, m] * target[n, m]] / (M * N)
+
+Kept for backward (auto): score, target; not copied.
 """
 
 from typing import NamedTuple

@@ -15,6 +15,11 @@ Derived:
         / N)
     grad_left[n, d] = sum_{j} grad_similarity[n, j] * right[j, d] / temperature
     grad_right[j, d] = sum_{n} grad_similarity[n, j] * left[n, d] / temperature
+
+Kept for backward (auto, b bytes a number):
+    exp_similarity  b * N * N bytes
+    sum_exp         b * N bytes
+    beside left, right, not copied
 """
 
 from typing import NamedTuple

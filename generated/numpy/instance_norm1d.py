@@ -18,6 +18,11 @@ Derived:
     grad_gamma[c] = sum_{n, i} grad_y[n, c, i] * (x[n, c, i] - mean[n, c]) / sqrt(epsilon + variance[n,
         c])
     grad_beta[c] = sum_{n, i} grad_y[n, c, i]
+
+Kept for backward (auto, b bytes a number):
+    mean      b * N * C bytes
+    variance  b * N * C bytes
+    beside x, gamma, not copied
 """
 
 from typing import NamedTuple

@@ -20,6 +20,11 @@ Derived:
     grad_gamma[c] = sum_{n, i, j, h} grad_y[n, c, i, j, h] * (x[n, c, i, j, h] - mean[n, c]) /
         sqrt(epsilon + variance[n, c])
     grad_beta[c] = sum_{n, i, j, h} grad_y[n, c, i, j, h]
+
+Kept for backward (auto, b bytes a number):
+    mean      b * N * C bytes
+    variance  b * N * C bytes
+    beside x, gamma, not copied
 """
 
 from typing import NamedTuple

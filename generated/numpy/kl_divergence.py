@@ -12,6 +12,8 @@ Declaration:
 
 Derived:
     grad_log_probability[n, m] = -[0 < target[n, m]] * (grad_loss * target[n, m] / N)
+
+Kept for backward (auto): target; not copied.
 """
 
 from typing import NamedTuple

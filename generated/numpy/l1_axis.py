@@ -10,6 +10,8 @@ Declaration:
 
 Derived:
     grad_x[n, m, l] = grad_y[n, l] * sign(x[n, m, l])
+
+Kept for backward (auto): x; not copied.
 """
 
 from typing import NamedTuple

@@ -12,6 +12,10 @@ Derived:
     dot_grad_y_y[n] = sum_{m} grad_y[n, m] * y[n, m]
     grad_x[n, m] = (grad_y[n, m] - dot_grad_y_y[n] * sign(x[n, m]) * [epsilon < sum_abs[n]]) /
         max(epsilon, sum_abs[n])
+
+Kept for backward (auto, b bytes a number):
+    sum_abs  b * N bytes
+    beside x, y, not copied
 """
 
 from typing import NamedTuple

@@ -10,6 +10,10 @@ Declaration:
 
 Derived:
     grad_x[n, m, l] = 2 * grad_y[n, l] * x[n, m, l] * (1 / (2 * y[n, l]) if 0 < sum_y[n, l] else 0)
+
+Kept for backward (auto, b bytes a number):
+    sum_y  b * N * L bytes
+    beside x, y, not copied
 """
 
 from typing import NamedTuple

@@ -12,6 +12,10 @@ Derived:
     dot_grad_y_y[n] = sum_{m} grad_y[n, m] * y[n, m]
     grad_x[n, m] = grad_y[n, m] / max(epsilon, sqrt(sum_y[n])) - 2 * dot_grad_y_y[n] * y[n, m] *
         [epsilon < sqrt(sum_y[n])] * (1 / (2 * sqrt(sum_y[n])) if 0 < sum_y[n] else 0)
+
+Kept for backward (auto, b bytes a number):
+    sum_y  b * N bytes
+    beside y, not copied
 """
 
 from typing import NamedTuple

@@ -10,6 +10,8 @@ Declaration:
 
 Derived:
     grad_w[i] = grad_loss * strength * w[i]
+
+Kept for backward (auto): w; not copied.
 """
 
 from typing import NamedTuple

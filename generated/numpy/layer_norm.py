@@ -17,6 +17,11 @@ Derived:
         mean[n]) / (M * (epsilon + variance[n]))) / sqrt(epsilon + variance[n])
     grad_gamma[m] = sum_{n} grad_y[n, m] * (x[n, m] - mean[n]) / sqrt(epsilon + variance[n])
     grad_beta[m] = sum_{n} grad_y[n, m]
+
+Kept for backward (auto, b bytes a number):
+    mean      b * N bytes
+    variance  b * N bytes
+    beside x, gamma, not copied
 """
 
 from typing import NamedTuple

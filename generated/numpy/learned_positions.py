@@ -11,6 +11,8 @@ Declaration:
 Derived:
     grad_x[n, t, d] = grad_y[n, t, d]
     grad_table[m, d] = sum_{n, t : m == t} grad_y[n, t, d]
+
+Kept for backward (auto): nothing; not copied.
 """
 
 from typing import NamedTuple

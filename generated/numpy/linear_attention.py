@@ -25,6 +25,14 @@ Derived:
     grad_key[n, s, d] = (dot_grad_mixed_value[n, s, d] + grad_sum_k[n, d]) * (1 if 0 < key[n, s, d] else
         k[n, s, d])
     grad_value[n, s_2, e] = sum_{d} grad_mixed[n, d, e] * k[n, s_2, d]
+
+Kept for backward (auto, b bytes a number):
+    q      b * N * T * D bytes
+    k      b * N * S * D bytes
+    mixed  b * N * D * E bytes
+    sum_k  b * N * D bytes
+    sum_y  b * N * T bytes
+    beside query, key, value, y, not copied
 """
 
 from typing import NamedTuple

@@ -14,6 +14,10 @@ Derived:
     grad_x[n, t, c] = grad_h_total[n, t, c]
     grad_decay[n, t, c] = grad_h_total[n, t, c] * h_states[n, t, c]
     grad_h0[n, c] = grad_h_states[n, 0, c]
+
+Kept for backward (auto, b bytes a number):
+    h_states  b * N * (T + 1) * C bytes
+    beside decay, not copied
 """
 
 from typing import NamedTuple

@@ -18,6 +18,8 @@ Derived:
     grad_w[i] = grad_new_w[i] * (1 - decay * learning_rate)
     grad_gradient[i] = grad_new_m[i] * (1 - beta2)
     grad_m[i] = beta2 * grad_new_m[i]
+
+Kept for backward (auto): nothing; not copied.
 """
 
 from typing import NamedTuple

@@ -28,6 +28,12 @@ Derived:
         u_2, v_2] + grad_y[n, c, i, j] / max(deviation[n, i, j], mean[n])
     grad_x[n, c, i, j] = grad_centred[n, c, i, j] - sum_{c_2, i_2, j_2, u, v : i + R == i_2 + u, j + S
         == j_2 + v} grad_centred[n, c_2, i_2, j_2] * kernel[c, u, v]
+
+Kept for backward (auto, b bytes a number):
+    centred    b * N * C * H * W bytes
+    deviation  b * N * H * W bytes
+    mean       b * N bytes
+    beside kernel, y, not copied
 """
 
 from typing import NamedTuple

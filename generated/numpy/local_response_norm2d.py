@@ -16,6 +16,10 @@ Derived:
     grad_x[n, c, i, j] = 2 * alpha * sum_{c_3, u : c + size == c_3 + u + size // 2 + 1} grad_level[n,
         c_3, i, j] * pad(x)[n, c_3 + u + size // 2 + 1 - size, i, j] + grad_y[n, c, i, j] * level[n, c,
         i, j]^(-beta)
+
+Kept for backward (auto, b bytes a number):
+    level  b * N * C * H * W bytes
+    beside x, not copied
 """
 
 from typing import NamedTuple

@@ -16,6 +16,8 @@ Derived:
     grad_x[n, c, l] = sum_{k, i, u : stride * i + u == l + padding} grad_y[n, k, i] * w[k, i, c, u]
     grad_w[k, i, c, u] = sum_{n} grad_y[n, k, i] * pad(x)[n, c, stride * i + u - padding]
     grad_b[k, i] = sum_{n} grad_y[n, k, i]
+
+Kept for backward (auto): x, w; not copied.
 """
 
 from typing import NamedTuple

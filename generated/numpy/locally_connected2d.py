@@ -20,6 +20,8 @@ Derived:
     grad_w[k, i, j, c, u, v] = sum_{n} grad_y[n, k, i, j] * pad(x)[n, c, stride * i + u - padding,
         stride * j + v - padding]
     grad_b[k, i, j] = sum_{n} grad_y[n, k, i, j]
+
+Kept for backward (auto): x, w; not copied.
 """
 
 from typing import NamedTuple

@@ -12,6 +12,8 @@ Declaration:
 
 Derived:
     grad_prediction[n, m] = -grad_loss * tanh(target[n, m] - prediction[n, m]) / (M * N)
+
+Kept for backward (auto): prediction, target; not copied.
 """
 
 from typing import NamedTuple

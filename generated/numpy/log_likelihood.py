@@ -13,6 +13,8 @@ Declaration:
 
 Derived:
     grad_probability[n, m] = -[m == labels[n]] * (grad_loss / (N * probability[n, labels[n]]))
+
+Kept for backward (auto): probability, labels; not copied.
 """
 
 from typing import NamedTuple

@@ -11,6 +11,10 @@ Declaration:
 Derived:
     sum_grad_y[n] = sum_{i} grad_y[n, i]
     grad_x[n, i] = grad_y[n, i] - exp_x[n, i] * sum_grad_y[n] / sum_exp[n]
+
+Kept for backward (auto, b bytes a number):
+    exp_x    b * N * M bytes
+    sum_exp  b * N bytes
 """
 
 from typing import NamedTuple

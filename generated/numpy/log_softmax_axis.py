@@ -11,6 +11,10 @@ Declaration:
 Derived:
     sum_grad_y[n, l] = sum_{i} grad_y[n, i, l]
     grad_x[n, i, l] = grad_y[n, i, l] - exp_x[n, i, l] * sum_grad_y[n, l] / sum_exp[n, l]
+
+Kept for backward (auto, b bytes a number):
+    exp_x    b * N * M * L bytes
+    sum_exp  b * N * L bytes
 """
 
 from typing import NamedTuple

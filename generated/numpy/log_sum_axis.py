@@ -10,6 +10,9 @@ Declaration:
 
 Derived:
     grad_x[n, m, l] = grad_y[n, l] / sum_x[n, l]
+
+Kept for backward (auto, b bytes a number):
+    sum_x  b * N * L bytes
 """
 
 from typing import NamedTuple

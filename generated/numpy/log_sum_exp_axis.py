@@ -10,6 +10,10 @@ Declaration:
 
 Derived:
     grad_x[n, m, l] = exp_x[n, m, l] * grad_y[n, l] / sum_exp[n, l]
+
+Kept for backward (auto, b bytes a number):
+    exp_x    b * N * M * L bytes
+    sum_exp  b * N * L bytes
 """
 
 from typing import NamedTuple

@@ -11,6 +11,10 @@ Declaration:
 
 Derived:
     grad_x[n, c, u, v] = exp_x[n, c, u, v] * grad_y[n, c] / sum_exp[n, c]
+
+Kept for backward (auto, b bytes a number):
+    exp_x    b * N * C * H * W bytes
+    sum_exp  b * N * C bytes
 """
 
 from typing import NamedTuple

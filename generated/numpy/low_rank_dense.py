@@ -15,6 +15,10 @@ Derived:
     grad_w_down[r, m] = sum_{n} grad_inner[n, r] * x[n, m]
     grad_w_up[k, r_2] = sum_{n} grad_y[n, k] * inner[n, r_2]
     grad_b[k] = sum_{n} grad_y[n, k]
+
+Kept for backward (auto, b bytes a number):
+    inner  b * N * R bytes
+    beside x, w_down, w_up, not copied
 """
 
 from typing import NamedTuple

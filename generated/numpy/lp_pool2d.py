@@ -19,6 +19,10 @@ Derived:
         (power * abs(pad(x)[n, c, stride * i + u - padding, stride * j + v - padding])^(power - 1) if 0
         < abs(pad(x)[n, c, stride * i + u - padding, stride * j + v - padding]) else 0) * (sum_y[n, c,
         i, j]^(1 / power - 1) / power if 0 < sum_y[n, c, i, j] else 0)
+
+Kept for backward (auto, b bytes a number):
+    sum_y  b * N * C * I * J bytes
+    beside x, not copied
 """
 
 from typing import NamedTuple

@@ -20,6 +20,10 @@ Derived:
         < abs(pad(x)[n, c, stride * p + t - padding, stride * q + u - padding, stride * r + v -
         padding]) else 0) * (sum_y[n, c, p, q, r]^(1 / power - 1) / power if 0 < sum_y[n, c, p, q, r]
         else 0)
+
+Kept for backward (auto, b bytes a number):
+    sum_y  b * N * C * P * Q * R bytes
+    beside x, not copied
 """
 
 from typing import NamedTuple

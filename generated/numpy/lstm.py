@@ -34,6 +34,16 @@ Derived:
     grad_w[g, m, c] = sum_{n, t} grad_z[n, t, g, m] * x[n, t, c]
     grad_r[g, m, i] = sum_{n, t} grad_z[n, t, g, m] * h_states[n, t, i]
     grad_b[g, m] = sum_{n, t} grad_z[n, t, g, m]
+
+Kept for backward (auto, b bytes a number):
+    sigmoid_z    b * N * T * M bytes
+    sigmoid_z_2  b * N * T * M bytes
+    tanh_z       b * N * T * M bytes
+    sigmoid_z_3  b * N * T * M bytes
+    tanh_cell    b * N * T * M bytes
+    cell_states  b * N * (T + 1) * M bytes
+    h_states     b * N * (T + 1) * M bytes
+    beside x, w, r, not copied
 """
 
 from typing import NamedTuple

@@ -12,6 +12,8 @@ Declaration:
 Derived:
     grad_left[n] = -grad_loss * same[n] * [0 < margin - same[n] * (left[n] - right[n])] / N
     grad_right[n] = grad_loss * same[n] * [0 < margin - same[n] * (left[n] - right[n])] / N
+
+Kept for backward (auto): left, right, same; not copied.
 """
 
 from typing import NamedTuple

@@ -16,6 +16,12 @@ Derived:
     grad_sum_exp[n_2] = [labels[n_2] != ignored] * (grad_sum_loss / sum_exp[n_2])
     grad_logits[n_2, m] = exp_logits[n_2, m] * grad_sum_exp[n_2] - [labels[n_2] != ignored, m ==
         labels[n_2]] * (grad_loss / max(1, count))
+
+Kept for backward (auto, b bytes a number):
+    count       b bytes
+    exp_logits  b * N * M bytes
+    sum_exp     b * N bytes
+    beside labels, not copied
 """
 
 from typing import NamedTuple

@@ -15,6 +15,12 @@ Derived:
     grad_sum_exp[n] = sum_{i} grad_y[n, i] * (-y[n, i] / sum_exp[n] if 0 < count[n] else 0)
     grad_x[n, i] = exp_a[n, i] * (grad_sum_exp[n] + grad_y[n, i] * (1 / sum_exp[n] if 0 < count[n] else
         0)) * [0 < mask[n, i]]
+
+Kept for backward (auto, b bytes a number):
+    count    b * N bytes
+    exp_a    b * N * M bytes
+    sum_exp  b * N bytes
+    beside mask, y, not copied
 """
 
 from typing import NamedTuple

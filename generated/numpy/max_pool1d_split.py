@@ -18,6 +18,8 @@ Derived:
     count_y[n, c, i] = sum_{u} [pad(x, -inf)[n, c, stride * i + u - padding] == y[n, c, i]]
     grad_x[n, c, l] = sum_{i, u : stride * i + u == l + padding} grad_y[n, c, i] * [pad(x, -inf)[n, c,
         stride * i + u - padding] == y[n, c, i]] / count_y[n, c, i]
+
+Kept for backward (auto): x, y; not copied.
 """
 
 from typing import NamedTuple

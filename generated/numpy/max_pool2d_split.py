@@ -21,6 +21,8 @@ Derived:
     grad_x[n, c, h, w] = sum_{i, j, u, v : h + padding == stride * i + u, stride * j + v == w + padding}
         grad_y[n, c, i, j] * [pad(x, -inf)[n, c, stride * i + u - padding, stride * j + v - padding] ==
         y[n, c, i, j]] / count_y[n, c, i, j]
+
+Kept for backward (auto): x, y; not copied.
 """
 
 from typing import NamedTuple

@@ -14,6 +14,9 @@ Declaration:
 Derived:
     grad_x[n, c, h, w] = sum_{i, j, u, v : K * u + v == winner_y[n, c, i, j], h + padding == stride * i
         + u, stride * j + v == w + padding} grad_y[n, c, i, j]
+
+Kept for backward (auto):
+    winner_y  8 * N * C * I * J bytes
 """
 
 from typing import NamedTuple

@@ -19,6 +19,11 @@ Derived:
         d, q, r]} grad_max_u_y[n, c, d, q, r]
     grad_x[n, c, d, h, w] = sum_{r, v : stride * r + v == w + padding, v == winner_max_v_y[n, c, d, h,
         r]} grad_max_v_y[n, c, d, h, r]
+
+Kept for backward (auto):
+    winner_y        8 * N * C * P * Q * R bytes
+    winner_max_u_y  8 * N * C * D * Q * R bytes
+    winner_max_v_y  8 * N * C * D * H * R bytes
 """
 
 from typing import NamedTuple

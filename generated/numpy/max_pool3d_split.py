@@ -22,6 +22,8 @@ Derived:
         stride * i + u, stride * j + v == w + padding} grad_y[n, c, h, i, j] * [pad(x, -inf)[n, c,
         stride * h + t - padding, stride * i + u - padding, stride * j + v - padding] == y[n, c, h, i,
         j]] / count_y[n, c, h, i, j]
+
+Kept for backward (auto): x, y; not copied.
 """
 
 from typing import NamedTuple

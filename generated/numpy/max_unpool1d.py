@@ -11,6 +11,8 @@ Declaration:
 
 Derived:
     grad_x[n, c, i] = sum_{p : p == positions[n, c, i]} grad_y[n, c, p]
+
+Kept for backward (auto): positions; not copied.
 """
 
 from typing import NamedTuple

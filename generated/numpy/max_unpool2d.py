@@ -11,6 +11,8 @@ Declaration:
 
 Derived:
     grad_x[n, c, u, v] = sum_{i, j : Q * i + j == positions[n, c, u, v]} grad_y[n, c, i, j]
+
+Kept for backward (auto): positions; not copied.
 """
 
 from typing import NamedTuple

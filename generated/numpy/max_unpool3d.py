@@ -13,6 +13,8 @@ Declaration:
 Derived:
     grad_x[n, c, i, j, h] = sum_{p, q, r : P * Q * p + Q * q + r == positions[n, c, i, j, h]} grad_y[n,
         c, p, q, r]
+
+Kept for backward (auto): positions; not copied.
 """
 
 from typing import NamedTuple

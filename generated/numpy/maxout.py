@@ -14,6 +14,10 @@ Derived:
     grad_x[n, d] = sum_{k, m} grad_h[n, k, m] * w[k, m, d]
     grad_w[k, m, d] = sum_{n} grad_h[n, k, m] * x[n, d]
     grad_b[k, m] = sum_{n} grad_h[n, k, m]
+
+Kept for backward (auto):
+    winner_y  8 * N * K bytes
+    beside x, w, not copied
 """
 
 from typing import NamedTuple

@@ -19,6 +19,11 @@ Derived:
     grad_x[n, c, i, j] = grad_y[n, c, i, j] / (deviation[c] + epsilon) - 2 * dot_grad_y_y[c] * y[n, c,
         i, j] * (1 / (2 * deviation[c]) if 0 < variance[c] else 0) / (H * N * W) - sum_grad_y[c] / ((H *
         N * W) * (deviation[c] + epsilon))
+
+Kept for backward (auto, b bytes a number):
+    variance   b * C bytes
+    deviation  b * C bytes
+    beside y, not copied
 """
 
 from typing import NamedTuple

@@ -10,6 +10,9 @@ Declaration:
 
 Derived:
     grad_x[n, m, l] = [m == winner_y[n, l]] * grad_y[n, l]
+
+Kept for backward (auto):
+    winner_y  8 * N * L bytes
 """
 
 from typing import NamedTuple

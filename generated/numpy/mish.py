@@ -11,6 +11,10 @@ Declaration:
 
 Derived:
     grad_x[n, m] = grad_y[n, m] * (tanh_x[n, m] + x[n, m] * sigmoid(x[n, m]) * (1 - tanh_x[n, m]^2))
+
+Kept for backward (auto, b bytes a number):
+    tanh_x  b * N * M bytes
+    beside x, not copied
 """
 
 from typing import NamedTuple

@@ -21,6 +21,11 @@ Derived:
     grad_w_gate[e, m] = sum_{n} grad_gate[n, e] * x[n, m]
     grad_w[e, k, m_2] = sum_{n} grad_expert[n, e, k] * x[n, m_2]
     grad_b[e, k] = sum_{n} grad_expert[n, e, k]
+
+Kept for backward (auto, b bytes a number):
+    gates   b * N * E bytes
+    expert  b * N * E * K bytes
+    beside x, w_gate, w, not copied
 """
 
 from typing import NamedTuple

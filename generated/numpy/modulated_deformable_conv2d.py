@@ -38,6 +38,13 @@ Derived:
     grad_mask[n, u, v, i, j] = sum_{c} grad_inner[n, c, u, v, i, j] * sum_inner[n, c, u, v, i, j]
     grad_w[k, c_2, u_2, v_2] = sum_{n, i, j} grad_y[n, k, i, j] * inner[n, c_2, u_2, v_2, i, j]
     grad_b[k] = sum_{n, i, j} grad_y[n, k, i, j]
+
+Kept for backward (auto, b bytes a number):
+    row        b * N * R * S * I * J bytes
+    column     b * N * R * S * I * J bytes
+    sum_inner  b * N * C * R * S * I * J bytes
+    inner      computed again: N * C * R * S * I * J elements, 1 operation each
+    beside x, mask, w, not copied
 """
 
 from typing import NamedTuple

@@ -16,6 +16,8 @@ Derived:
     grad_w[i] = grad_new_w[i]
     grad_gradient[i] = grad_new_velocity_total[i]
     grad_velocity[i] = grad_new_velocity_total[i] * momentum
+
+Kept for backward (auto): nothing; not copied.
 """
 
 from typing import NamedTuple

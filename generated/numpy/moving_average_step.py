@@ -13,6 +13,8 @@ Declaration:
 Derived:
     grad_average[i] = decay * grad_new_average[i]
     grad_w[i] = grad_new_average[i] * (1 - decay)
+
+Kept for backward (auto): nothing; not copied.
 """
 
 from typing import NamedTuple

@@ -29,6 +29,14 @@ Derived:
     grad_w_key[h, d, m_2] = sum_{n, s} grad_k[n, h, s, d] * x[n, s, m_2]
     grad_w_value[h, e, m_3] = sum_{n, s} grad_v[n, h, s, e] * x[n, s, m_3]
     grad_w_out[o, h_2, e_2] = sum_{n, t} grad_y[n, t, o] * mixed[n, h_2, t, e_2]
+
+Kept for backward (auto, b bytes a number):
+    q        b * N * H * T * D bytes
+    k        b * N * H * T * D bytes
+    v        b * N * H * T * E bytes
+    weights  b * N * H * T * T bytes
+    mixed    b * N * H * T * E bytes
+    beside x, w_query, w_key, w_value, w_out, not copied
 """
 
 import math

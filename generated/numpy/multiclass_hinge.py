@@ -14,6 +14,8 @@ Derived:
     grad_score[n, m] = [m != labels[n]] * (grad_loss * [0 < margin + score[n, m] - score[n, labels[n]]]
         / N) - grad_loss * sum_{m_3 : m == labels[n], m_3 != labels[n]} [0 < margin + score[n, m_3] -
         score[n, labels[n]]] / N
+
+Kept for backward (auto): score, labels; not copied.
 """
 
 from typing import NamedTuple

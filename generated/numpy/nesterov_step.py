@@ -18,6 +18,8 @@ Derived:
     grad_gradient[i] = grad_new_velocity[i] - grad_new_w[i] * learning_rate - grad_new_w[i] *
         learning_rate * momentum
     grad_velocity[i] = grad_new_velocity_total[i] * momentum
+
+Kept for backward (auto): nothing; not copied.
 """
 
 from typing import NamedTuple

@@ -11,6 +11,8 @@ Declaration:
 Derived:
     grad_mean[n, d] = grad_loss * mean[n, d] / N
     grad_log_variance[n, d] = grad_loss * expm1(log_variance[n, d]) / (2 * N)
+
+Kept for backward (auto): mean, log_variance; not copied.
 """
 
 from typing import NamedTuple

@@ -10,6 +10,8 @@ Declaration:
     y[n, r] = (on if r == positions[n] else off)
 
 Derived:
+
+Kept for backward (auto): nothing; not copied.
 """
 
 from typing import NamedTuple

@@ -11,6 +11,8 @@ Declaration:
 
 Derived:
     grad_x[n, c, l] = sum_{i : i == l + padding} grad_y[n, c, i] * [L + padding >= i + 1, i >= padding]
+
+Kept for backward (auto): nothing; not copied.
 """
 
 from typing import NamedTuple

@@ -13,6 +13,8 @@ Declaration:
 Derived:
     grad_x[n, c, h, w] = sum_{i, j : h + padding == i, j == w + padding} grad_y[n, c, i, j] * [H +
         padding >= i + 1, W + padding >= j + 1, i >= padding, j >= padding]
+
+Kept for backward (auto): nothing; not copied.
 """
 
 from typing import NamedTuple

@@ -14,6 +14,8 @@ Derived:
     grad_x[n, c, d, h_2, w] = sum_{i, j, h : d + padding == i, h == w + padding, h_2 + padding == j}
         grad_y[n, c, i, j, h] * [D + padding >= i + 1, H + padding >= j + 1, W + padding >= h + 1, h >=
         padding, i >= padding, j >= padding]
+
+Kept for backward (auto): nothing; not copied.
 """
 
 from typing import NamedTuple

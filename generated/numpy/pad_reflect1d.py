@@ -12,6 +12,8 @@ Declaration:
 Derived:
     grad_x[n, c, l] = sum_{i : l == min((i - padding) % max(2 * L - 2, 1), 2 * L - (i - padding) % max(2
         * L - 2, 1) - 2)} grad_y[n, c, i]
+
+Kept for backward (auto): nothing; not copied.
 """
 
 from typing import NamedTuple

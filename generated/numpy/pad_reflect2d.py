@@ -12,6 +12,8 @@ Derived:
     grad_x[n, c, h, w] = sum_{i, j : h == min((i - padding) % max(2 * H - 2, 1), 2 * H - (i - padding) %
         max(2 * H - 2, 1) - 2), w == min((j - padding) % max(2 * W - 2, 1), 2 * W - (j - padding) %
         max(2 * W - 2, 1) - 2)} grad_y[n, c, i, j]
+
+Kept for backward (auto): nothing; not copied.
 """
 
 from typing import NamedTuple

@@ -14,6 +14,8 @@ Derived:
         padding) % max(2 * D - 2, 1) - 2), h_2 == min((j - padding) % max(2 * H - 2, 1), 2 * H - (j -
         padding) % max(2 * H - 2, 1) - 2), w == min((h - padding) % max(2 * W - 2, 1), 2 * W - (h -
         padding) % max(2 * W - 2, 1) - 2)} grad_y[n, c, i, j, h]
+
+Kept for backward (auto): nothing; not copied.
 """
 
 from typing import NamedTuple

@@ -11,6 +11,8 @@ Declaration:
 Derived:
     grad_x[n, c, h, w] = sum_{i, j : h == min(H - 1, max(i - padding, 0)), w == min(W - 1, max(j -
         padding, 0))} grad_y[n, c, i, j]
+
+Kept for backward (auto): nothing; not copied.
 """
 
 from typing import NamedTuple

@@ -12,6 +12,8 @@ Declaration:
 Derived:
     grad_x[n, c, d, h_2, w] = sum_{i, j, h : d == min(D - 1, max(i - padding, 0)), h_2 == min(H - 1,
         max(j - padding, 0)), w == min(W - 1, max(h - padding, 0))} grad_y[n, c, i, j, h]
+
+Kept for backward (auto): nothing; not copied.
 """
 
 from typing import NamedTuple

@@ -11,6 +11,8 @@ Declaration:
 
 Derived:
     grad_x[n, c, l] = sum_{i : l == (i - padding) % L} grad_y[n, c, i]
+
+Kept for backward (auto): nothing; not copied.
 """
 
 from typing import NamedTuple

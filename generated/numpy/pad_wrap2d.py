@@ -10,6 +10,8 @@ Declaration:
 
 Derived:
     grad_x[n, c, h, w] = sum_{i, j : h == (i - padding) % H, w == (j - padding) % W} grad_y[n, c, i, j]
+
+Kept for backward (auto): nothing; not copied.
 """
 
 from typing import NamedTuple

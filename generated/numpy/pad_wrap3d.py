@@ -12,6 +12,8 @@ Declaration:
 Derived:
     grad_x[n, c, d, h_2, w] = sum_{i, j, h : d == (i - padding) % D, h_2 == (j - padding) % H, w == (h -
         padding) % W} grad_y[n, c, i, j, h]
+
+Kept for backward (auto): nothing; not copied.
 """
 
 from typing import NamedTuple

@@ -10,6 +10,8 @@ Declaration:
 
 Derived:
     grad_x[n, c, h, w] = sum_{i, j : h + padding == i, j == w + padding} grad_y[n, c, i, j]
+
+Kept for backward (auto): nothing; not copied.
 """
 
 from typing import NamedTuple

@@ -12,6 +12,8 @@ Declaration:
 Derived:
     grad_x[n, c, d, h_2, w] = sum_{i, j, h : d + padding == i, h == w + padding, h_2 + padding == j}
         grad_y[n, c, i, j, h]
+
+Kept for backward (auto): nothing; not copied.
 """
 
 from typing import NamedTuple

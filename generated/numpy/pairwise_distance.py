@@ -11,6 +11,8 @@ Declaration:
 Derived:
     grad_left[n, d] = 2 * sum_{m} grad_y[n, m] * (left[n, d] - right[m, d])
     grad_right[m, d] = -2 * sum_{n} grad_y[n, m] * (left[n, d] - right[m, d])
+
+Kept for backward (auto): left, right; not copied.
 """
 
 from typing import NamedTuple

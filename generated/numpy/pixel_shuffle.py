@@ -12,6 +12,8 @@ Declaration:
 Derived:
     grad_x[n, c_2, h, w] = sum_{c, i, j : h == i // scale, scale * scale * c + scale * (i % scale) + j %
         scale == c_2, w == j // scale} grad_y[n, c, i, j]
+
+Kept for backward (auto): nothing; not copied.
 """
 
 from typing import NamedTuple

@@ -12,6 +12,8 @@ Declaration:
 Derived:
     grad_x[n, c, h, w] = sum_{k, i, j : c == k // (scale * scale), h == scale * i + (k % (scale *
         scale)) // scale, scale * j + k % scale == w} grad_y[n, k, i, j]
+
+Kept for backward (auto): nothing; not copied.
 """
 
 from typing import NamedTuple

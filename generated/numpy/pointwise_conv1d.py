@@ -12,6 +12,8 @@ Derived:
     grad_x[n, c, l] = sum_{k} grad_y[n, k, l] * w[k, c]
     grad_w[k, c] = sum_{n, l} grad_y[n, k, l] * x[n, c, l]
     grad_b[k] = sum_{n, l} grad_y[n, k, l]
+
+Kept for backward (auto): x, w; not copied.
 """
 
 from typing import NamedTuple

@@ -12,6 +12,8 @@ Derived:
     grad_x[n, c, i, j] = sum_{k} grad_y[n, k, i, j] * w[k, c]
     grad_w[k, c] = sum_{n, i, j} grad_y[n, k, i, j] * x[n, c, i, j]
     grad_b[k] = sum_{n, i, j} grad_y[n, k, i, j]
+
+Kept for backward (auto): x, w; not copied.
 """
 
 from typing import NamedTuple

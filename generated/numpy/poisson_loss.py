@@ -11,6 +11,10 @@ Declaration:
 
 Derived:
     grad_prediction[n, m] = grad_loss * (exp_prediction[n, m] - target[n, m]) / (M * N)
+
+Kept for backward (auto, b bytes a number):
+    exp_prediction  b * N * M bytes
+    beside target, not copied
 """
 
 from typing import NamedTuple

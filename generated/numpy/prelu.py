@@ -12,6 +12,8 @@ Declaration:
 Derived:
     grad_x[n, c, i] = grad_y[n, c, i] * (1 if 0 < x[n, c, i] else slope[c])
     grad_slope[c] = sum_{n, i} grad_y[n, c, i] * (0 if 0 < x[n, c, i] else x[n, c, i])
+
+Kept for backward (auto): x, slope; not copied.
 """
 
 from typing import NamedTuple

@@ -11,6 +11,8 @@ Declaration:
 Derived:
     others_y[n, l, m] = product_{m_2 : m != m_2} x[n, m_2, l]
     grad_x[n, m, l] = grad_y[n, l] * others_y[n, l, m]
+
+Kept for backward (auto): x; not copied.
 """
 
 from typing import NamedTuple

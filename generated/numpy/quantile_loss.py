@@ -14,6 +14,8 @@ Derived:
     grad_prediction[n, m] = grad_loss * (-(quantile - 1) * [quantile * (target[n, m] - prediction[n, m])
         < (quantile - 1) * (target[n, m] - prediction[n, m])] - quantile * [(quantile - 1) * (target[n,
         m] - prediction[n, m]) <= quantile * (target[n, m] - prediction[n, m])]) / (M * N)
+
+Kept for backward (auto): prediction, target; not copied.
 """
 
 from typing import NamedTuple

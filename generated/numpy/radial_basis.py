@@ -13,6 +13,10 @@ Derived:
     grad_x[n, d] = 2 * sum_{m} grad_sum_y[n, m] * (x[n, d] - centres[m, d])
     grad_centres[m, d] = -2 * sum_{n} grad_sum_y[n, m] * (x[n, d] - centres[m, d])
     grad_spread[m] = 2 * sum_{n} grad_y[n, m] * sum_y[n, m] * y[n, m] / spread[m]^3
+
+Kept for backward (auto, b bytes a number):
+    sum_y  b * N * M bytes
+    beside x, centres, spread, y, not copied
 """
 
 from typing import NamedTuple

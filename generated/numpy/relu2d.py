@@ -12,6 +12,8 @@ Declaration:
 
 Derived:
     grad_x[n, c, i, j] = grad_y[n, c, i, j] * [0 < x[n, c, i, j]]
+
+Kept for backward (auto): x; not copied.
 """
 
 from typing import NamedTuple

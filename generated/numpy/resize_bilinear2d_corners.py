@@ -17,6 +17,8 @@ Derived:
         min(W - 1, max(d + (W * j - j) // (Q - 1), 0))} grad_y[n, c, i, j] * (2 * ((H * i - i) % (P -
         1)) * a / (P - 1) + 1 + -a - ((H * i - i) % (P - 1)) / (P - 1)) * (2 * ((W * j - j) % (Q - 1)) *
         d / (Q - 1) + 1 + -d - ((W * j - j) % (Q - 1)) / (Q - 1))
+
+Kept for backward (auto): nothing; not copied.
 """
 
 from typing import NamedTuple

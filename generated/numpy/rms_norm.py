@@ -13,6 +13,10 @@ Derived:
     grad_x[n, m] = (gamma[m] * grad_y[n, m] - dot_grad_y[n] * x[n, m] / (M * (epsilon + sum_y[n] / M)))
         / sqrt(epsilon + sum_y[n] / M)
     grad_gamma[m] = sum_{n} grad_y[n, m] * x[n, m] / sqrt(epsilon + sum_y[n] / M)
+
+Kept for backward (auto, b bytes a number):
+    sum_y  b * N bytes
+    beside x, gamma, not copied
 """
 
 from typing import NamedTuple

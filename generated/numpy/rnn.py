@@ -18,6 +18,10 @@ Derived:
     grad_w[m, c] = sum_{n, t} grad_pre_h[n, t, m] * x[n, t, c]
     grad_r[m, i] = sum_{n, t} grad_pre_h[n, t, m] * h_states[n, t, i]
     grad_b[m] = sum_{n, t} grad_pre_h[n, t, m]
+
+Kept for backward (auto, b bytes a number):
+    h_states  b * N * (T + 1) * M bytes
+    beside x, w, r, h, not copied
 """
 
 from typing import NamedTuple

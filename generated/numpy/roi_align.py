@@ -56,6 +56,13 @@ Derived:
         (boxes[k, 3] - boxes[k, 1])]) / P) + [t1_t == 0] * (grad_left[k] * spatial_scale) + [t1_t == 0]
         * (sum_grad_across[k] * (-spatial_scale if aligned >= 1 else -spatial_scale * [1 < spatial_scale
         * (boxes[k, 2] - boxes[k, 0])]) / Q)
+
+Kept for backward (auto, b bytes a number):
+    down    b * K * P * G bytes
+    across  b * K * Q * G bytes
+    row     computed again: K * P * G elements, 2 operations each
+    column  computed again: K * Q * G elements, 2 operations each
+    beside x, boxes, image, not copied
 """
 
 import math

@@ -16,6 +16,8 @@ Derived:
     grad_x[n, t, d] = sum_{i : d == 2 * (i // 2) + 1} grad_y[n, t, i] * (-sin(t * base^(-(i // 2) / D))
         if i % 2 == 0 else cos(t * base^(-(i // 2) / D))) + sum_{i : d == 2 * (i // 2)} grad_y[n, t, i]
         * (cos(t * base^(-(i // 2) / D)) if i % 2 == 0 else sin(t * base^(-(i // 2) / D)))
+
+Kept for backward (auto): nothing; not copied.
 """
 
 from typing import NamedTuple

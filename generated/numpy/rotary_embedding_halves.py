@@ -18,6 +18,8 @@ Derived:
         base^((D - i_2) / D))) + sum_{i_2 : i == i_2 + D} grad_y[n, t, i_2] * (-sin(t * base^(-i_2 / D))
         if D >= i_2 + 1 else 0) + grad_y[n, t, i] * (cos(t * base^(-i / D)) if D >= i + 1 else cos(t *
         base^((D - i) / D)))
+
+Kept for backward (auto): nothing; not copied.
 """
 
 from typing import NamedTuple

@@ -12,6 +12,9 @@ Declaration:
 
 Derived:
     grad_x[n, m] = beta * grad_y[n, m] * scale * (1 - tanh_x[n, m]^2)
+
+Kept for backward (auto, b bytes a number):
+    tanh_x  b * N * M bytes
 """
 
 from typing import NamedTuple

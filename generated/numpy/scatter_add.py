@@ -11,6 +11,8 @@ Declaration:
 Derived:
     grad_x[n, m] = grad_y[n, m]
     grad_update[n, k] = sum_{m : m == positions[n, k]} grad_y[n, m]
+
+Kept for backward (auto): positions; not copied.
 """
 
 from typing import NamedTuple

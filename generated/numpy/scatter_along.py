@@ -12,6 +12,10 @@ Declaration:
 Derived:
     grad_x[n, m] = grad_y[n, m] * (0 if 0 < count[n, m] else 1)
     grad_update[n, k_2] = sum_{m : m == positions[n, k_2]} grad_y[n, m] * [0 < count[n, m]]
+
+Kept for backward (auto, b bytes a number):
+    count  b * N * M bytes
+    beside positions, not copied
 """
 
 from typing import NamedTuple

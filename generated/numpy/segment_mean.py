@@ -11,6 +11,10 @@ Declaration:
 
 Derived:
     grad_x[n_2, d] = sum_{r : r == segment[n_2]} grad_y[r, d] / max(1, count[r])
+
+Kept for backward (auto, b bytes a number):
+    count  b * R bytes
+    beside segment, not copied
 """
 
 from typing import NamedTuple

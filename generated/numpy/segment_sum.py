@@ -11,6 +11,8 @@ Declaration:
 
 Derived:
     grad_x[n, d] = sum_{r : r == segment[n]} grad_y[r, d]
+
+Kept for backward (auto): segment; not copied.
 """
 
 from typing import NamedTuple

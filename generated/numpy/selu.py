@@ -14,6 +14,8 @@ Declaration:
 Derived:
     grad_x[n, m] = 1.0507009873554805 * grad_y[n, m] * (1 if 0 < x[n, m] else 1.6732632423543772 *
         (expm1(x[n, m]) + 1))
+
+Kept for backward (auto): x; not copied.
 """
 
 from typing import NamedTuple

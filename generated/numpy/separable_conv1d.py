@@ -23,6 +23,10 @@ Derived:
         padding]
     grad_pointwise[k, c_2] = sum_{n, i} grad_y[n, k, i] * inner[n, c_2, i]
     grad_b[k] = sum_{n, i} grad_y[n, k, i]
+
+Kept for backward (auto, b bytes a number):
+    inner  b * N * C * I bytes
+    beside x, depthwise, pointwise, not copied
 """
 
 from typing import NamedTuple

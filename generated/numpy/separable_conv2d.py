@@ -22,6 +22,10 @@ Derived:
         * u - padding, stride * j + dilation * v - padding]
     grad_pointwise[k, c_2] = sum_{n, i, j} grad_y[n, k, i, j] * inner[n, c_2, i, j]
     grad_b[k] = sum_{n, i, j} grad_y[n, k, i, j]
+
+Kept for backward (auto, b bytes a number):
+    inner  b * N * C * I * J bytes
+    beside x, depthwise, pointwise, not copied
 """
 
 from typing import NamedTuple

@@ -12,6 +12,8 @@ Declaration:
 Derived:
     grad_w[i] = grad_new_w[i]
     grad_gradient[i] = -grad_new_w[i] * learning_rate
+
+Kept for backward (auto): nothing; not copied.
 """
 
 from typing import NamedTuple

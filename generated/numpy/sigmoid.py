@@ -11,6 +11,8 @@ Declaration:
 
 Derived:
     grad_x[n, m] = grad_y[n, m] * y[n, m] * (1 - y[n, m])
+
+Kept for backward (auto): y; not copied.
 """
 
 from typing import NamedTuple

@@ -11,6 +11,8 @@ Declaration:
 
 Derived:
     grad_x[n, c, i, j] = grad_y[n, c, i, j] * y[n, c, i, j] * (1 - y[n, c, i, j])
+
+Kept for backward (auto): y; not copied.
 """
 
 from typing import NamedTuple

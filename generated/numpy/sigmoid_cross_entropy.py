@@ -11,6 +11,8 @@ Declaration:
 
 Derived:
     grad_logits[n, m] = grad_loss * (sigmoid(logits[n, m]) - target[n, m]) / (M * N)
+
+Kept for backward (auto): logits, target; not copied.
 """
 
 from typing import NamedTuple

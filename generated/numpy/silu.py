@@ -11,6 +11,10 @@ Declaration:
 
 Derived:
     grad_x[n, m] = grad_y[n, m] * (sigmoid_x[n, m] + y[n, m] * (1 - sigmoid_x[n, m]))
+
+Kept for backward (auto, b bytes a number):
+    sigmoid_x  b * N * M bytes
+    beside y, not copied
 """
 
 from typing import NamedTuple

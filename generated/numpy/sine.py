@@ -12,6 +12,8 @@ Declaration:
 
 Derived:
     grad_x[n, m] = frequency * grad_y[n, m] * cos(frequency * x[n, m])
+
+Kept for backward (auto): x; not copied.
 """
 
 from typing import NamedTuple

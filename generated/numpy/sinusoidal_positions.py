@@ -12,6 +12,8 @@ Declaration:
 
 Derived:
     grad_x[n, t, i] = grad_y[n, t, i]
+
+Kept for backward (auto): nothing; not copied.
 """
 
 from typing import NamedTuple

@@ -22,6 +22,10 @@ Derived:
     grad_query[n, t, d] = sum_{s} grad_sum_scores[n, t, s] * key[n, s, d]
     grad_key[n, s, d] = sum_{t} grad_sum_scores[n, t, s] * query[n, t, d]
     grad_value[n, s_2, e] = sum_{t} grad_y[n, t, e] * weights[n, t, s_2]
+
+Kept for backward (auto, b bytes a number):
+    weights  b * N * T * T bytes
+    beside query, key, value, not copied
 """
 
 import math

@@ -13,6 +13,8 @@ Declaration:
 Derived:
     grad_prediction[n, m] = grad_loss * ((prediction[n, m] - target[n, m]) / beta if abs(prediction[n,
         m] - target[n, m]) < beta else sign(prediction[n, m] - target[n, m])) / (M * N)
+
+Kept for backward (auto): prediction, target; not copied.
 """
 
 from typing import NamedTuple

@@ -14,6 +14,11 @@ Declaration:
 Derived:
     sum_target[n] = sum_{m} target[n, m]
     grad_logits[n, m] = grad_loss * (exp_logits[n, m] * sum_target[n] / sum_exp[n] - target[n, m]) / N
+
+Kept for backward (auto, b bytes a number):
+    exp_logits  b * N * M bytes
+    sum_exp     b * N bytes
+    beside target, not copied
 """
 
 from typing import NamedTuple

@@ -29,6 +29,11 @@ Derived:
         grad_r_part_2[n, p, o - 1] + [Q >= o + 1, p >= 1] * grad_r_part_3[n, p - 1, o] + [o == Q, p ==
         P] * grad_y[n]
     grad_cost[n, p, o] = grad_new_r[n, p, o]
+
+Kept for backward (auto, b bytes a number):
+    exp_exponent    b * N * P * Q bytes
+    exp_exponent_2  b * N * P * Q bytes
+    exp_exponent_3  b * N * P * Q bytes
 """
 
 from typing import NamedTuple

@@ -12,6 +12,8 @@ Declaration:
 
 Derived:
     grad_x[n, m] = grad_y[n, m] * (1 if reach < x[n, m] else [reach < -x[n, m]])
+
+Kept for backward (auto): x; not copied.
 """
 
 from typing import NamedTuple

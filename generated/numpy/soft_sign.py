@@ -11,6 +11,8 @@ Declaration:
 
 Derived:
     grad_x[n, m] = grad_y[n, m] / (abs(x[n, m]) + 1)^2
+
+Kept for backward (auto): x; not copied.
 """
 
 from typing import NamedTuple

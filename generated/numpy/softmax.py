@@ -11,6 +11,8 @@ Declaration:
 Derived:
     dot_grad_y_y[n] = sum_{i} grad_y[n, i] * y[n, i]
     grad_x[n, j] = y[n, j] * (grad_y[n, j] - dot_grad_y_y[n])
+
+Kept for backward (auto): y; not copied.
 """
 
 from typing import NamedTuple

@@ -11,6 +11,8 @@ Declaration:
 Derived:
     dot_grad_y_y[n, l] = sum_{i} grad_y[n, i, l] * y[n, i, l]
     grad_x[n, j, l] = y[n, j, l] * (grad_y[n, j, l] - dot_grad_y_y[n, l])
+
+Kept for backward (auto): y; not copied.
 """
 
 from typing import NamedTuple

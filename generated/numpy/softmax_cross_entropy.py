@@ -11,6 +11,11 @@ Declaration:
 Derived:
     grad_logits[n, m] = exp_logits[n, m] * grad_loss / (N * sum_exp[n]) - [m == labels[n]] * (grad_loss
         / N)
+
+Kept for backward (auto, b bytes a number):
+    exp_logits  b * N * M bytes
+    sum_exp     b * N bytes
+    beside labels, not copied
 """
 
 from typing import NamedTuple

@@ -13,6 +13,8 @@ Declaration:
 Derived:
     grad_x[n, c, h, w] = sum_{k, i, j : c == k % C, h == scale * i + (k // C) // scale, scale * j + (k
         // C) % scale == w} grad_y[n, k, i, j]
+
+Kept for backward (auto): nothing; not copied.
 """
 
 from typing import NamedTuple

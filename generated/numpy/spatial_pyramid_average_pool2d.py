@@ -25,6 +25,8 @@ Derived:
         + 1, (W * j + W + 3) // 4 >= v_3 + 1, u_3 >= (H * i) // 4, v_3 >= (W * j) // 4} grad_quarters[n,
         c, i, j] / (((H * i + H + 3) // 4 - (H * i) // 4) * ((W * j + W + 3) // 4 - (W * j) // 4)) +
         sum_grad_whole[n, c] / (H * W)
+
+Kept for backward (auto): nothing; not copied.
 """
 
 from typing import NamedTuple

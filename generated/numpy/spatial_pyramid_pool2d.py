@@ -22,6 +22,11 @@ Derived:
         v_3 + 1, W * u_3 + v_3 == winner_quarters[n, c, i, j], u_3 >= (H * i) // 4, v_3 >= (W * j) // 4}
         grad_quarters[n, c, i, j] + sum_{i, j : W * u_3 + v_3 == winner_whole[n, c, i, j]} grad_whole[n,
         c, i, j]
+
+Kept for backward (auto):
+    winner_quarters  8 * N * C * 4 * 4 bytes
+    winner_halves    8 * N * C * 2 * 2 bytes
+    winner_whole     8 * N * C bytes
 """
 
 from typing import NamedTuple

@@ -15,6 +15,10 @@ Derived:
     grad_sigma = -sum_{n, k} grad_y[n, k] * y[n, k] / sigma
     grad_x[n, m_2] = sum_{k} grad_sum_y[n, k] * w[k, m_2]
     grad_w[k, m_2] = sum_{n} grad_sum_y[n, k] * x[n, m_2] + grad_sigma * left[k] * right[m_2]
+
+Kept for backward (auto, b bytes a number):
+    sigma  b bytes
+    beside x, w, left, right, y, not copied
 """
 
 from typing import NamedTuple

@@ -12,6 +12,8 @@ Declaration:
 
 Derived:
     grad_x[n, m] = grad_y[n, m] * (x[n, m] / (2 * sqrt(softness + x[n, m]^2)) + 1/2)
+
+Kept for backward (auto): x; not copied.
 """
 
 from typing import NamedTuple

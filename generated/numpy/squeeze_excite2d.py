@@ -22,6 +22,13 @@ Derived:
     grad_b_down[r] = sum_{n} grad_hidden[n, r] * [0 < b_down[r] + sum_hidden[n, r]]
     grad_w_up[c, r_2] = sum_{n} grad_sum_gate[n, c] * hidden[n, r_2]
     grad_b_up[c] = sum_{n} gate[n, c] * grad_gate[n, c] * (1 - gate[n, c])
+
+Kept for backward (auto, b bytes a number):
+    pooled      b * N * C bytes
+    sum_hidden  b * N * R bytes
+    gate        b * N * C bytes
+    hidden      computed again: N * R elements, 2 operations each
+    beside x, w_down, b_down, w_up, not copied
 """
 
 from typing import NamedTuple

@@ -23,6 +23,12 @@ Derived:
     grad_B[n, t, k] = sum_{c} grad_h[n, t, c, k] * step[n, t, c] * x[n, t, c]
     grad_U[n, t, q] = sum_{c} grad_y[n, t, c] * h[n, t, c, q]
     grad_gain[c] = sum_{n, t} grad_y[n, t, c] * x[n, t, c]
+
+Kept for backward (auto, b bytes a number):
+    exp_step  b * N * T * C * K bytes
+    h         b * N * T * C * K bytes
+    h_states  b * N * (T + 1) * C * K bytes
+    beside x, step, A, B, U, gain, not copied
 """
 
 from typing import NamedTuple

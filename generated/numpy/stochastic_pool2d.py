@@ -13,6 +13,8 @@ Declaration:
 Derived:
     grad_x[n, c, h, w] = sum_{i, j : h == stride * i + choice[n, c, i, j] // K, stride * j + choice[n,
         c, i, j] % K == w} grad_y[n, c, i, j]
+
+Kept for backward (auto): choice; not copied.
 """
 
 from typing import NamedTuple

@@ -10,6 +10,8 @@ Declaration:
 
 Derived:
     grad_x[n, m, l] = grad_y[n, l]
+
+Kept for backward (auto): nothing; not copied.
 """
 
 from typing import NamedTuple

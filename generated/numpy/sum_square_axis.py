@@ -10,6 +10,8 @@ Declaration:
 
 Derived:
     grad_x[n, m, l] = 2 * grad_y[n, l] * x[n, m, l]
+
+Kept for backward (auto): x; not copied.
 """
 
 from typing import NamedTuple

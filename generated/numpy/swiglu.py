@@ -12,6 +12,10 @@ Derived:
     grad_x[n, m_2] = sum_{m : m + M == m_2} grad_y[n, m] * sigmoid_x[n, m] * x[n, m] + sum_{m : m ==
         m_2} grad_y[n, m] * sigmoid_x[n, m] * x[n, m + M] + sum_{m : m == m_2} grad_y[n, m] * y[n, m] *
         (1 - sigmoid_x[n, m])
+
+Kept for backward (auto, b bytes a number):
+    sigmoid_x  b * N * M bytes
+    beside x, y, not copied
 """
 
 from typing import NamedTuple

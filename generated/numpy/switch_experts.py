@@ -22,6 +22,12 @@ Derived:
     grad_w_gate[e, m] = sum_{n} grad_gate[n, e] * x[n, m]
     grad_w[e, k, m_2] = sum_{n : e == chosen[n]} grad_sum_y[n, k] * x[n, m_2]
     grad_b[e, k] = sum_{n : e == chosen[n]} gates[n, chosen[n]] * grad_y[n, k]
+
+Kept for backward (auto, b bytes a number):
+    gates   b * N * E bytes
+    chosen  8 * N bytes
+    sum_y   b * N * K bytes
+    beside x, w_gate, w, b, not copied
 """
 
 from typing import NamedTuple

@@ -10,6 +10,8 @@ Declaration:
 
 Derived:
     grad_x[n, m] = sum_{k : m == positions[n, k]} grad_y[n, k]
+
+Kept for backward (auto): positions; not copied.
 """
 
 from typing import NamedTuple

@@ -11,6 +11,8 @@ Declaration:
 
 Derived:
     grad_x[n, m] = grad_y[n, m] * (1 - y[n, m]^2)
+
+Kept for backward (auto): y; not copied.
 """
 
 from typing import NamedTuple

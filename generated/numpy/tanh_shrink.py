@@ -11,6 +11,9 @@ Declaration:
 
 Derived:
     grad_x[n, m] = grad_y[n, m] * tanh_x[n, m]^2
+
+Kept for backward (auto, b bytes a number):
+    tanh_x  b * N * M bytes
 """
 
 from typing import NamedTuple

@@ -13,6 +13,8 @@ Declaration:
 
 Derived:
     grad_x[n, m] = grad_y[n, m] * [threshold < x[n, m]]
+
+Kept for backward (auto): x; not copied.
 """
 
 from typing import NamedTuple

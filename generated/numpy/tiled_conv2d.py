@@ -17,6 +17,8 @@ Derived:
     grad_w[k, a, b_t, c, u, v] = sum_{n, i, j : a == i % A, b_t == j % B} grad_y[n, k, i, j] * pad(x)[n,
         c, stride * i + u - padding, stride * j + v - padding]
     grad_b[k] = sum_{n, i, j} grad_y[n, k, i, j]
+
+Kept for backward (auto): x, w; not copied.
 """
 
 from typing import NamedTuple

@@ -11,6 +11,9 @@ Declaration:
 
 Derived:
     grad_x[n, m] = [m == argmax_x[n]] * grad_y[n]
+
+Kept for backward (auto):
+    argmax_x  8 * N bytes
 """
 
 from typing import NamedTuple

@@ -10,6 +10,8 @@ Declaration:
 
 Derived:
     grad_x[n, i, j] = grad_y[n, j, i]
+
+Kept for backward (auto): nothing; not copied.
 """
 
 from typing import NamedTuple

@@ -16,6 +16,8 @@ Derived:
     grad_x[n, c, i] = sum_{k, o, u : stride * i + u == o + padding} grad_y[n, k, o] * w[c, k, u]
     grad_w[c, k, u] = sum_{n, o, i : stride * i + u == o + padding} grad_y[n, k, o] * x[n, c, i]
     grad_b[k] = sum_{n, o} grad_y[n, k, o]
+
+Kept for backward (auto): x, w; not copied.
 """
 
 from typing import NamedTuple

@@ -19,6 +19,8 @@ Derived:
     grad_w[c, k, u, v] = sum_{n, o, p, i, j : stride * i + u == o + padding, stride * j + v == p +
         padding} grad_y[n, k, o, p] * x[n, c, i, j]
     grad_b[k] = sum_{n, o, p} grad_y[n, k, o, p]
+
+Kept for backward (auto): x, w; not copied.
 """
 
 from typing import NamedTuple

@@ -20,6 +20,8 @@ Derived:
     grad_w[c, k, t, u, v] = sum_{n, o, p, q, h, i, j : stride * h + t == o + padding, stride * i + u ==
         p + padding, stride * j + v == q + padding} grad_y[n, k, o, p, q] * x[n, c, h, i, j]
     grad_b[k] = sum_{n, o, p, q} grad_y[n, k, o, p, q]
+
+Kept for backward (auto): x, w; not copied.
 """
 
 from typing import NamedTuple

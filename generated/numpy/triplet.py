@@ -20,6 +20,13 @@ Derived:
         grad_sum_near[n] * (anchor[n, d_2] + epsilon - positive[n, d_2])
     grad_positive[n, d] = -2 * grad_sum_near[n] * (anchor[n, d] + epsilon - positive[n, d])
     grad_negative[n, d_2] = -2 * grad_sum_far[n] * (anchor[n, d_2] + epsilon - negative[n, d_2])
+
+Kept for backward (auto, b bytes a number):
+    sum_near  b * N bytes
+    near      b * N bytes
+    sum_far   b * N bytes
+    far       b * N bytes
+    beside anchor, positive, negative, not copied
 """
 
 from typing import NamedTuple

@@ -14,6 +14,8 @@ Derived:
     grad_x[n, c, l] = sum_{k, i, u : stride * i + R == l + u + padding + 1} grad_y[n, k, i] * w[k, c, u]
     grad_w[k, c, u] = sum_{n, i} grad_y[n, k, i] * pad(x)[n, c, stride * i + R - u - padding - 1]
     grad_b[k] = sum_{n, i} grad_y[n, k, i]
+
+Kept for backward (auto): x, w; not copied.
 """
 
 from typing import NamedTuple

@@ -17,6 +17,8 @@ Derived:
     grad_w[k, c, u, v] = sum_{n, i, j} grad_y[n, k, i, j] * pad(x)[n, c, stride * i + R - u - padding -
         1, stride * j + S - v - padding - 1]
     grad_b[k] = sum_{n, i, j} grad_y[n, k, i, j]
+
+Kept for backward (auto): x, w; not copied.
 """
 
 from typing import NamedTuple

@@ -17,6 +17,8 @@ Derived:
     grad_w[k, c, t, u, v] = sum_{n, h, i, j} grad_y[n, k, h, i, j] * pad(x)[n, c, stride * h + T - t -
         padding - 1, stride * i + R - u - padding - 1, stride * j + S - v - padding - 1]
     grad_b[k] = sum_{n, h, i, j} grad_y[n, k, h, i, j]
+
+Kept for backward (auto): x, w; not copied.
 """
 
 from typing import NamedTuple

@@ -21,6 +21,8 @@ Derived:
         x[n, d, m]
     grad_third[k, s] = sum_{n, d, m, a, o} core[a, o, s] * first[a, d] * grad_y[n, k] * second[o, m] *
         x[n, d, m]
+
+Kept for backward (auto): x, core, first, second, third; not copied.
 """
 
 from typing import NamedTuple

@@ -10,6 +10,8 @@ Declaration:
 
 Derived:
     grad_x[n, c_2] = sum_{c, i, j : H * W * c + W * i + j == c_2} grad_y[n, c, i, j]
+
+Kept for backward (auto): nothing; not copied.
 """
 
 from typing import NamedTuple

@@ -16,6 +16,8 @@ Derived:
     grad_x[n, c, h, w] = sum_{q, l : c == q // (K * K), h + padding == (q % (K * K)) // K + stride * (l
         // ((W + 2 * padding - K) // stride + 1)), w + padding == stride * (l % ((W + 2 * padding - K)
         // stride + 1)) + q % K} grad_y[n, q, l]
+
+Kept for backward (auto): nothing; not copied.
 """
 
 from typing import NamedTuple

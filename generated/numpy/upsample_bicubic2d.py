@@ -29,6 +29,10 @@ Derived:
         1, 0))} down_weights[i, a_3] * grad_y[n, c, i, j]
     grad_x[n, c, h, w] = sum_{j, a_2 : w == min(W - 1, max(a_2 + (2 * j + 1 - scale) // (2 * scale) - 1,
         0))} across_weights[j, a_2] * grad_wide[n, c, h, j]
+
+Kept for backward (auto, b bytes a number):
+    down_weights    b * (H * scale) * 4 bytes
+    across_weights  b * (W * scale) * 4 bytes
 """
 
 from typing import NamedTuple

@@ -18,6 +18,8 @@ Derived:
         * i + scale + 1) % (2 * scale)) * a / scale + 1 + -a - ((2 * i + scale + 1) % (2 * scale)) / (2
         * scale)) * (((2 * j + scale + 1) % (2 * scale)) * d / scale + 1 + -d - ((2 * j + scale + 1) %
         (2 * scale)) / (2 * scale))
+
+Kept for backward (auto): nothing; not copied.
 """
 
 from typing import NamedTuple

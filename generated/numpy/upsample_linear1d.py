@@ -13,6 +13,8 @@ Derived:
     grad_x[n, c, l] = sum_{i, a : l == min(L - 1, max(a + (2 * i + 1 - scale) // (2 * scale), 0))}
         grad_y[n, c, i] * (((2 * i + scale + 1) % (2 * scale)) * a / scale + 1 + -a - ((2 * i + scale +
         1) % (2 * scale)) / (2 * scale))
+
+Kept for backward (auto): nothing; not copied.
 """
 
 from typing import NamedTuple

@@ -10,6 +10,8 @@ Declaration:
 
 Derived:
     grad_x[n, c, l] = sum_{p : l == p // scale} grad_y[n, c, p]
+
+Kept for backward (auto): nothing; not copied.
 """
 
 from typing import NamedTuple

@@ -10,6 +10,8 @@ Declaration:
 
 Derived:
     grad_x[n, c, h, w] = sum_{i, j : h == i // scale, w == j // scale} grad_y[n, c, i, j]
+
+Kept for backward (auto): nothing; not copied.
 """
 
 from typing import NamedTuple

@@ -11,6 +11,8 @@ Declaration:
 Derived:
     grad_x[n, c, d, h, w] = sum_{p, q, r : d == p // scale, h == q // scale, w == r // scale} grad_y[n,
         c, p, q, r]
+
+Kept for backward (auto): nothing; not copied.
 """
 
 from typing import NamedTuple

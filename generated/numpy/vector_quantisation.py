@@ -13,6 +13,8 @@ Declaration:
 Derived:
     grad_x[n, d] = grad_y[n, d]
     grad_codebook[k, d] = 0
+
+Kept for backward (auto): nothing; not copied.
 """
 
 from typing import NamedTuple

@@ -18,6 +18,12 @@ Derived:
         0 < sum_norm[k] else 0)
     grad_length[k] = dot_grad_y_sum_y[k] * (1 / norm[k] if 0 < norm[k] else 0)
     grad_b[k] = sum_{n} grad_y[n, k]
+
+Kept for backward (auto, b bytes a number):
+    sum_norm  b * K bytes
+    norm      b * K bytes
+    sum_y     b * N * K bytes
+    beside x, direction, length, not copied
 """
 
 from typing import NamedTuple

@@ -14,6 +14,12 @@ Derived:
     grad_sum_loss = -grad_loss / sum_class_weight
     grad_logits[n, m] = [m == labels[n]] * (class_weight[labels[n]] * grad_sum_loss) -
         class_weight[labels[n]] * exp_logits[n, m] * grad_sum_loss / sum_exp[n]
+
+Kept for backward (auto, b bytes a number):
+    exp_logits        b * N * M bytes
+    sum_exp           b * N bytes
+    sum_class_weight  b bytes
+    beside labels, class_weight, not copied
 """
 
 from typing import NamedTuple

@@ -13,6 +13,8 @@ Declaration:
 Derived:
     grad_table[v, d] = sum_{n, t : v == ids[n, t]} grad_y[n, d] * w[n, t]
     grad_w[n, t] = sum_{d} grad_y[n, d] * table[ids[n, t], d]
+
+Kept for backward (auto): table, ids, w; not copied.
 """
 
 from typing import NamedTuple

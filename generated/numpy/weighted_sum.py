@@ -11,6 +11,8 @@ Declaration:
 Derived:
     grad_first[n, m] = first_scale * grad_y[n, m]
     grad_second[n, m] = grad_y[n, m] * second_scale
+
+Kept for backward (auto): nothing; not copied.
 """
 
 from typing import NamedTuple

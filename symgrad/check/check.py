@@ -8,7 +8,7 @@ from functools import partial
 
 import numpy as np
 
-from symgrad.check import comparisons
+from symgrad.check import comparisons, origins
 from symgrad.check.report import CheckReport, Entry
 from symgrad.check.shapes import STYLES
 from symgrad.check.subject import Module, Subject
@@ -28,8 +28,9 @@ def check_layer(
 
     Forward is compared with the naive evaluator; every gradient with the naive evaluator over dual numbers and, at some
     coordinates and along random directions, with central differences and the complex step, away from kinks; at kinks
-    with the declared rule. Also: the adjoint identity, gradients asked for alone, float32, repeatability, arguments
-    that are not written to, and an axis of extent 0.
+    with the declared rule. A derived layer and its gradients are compared with differences of the layer that it was
+    derived from. Also: the adjoint identity, gradients asked for alone, float32, repeatability, arguments that are not
+    written to, and an axis of extent 0.
 
     Args:
         layer: the declaration.
@@ -103,6 +104,7 @@ def _at_random(subject: Subject, case: Case, sampler: Sampler, rng: np.random.Ge
     if point.certain:
         probes = VISITS // (3 * max(1, sampler.geometry.work(case.sizes)))
         yield from comparisons.numerically(point, min(max(probes, 4), 64), rng)
+        yield from origins.of_original(point, rng)
     yield from comparisons.adjoint(point, rng)
     yield from comparisons.separately(point)
     yield from comparisons.repeatably(point)

@@ -33,6 +33,7 @@ from symgrad.declare.scalars import (
     Reduce,
     Scalar,
     Select,
+    Sloped,
     Stopped,
     free_indices,
     reads_of,
@@ -49,8 +50,9 @@ _ORDER: dict[type, int] = {
     Reduce: 6,
     Select: 7,
     Stopped: 8,
-    Mul: 9,
-    Add: 10,
+    Sloped: 9,
+    Mul: 10,
+    Add: 11,
 }
 
 _ZERO, _ONE = Fraction(0), Fraction(1)
@@ -209,6 +211,16 @@ def _product(coefficient: Fraction | float, factors: tuple[Scalar, ...]) -> Scal
 def divide(left: Scalar, right: Scalar) -> Scalar:
     """Quotient."""
     return multiply(left, power(right, number(-1)))
+
+
+def stopped(value: Scalar) -> Scalar:
+    """The value, constant for differentiation; a number is that anyway."""
+    return value if isinstance(value, Number) else Stopped(value)
+
+
+def sloped(variable: Scalar, slope: Scalar) -> Scalar:
+    """0, with this slope in the variable, an element of a tensor; nothing is left of it where it has none."""
+    return Sloped(variable, slope) if isinstance(variable, Read) and slope != NOUGHT else NOUGHT
 
 
 @remember

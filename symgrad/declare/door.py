@@ -11,7 +11,18 @@ from sympy.logic.boolalg import ITE, And, BooleanFalse, BooleanTrue, Not, Or
 from sympy.tensor.indexed import Idx, Indexed, IndexedBase
 
 from symgrad.declare import notation
-from symgrad.declare.algebra import add, apply, from_integer, is_long, multiply, number, power, select
+from symgrad.declare.algebra import (
+    add,
+    apply,
+    from_integer,
+    is_long,
+    multiply,
+    number,
+    power,
+    select,
+    sloped,
+    stopped,
+)
 from symgrad.declare.conditions import all_of, any_of, at_least, compare, negation, relation
 from symgrad.declare.door_integers import integer_symbol, is_whole, read_indices, to_poly
 from symgrad.declare.door_reductions import reduction
@@ -23,7 +34,6 @@ from symgrad.declare.scalars import (
     Number,
     Read,
     Scalar,
-    Stopped,
     Truth,
     free_indices,
     tensors_of,
@@ -93,9 +103,11 @@ def to_scalar(expr: Any, scope: Scope) -> Scalar:
         case sympy.im():
             return number(0)
         case notation.StopGradient():
-            return Stopped(to_scalar(expr.args[0], scope))
+            return stopped(to_scalar(expr.args[0], scope))
         case notation.CustomGradient():
-            return to_scalar(expr.expanded, scope)
+            value, pairs, _ = expr.args
+            parts = [sloped(to_scalar(v, scope), to_scalar(slope, scope)) for v, slope in pairs]
+            return add(stopped(to_scalar(value, scope)), *parts)
         case notation.LogSumExp():
             total = reduction("sum", expr.function, expr.limits, "first", scope, lambda: _exp_of(expr, scope))
             return apply("log", total)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from fractions import Fraction
 
-from symgrad.declare.algebra import power
+from symgrad.declare.algebra import add, multiply, negate, power
 from symgrad.declare.conditions import conjuncts
 from symgrad.declare.frozen import remember
 from symgrad.declare.integers import Poly, Quotient, Remainder, show
@@ -27,6 +27,7 @@ from symgrad.declare.scalars import (
     Relation,
     Scalar,
     Select,
+    Sloped,
     Stopped,
     Truth,
 )
@@ -84,6 +85,8 @@ def _render(node: Scalar) -> tuple[str, int]:
             return f"{kind}_{{{names}{where}}} {text(body, _PRODUCT)}{split}", _PRODUCT
         case Stopped(value):
             return _render(value)
+        case Sloped(variable, slope):
+            return _render(multiply(slope, add(variable, negate(Stopped(variable)))))
     raise TypeError(node)
 
 

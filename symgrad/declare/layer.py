@@ -37,6 +37,14 @@ class DeclaredTensor:
     constant: bool
 
 
+@dataclass(frozen=True, slots=True)
+class Origin:
+    """What a derived layer is: ``vjp`` or ``jvp`` (the kind) of a layer."""
+
+    kind: str
+    layer: Layer
+
+
 class Layer:
     """A neural-network layer declared by index equations.
 
@@ -56,12 +64,14 @@ class Layer:
     Attributes:
         program: the declaration as data.
         parts: the uses of layers that a composed layer consists of, in order; none in a declared one.
+        origin: what a derived layer is the derivative of; None for a declared one.
 
     Raises:
         DeclarationError: the declaration does not say what it means; the message names equation, index, tensor, axis.
     """
 
     parts: tuple[Part, ...] = ()
+    origin: Origin | None = None
 
     def __init__(
         self,

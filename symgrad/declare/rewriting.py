@@ -7,10 +7,11 @@ from dataclasses import replace
 from operator import is_
 from typing import TypeAlias, cast, overload
 
-from symgrad.declare.algebra import add, apply, from_integer, is_long, multiply, number, power, select
+from symgrad.declare.algebra import add, apply, from_integer, is_long, multiply, number, power, select, sloped
 from symgrad.declare.conditions import all_of, any_of, compare, relation
 from symgrad.declare.integers import Atom, Entry, Index, Poly, RealFloor, as_poly
 from symgrad.declare.scalars import (
+    NOUGHT,
     Add,
     All,
     AnyOf,
@@ -27,6 +28,7 @@ from symgrad.declare.scalars import (
     Relation,
     Scalar,
     Select,
+    Sloped,
     Stopped,
     children,
     walk,
@@ -73,6 +75,8 @@ def map_children(node: Node, change: Change) -> Node:
             return Reduce(kind, indices, conditions[0], scalars[1], ties)
         case Stopped():
             return Stopped(*scalars)
+        case Sloped(variable):  # the slope is one in this name, which is not written out
+            return sloped(scalars[0] if isinstance(scalars[0], Read) else variable, scalars[1])
         case Relation(kind):
             return relation(kind, *scalars)
         case All():
@@ -87,13 +91,18 @@ def _same(after: Sequence[object], before: Sequence[object]) -> bool:
 
 
 def without_stops(node: Node) -> Node:
-    """The node with every stopped value as a plain value."""
-    return without_stops(node.value) if isinstance(node, Stopped) else map_children(node, without_stops)
+    """The node as numbers: every stopped value as a plain value, and gradients of one's own left out."""
+    match node:
+        case Stopped(value):
+            return without_stops(value)
+        case Sloped():
+            return NOUGHT
+    return map_children(node, without_stops)
 
 
 def cancelled(node: Node) -> Node:
-    """The node without terms that cancel once stopped values are values: ``d * (x - stopped(x))``."""
-    node = map_children(node, cancelled)
+    """The node without terms that are 0 once stopped values are values: ``d * (x - stopped(x))``."""
+    node = NOUGHT if isinstance(node, Sloped) else map_children(node, cancelled)
     if isinstance(node, Add) and any(isinstance(part, Stopped) for part in walk(node)):
         plain = cast(Scalar, without_stops(node))
         if not isinstance(plain, Add) or len(plain.args) < len(node.args):

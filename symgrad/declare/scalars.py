@@ -163,7 +163,15 @@ class Stopped(Single):
     value: Scalar
 
 
-Scalar: TypeAlias = Number | Named | FromInteger | Read | Add | Mul | Power | Apply | Select | Reduce | Stopped
+@frozen
+class Sloped(Single):
+    """0, which changes by ``slope`` as ``variable`` does: what a gradient of one's own adds to a stopped value."""
+
+    variable: Read
+    slope: Scalar
+
+
+Scalar: TypeAlias = Number | Named | FromInteger | Read | Add | Mul | Power | Apply | Select | Reduce | Stopped | Sloped
 Node: TypeAlias = Scalar | Condition
 
 NOUGHT, UNIT = Number(Fraction(0)), Number(Fraction(1))
@@ -184,6 +192,8 @@ def children(node: Node) -> tuple[Node, ...]:
             return (condition, body)
         case Stopped(value):
             return (value,)
+        case Sloped(variable, slope):
+            return (variable, slope)
     return ()
 
 
@@ -275,6 +285,8 @@ def show_scalar(node: Node) -> str:
             return f"{kind}{tie}_{{{', '.join(i.name for i in indices)}{where}}} {show_scalar(body)}"
         case Stopped(value):
             return f"stop({show_scalar(value)})"
+        case Sloped(variable, slope):
+            return f"sloped({show_scalar(variable)}, {show_scalar(slope)})"
         case Truth(value):
             return str(value)
         case Compare(kind, poly):

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from fractions import Fraction
-from math import isfinite
+from math import inf, isfinite
 from typing import Any
 
 import sympy
@@ -41,6 +41,7 @@ from symgrad.declare.scalars import (
     Relation,
     Scalar,
     Select,
+    Sloped,
     Stopped,
     Truth,
 )
@@ -128,6 +129,8 @@ def scalar_to_sympy(node: Scalar) -> Any:
             return _reduction(kind, indices, condition, body, ties)
         case Stopped(value):
             return notation.StopGradient(scalar_to_sympy(value))
+        case Sloped(variable, slope):
+            return notation.CustomGradient(0, {scalar_to_sympy(variable): scalar_to_sympy(slope)}, check=False)
     raise TypeError(node)
 
 
@@ -163,6 +166,10 @@ def condition_to_sympy(condition: Condition) -> Any:
             left, right = poly_to_sympy(positive), poly_to_sympy(negative)
             cls = {">=": sympy.Ge, "==": sympy.Eq, "!=": sympy.Ne}[relation]
             return cls(left, right, evaluate=False)
+        case Relation("<", Apply("abs") as a, Number(value)) if value == inf:
+            return sympy.Ne(scalar_to_sympy(a), sympy.oo, evaluate=False)  # SymPy takes every value to be finite
+        case Relation("<=", Number(value), Apply("abs") as a) if value == inf:
+            return sympy.Eq(scalar_to_sympy(a), sympy.oo, evaluate=False)
         case Relation(relation, a, b):
             classes = {"<": sympy.Lt, "<=": sympy.Le, "==": sympy.Eq, "!=": sympy.Ne}
             return classes[relation](scalar_to_sympy(a), scalar_to_sympy(b), evaluate=False)

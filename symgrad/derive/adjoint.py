@@ -137,7 +137,8 @@ class _Reverse:
             waiting.remove(reached[0])
             self._through(reached[0], self.grad[reached[0].target])
         totals = [self._total(e.target, e.indices) for e in reversed(group) if e not in waiting]
-        found, self.steps = [*self.steps, *(t for t in totals if t is not None)], []
+        made = (t for t in totals if t is not None and t.target not in self.seed.values())  # a seed is what it is
+        found, self.steps = [*self.steps, *made], []
         return list(in_steps(found))
 
     def _zero(self, tensor: Tensor) -> Equation:

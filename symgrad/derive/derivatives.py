@@ -37,6 +37,7 @@ from symgrad.declare.scalars import (
     Reduce,
     Scalar,
     Select,
+    Sloped,
     Stopped,
     children,
     reads_of,
@@ -126,6 +127,8 @@ def derivative(node: Scalar, read: Read, flat: frozenset[str] = frozenset()) -> 
             return add(multiply(du(u, v), derivative(u, read, flat)), multiply(dv(u, v), derivative(v, read, flat)))
         case Select(condition, then, otherwise):
             return select(condition, derivative(then, read, flat), derivative(otherwise, read, flat))
+        case Sloped(variable, slope):
+            return multiply(slope, derivative(variable, read, flat))
         case Stopped() | FromInteger() | Read() | Reduce():
             return NOUGHT
     raise DerivationError(f"symgrad knows no derivative of {node}")
@@ -172,13 +175,19 @@ def _extreme(function: str, args: tuple[Scalar, ...], read: Read, flat: frozense
 
 
 def live_reads(body: Scalar) -> tuple[Read, ...]:
-    """Reads outside StopGradient."""
+    """Reads outside StopGradient, and outside the slopes of gradients of one's own."""
     found: dict[Read, None] = {}
 
     def visit(node: Node) -> None:
         if isinstance(node, Read):
             found[node] = None
-        for child in () if isinstance(node, Stopped) else children(node):
+        match node:
+            case Stopped():
+                return
+            case Sloped(variable, _):
+                visit(variable)
+                return
+        for child in children(node):
             visit(child)
 
     visit(body)

@@ -30,6 +30,7 @@ from symgrad.declare.scalars import (
     Reduce,
     Scalar,
     Select,
+    Stopped,
     free_indices,
     reads_of,
     tensors_of,
@@ -198,6 +199,8 @@ class _Group:
                     if found is None and plain:
                         found = self._name_part(name, node, equation, (), made)
                     return found or node
+                case Apply("exp", (Add(terms),)) if any(map(_is_subtracted, terms)):
+                    return node  # the largest exponent has been taken out, which a name would hide
                 case Apply(function, (Add() as argument,)) if self._is_mixed(argument):
                     return apply(function, self._name_argument(argument, equation, behind, made))
                 case Power(Add() as base, exponent) if self._is_mixed(base):
@@ -251,6 +254,11 @@ class _Group:
         made.append(new)
         place = tuple(as_poly(i) - first.get(i, ZERO) for i in indices)
         return Read(new.target, place, Extension("guarded") if first else None)
+
+
+def _is_subtracted(term: Scalar) -> bool:
+    """Whether a term is a value that is constant for differentiation, subtracted."""
+    return isinstance(term, Mul) and term.coefficient == -1 and isinstance(term.args[0], Stopped)
 
 
 def _is_of_exponentials(node: Add) -> bool:

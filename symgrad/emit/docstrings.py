@@ -10,8 +10,8 @@ from symgrad.declare.program import Equation, Program, Tensor
 from symgrad.emit.printer import WIDTH, escape
 
 
-def module_docstring(program: Program, derived: Iterable[Equation]) -> str:
-    """What the layer is, its declared equations and those of its backward pass."""
+def module_docstring(program: Program, derived: Iterable[Equation], kept: Iterable[str]) -> str:
+    """What the layer is, its declared equations and those of its backward pass, the table of what is kept for that."""
     lines = [f"{program.name}: forward and backward pass in NumPy.", ""]
     if program.doc:
         first, *others = program.doc.strip().splitlines()
@@ -19,7 +19,7 @@ def module_docstring(program: Program, derived: Iterable[Equation]) -> str:
         rest = textwrap.dedent("\n".join(others)).strip("\n")
         lines += [*(line.rstrip() for line in rest.splitlines()), ""] if rest else []
     lines += ["Declaration:", *_formulas(program.equations), ""]
-    lines += ["Derived:", *_formulas(derived)]
+    lines += ["Derived:", *_formulas(derived), "", *kept]
     return escape("\n".join(lines))
 
 

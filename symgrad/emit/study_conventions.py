@@ -17,6 +17,7 @@ from symgrad.declare.scalars import (
     Read,
     Scalar,
     Select,
+    Sloped,
     Stopped,
     walk,
 )
@@ -59,6 +60,8 @@ def conventions(page: Page, equations: tuple[Equation, ...]) -> Iterator[Sentenc
 
 def _is_stop(page: Page, node: Node) -> bool:
     """Return whether a stop is the user's own, and printed."""
+    if isinstance(node, Sloped):
+        return True
     if not isinstance(node, Stopped):
         return False
     return not (isinstance(node.value, Read) and node.value.tensor in page.notation.introduced)

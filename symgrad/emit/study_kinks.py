@@ -15,6 +15,7 @@ from symgrad.declare.scalars import (
     Relation,
     Scalar,
     Select,
+    Sloped,
     Stopped,
     children,
     reads_of,
@@ -68,8 +69,8 @@ def _on_values(condition: Node) -> bool:
 
 
 def _live(node: Node) -> Iterator[Node]:
-    """Yield the node and everything in it outside StopGradient."""
-    if isinstance(node, Stopped):
+    """Yield the node and everything in it outside StopGradient and outside slopes of the user's own."""
+    if isinstance(node, Stopped | Sloped):
         return
     yield node
     for child in children(node):

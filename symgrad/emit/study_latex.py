@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from fractions import Fraction
 
-from symgrad.declare.algebra import multiply, power
+from symgrad.declare.algebra import add, multiply, negate, power
 from symgrad.declare.conditions import conjuncts
 from symgrad.declare.integers import Poly
 from symgrad.declare.scalars import (
@@ -28,6 +28,7 @@ from symgrad.declare.scalars import (
     Relation,
     Scalar,
     Select,
+    Sloped,
     Stopped,
     Truth,
 )
@@ -85,6 +86,8 @@ class Typesetter(IntegerTypesetter):
                 return (f"-{text}", SUM) if negative else (text, PRODUCT)
             case Stopped(value):
                 return self._stopped(value)
+            case Sloped(variable, slope):
+                return self._scalar(multiply(slope, add(variable, negate(Stopped(variable)))))
         raise TypeError(node)
 
     # --- sums and products -------------------------------------------------------------------------------------

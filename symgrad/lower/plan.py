@@ -25,6 +25,7 @@ class ModulePlan:
     residuals: tuple[str, ...]
     attributes: tuple[str, ...]
     again: tuple[str, ...] = ()
+    policy: str = "auto"
 
 
 def plan_module(
@@ -57,7 +58,8 @@ def plan_module(
     names = {a.name for a in program.attributes}
     results = frozenset({*program.outputs, *kept.names})
     checked = (program, replace(whole, equations=forward))
-    first = lower_function(whole, forward, taken, results, checked, schedule, general)
+    wanted = needed(forward, results)  # not what backward alone reads and computes
+    first = lower_function(whole, wanted, taken, results, checked, schedule, general)
     second = lower_function(whole, evaluated, taken, frozenset(adjoint.gradients), checked, schedule, general)
     return ModulePlan(
         program,
@@ -67,6 +69,7 @@ def plan_module(
         kept.names,
         tuple(a.name for a in program.attributes if a.name in read or a.name in names & _sizes_used(evaluated)),
         tuple(e.target for e in (*kept.again, *kept.formed)),
+        residuals,
     )
 
 

@@ -15,7 +15,7 @@ from symgrad.declare.checked import checked_entries
 from symgrad.declare.graph import groups, is_recurrent, needed
 from symgrad.declare.integers import Index
 from symgrad.declare.program import Equation
-from symgrad.declare.rewriting import changed, map_children, without_stops
+from symgrad.declare.rewriting import Change, changed, map_children, without_stops
 from symgrad.declare.scalars import Node, Read, Reduce, Scalar, free_indices, tensors_of, walk
 from symgrad.declare.typical import typical_sizes
 from symgrad.derive.adjoint import Adjoint
@@ -39,19 +39,25 @@ GAIN = 0.9
 """A cotangent that others read as well keeps its name unless writing it out lowers the cost to this share."""
 
 
-def simplify_backward(adjoint: Adjoint, trace: Trace) -> Adjoint:
-    """Rewrite the backward equations; gradients and cotangents keep their names."""
-    return _Simplifier(adjoint, trace).run()
+def simplify_backward(adjoint: Adjoint, trace: Trace, again: bool = False) -> Adjoint:
+    """Rewrite the backward equations; gradients and cotangents keep their names.
+
+    ``again``: they will be differentiated again, so that what is constant for differentiation stays so in them. A
+    largest exponent that was taken out is one for all reads of it, and the gradient is the same whatever it is; so are
+    its derivatives with that held. Elsewhere stopped values are values, which more forward values can stand for.
+    """
+    return _Simplifier(adjoint, trace, again).run()
 
 
 class _Simplifier:
-    def __init__(self, adjoint: Adjoint, trace: Trace) -> None:
+    def __init__(self, adjoint: Adjoint, trace: Trace, again: bool) -> None:
         self.adjoint, self.trace = adjoint, trace
+        self.unstopped: Change = (lambda node: node) if again else without_stops
         program = adjoint.program
         self.sizes = typical_sizes(program)
         self.forward = [e for e in program.equations if e.target not in adjoint.backward]
         self.backward = [e for e in program.equations if e.target in adjoint.backward]
-        self.known = usable([replace(e, body=changed(e.body, without_stops)) for e in self.forward])
+        self.known = usable([replace(e, body=changed(e.body, self.unstopped)) for e in self.forward])
         self.checked = checked_entries(program)
         self.linear = set(adjoint.cotangents) | {e.target for e in self.backward}
         self.readers: dict[str, set[str]] = defaultdict(set)
@@ -77,7 +83,7 @@ class _Simplifier:
     def _one(self, equation: Equation) -> None:
         alone = replace(equation, body=met(equation.body))
         self.trace.record(RULE, equation, alone)
-        plain = recognise(changed(alone.body, without_stops), self.known)
+        plain = recognise(changed(alone.body, self.unstopped), self.known)
         looked_for = pulled(plain, self.linear, self.forward)
         best = elements_chosen(looked_for, equation.indices, self.checked) or looked_for
         least = self._cost(best)

@@ -31,6 +31,7 @@ from symgrad.declare.scalars import (
     tensors_of,
     walk,
 )
+from symgrad.derive.invert import is_total
 from symgrad.derive.terms import alpha_form
 from symgrad.derive.trace import Trace
 from symgrad.naming import fresh
@@ -109,6 +110,11 @@ def _covered(where: Condition, factor: Scalar) -> Condition:
     return all_of(*(c for c in conjuncts(where) if free_indices(c) <= free_indices(factor)))
 
 
+def _is_number(factor: Scalar) -> bool:
+    """Whether a factor is one where conditions around it fail as well, so that a 0 beside it is the product there."""
+    return is_total(factor) and all(r.extension is None or r.extension.mode != "guarded" for r in reads_of(factor))
+
+
 def _candidates(node: Reduce) -> tuple[Condition, tuple[Scalar, ...]]:
     return node.condition, (node.body.args if isinstance(node.body, Mul) else (node.body,))
 
@@ -183,17 +189,21 @@ def _apply(node: Node, chosen: dict[str, _Shared], ordered: Set[str]) -> Node:
         case Reduce("sum"):
             where, factors = _candidates(node)
             new: list[Scalar] = []
+            nought = set[Condition]()  # where a factor is 0 in place of the conditions
+            needing = set[Condition]()  # where another factor is no number
             for factor in factors:
                 read = None
                 covered = _covered(where, factor)
                 if _is_costly(factor) and (covered != TRUE or where == TRUE):
                     read = _read(factor, covered, chosen)
-                if read is not None and not set(tensors_of(node)) & ordered:
-                    where = all_of(*(c for c in conjuncts(where) if c not in conjuncts(covered)))
+                own = set(conjuncts(covered)) if read is not None else set()
+                nought |= set() if set(tensors_of(node)) & ordered else own
+                needing |= set() if _is_number(factor) else set(conjuncts(where)) - own
                 new.append(read if read is not None else _apply(factor, chosen, ordered))
             coefficient = node.body.coefficient if isinstance(node.body, Mul) else Fraction(1)
             body = multiply(Number(coefficient), *new)
-            return Reduce("sum", node.indices, where, body, node.ties)
+            left = all_of(*(c for c in conjuncts(where) if c not in nought - needing))
+            return Reduce("sum", node.indices, left, body, node.ties)
         case Apply() if _is_costly(node):
             read = _read(node, TRUE, chosen)
             if read is not None:

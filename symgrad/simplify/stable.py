@@ -7,12 +7,27 @@ reduced in ``groups.py``; here they are put in order.
 
 from __future__ import annotations
 
+from collections.abc import Set
 from dataclasses import replace
 
 from symgrad.declare.algebra import apply, multiply
 from symgrad.declare.program import Equation, Program
 from symgrad.declare.rewriting import changed, map_children
-from symgrad.declare.scalars import Apply, Node, Number, Power, Read, Reduce, reads_of, walk
+from symgrad.declare.scalars import (
+    Add,
+    Apply,
+    Mul,
+    Node,
+    Number,
+    Power,
+    Read,
+    Reduce,
+    Scalar,
+    Select,
+    Stopped,
+    reads_of,
+    walk,
+)
 from symgrad.derive.terms import rename
 from symgrad.derive.trace import Trace
 from symgrad.simplify.exponentials import at_most_nought
@@ -57,9 +72,11 @@ def _pointwise(program: Program, trace: Trace, shifting: bool) -> Program:
 def _log_of_named(program: Program, trace: Trace) -> Program:
     """The logarithm of a named exponential, or of what is made of one, sees through the names where that helps.
 
-    Not through those in an exponent: it is taken out as it is.
+    Not through those in an exponent: it is taken out as it is. Nor through those that a largest exponent has been
+    taken out of: they are at most 1.
     """
-    definitions = _made_of_exponentials(program)
+    maxima = _maxima(program)
+    definitions = {n: e for n, e in _made_of_exponentials(program).items() if not _is_shifted(e.body, maxima)}
 
     def seen_through(node: Node, within: tuple[str, ...] = ()) -> Node:
         match node:
@@ -86,6 +103,33 @@ def _log_of_named(program: Program, trace: Trace) -> Program:
         trace.record("write out the definition inside a logarithm", equation, after)
         equations.append(after)
     return replace(program, equations=tuple(equations))
+
+
+def _maxima(program: Program) -> frozenset[str]:
+    """The equations of a maximum, or of one that is 0 where it is infinite."""
+    found: frozenset[str] = frozenset()
+    for equation in program.equations:
+        match equation.body:
+            case Reduce("max") | Apply("max"):
+                found |= {equation.target}
+            case Select(_, Read(tensor), Number(value)) if tensor in found and value == 0:
+                found |= {equation.target}
+    return found
+
+
+def _is_shifted(body: Scalar, maxima: Set[str]) -> bool:
+    """Whether a value is an exponential from whose exponent a maximum has been subtracted, constant as ours are."""
+    match body:
+        case Apply("exp", (Add(terms),)):
+            return any(_subtracted(term) in maxima for term in terms)
+    return False
+
+
+def _subtracted(term: Scalar) -> str:
+    match term:
+        case Mul(c, (Stopped(Read(tensor)),)) if c == -1:
+            return tensor
+    return ""
 
 
 def _made_of_exponentials(program: Program) -> dict[str, Equation]:

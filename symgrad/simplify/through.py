@@ -11,7 +11,7 @@ from dataclasses import replace
 from symgrad.declare.program import Equation, Program
 from symgrad.declare.recurrence import recurrent_axes
 from symgrad.declare.rewriting import changed, map_children
-from symgrad.declare.scalars import Apply, Node, Read, Reduce, Stopped, reads_of, walk
+from symgrad.declare.scalars import Apply, Node, Read, Reduce, Sloped, Stopped, reads_of, walk
 from symgrad.derive.masks import masked
 from symgrad.derive.terms import rename
 from symgrad.derive.trace import Trace
@@ -75,7 +75,7 @@ def _untamed(program: Program) -> set[str]:
 def _is_untamed(node: Node) -> bool:
     if not (isinstance(node, Apply) and node.function in ("exp", "expm1", "cosh", "sinh")):
         return False
-    return grows(node.args[0]) and not any(isinstance(n, Stopped) for n in walk(node))
+    return grows(node.args[0]) and not any(isinstance(n, Stopped | Sloped) for n in walk(node))
 
 
 def _written_out(program: Program, names: Set[str]) -> Program:

@@ -8,13 +8,15 @@ import sympy
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from symgrad import Layer
+from symgrad import CustomGradient, Layer
 from symgrad.check.arithmetic import Arithmetic
 from symgrad.check.closures import compile_expression
 from symgrad.check.evaluator import evaluate, stored
 from symgrad.check.scope import Scope
+from symgrad.declare.algebra import apply
+from symgrad.declare.conditions import negation, relation
 from symgrad.declare.integers import Poly
-from symgrad.declare.scalars import Stopped, walk
+from symgrad.declare.scalars import Number, Read, Stopped, walk
 from symgrad.declare.write import condition_to_sympy, declaration, poly_to_sympy, scalar_to_sympy
 
 from ..data_evaluator import FLOATS, World, holds, scalar
@@ -103,3 +105,22 @@ def test_what_a_declaration_takes_is_what_is_written() -> None:
     )
     assert all(isinstance(e, sympy.Eq) for e in written["equations"])
     assert Layer(**written).typical == layer.typical
+
+
+def test_a_guard_against_infinity_is_written() -> None:
+    """SymPy takes values to be finite, and would drop it."""
+    value = Read("a", ())
+    finite = relation("<", apply("abs", value), Number(float("inf")))
+    for condition, at_infinity in ((finite, False), (negation(finite), True)):
+        written = sympy.Piecewise((1, condition_to_sympy(condition)), (0, True))
+        for number, holds_there in ((float("inf"), at_infinity), (-float("inf"), at_infinity), (2.0, not at_infinity)):
+            scope = Scope("written", frozenset("a"), {"a": stored(np.asarray(number))}, {}, Arithmetic())
+            assert bool(compile_expression(written, scope)({})) is holds_there
+
+
+def test_a_slope_of_ones_own_is_written() -> None:
+    n = sympy.Symbol("N", integer=True, positive=True)
+    x, y, i = sympy.IndexedBase("x"), sympy.IndexedBase("y"), sympy.Idx("i", n)
+    body = CustomGradient(sympy.sign(x[i]), {x[i]: sympy.tanh(x[i])}, check=False) * x[i]
+    layer = Layer("own", [x[n]], [sympy.Eq(y[i], body)])
+    assert Layer.from_program(layer.program).program == layer.program

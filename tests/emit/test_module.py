@@ -133,7 +133,9 @@ def test_docstrings_and_comments_say_what_is_computed() -> None:
     exec(compile(source, "affine", "exec"), module.__dict__)
     text = module.__doc__ or ""
     assert text.startswith("affine: Weighted sums.\n\nOf rows.\n")
-    declaration, derived = text.split("Declaration:")[1].split("Derived:")
+    declaration, rest = text.split("Declaration:")[1].split("Derived:")
+    derived, kept = rest.split("\n\n", 1)
+    assert kept.strip() == "Kept for backward (auto): x, w; not copied."
     assert declaration.strip() == "y[n, k] = z[k] + sum_{m} w[k, m] * x[n, m]"
     assert [line.strip() for line in derived.strip().splitlines()] == [
         "grad_x[n, m] = sum_{k} grad_y[n, k] * w[k, m]",
@@ -154,7 +156,9 @@ def test_docstrings_and_comments_say_what_is_computed() -> None:
 def test_every_formula_stands_above_its_statement(name: str) -> None:
     """As it is in the docstring."""
     source = stages(name).source
-    derived = " ".join((ast.get_docstring(ast.parse(source)) or "").split("Derived:")[1].split())
+    derived = " ".join(
+        (ast.get_docstring(ast.parse(source)) or "").split("Derived:")[1].split("\n\nKept for")[0].split()
+    )
     backward = source[source.index("def backward(") : source.index("# --- helpers")]
     comments: list[str] = []
     for line in map(str.strip, backward.splitlines()):

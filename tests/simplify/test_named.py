@@ -4,9 +4,10 @@ from typing import Any
 
 import numpy as np
 import pytest
-from sympy import Eq, Idx, IndexedBase, Sum, erf, exp, log, sin, symbols, tanh
+from sympy import Eq, Idx, IndexedBase, Piecewise, Sum, erf, exp, log, sin, symbols, tanh
 
-from symgrad import Layer
+import symgrad
+from symgrad import Layer, check_layer, compile_layer
 from symgrad.declare.program import Program
 from symgrad.declare.scalars import Apply, Reduce, walk
 from symgrad.derive.split import split
@@ -126,3 +127,24 @@ def test_the_trace_names_the_rule() -> None:
         ("name a value that is used again", True, "tanh_x"),
         ("name a value that is used again", False, "y"),
     ]
+
+
+def test_a_sum_keeps_conditions_without_which_another_factor_is_no_number() -> None:
+    i, j = Idx("i", N), Idx("j", N)
+    _, after = named(Sum(exp(x[i] * x[j]) * log(1 + w[i] - w[j]), (j, 0, i)), y[i], (x[N], w[N]))
+    assert targets(after) == ["exp_x", "y"]
+    X, W = np.array([0.1, 0.2, 0.3]), np.array([1.0, 2.0, 4.0])
+    want = [sum(np.exp(X[a] * X[b]) * np.log(1 + W[a] - W[b]) for b in range(a + 1)) for a in range(3)]
+    np.testing.assert_allclose(run(after, {"x": X, "w": W})["y"], want, rtol=1e-12)
+    layer = Layer("named", [x[N], w[N]], [Eq(y[i], Sum(exp(x[i] * x[j]) * log(1 + w[i] - w[j]), (j, 0, i)))])
+    got, residuals = compile_layer(layer).forward(X, W)
+    np.testing.assert_allclose(got, want, rtol=1e-12)
+    assert all(np.isfinite(g).all() for g in compile_layer(layer).backward(residuals, np.ones(3)))
+
+
+def test_a_sum_keeps_conditions_that_keep_another_factor_inside() -> None:
+    i, j = Idx("i", N), Idx("j", N)
+    body = Sum(Piecewise((exp(x[i] * x[j]) * w[j - i], j >= i), (0, True)), j)
+    _, after = named(body, y[i], (x[N], w[N]))
+    assert targets(after) == ["exp_x", "y"]
+    assert check_layer(symgrad.jvp(Layer("named", [x[N], w[N]], [Eq(y[i], body)])), cases=2).ok
