@@ -93,6 +93,12 @@ RULES: dict[str, RuleWords] = {
         r"f(e^{u}) = f(e^{\min(u,\, c)})",
         "Beyond c the function is at its limit, to the last digit: nothing is lost, and no exponential overflows.",
     ),
+    "min(exp(u) - 1, 0) = exp(min(u, 0)) - 1": RuleWords(
+        "The smaller of an exponential and a number",
+        r"\min(e^{u} - 1,\ 0) = e^{\min(u,\, 0)} - 1",
+        "The minimum is taken of the exponent: no exponential overflows, and none stands before a slope of 0. Against "
+        "any other number the exponent is bounded where the exponential is larger in any case.",
+    ),
     "1 - sigmoid(u) = sigmoid(-u)": RuleWords(
         "Logistic function beside a number", r"1 - \sigma(u) = \sigma(-u), \qquad 2\,\sigma(u) - 1 = \tanh(u/2)", STABLE
     ),

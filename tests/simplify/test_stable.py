@@ -177,6 +177,12 @@ INSTANCES: dict[str, list[Scalar]] = {
         divide(add(e(u), e(v)), subtract(e(u), e(v))),
         divide(apply("expm1", u), add(e(u), one)),
     ],
+    "min(exp(u) - 1, 0) = exp(min(u, 0)) - 1": [
+        apply("min", NOUGHT, apply("expm1", u)),
+        apply("max", NOUGHT, multiply(number(-3), apply("expm1", negate(multiply(u, v))))),
+        apply("min", number(2), e(u)),
+        apply("max", number(-2), add(number(3), negate(apply("expm1", u)))),
+    ],
     "f(exp(u)) = f(exp(min(u, c))), where f is at its limit": [
         apply("tanh", e(u)),
         apply("erf", multiply(number(-3), e(negate(multiply(u, v))))),
