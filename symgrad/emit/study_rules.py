@@ -68,6 +68,13 @@ RULES: dict[str, RuleWords] = {
         "The two sums may be large beside their difference, which would lose its digits.",
         "sum_{n} g[n] * a[n] - sum_{n} g[n] * c[n] = sum_{n} g[n] * (a[n] - c[n])",
     ),
+    "sum f g - (sum f)(sum g)/n = sum (f - sum f / n)(g - sum g / n)": RuleWords(
+        "Deviations from the mean",
+        r"\sum_{i} f_{i} g_{i} - \frac{1}{n} \sum_{i} f_{i} \sum_{i} g_{i}"
+        r" = \sum_{i} (f_{i} - \mu_f)(g_{i} - \mu_g), \qquad \mu_f = \frac{1}{n} \sum_{i} f_{i}",
+        "Where the mean is large beside the deviations from it, the difference on the left loses its digits, and may "
+        "come out below 0.",
+    ),
     "w exp(a) = w exp(a where w != 0)": RuleWords(
         "A weight of 0 takes its exponential out",
         r"w\, e^{a} = w \exp(a \text{ if } w \ne 0,\ -\infty \text{ otherwise})",
