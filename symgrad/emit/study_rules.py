@@ -75,6 +75,13 @@ RULES: dict[str, RuleWords] = {
         "Where the mean is large beside the deviations from it, the difference on the left loses its digits, and may "
         "come out below 0.",
     ),
+    "log(1 - p_n) = log(sum_{i != n} exp(a_i)) - log(sum_i exp(a_i)) where p_n > 1/2": RuleWords(
+        "One less a share is what the others have",
+        r"\log(1 - p_n) = \log \sum_{i \ne n} e^{a_i} - \log \sum_{i} e^{a_i}"
+        r"\quad\text{where } p_n = \frac{e^{a_n}}{\sum_i e^{a_i}} > \tfrac{1}{2}",
+        "Near 1 a share has lost what it lacks. At most one is above 1/2, so one sum over the others serves all n; no "
+        "other is near 1.",
+    ),
     "w exp(a) = w exp(a where w != 0)": RuleWords(
         "A weight of 0 takes its exponential out",
         r"w\, e^{a} = w \exp(a \text{ if } w \ne 0,\ -\infty \text{ otherwise})",
