@@ -192,6 +192,14 @@ RULES: dict[str, RuleWords] = {
     "(exp(u) v)^n = exp(n u) v^n": RuleWords(
         "Power of a product with an exponential", r"(e^{u}\, v)^{n} = e^{n u}\, v^{n}", "So that exponentials meet."
     ),
+    "sigmoid(u)^n = exp(-n softplus(-u))": RuleWords(
+        "Root of the logistic function",
+        r"\sigma(u)^{n} = e^{-n \operatorname{softplus}(-u)}",
+        "Where the logistic function is 0 its root is too, and the slope of the root is not infinite.",
+    ),
+    "write out the definition inside a root": RuleWords(
+        "Definitions inside roots are written out", "", "So that the root is taken of an exponent, by a factor."
+    ),
     "exp(u) (v if c else w) = (exp(u) v if c else exp(u) w)": RuleWords(
         "An exponential before a choice between exponentials goes into it",
         r"e^{u} \begin{cases} v & c \\ w & \text{otherwise} \end{cases}"

@@ -32,6 +32,7 @@ from symgrad.simplify.quotients import (
     shifted,
     tangent,
 )
+from symgrad.simplify.roots import root_of_sigmoid
 from symgrad.simplify.terms import factors_of
 
 Rule: TypeAlias = Callable[[Scalar], Scalar | None]
@@ -119,6 +120,7 @@ QUOTIENTS: tuple[tuple[str, Rule], ...] = (
 POINTWISE: tuple[tuple[str, Rule], ...] = (
     *QUOTIENTS,
     ("(exp(u) v)^n = exp(n u) v^n", power_of_product),
+    ("sigmoid(u)^n = exp(-n softplus(-u))", root_of_sigmoid),
     ("exp(u) (v if c else w) = (exp(u) v if c else exp(u) w)", into_choice),
     ("exp(u) sigmoid(-u) = sigmoid(u)", _mirrored),
     ("1 - sigmoid(u) = sigmoid(-u)", complement),

@@ -23,6 +23,7 @@ from symgrad.simplify.maxima import name_maxima
 from symgrad.simplify.norms import guard_norms
 from symgrad.simplify.placed import at_places
 from symgrad.simplify.pointwise import rewrite
+from symgrad.simplify.roots import roots_of_named
 from symgrad.simplify.shares import logs_of_others
 from symgrad.simplify.shift import shift, shifted_exponent
 from symgrad.simplify.through import see_through
@@ -38,7 +39,7 @@ def stabilise(program: Program, trace: Trace) -> Program:
 
 def _stable(program: Program, trace: Trace) -> Program:
     own = frozenset(e.target for e in program.equations)
-    program = _log_of_named(program, trace)
+    program = roots_of_named(_log_of_named(program, trace), trace)
     program = _pointwise(program, trace, shifting=False)
     program = shift(masked_by_weights(_to_base_e(program, trace), trace), trace)
     program = guard_norms(_pointwise(program, trace, shifting=True), trace)

@@ -75,6 +75,10 @@ INSTANCES: dict[str, list[Scalar]] = {
         power(multiply(number(3), v, e(negate(w))), Number(Fraction(-3, 2))),
         power(multiply(e(u), power(add(v, w), number(-1))), Number(Fraction(1, 3))),
     ],
+    "sigmoid(u)^n = exp(-n softplus(-u))": [
+        power(s(u), Number(Fraction(1, 2))),
+        power(multiply(number(3), v, s(negate(u)), power(s(w), number(2))), Number(Fraction(-3, 4))),
+    ],
     "exp(u) (v if c else w) = (exp(u) v if c else exp(u) w)": [
         multiply(number(3), v, e(negate(w)), select(relation("<", u, one), e(u), NOUGHT)),
         multiply(e(negate(w)), select(relation("<", one, u), one, multiply(v, e(u)))),
