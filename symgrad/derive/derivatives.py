@@ -184,8 +184,8 @@ def may_be_infinite(node: Scalar) -> bool:
             return True
         case Power(base, _) if reads_of(base):
             return True
-        case Stopped():
-            return False
+        case Stopped() | Select():
+            return False  # a choice is between finite values already
     return any(may_be_infinite(child) for child in children(node) if not isinstance(child, Condition))
 
 
