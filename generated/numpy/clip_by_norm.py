@@ -11,8 +11,8 @@ Declaration:
     clipped[i] = gradient[i] * min(1, largest_norm / (epsilon + norm))
 
 Derived:
-    grad_sum_norm = -largest_norm * [largest_norm / (epsilon + norm) < 1] * (1 / (2 * norm) if 0 <
-        sum_norm else 0) * sum_{i} grad_clipped[i] * gradient[i] / (epsilon + norm)^2
+    grad_sum_norm = (-largest_norm / (epsilon + norm)^2 if largest_norm / (epsilon + norm) < 1 else 0) *
+        (1 / (2 * norm) if 0 < sum_norm else 0) * sum_{i} grad_clipped[i] * gradient[i]
     grad_gradient[i] = grad_clipped[i] * min(1, largest_norm / (epsilon + norm)) + 2 * grad_sum_norm *
         gradient[i]
 
@@ -69,15 +69,14 @@ def backward(residuals, grad_clipped, wrt=None):
 
     epsilon_plus_norm = epsilon + norm
     ratio = largest_norm / epsilon_plus_norm
-    mask = sum_norm > 0
-    # grad_sum_norm = -largest_norm * [largest_norm / (epsilon + norm) < 1] * (1 / (2 * norm) if 0 < sum_norm
-    #     else 0) * sum_{i} grad_clipped[i] * gradient[i] / (epsilon + norm)^2
-    grad_sum_norm = -(
-        largest_norm
-        * np.where(mask, 0.5 / np.where(mask, norm, 1), 0)
-        * (ratio < 1)
+    mask = ratio < 1
+    mask_2 = sum_norm > 0
+    # grad_sum_norm = (-largest_norm / (epsilon + norm)^2 if largest_norm / (epsilon + norm) < 1 else 0) * (1 /
+    #     (2 * norm) if 0 < sum_norm else 0) * sum_{i} grad_clipped[i] * gradient[i]
+    grad_sum_norm = (
+        np.where(mask, -(largest_norm / np.square(np.where(mask, epsilon_plus_norm, 1))), 0)
+        * np.where(mask_2, 0.5 / np.where(mask_2, norm, 1), 0)
         * np.einsum("i,i->", grad_clipped, gradient)
-        / (epsilon_plus_norm * epsilon_plus_norm)
     )
     # grad_gradient[i] = grad_clipped[i] * min(1, largest_norm / (epsilon + norm)) + 2 * grad_sum_norm *
     #     gradient[i]

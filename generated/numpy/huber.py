@@ -47,11 +47,12 @@ def forward(prediction, target, *, delta=1.0):
 
     prediction_minus_target = prediction - target
     abs_prediction_minus_target = np.abs(prediction_minus_target)
+    mask = abs_prediction_minus_target <= delta
     # loss = sum_{n, m} ((prediction[n, m] - target[n, m])^2 / 2 if abs(prediction[n, m] - target[n, m]) <=
     #     delta else delta * (abs(prediction[n, m] - target[n, m]) - delta / 2)) / (M * N)
     loss = np.where(
-        abs_prediction_minus_target <= delta,
-        0.5 * (prediction_minus_target * prediction_minus_target),
+        mask,
+        0.5 * np.square(np.where(mask, prediction_minus_target, 0)),
         delta * (abs_prediction_minus_target - 0.5 * delta),
     ).sum(axis=(0, 1)) / (M * N)
     return loss, Residuals(prediction, target, delta)

@@ -48,14 +48,7 @@ def forward(x, codebook):
     _require(K > 0, "the minimum over k_2 has no values to choose from: K is 0")
 
     # distance[n, k] = sum_{d} (x[n, d] - codebook[k, d])^2
-    centre = codebook.sum(axis=0) / max(K, 1)
-    # The difference multiplied out, so that a matrix product sums it; centred, to lose no digits.
-    x_centred = x - centre
-    codebook_centred = codebook - centre
-    distance = x_centred @ (-2 * codebook_centred).T
-    distance += np.einsum("nd,nd->n", x_centred, x_centred)[:, None]
-    distance += np.einsum("kd,kd->k", codebook_centred, codebook_centred)
-    np.maximum(distance, 0, out=distance)
+    distance = _squared_gaps(x, codebook)
     # chosen[n] = argmin_{k_2} distance[n, k_2]
     chosen = distance.argmin(axis=1)
     # y[n, d] = codebook[chosen[n], d]
@@ -169,6 +162,75 @@ def _wanted(wrt):
     if not all(name in Gradients._fields for name in names):
         raise ValueError(f"vector_quantisation: wrt must be a tuple of {Gradients._fields}, got {wrt!r}")
     return names
+
+
+def _squared_gaps(left, right, *weights):
+    """Sum (left[n, d] - right[m, d])^2, perhaps times weights[d], over d, to the digits of the differences.
+
+    A product of matrices does it, but for what is small beside the squared norms.
+    """
+    if left.ndim > 2:
+        return _stacked(_squared_gaps, left, right, *weights)
+    if weights and weights[0].min(initial=0) < 0:
+        positive, negative = (_squared_gaps(left, right, np.maximum(w, 0)) for w in (weights[0], -weights[0]))
+        return positive - negative
+    (N, D), M = left.shape, len(right)
+    if D <= 8:
+        squares, columns = np.zeros((N, M), left.dtype), np.ascontiguousarray(right.T)
+        rows = 32768 // max(M, 1) + 1
+        for start in range(0, N, rows):
+            for d in range(D):
+                gap = left[start : start + rows, d, None] - columns[d]
+                np.square(gap, out=gap)
+                squares[start : start + rows] += gap * weights[0][d] if weights else gap
+        return squares
+    squares, count = np.empty((N, M), left.dtype), 131072 // D + 1
+    rows, columns, norms = _gap_factors(left, right, *weights)
+    step = 65536 // max(M, 1) + 1
+    for start in range(0, N, step):
+        part = squares[start : start + step]
+        with np.errstate(over="ignore", invalid="ignore"):
+            np.matmul(rows[start : start + step], columns, out=part)
+            near = np.flatnonzero(~(part > 0))
+            part += norms[0][start : start + step]
+            part += norms[1]
+        for first in range(0, len(near), count):
+            n, m = np.divmod(near[first : first + count], M)
+            gap = left[n + start] - right[m]
+            part[n, m] = np.einsum("pd,pd->p", gap, gap * weights[0] if weights else gap)
+    return squares
+
+
+def _gap_factors(left, right, *weights):
+    """Matrices whose product is the squared distances less an eighth of the squared norms, and those
+    eighths.
+    """
+    with np.errstate(over="ignore", invalid="ignore"):
+        left, right = _centred(left, right)
+        if weights:
+            left, right = left * np.sqrt(weights[0]), right * np.sqrt(weights[0])
+        lengths, widths = (np.einsum("nd,nd->n", side, side)[:, None] for side in (left, right))
+        rows = np.hstack([left, lengths, np.ones_like(lengths)])
+        columns = np.hstack([-2 * right, np.full_like(widths, 7 / 8), widths * (7 / 8)]).T
+        return rows, columns, (lengths / 8, widths.T / 8)
+
+
+def _centred(left, right):
+    """Both without the mean of ``right``, which no difference between them has; 0 where it is not finite."""
+    with np.errstate(over="ignore", invalid="ignore"):
+        centre = right.sum(axis=0) / max(len(right), 1)
+        centre[~np.isfinite(centre)] = 0
+        return left - centre, right - centre
+
+
+def _stacked(function, *stacks):
+    """A function of matrices for each of the stacked ones."""
+    lead = stacks[0].shape[:-2]
+    results = [function(*(stack[place] for stack in stacks)) for place in np.ndindex(lead)]
+    if not results:
+        none = function(*(np.zeros(stack.shape[len(lead) :], stack.dtype) for stack in stacks))
+        return np.zeros((*lead, *none.shape), none.dtype)
+    return np.reshape(results, (*lead, *results[0].shape))
 
 
 forward, backward = _in_single(forward), _in_single(backward)

@@ -27,6 +27,7 @@ from symgrad.declare.scalars import (
     UNIT,
     Add,
     Apply,
+    Condition,
     FromInteger,
     Mul,
     Named,
@@ -170,8 +171,25 @@ def _extreme(function: str, args: tuple[Scalar, ...], read: Read, flat: frozense
         flip = function == "min"
         earlier = [relation("<", a, o) if flip else relation("<", o, a) for o in args[:p]]
         later = [relation("<=", a, o) if flip else relation("<=", o, a) for o in args[p + 1 :]]
-        parts.append(multiply(slope, indicator(all_of(*earlier, *later))))
+        wins = all_of(*earlier, *later)
+        # An infinite slope times 0 is no number: what may be infinite is chosen.
+        parts.append(select(wins, slope, NOUGHT) if may_be_infinite(slope) else multiply(slope, indicator(wins)))
     return add(*parts)
+
+
+UNBOUNDED = frozenset({"exp", "expm1", "sinh", "cosh", "tan", "log", "log1p", "log1mexp", "arctanh"})
+
+
+def may_be_infinite(node: Scalar) -> bool:
+    """Whether a value can be infinite, or no number, where what it reads is finite: by a power or a steep function."""
+    match node:
+        case Apply(function, _) if function in UNBOUNDED and reads_of(node):
+            return True
+        case Power(base, _) if reads_of(base):
+            return True
+        case Stopped() | Select():
+            return False  # a choice is between finite values already
+    return any(may_be_infinite(child) for child in children(node) if not isinstance(child, Condition))
 
 
 def live_reads(body: Scalar) -> tuple[Read, ...]:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 
 from symgrad.emit.helpers_bands import BAND_HELPERS
+from symgrad.emit.helpers_differences import DIFFERENCES
 from symgrad.emit.helpers_entry import ENTRY
 from symgrad.emit.helpers_functions import FUNCTIONS
 from symgrad.emit.helpers_parts import PARTS
@@ -236,6 +237,7 @@ def _add_at(target, *positions_and_values, zeros=False):
     | PARTS
     | TILE_HELPERS
     | BAND_HELPERS
+    | DIFFERENCES
 )
 
 

@@ -68,6 +68,20 @@ RULES: dict[str, RuleWords] = {
         "The two sums may be large beside their difference, which would lose its digits.",
         "sum_{n} g[n] * a[n] - sum_{n} g[n] * c[n] = sum_{n} g[n] * (a[n] - c[n])",
     ),
+    "sum f g - (sum f)(sum g)/n = sum (f - sum f / n)(g - sum g / n)": RuleWords(
+        "Deviations from the mean",
+        r"\sum_{i} f_{i} g_{i} - \frac{1}{n} \sum_{i} f_{i} \sum_{i} g_{i}"
+        r" = \sum_{i} (f_{i} - \mu_f)(g_{i} - \mu_g), \qquad \mu_f = \frac{1}{n} \sum_{i} f_{i}",
+        "Where the mean is large beside the deviations from it, the difference on the left loses its digits, and may "
+        "come out below 0.",
+    ),
+    "log(1 - p_n) = log(sum_{i != n} exp(a_i)) - log(sum_i exp(a_i)) where p_n > 1/2": RuleWords(
+        "One less a share is what the others have",
+        r"\log(1 - p_n) = \log \sum_{i \ne n} e^{a_i} - \log \sum_{i} e^{a_i}"
+        r"\quad\text{where } p_n = \frac{e^{a_n}}{\sum_i e^{a_i}} > \tfrac{1}{2}",
+        "Near 1 a share has lost what it lacks. At most one is above 1/2, so one sum over the others serves all n; no "
+        "other is near 1.",
+    ),
     "w exp(a) = w exp(a where w != 0)": RuleWords(
         "A weight of 0 takes its exponential out",
         r"w\, e^{a} = w \exp(a \text{ if } w \ne 0,\ -\infty \text{ otherwise})",
@@ -92,6 +106,12 @@ RULES: dict[str, RuleWords] = {
         "An exponential under a function with a limit",
         r"f(e^{u}) = f(e^{\min(u,\, c)})",
         "Beyond c the function is at its limit, to the last digit: nothing is lost, and no exponential overflows.",
+    ),
+    "min(exp(u) - 1, 0) = exp(min(u, 0)) - 1": RuleWords(
+        "The smaller of an exponential and a number",
+        r"\min(e^{u} - 1,\ 0) = e^{\min(u,\, 0)} - 1",
+        "The minimum is taken of the exponent: no exponential overflows, and none stands before a slope of 0. Against "
+        "any other number the exponent is bounded where the exponential is larger in any case.",
     ),
     "1 - sigmoid(u) = sigmoid(-u)": RuleWords(
         "Logistic function beside a number", r"1 - \sigma(u) = \sigma(-u), \qquad 2\,\sigma(u) - 1 = \tanh(u/2)", STABLE
@@ -171,6 +191,14 @@ RULES: dict[str, RuleWords] = {
     ),
     "(exp(u) v)^n = exp(n u) v^n": RuleWords(
         "Power of a product with an exponential", r"(e^{u}\, v)^{n} = e^{n u}\, v^{n}", "So that exponentials meet."
+    ),
+    "sigmoid(u)^n = exp(-n softplus(-u))": RuleWords(
+        "Root of the logistic function",
+        r"\sigma(u)^{n} = e^{-n \operatorname{softplus}(-u)}",
+        "Where the logistic function is 0 its root is too, and the slope of the root is not infinite.",
+    ),
+    "write out the definition inside a root": RuleWords(
+        "Definitions inside roots are written out", "", "So that the root is taken of an exponent, by a factor."
     ),
     "exp(u) (v if c else w) = (exp(u) v if c else exp(u) w)": RuleWords(
         "An exponential before a choice between exponentials goes into it",

@@ -25,6 +25,7 @@ from symgrad.declare.scalars import (
     free_indices,
     polynomials,
     tensors_of,
+    walk,
 )
 from symgrad.simplify.exponentials import at_most_nought, is_shifted_sum
 
@@ -61,6 +62,7 @@ def guard(node: Scalar, condition: Condition) -> Scalar:
     """
     decided = _names(condition)
     asked = {condition, *conjuncts(condition)}
+    bounding = {t for part in walk(condition) if isinstance(part, Relation) for t in tensors_of(part)}
 
     def is_decided(part: Scalar) -> bool:
         scalars = not free_indices(part) and not free_indices(condition)
@@ -80,6 +82,8 @@ def guard(node: Scalar, condition: Condition) -> Scalar:
                 and not is_shifted_sum(base)
             ):
                 return Power(_where(condition, base, UNIT), exponent)
+            case Power(base, Number(n)) if n >= 2 and bounding & set(tensors_of(base)):
+                return Power(_where(condition, base, NOUGHT), Number(n))  # it would overflow where it is not taken
         return part
 
     if all(isinstance(c, Truth) for c in conjuncts(condition)):

@@ -26,7 +26,7 @@ from symgrad.lower.arrays import (
 )
 from symgrad.lower.axes import Axes, joint_extent
 from symgrad.lower.builder import Builder
-from symgrad.lower.differences import LONG, is_multiplied_out
+from symgrad.lower.differences import LONG, is_of_differences
 from symgrad.lower.placement import factors_of
 from symgrad.lower.traverse import polynomials_in
 
@@ -46,7 +46,7 @@ def joint_space(b: Builder, equation: Equation) -> Axes | None:
     if isinstance(equation.body, Reduce) and equation.body.kind != "sum":
         bound, condition = equation.body.indices, equation.body.condition
         factors = (equation.body.body,)
-    elif is_multiplied_out(b, factors, equation.indices):
+    elif is_of_differences(b, factors, equation.indices, bound):
         return None
     if not bound:
         return None

@@ -1,25 +1,29 @@
-"""Sums of differences ``u[i, d] - v[j, d]``, multiplied out so that a matrix product replaces the joint space.
+"""Sums of differences ``u[i, d] - v[j, d]``: products of matrices replace the joint space where they keep the digits.
 
-``(u - v)^2 = u^2 - 2 u v + v^2`` loses digits where u and v are large and close. Both are therefore centred first:
-``u - v = (u - m) - (v - m)`` with m the mean of v, and a sum of squares is kept from falling below zero.
+``(u - v)^2 = u^2 - 2 u v + v^2`` loses what u and v have in common, and centring saves only what all of them share: two
+near points far from the others come out as one. So the product is taken, its error known from the norms, and the pairs
+that are near beside those are gone through by their differences; sums of weighted differences alike. Measured in
+float32 on one core with 2048 x 512 points of 64 coordinates: the product alone takes 2.2 ms, this 2.5 ms to the digits
+of the differences, which take 30 ms themselves. Where most pairs are near, this takes twice those 30 ms.
+
+Sums that fit neither form go through the joint space in chunks.
 """
 
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
-from fractions import Fraction
 
-from symgrad.declare.algebra import add, negate
+from symgrad.declare.algebra import add, multiply, negate
 from symgrad.declare.integers import Index
 from symgrad.declare.scalars import Add, Mul, Number, Power, Scalar, free_indices, reads_of
-from symgrad.lower.arrays import Collapse, Const, Map, Value, Whole
-from symgrad.lower.axes import Axes, joint_extent
+from symgrad.lower.arrays import Array, Helper, Map, Reshape, Value, Whole
+from symgrad.lower.axes import Axes, align, joint_extent, transposed
 from symgrad.lower.builder import Builder
 from symgrad.lower.contract import contract
 from symgrad.lower.elementwise import value_of
-from symgrad.lower.operands import operands_of, scaled, stored_order
-from symgrad.lower.values import add_values, as_float, mapped
+from symgrad.lower.operands import operands_of, stored_order
+from symgrad.lower.values import as_float
 
 LONG = 8
 """The joint space must have this many times the elements of any operand and of the result."""
@@ -34,42 +38,55 @@ class Difference:
     power: int
 
 
-def multiplied_out(b: Builder, bound: Axes, factors: list[Scalar], order: Axes, name: str) -> Value | None:
-    """The sum with its one difference multiplied out, or None where that does not pay."""
-    found = _found(b, factors, order)
-    if found is None:
+@dataclass(frozen=True, slots=True)
+class Gaps:
+    """A sum of differences between rows.
+
+    Attributes:
+        difference: between the rows.
+        rest: the factors beside it, over pairs of rows.
+        weights: the factors beside it, over coordinates.
+        stack: the indices of pairs of matrices.
+        left: the indices of the rows of the first side.
+        right: the indices of the rows of the second side.
+        coordinates: the indices along a row.
+    """
+
+    difference: Difference
+    rest: list[Scalar]
+    weights: list[Scalar]
+    stack: Axes
+    left: Axes
+    right: Axes
+    coordinates: Axes
+
+
+def of_differences(b: Builder, bound: Axes, factors: list[Scalar], order: Axes, name: str) -> Value | None:
+    """The sum of a product in which one factor is a difference, or None where another form does."""
+    gaps = _found(b, factors, order, bound)
+    if gaps is None:
         return None
-    difference, rest = found
-    power = difference.power
-    b.because(f"{name}: the difference is multiplied out, centred, so that a matrix product does the sum")
-    first, second = _centred(b, difference, order)
-    others = operands_of(b, rest, stored_order(b, rest, (*order, *bound)), bound) if rest else []
-    terms = [_product(b, weight, arrays, others, order, bound, name) for weight, arrays in _terms(first, second, power)]
-    total = add_values(terms, order)
-    if power == 2 and not rest:
-        return mapped("maximum", [total, Value(Const(Fraction(0)), (), "scalar")], order)
-    return total
+    b.because(f"{name}: a product of matrices does the sum of differences, but for rows too near each other for that")
+    if gaps.difference.power == 1:
+        return _weighted(b, gaps, bound)
+    squares = _squares(b, gaps, name)
+    rest = tuple(i for i in bound if i not in gaps.coordinates)
+    if not rest and not gaps.rest:
+        return squares
+    others = operands_of(b, gaps.rest, stored_order(b, gaps.rest, (*order, *rest)), rest) if gaps.rest else []
+    return contract(b, [Value(b.keep(squares.array, f"{name}_gaps"), squares.axes), *others], order, rest, name)
 
 
-def _product(
-    b: Builder, weight: int, arrays: list[Value], others: list[Value], order: Axes, bound: Axes, name: str
-) -> Value:
-    """A term of the binomial; what is not a sign is multiplied with the smaller factor, not with the product."""
-    if abs(weight) == 1:
-        return scaled(b, contract(b, [*arrays, *others], order, bound, name), Fraction(weight), [], order)
-    small = min(arrays, key=lambda v: b.volume(v.axes))
-    number = Value(Const(Fraction(weight)), (), "scalar")
-    factors = [mapped("mul", [number, v], v.axes) if v is small else v for v in arrays]
-    return contract(b, [*factors, *others], order, bound, name)
+def is_of_differences(b: Builder, factors: Sequence[Scalar], order: Axes, bound: Axes) -> bool:
+    """Whether the sum of this product is lowered here, or is a difference of sums."""
+    match list(factors):
+        case [Add() as alone] if not b.loops and _difference(alone) is not None:
+            return True  # each side has a sum of its own
+    return _found(b, factors, order, bound) is not None
 
 
-def is_multiplied_out(b: Builder, factors: Sequence[Scalar], order: Axes) -> bool:
-    """Whether the sum of this product over what ``order`` lacks is lowered here."""
-    return _found(b, factors, order) is not None
-
-
-def _found(b: Builder, factors: Sequence[Scalar], order: Axes) -> tuple[Difference, list[Scalar]] | None:
-    """The one difference among the factors, if it pays, and the others."""
+def _found(b: Builder, factors: Sequence[Scalar], order: Axes, bound: Axes) -> Gaps | None:
+    """The one difference among the factors, if it pays, and what its indices are to the sum."""
     if b.loops:
         return None
     found = [(f, d) for f in factors if (d := _difference(f)) is not None]
@@ -77,14 +94,25 @@ def _found(b: Builder, factors: Sequence[Scalar], order: Axes) -> tuple[Differen
         return None
     factor, difference = found[0]
     rest = [f for f in factors if f is not factor]
-    return (difference, rest) if _pays(b, difference, rest, order) else None
-
-
-def _terms(first: Value, second: Value, power: int) -> list[tuple[int, list[Value]]]:
-    """The binomial, the mixed product first: it is the array that the others are added to."""
-    if power == 1:
-        return [(1, [first]), (-1, [second])]
-    return [(-2, [first, second]), (1, [first, first]), (1, [second, second])]
+    first, second = free_indices(difference.first), free_indices(difference.second)
+    everything = (*order, *(i for i in bound if i not in order))
+    both, left, right = (
+        tuple(i for i in everything if i in s) for s in (first & second, first - second, second - first)
+    )
+    weights: list[Scalar] = []
+    if difference.power == 2:
+        weights = [f for f in rest if free_indices(f) <= set(both) and free_indices(f) & set(bound)]
+    pairs = [f for f in rest if f not in weights]
+    beside = free_indices(multiply(*pairs))
+    coordinates = tuple(i for i in both if i not in beside and (difference.power == 1 or i in bound))
+    if difference.power == 1:
+        ends = {*left, *right}
+        if set(bound) not in (set(left), set(right)) or not ends <= beside <= {*both, *ends}:
+            return None
+    if not coordinates or not _pays(b, difference, rest, order):
+        return None
+    stack = tuple(i for i in both if i not in coordinates)
+    return Gaps(difference, pairs, weights, stack, left, right, coordinates)
 
 
 def _difference(factor: Scalar) -> Difference | None:
@@ -130,25 +158,55 @@ def _elements(b: Builder, indices: Iterable[Index]) -> int:
     return b.volume(sorted(indices, key=lambda i: i.name))
 
 
-def _centred(b: Builder, difference: Difference, order: Axes) -> tuple[Value, Value]:
-    """Both sides without the mean of the second over the indices that the first lacks."""
-    first, second = (
-        as_float(value_of(b, side, stored_order(b, [side], order))) for side in (difference.first, difference.second)
+def _squares(b: Builder, gaps: Gaps, name: str) -> Value:
+    """The squared distance of each pair of rows."""
+    sides = (gaps.difference.first, gaps.difference.second)
+    left, right = (
+        _matrix(b, side, gaps.stack, rows, gaps.coordinates)
+        for side, rows in zip(sides, (gaps.left, gaps.right), strict=True)
     )
-    alone = tuple(p for p, i in enumerate(second.axes) if i not in first.axes)
-    kept = tuple(i for i in second.axes if i in first.axes)
-    # At least 1: the mean over an empty axis must not be NaN.
-    count = Map("max", (Whole(joint_extent(tuple(second.axes[p] for p in alone))), Const(Fraction(1))))
-    mean = Value(b.keep(Map("div", (Collapse("sum", second.array, alone), count)), "centre"), kept)
-    comment = "The difference multiplied out, so that a matrix product sums it; centred, to lose no digits."
-    sides = (mapped("sub", [first, mean], first.axes), mapped("sub", [second, mean], second.axes))
-    names = (_name(difference.first), _name(difference.second))
-    return (
-        Value(b.keep(sides[0].array, names[0], comment), sides[0].axes),
-        Value(b.keep(sides[1].array, names[1]), sides[1].axes),
-    )
+    axes = (*gaps.stack, *gaps.left, *gaps.right)
+    weights = (_matrix(b, multiply(*gaps.weights), gaps.stack, (), gaps.coordinates),) if gaps.weights else ()
+    return Value(_reshaped(Helper("_squared_gaps", (left, right, *weights)), axes, gaps.left, gaps.right), axes)
 
 
-def _name(side: Scalar) -> str:
-    tensors = {r.tensor for r in reads_of(side)}
-    return f"{min(tensors)}_centred" if len(tensors) == 1 else "centred"
+def _weighted(b: Builder, gaps: Gaps, bound: Axes) -> Value:
+    """The sum of weighted differences over the rows of one side, for each row of the other."""
+    first, second, left, right, sign = gaps.difference.first, gaps.difference.second, gaps.left, gaps.right, 1
+    if _sign_of(first) < 0:
+        first, second, left, right = negate(second), negate(first), right, left
+    ends = [_matrix(b, s, gaps.stack, r, gaps.coordinates) for s, r in ((first, left), (second, right))]
+    weights = _matrix(b, multiply(*gaps.rest), gaps.stack, left, right)
+    near: Array = b.keep(Helper("_near_pairs", tuple(ends)), "near")
+    if set(bound) == set(left):
+        weights, near = (_turned(a, len(gaps.stack)) for a in (weights, near))
+        left, right, ends, sign = right, left, ends[::-1], -sign
+    axes = (*gaps.stack, *left, *gaps.coordinates)
+    total = Helper("_weighted_gaps", (weights, *ends, near))
+    value = Value(_reshaped(total, axes, left, gaps.coordinates), axes)
+    return value if sign > 0 else Value(Map("neg", (value.array,)), axes)
+
+
+def _sign_of(side: Scalar) -> int:
+    return _sign(list(side.args) if isinstance(side, Add) else [side])
+
+
+def _matrix(b: Builder, node: Scalar, stack: Axes, rows: Axes, columns: Axes) -> Array:
+    """The values as stacked matrices, or as stacked vectors if there are no rows."""
+    axes = (*stack, *rows, *columns)
+    value = as_float(value_of(b, node, axes))
+    if set(value.axes) != set(axes):
+        shape = Helper("tuple", tuple(Whole(i.extent) for i in axes))
+        value = Value(Helper("np.broadcast_to", (align(value, axes), shape)), axes)
+    array = align(value, axes)
+    if len(rows) <= 1 and len(columns) == 1:
+        return array
+    return Reshape(array, (*(i.extent for i in stack), *(joint_extent(s) for s in (rows, columns) if s)))
+
+
+def _reshaped(array: Array, axes: Axes, rows: Axes, columns: Axes) -> Array:
+    return array if len(rows) == len(columns) == 1 else Reshape(array, tuple(i.extent for i in axes))
+
+
+def _turned(array: Array, stacked: int) -> Array:
+    return transposed(array, (*range(stacked), stacked + 1, stacked))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from fractions import Fraction
 
 from symgrad.declare.algebra import multiply, select
@@ -91,6 +92,9 @@ def mask_in_exponent(condition: Condition, factors: list[Scalar]) -> tuple[Condi
 
 def scaled(b: Builder, value: Value, scale: Fraction | float, factors: list[Scalar], order: Axes) -> Value:
     """An array that is there already multiplied by a number and by scalar factors, reciprocals as divisions."""
+    match value.array:
+        case Map("neg", (positive,)):
+            value, scale = replace(value, array=positive), -scale
     above: list[Scalar] = []
     below: list[Scalar] = []
     for factor in factors:

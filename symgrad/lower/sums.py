@@ -46,7 +46,7 @@ from symgrad.lower.bands import window_products, window_sum
 from symgrad.lower.builder import Builder
 from symgrad.lower.choices import guard
 from symgrad.lower.contract import contract, einsum
-from symgrad.lower.differences import multiplied_out
+from symgrad.lower.differences import of_differences
 from symgrad.lower.elementwise import value_of
 from symgrad.lower.fused import fused_offsets
 from symgrad.lower.operands import mask_in_exponent, masked, operands_of, scaled, stored_order
@@ -136,7 +136,7 @@ def _inner(b: Builder, bound: Axes, condition: Condition, factors: list[Scalar],
     if condition != TRUE:
         factors = [guard(f, condition) for f in factors]
     else:
-        product = multiplied_out(b, bound, factors, order, name)
+        product = of_differences(b, bound, factors, order, name)
         if product is not None:
             return product
     slides = window_indices(b, multiply(*factors), bound)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from fractions import Fraction
 
 from symgrad.declare.algebra import add, apply, multiply, negate
-from symgrad.declare.scalars import Add, Apply, Number, Scalar
+from symgrad.declare.scalars import NOUGHT, Add, Apply, Number, Scalar
 from symgrad.simplify.exponentials import grows
 from symgrad.simplify.terms import factors_of
 
@@ -25,6 +25,39 @@ def ceiling(node: Scalar) -> Scalar | None:
         case Apply("exp" | "expm1" as function, (u,)):
             terms = [_bounded(t, falling=True) or t for t in (u.args if isinstance(u, Add) else (u,))]
             return apply(function, add(*terms))
+    return None
+
+
+def least(node: Scalar) -> Scalar | None:
+    """min(c (exp(u) - 1), 0) = c (exp(min(u, 0)) - 1) for c > 0; below any other number the exponent is bounded.
+
+    So for max, where c < 0.
+    """
+    match node:
+        case Apply("min" | "max" as function, (u, v)):
+            for number, other in ((u, v), (v, u)):
+                if isinstance(number, Number) and abs(float(number.value)) <= MOST:
+                    return _beyond(function, number, other)
+    return None
+
+
+def _beyond(function: str, number: Number, other: Scalar) -> Scalar | None:
+    """The extremum of a number and of a term with an exponential which it does not reach once that is large."""
+    terms = list(other.args) if isinstance(other, Add) else [other]
+    constants = [t for t in terms if isinstance(t, Number)]
+    rest = [t for t in terms if t not in constants]
+    if len(rest) != 1 or any(abs(float(c.value)) > MOST for c in constants):
+        return None
+    coefficient, factors = factors_of(rest[0])
+    rises = coefficient > 0 if function == "min" else coefficient < 0
+    if not rises or len(factors) != 1 or not LEAST <= abs(float(coefficient)) <= MOST:
+        return None
+    match factors[0]:
+        case Apply("expm1", (a,)) if grows(a) and number == NOUGHT and not constants:
+            return multiply(Number(coefficient), apply("expm1", apply("min", NOUGHT, a)))
+        case Apply("exp" | "expm1" as inner, (a,)) if grows(a):
+            bounded = multiply(Number(coefficient), apply(inner, _at_most(a)))
+            return apply(function, number, add(bounded, *constants))
     return None
 
 

@@ -9,7 +9,7 @@ from typing import TypeAlias, overload
 from symgrad.declare.algebra import add, apply, multiply, negate, number, power
 from symgrad.declare.rewriting import map_children
 from symgrad.declare.scalars import UNIT, Add, Apply, Condition, Mul, Node, Number, Power, Scalar, reads_of
-from symgrad.simplify.ceilings import ceiling
+from symgrad.simplify.ceilings import ceiling, least
 from symgrad.simplify.logarithms import (
     exp_less_one,
     log_near_one,
@@ -32,6 +32,7 @@ from symgrad.simplify.quotients import (
     shifted,
     tangent,
 )
+from symgrad.simplify.roots import root_of_sigmoid
 from symgrad.simplify.terms import factors_of
 
 Rule: TypeAlias = Callable[[Scalar], Scalar | None]
@@ -119,6 +120,7 @@ QUOTIENTS: tuple[tuple[str, Rule], ...] = (
 POINTWISE: tuple[tuple[str, Rule], ...] = (
     *QUOTIENTS,
     ("(exp(u) v)^n = exp(n u) v^n", power_of_product),
+    ("sigmoid(u)^n = exp(-n softplus(-u))", root_of_sigmoid),
     ("exp(u) (v if c else w) = (exp(u) v if c else exp(u) w)", into_choice),
     ("exp(u) sigmoid(-u) = sigmoid(u)", _mirrored),
     ("1 - sigmoid(u) = sigmoid(-u)", complement),
@@ -136,6 +138,7 @@ POINTWISE: tuple[tuple[str, Rule], ...] = (
     ("log(1 + u) = log1p(u)", log_near_one),
     ("exp(u) - 1 = expm1(u)", exp_less_one),
     ("sqrt(1 + u) - 1 = u/(sqrt(1 + u) + 1)", _root_less_one),
+    ("min(exp(u) - 1, 0) = exp(min(u, 0)) - 1", least),
     ("f(exp(u)) = f(exp(min(u, c))), where f is at its limit", ceiling),
 )
 

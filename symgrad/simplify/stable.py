@@ -2,7 +2,8 @@
 
 Pointwise rules are a table in ``pointwise.py``, the largest exponent is taken out of sums over an index in ``shift.py``
 roots are guarded where they are 0 in ``norms.py`` and maxima named in ``maxima.py``, groups of equal integers
-reduced in ``groups.py``; here they are put in order.
+reduced in ``groups.py``, variances written as deviations in ``variances.py``,
+``1 - p`` as a sum of the others in ``shares.py``; here they are put in order.
 """
 
 from __future__ import annotations
@@ -37,19 +38,23 @@ from symgrad.simplify.maxima import name_maxima
 from symgrad.simplify.norms import guard_norms
 from symgrad.simplify.placed import at_places
 from symgrad.simplify.pointwise import rewrite
+from symgrad.simplify.roots import roots_of_named
+from symgrad.simplify.shares import logs_of_others
 from symgrad.simplify.shift import shift, shifted_exponent
 from symgrad.simplify.through import see_through
+from symgrad.simplify.variances import as_deviations
 from symgrad.simplify.weights import masked_by_weights
 
 
 def stabilise(program: Program, trace: Trace) -> Program:
     """Apply every rule to every equation of a split program."""
+    program = logs_of_others(as_deviations(program, trace), trace)
     return _stable(see_through(program, trace, lambda other: _stable(other, Trace())), trace)
 
 
 def _stable(program: Program, trace: Trace) -> Program:
     own = frozenset(e.target for e in program.equations)
-    program = _log_of_named(program, trace)
+    program = roots_of_named(_log_of_named(program, trace), trace)
     program = _pointwise(program, trace, shifting=False)
     program = shift(masked_by_weights(_to_base_e(program, trace), trace), trace)
     program = guard_norms(_pointwise(program, trace, shifting=True), trace)

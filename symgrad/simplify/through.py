@@ -11,11 +11,11 @@ from dataclasses import replace
 from symgrad.declare.program import Equation, Program
 from symgrad.declare.recurrence import recurrent_axes
 from symgrad.declare.rewriting import changed, map_children
-from symgrad.declare.scalars import Apply, Node, Read, Reduce, Sloped, Stopped, reads_of, walk
+from symgrad.declare.scalars import Apply, Node, Number, Read, Reduce, Sloped, Stopped, reads_of, walk
 from symgrad.derive.masks import masked
 from symgrad.derive.terms import rename
 from symgrad.derive.trace import Trace
-from symgrad.simplify.exponentials import grows
+from symgrad.simplify.exponentials import FAR, grows
 
 RULE = "write out a named exponential"
 
@@ -75,6 +75,9 @@ def _untamed(program: Program) -> set[str]:
 def _is_untamed(node: Node) -> bool:
     if not (isinstance(node, Apply) and node.function in ("exp", "expm1", "cosh", "sinh")):
         return False
+    match node.args[0]:
+        case Apply("min", among) if any(isinstance(a, Number) and a.value <= FAR.value for a in among):
+            return False
     return grows(node.args[0]) and not any(isinstance(n, Stopped | Sloped) for n in walk(node))
 
 

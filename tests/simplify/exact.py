@@ -16,6 +16,8 @@ from ..data_evaluator import EXACT, World, integer, points, scalar, sizes_of
 
 Arrays = Mapping[str, np.ndarray]
 Given = Mapping[str, float]
+TINY: dict[type, float] = {np.float32: 1e-37, np.float64: 1e-300}
+"""Below the smallest normal number digits are lost."""
 
 
 class _Table:
@@ -92,3 +94,23 @@ def finite_and_right(declared: Layer, arrays: Arrays, digits: int = 60) -> None:
     for name, gradient in gradients.items():
         assert gradient.dtype == np.float32
         assert np.isfinite(gradient).all(), f"gradient of {name}: {gradient}"
+
+
+def right_everywhere(declared: Layer, arrays: Arrays, digits: int = 60, slack: float = 1) -> None:
+    """Values and gradients in float32 and in float64, without a warning: values to the last digits of each.
+
+    Gradients to the last digits of themselves or of the largest. ``slack`` is for what
+    the condition of the expression itself makes of rounded inputs.
+    """
+    for dtype in (np.float32, np.float64):
+        given = {name: a.astype(dtype) for name, a in arrays.items()}
+        value, gradients = quiet(declared, given)
+        assert value.dtype == dtype
+        with mpmath.workdps(digits):
+            want, slopes = exact(declared, given), exact_gradients(declared, given)
+        close = 60 * float(np.finfo(dtype).eps) * slack
+        np.testing.assert_allclose(value, want, rtol=close, atol=TINY[dtype])
+        for name, slope in slopes.items():
+            assert gradients[name].dtype == dtype
+            beside = max(TINY[dtype], float(np.finfo(dtype).eps) * np.abs(slope).max(initial=0))
+            np.testing.assert_allclose(gradients[name], slope, rtol=close, atol=beside, err_msg=f"slope of {name}")

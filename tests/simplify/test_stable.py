@@ -75,6 +75,10 @@ INSTANCES: dict[str, list[Scalar]] = {
         power(multiply(number(3), v, e(negate(w))), Number(Fraction(-3, 2))),
         power(multiply(e(u), power(add(v, w), number(-1))), Number(Fraction(1, 3))),
     ],
+    "sigmoid(u)^n = exp(-n softplus(-u))": [
+        power(s(u), Number(Fraction(1, 2))),
+        power(multiply(number(3), v, s(negate(u)), power(s(w), number(2))), Number(Fraction(-3, 4))),
+    ],
     "exp(u) (v if c else w) = (exp(u) v if c else exp(u) w)": [
         multiply(number(3), v, e(negate(w)), select(relation("<", u, one), e(u), NOUGHT)),
         multiply(e(negate(w)), select(relation("<", one, u), one, multiply(v, e(u)))),
@@ -176,6 +180,12 @@ INSTANCES: dict[str, list[Scalar]] = {
         divide(subtract(one, e(negate(u))), add(multiply(number(3), e(negate(u))), number(3))),
         divide(add(e(u), e(v)), subtract(e(u), e(v))),
         divide(apply("expm1", u), add(e(u), one)),
+    ],
+    "min(exp(u) - 1, 0) = exp(min(u, 0)) - 1": [
+        apply("min", NOUGHT, apply("expm1", u)),
+        apply("max", NOUGHT, multiply(number(-3), apply("expm1", negate(multiply(u, v))))),
+        apply("min", number(2), e(u)),
+        apply("max", number(-2), add(number(3), negate(apply("expm1", u)))),
     ],
     "f(exp(u)) = f(exp(min(u, c))), where f is at its limit": [
         apply("tanh", e(u)),
