@@ -25,7 +25,7 @@ from symgrad.declare.scalars import (
 )
 from symgrad.declare.segments import segments
 from symgrad.derive.terms import all_indices
-from symgrad.lower.arrays import FULL, Assign, At, Fresh, Item, Map, Name, Slice, Statement, When
+from symgrad.lower.arrays import FULL, Assign, At, Map, Name, Slice, When
 from symgrad.lower.axes import subscript
 from symgrad.lower.builder import Builder, comment
 from symgrad.lower.carry import carry_of
@@ -51,6 +51,7 @@ from symgrad.lower.scan_parts import (
     without_axis,
     without_steps,
 )
+from symgrad.lower.state_arrays import StateArrays
 
 Lower: TypeAlias = Callable[[Builder, Equation], None]
 
@@ -59,7 +60,7 @@ class _OrderUnknownError(Exception):
     """It is not known which of two ranges comes first, so what one step leaves for another needs an array."""
 
 
-class ScanLowering:
+class ScanLowering(StateArrays):
     """Lowers the recurrences of one function.
 
     Args:
@@ -69,15 +70,11 @@ class ScanLowering:
     """
 
     def __init__(self, b: Builder, lower: Lower, kept: frozenset[str]) -> None:
-        self.b, self.lower, self.kept = b, lower, kept
+        super().__init__(b)
+        self.lower, self.kept = lower, kept
         self.stored: frozenset[str] = frozenset()
-        self.made: set[str] = set()
-        self.zeros: set[str] = set()
         self.cuts: list[Poly] = []
         self.spans: list[tuple[Poly, Poly]] = []
-        self.steps: frozenset[Index] = frozenset()
-        self.homes: dict[str, Home] = {}
-        self.fills: dict[str, float | None] = {}
 
     def scan(self, scan: Scan) -> None:
         """Emit the statements of a recurrence."""
@@ -106,18 +103,7 @@ class ScanLowering:
                 for e in scan.members
             ]
             self._loops(scan, self._before(scan, tasks, homes))
-            self._with_zeros_where_needed(start)
-
-    def _with_zeros_where_needed(self, start: int) -> None:
-        """Arrays that are filled in whole, and what lives in them, need not hold zeros."""
-        self.zeros |= {home.whole for target, home in self.homes.items() if target in self.zeros}
-        self.b.block[start:] = [self._without_zeros(s) for s in self.b.block[start:]]
-
-    def _without_zeros(self, statement: Statement) -> Statement:
-        match statement:
-            case Assign(name, Fresh("zeros") as array) if name in self.made - self.zeros:
-                return replace(statement, array=replace(array, kind="empty"))
-        return statement
+            self.with_zeros_where_needed(start)
 
     # --- before the loop -------------------------------------------------------------------------------------------
 
@@ -134,9 +120,9 @@ class ScanLowering:
             self.fills[task.target] = fill
             bulk = () if self.b.general else bulk_terms(task.equation, names)
             if task.target in homes:
-                self._settle(scan, task, homes[task.target])
+                self.settle(task, homes[task.target])
             elif task.target in self.stored and not bulk:
-                self._allocate(task, fill or 0.0)
+                self.allocate(task, fill or 0.0)
             if fill is not None:
                 self.zeros.add(task.target)
                 continue
@@ -148,59 +134,6 @@ class ScanLowering:
                 task = replace(task.of(rest, shown), adds=True)
             parts += self._cut(scan, task, names)
         return parts
-
-    def _begins_at_nought(self, target: str) -> bool:
-        """Whether the array of a left side holds zeros before anything is written to it."""
-        home = self.homes.get(target)
-        whole = target if home is None else home.whole
-        border = self.b.bordered.get(whole, ("", (), 0.0))[2]
-        return self.fills.get(whole) in (None, 0) and border == 0
-
-    def _allocate(self, task: Task, fill: float) -> None:
-        """The array of a left side."""
-        extents = (i.extent for i in task.equation.indices)
-        shape = tuple(e if surely(e) or e in self.b.facts else extreme("max", [e, ZERO]) for e in extents)
-        kind = "int" if task.equation.integer else "float"
-        if not fill and kind == "float" and self._with_border(task, shape):
-            return
-        array = Fresh("full", shape, fill, kind) if fill else Fresh("zeros", shape, dtype=kind)
-        self.b.emit(Assign(task.target, array))
-        self.made.add(task.target)
-
-    def _with_border(self, task: Task, shape: tuple[Poly, ...]) -> bool:
-        """Allocate an array inside the border that its reads need, so that no step has to add one."""
-        key = task.target, len(shape)
-        found = [(fill, w) for (name, fill, rank), w in self.b.borders.items() if (name, rank) == key]
-        if self.b.general or len(found) != 1:
-            return False
-        ((fill, widths),) = found
-        at_steps = [
-            w for index, pair in zip(task.equation.indices, widths, strict=True) if index in self.steps for w in pair
-        ]
-        if isinstance(fill, Name) or any(w.terms for w in at_steps) or not all(surely(w) for p in widths for w in p):
-            return False
-        if not any(w.terms for pair in widths for w in pair):
-            return False
-        name = self.b.name(f"{task.target}_padded")
-        larger = tuple(e + before + after for e, (before, after) in zip(shape, widths, strict=True))
-        self.b.emit(Assign(name, Fresh("full", larger, fill) if fill else Fresh("zeros", larger)))
-        items = [
-            Slice(before if before.terms else None, before + e if after.terms else None)
-            for e, (before, after) in zip(shape, widths, strict=True)
-        ]
-        self.b.emit(Assign(task.target, subscript(Name(name), items)))
-        self.b.bordered[task.target] = (name, widths, fill)
-        self.b.changing |= {name}
-        return True
-
-    def _settle(self, scan: Scan, task: Task, home: Home) -> None:
-        """The place of a left side inside another."""
-        whole = self.b.program.extents(home.whole)
-        items: list[Item] = [FULL] * len(whole)
-        for axis, segment in home.ranges:
-            stop = None if segment.stop == whole[axis] else segment.stop
-            items[axis] = Slice(segment.first if segment.first.terms else None, stop)
-        self.b.emit(Assign(task.target, subscript(Name(home.whole), items)))
 
     def _cut(self, scan: Scan, task: Task, names: set[str]) -> list[Part]:
         """The ranges of steps of one equation; those outside the recurrence are computed at once."""
@@ -214,7 +147,7 @@ class ScanLowering:
             body = settled(segment.body, index, first, stop, self.b.program.extents, names)
             if segment.body == KEPT:
                 continue
-            if body == NOUGHT and task.target in self.stored and self._begins_at_nought(task.target):
+            if body == NOUGHT and task.target in self.stored and self.begins_at_nought(task.target):
                 self.zeros.add(task.target)
                 continue
             here = task.of(body, shown.body)

@@ -116,7 +116,7 @@ class DiagonalLowering(ScanLowering):
             self._shear(scan)
             self._loop_over(parts, extents)
             self.zeros |= {t for t, view in self.views.items() if view in self.zeros}
-            self._with_zeros_where_needed(start)
+            self.with_zeros_where_needed(start)
 
     # --- rectangles ------------------------------------------------------------------------------------------------
 
@@ -154,7 +154,7 @@ class DiagonalLowering(ScanLowering):
                 here = here.of(body, here.shown)
                 if body == KEPT or (task.adds and body == NOUGHT):
                     continue
-                if body == NOUGHT and self._begins_at_nought(task.target):
+                if body == NOUGHT and self.begins_at_nought(task.target):
                     self.zeros.add(task.target)
                 elif not set(tensors_of(body)) & names:
                     self._at_once(here, row, column, (first, stop), (left, right))
