@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Container, Sequence
 from dataclasses import dataclass
 
 from symgrad.declare.algebra import indicator
 from symgrad.declare.bounds import nonnegative
-from symgrad.declare.integers import ZERO, Index, Poly, Size, affine_in, atoms, extreme
+from symgrad.declare.integers import ZERO, Atom, Index, Poly, Size, affine_in, atoms, extreme
 from symgrad.declare.rewriting import changed, map_children
 from symgrad.declare.scalars import FALSE, NOUGHT, TRUE, UNIT, Compare, Condition, Node, Reduce, Scalar, Truth, walk
 
@@ -26,27 +26,30 @@ class Segment:
         return (self.stop - self.first).constant == 1
 
 
-def segments(index: Index, body: Scalar, beside: Sequence[Poly] = ()) -> tuple[Segment, ...]:
+def segments(
+    index: Index, body: Scalar, beside: Sequence[Poly] = (), known: Container[Atom] = ()
+) -> tuple[Segment, ...]:
     """The expression along the index, in order; a condition whose place is not known stays as it is.
 
-    ``beside`` are other values of the index whose order with the ends of the segments has to be known.
+    ``beside`` are other values of the index whose order with the ends of the segments has to be known; ``known`` are
+    the indices that have a value, as variables of loops have.
     """
-    tests = [p for p in walk(body) if isinstance(p, Compare) and thresholds(p, index)]
+    tests = [p for p in walk(body) if isinstance(p, Compare) and thresholds(p, index, known)]
     cuts: list[Poly] = []
     for test in dict.fromkeys(tests):
-        wanted = [v for v in thresholds(test, index) if not _settled(v, index.extent)]
+        wanted = [v for v in thresholds(test, index, known) if not _settled(v, index.extent)]
         if all(_comparable(v, [*cuts, *wanted, *beside]) for v in wanted):
             cuts += [v for v in wanted if v not in cuts]
     cuts = sorted(cuts, key=lambda v: sum(v != other and nonnegative(v - other) for other in cuts))
     firsts = [ZERO, *(at_or_after(v, ZERO) for v in cuts)]
     stops = [*(at_or_before(v, index.extent) for v in cuts), index.extent]
     return tuple(
-        Segment(first, stop, decided(body, index, cuts[:k], cuts[k:]))
+        Segment(first, stop, decided(body, index, cuts[:k], cuts[k:], known))
         for k, (first, stop) in enumerate(zip(firsts, stops, strict=True))
     )
 
 
-def decided(body: Scalar, index: Index, passed: list[Poly], ahead: list[Poly]) -> Scalar:
+def decided(body: Scalar, index: Index, passed: list[Poly], ahead: list[Poly], known: Container[Atom] = ()) -> Scalar:
     """The expression where the index is at or beyond ``passed`` and before ``ahead``."""
 
     def beyond(value: Poly) -> bool | None:
@@ -56,7 +59,7 @@ def decided(body: Scalar, index: Index, passed: list[Poly], ahead: list[Poly]) -
 
     def change(node: Node) -> Node:
         if isinstance(node, Compare):
-            found = [beyond(v) for v in thresholds(node, index)]
+            found = [beyond(v) for v in thresholds(node, index, known)]
             if found and None not in found:
                 return Truth(_holds(node, index, [bool(f) for f in found]))
         return simplified_sum(map_children(node, change))
@@ -77,12 +80,15 @@ def simplified_sum(node: Node) -> Node:
     return node
 
 
-def thresholds(test: Compare, index: Index) -> tuple[Poly, ...]:
-    """The values at which a condition on the index and on sizes alone changes; none if it is of another kind."""
+def thresholds(test: Compare, index: Index, known: Container[Atom] = ()) -> tuple[Poly, ...]:
+    """The values at which a condition on the index and on what is known changes; none if it is of another kind.
+
+    Sizes are known, and the indices in ``known``.
+    """
     split = affine_in(test.poly, index)
     if split is None or split[0].constant not in (1, -1):
         return ()
-    if not all(isinstance(a, Size) for a in atoms(split[1])):
+    if not all(isinstance(a, Size) or a in known for a in atoms(split[1])):
         return ()
     value = -split[1] if split[0].constant == 1 else split[1]
     match test.relation, split[0].constant:

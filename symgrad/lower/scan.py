@@ -14,7 +14,7 @@ from typing import TypeAlias
 from symgrad.declare.algebra import add
 from symgrad.declare.bounds import nonnegative
 from symgrad.declare.conditions import at_least, negation
-from symgrad.declare.integers import ZERO, Index, Poly, as_poly, extreme
+from symgrad.declare.integers import ZERO, Index, Poly, as_poly, atoms, extreme
 from symgrad.declare.program import Equation
 from symgrad.declare.recurrence import Scan, scans
 from symgrad.declare.scalars import (
@@ -43,6 +43,7 @@ from symgrad.lower.scan_parts import (
     looks_ahead,
     lower_bounds,
     open_test,
+    outside,
     positions_first,
     stored_in,
     surely,
@@ -140,7 +141,8 @@ class ScanLowering(StateArrays):
         index, shift = scan.index(task.target), scan.shift(task.target)
         parts: list[Part] = []
         beside = [c + shift for c in self.cuts]
-        found, texts = (segments(index, body, beside) for body in (task.equation.body, task.shown))
+        known = self.b.loops if not self.b.general else frozenset[Index]()
+        found, texts = (segments(index, body, beside, known) for body in (task.equation.body, task.shown))
         self.cuts += [s.first - shift for s in found if s.first.terms and s.first - shift not in self.cuts]
         for place, (segment, shown) in enumerate(zip(found, texts, strict=True)):
             first, stop = segment.first, segment.stop
@@ -156,17 +158,19 @@ class ScanLowering(StateArrays):
                 if looks_ahead(body, index):
                     self.zeros |= self.stored
                 continue
-            passed = [s.first for s in found[1:place] if not all(surely(first - p) for p in lower_bounds(s.first))]
-            ahead = [s.first for s in found[place + 1 :] if not surely(s.first - stop)]
+            passed = [
+                s.first for s in found[1:place] if not all(self._surely(first - p) for p in lower_bounds(s.first))
+            ]
+            ahead = [s.first for s in found[place + 1 :] if not self._surely(s.first - stop)]
             first = extreme("max", [first, *passed])
-            sure = not passed and not ahead and surely(first) and surely(index.extent - stop)
+            sure = not passed and not ahead and self._surely(first) and self._surely(index.extent - stop)
             if segment.single and sure:
                 self._emit(here.along(index, At(first), first))
             else:
                 if self.b.general:
                     # Positions are computed, so they must exist even if the extent is 0.
-                    first = first if surely(first) else extreme("max", [first, ZERO])
-                    stop = stop if surely(index.extent - stop) else extreme("min", [stop, index.extent])
+                    first = first if self._surely(first) else extreme("max", [first, ZERO])
+                    stop = stop if self._surely(index.extent - stop) else extreme("min", [stop, index.extent])
                 stop = extreme("min", [stop, *ahead]) if segment.single else stop
                 one = here.along(index, At(first), first) if segment.single else here
                 own = Index(index.name, stop - first)
@@ -205,18 +209,38 @@ class ScanLowering(StateArrays):
             usual = min(active, key=lambda p: len(p.shift.terms))
             beyond = [usual.index.extent - usual.shift, *(end for end, inside in cuts if nonnegative(inside - high))]
             before = [-usual.shift, *(end for end, inside in cuts if nonnegative(low - inside))]
-            first = extreme("max", [first, *(end for end in before if not surely(first - end))])
-            stop = extreme("min", [stop, *(end for end in beyond if not surely(end - stop))])
+            first = extreme("max", [first, *(end for end in before if not self._surely(first - end))])
+            stop = extreme("min", [stop, *(end for end in beyond if not self._surely(end - stop))])
             if (stop - first).constant == 1:
                 self.spans.append((first, stop))
                 self._step(scan, active, first)
                 continue
             step = Index(self._step_name(active, usual), stop)
-            if self._carried(scan, active, first, stop):
+            if self._side_by_side(scan, active, first, stop) or self._carried(scan, active, first, stop):
                 continue
             self.spans.append((first, stop))
             with self.b.stepping(step, first, stop, scan.reverse):
                 self._step(scan, active, as_poly(step))
+
+    def _surely(self, poly: Poly) -> bool:
+        """Whether a value is not negative; inside a loop the sizes that it runs along are not 0."""
+        return surely(poly) or (not self.b.loops.isdisjoint(atoms(poly)) and nonnegative(poly))
+
+    def _side_by_side(self, scan: Scan, active: list[Part], first: Poly, stop: Poly) -> bool:
+        """Emit steps that need none of each other without a loop: what they read is outside of them."""
+        ordered = [
+            p for item in scan.body for p in active if isinstance(item, Equation) and p.task.target == item.target
+        ]
+        if self.b.general or len(ordered) < len(active) or not nonnegative(stop - first):
+            return False
+        if not all(outside(scan, p, first, stop) and p.task.target in self.stored for p in active):
+            return False
+        for part in ordered:
+            low, high = first + part.shift, stop + part.shift
+            own = Index(part.index.name, high - low)
+            item = Slice(low if low.terms else None, None if high == part.index.extent else high)
+            self._emit(part.task.along(part.index, item, as_poly(own) + low, own))
+        return True
 
     def _carried(self, scan: Scan, active: list[Part], first: Poly, stop: Poly) -> bool:
         """Emit steps that are affine in one state without a statement for each of them, if they are."""

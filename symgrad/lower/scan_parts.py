@@ -244,6 +244,17 @@ def without_steps(scan: Scan, spans: Iterable[tuple[Poly, Poly]]) -> tuple[Condi
     return tuple(found)
 
 
+def outside(scan: Scan, part: Part, first: Poly, stop: Poly) -> bool:
+    """Whether what a part reads of its recurrence in the steps ``first .. stop - 1`` is of other steps than those."""
+    names = {e.target for e in scan.members}
+    reads = [r for r in reads_of(part.task.equation.body) if r.tensor in names]
+    entries = {t for t in tensors_of(part.task.equation.body) if t in names} - {r.tensor for r in reads}
+    steps = (r.indices[scan.axis(r.tensor)] - scan.shift(r.tensor) for r in reads)
+    return not entries and all(
+        part.index not in indices_of(s) and (nonnegative(first - 1 - s) or nonnegative(s - stop)) for s in steps
+    )
+
+
 def looks_ahead(body: Scalar, index: Index) -> bool:
     """Whether elements may be read that no step has computed yet, because a condition or a 0 beside them hides them."""
     tests = any(isinstance(p, Compare) and index in free_indices(p) for p in walk(body))
