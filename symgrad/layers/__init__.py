@@ -24,6 +24,14 @@ _DECLARED = {
     """,
     "affine": "dense",
     "alignment": "connectionist_loss",
+    "anisotropic": """
+        average_pool1d_anisotropic average_pool1d_anisotropic_exclude_padding average_pool2d_anisotropic
+        average_pool2d_anisotropic_exclude_padding average_pool3d_anisotropic
+        average_pool3d_anisotropic_exclude_padding conv1d_anisotropic conv2d_anisotropic conv3d_anisotropic
+        lp_pool1d_anisotropic lp_pool2d_anisotropic lp_pool3d_anisotropic max_pool1d_anisotropic
+        max_pool2d_anisotropic max_pool3d_anisotropic transposed_conv1d_anisotropic transposed_conv2d_anisotropic
+        transposed_conv3d_anisotropic
+    """,
     "arrangement": """
         channels_last concat cumulative_product cumulative_sum flip fold2d pad_reflect2d pad_replicate2d pad_wrap2d
         pad_zero2d roll split transpose unflatten unfold2d weighted_sum
@@ -70,6 +78,7 @@ _DECLARED = {
     "loss": """
         cross_entropy log_likelihood mean_squared_error quadratic_cost sigmoid_cross_entropy softmax_cross_entropy
     """,
+    "memory": "gated_delta_attention gated_linear_attention",
     "momentum": """
         adadelta_step adagrad_step adamax_step adamw_step clip_by_norm lion_step momentum_step moving_average_step
         nesterov_step rmsprop_step
@@ -85,10 +94,12 @@ _DECLARED = {
         max_pool3d max_pool3d_split
     """,
     "recurrent": """
-        crf_log_partition exponential_moving_average gru linear_recurrence lstm rnn soft_dtw state_space_scan
+        crf_log_partition exponential_moving_average gru gru_reset_first linear_recurrence lstm rnn soft_dtw
+        state_space_scan
     """,
     "position": """
-        fourier_features learned_positions rotary_embedding rotary_embedding_halves sinusoidal_positions
+        fourier_features learned_positions rotary_embedding rotary_embedding_by_table rotary_embedding_halves
+        rotary_embedding_halves_by_table sinusoidal_positions
     """,
     "reduction": """
         l1_axis l2_axis log_sum_axis log_sum_exp_axis max_axis mean_axis min_axis product_axis sum_axis sum_square_axis
@@ -119,6 +130,20 @@ _DECLARED = {
     """,
     "similarity": "clip_loss contrastive cosine_embedding info_nce margin_ranking normal_divergence triplet",
     "structure": "dropout flatten",
+    "stochastic": """
+        spatial_pyramid_stochastic_mean2d spatial_pyramid_stochastic_pool2d stochastic_pool2d_mean
+    """,
+    "totals": """
+        concat3 cumulative_product_exclusive cumulative_product_exclusive_reversed cumulative_product_reversed
+        cumulative_sum_exclusive cumulative_sum_exclusive_reversed cumulative_sum_reversed split3 weighted_sum3
+    """,
+    "unreduced": """
+        absolute_error_each absolute_error_sum huber_each huber_sum kl_divergence_each kl_divergence_sum
+        masked_weighted_cross_entropy masked_weighted_cross_entropy_each masked_weighted_cross_entropy_sum
+        masked_weighted_nll masked_weighted_nll_each masked_weighted_nll_sum nll_each nll_sum
+        sigmoid_cross_entropy_each sigmoid_cross_entropy_sum smooth_l1_each smooth_l1_sum softmax_cross_entropy_each
+        softmax_cross_entropy_sum squared_error_each squared_error_sum
+    """,
     "variants": """
         depthwise_conv3d fractional_max_pool2d grouped_transposed_conv2d max_pool2d_dilated pointwise_conv1d
         separable_conv1d true_conv3d
