@@ -43,7 +43,10 @@ _DECLARED = {
     """,
     "borders": """
         pad_constant1d pad_constant2d pad_constant3d pad_reflect1d pad_reflect3d pad_replicate1d pad_replicate3d
-        pad_wrap1d pad_wrap3d pad_zero1d pad_zero3d
+        pad_wrap1d pad_wrap3d pad_zero1d pad_zero3d pad_constant1d_anisotropic pad_constant2d_anisotropic
+        pad_constant3d_anisotropic pad_reflect1d_anisotropic pad_reflect2d_anisotropic pad_reflect3d_anisotropic
+        pad_replicate1d_anisotropic pad_replicate2d_anisotropic pad_replicate3d_anisotropic pad_wrap1d_anisotropic
+        pad_wrap2d_anisotropic pad_wrap3d_anisotropic
     """,
     "classification": """
         dice focal hinge kl_divergence masked_cross_entropy multiclass_hinge nll smoothed_cross_entropy

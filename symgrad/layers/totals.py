@@ -72,6 +72,7 @@ concat3 = Layer(
     """,
 )
 
+P, Q = symbols("P Q", integer=True, nonnegative=True)
 i, j, k = Idx("i", P), Idx("i", Q), Idx("i", M - P - Q)
 
 split3 = Layer(

@@ -97,6 +97,14 @@ def rounded(rank, pool, **more):
     )
 
 
+MODES = {"constant": "constant", "reflect": "reflect", "replicate": "replicate", "wrap": "circular"}
+
+
+def torch_pad(x, rank, mode):
+    widths = [w for pair in zip(reversed(BEFORE[:rank]), reversed(AFTER[:rank]), strict=True) for w in pair]
+    return f.pad(x, widths, mode, 0.5 if mode == "constant" else None)
+
+
 def rows(rank):
     """The rows of one number of axes."""
     name = f"{rank}d_anisotropic"
@@ -128,6 +136,15 @@ def rows(rank):
             images(rank),
             rounded(rank, "avg", count_include_pad=False),
             ceil,
+        ),
+        *(
+            Row(
+                f"pad_{kind}{name}",
+                images(rank),
+                lambda x, mode=mode: torch_pad(x, rank, mode),
+                settings(rank, before=BEFORE, after=AFTER) | ({"value": 0.5} if kind == "constant" else {}),
+            )
+            for kind, mode in MODES.items()
         ),
         Row(
             f"lp_pool{name}",
