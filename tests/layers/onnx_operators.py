@@ -81,8 +81,8 @@ def cube(x: Array, axis: int) -> Array:
 
 
 def floats(x: Array) -> None:
-    """Only single and double precision."""
-    only(x.dtype in (np.float32, np.float64), "neither float32 nor float64")
+    """Only real numbers."""
+    only(x.dtype in (np.float16, np.float32, np.float64), "no real numbers")
 
 
 # ---- pointwise
@@ -537,7 +537,7 @@ def one_hot(a: Settings, ids: Array, depth: Array, values: Array) -> tuple[Array
     ids = ids.astype(np.int64)
     ids = np.where((ids < 0) & (ids >= -size), ids + size, ids)
     found = use("one_hot", ids.reshape(-1), R=size, off=float(values[0]), on=float(values[1]))
-    return (np.moveaxis(found.reshape(*ids.shape, size), -1, axis),)
+    return (np.moveaxis(found.reshape(*ids.shape, size), -1, axis).astype(values.dtype),)
 
 
 @operator("Trilu")
