@@ -64,7 +64,8 @@ _DECLARED = {
         adaptive_average_pool1d adaptive_average_pool3d adaptive_max_pool1d adaptive_max_pool3d average_pool1d_ceil
         average_pool3d_ceil batch_norm1d batch_norm3d global_average_pool1d global_average_pool3d global_max_pool1d
         global_max_pool3d instance_norm1d instance_norm3d lp_pool3d max_pool1d_ceil max_pool3d_ceil max_unpool1d
-        max_unpool3d upsample_nearest1d upsample_nearest3d
+        max_unpool3d upsample_nearest1d upsample_nearest3d average_pool1d_zero_padding average_pool3d_zero_padding
+        max_pool1d_zero_padding max_pool3d_zero_padding
     """,
     "gate": """
         bilinear_glu geglu glu gumbel_softmax highway log_softmax_axis masked_softmax maxout prelu reglu softmax_axis
