@@ -5,8 +5,10 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Iterable
 from difflib import get_close_matches
+from functools import cache
 from importlib import import_module
 from pkgutil import get_data
 from typing import TYPE_CHECKING
@@ -191,6 +193,18 @@ def by_submodule(names: Iterable[str]) -> dict[str, tuple[str, ...]]:
 def length(submodule: str) -> int:
     """Return how long the text of a submodule is, without importing it."""
     return len(get_data(__name__, f"{submodule}.py") or b"")
+
+
+@cache
+def _compared() -> dict[str, dict[str, list[str]]]:
+    """Oracle -> layer -> what of the oracle it was compared with; tests write the file and compare with it."""
+    found: dict[str, dict[str, list[str]]] = json.loads(get_data(__name__, "compared.json") or b"{}")
+    return found
+
+
+def compared(name: str) -> dict[str, tuple[str, ...]]:
+    """Return the oracles that a layer was compared with -> what of them: functions of torch are not told apart."""
+    return {oracle: tuple(layers[name]) for oracle, layers in _compared().items() if name in layers}
 
 
 def theme(submodule: str) -> str:
