@@ -26,9 +26,9 @@ Derived:
     grad_update[n, t, m] = grad_h_total[n, t, m] * (h_states[n, t, m] - new[n, t, m])
     grad_pre_update[n, t, m] = grad_update[n, t, m] * update[n, t, m] * (1 - update[n, t, m])
     grad_h_states[n, t, m] = [T >= t + 1] * (grad_h_total[n, t, m] * update[n, t, m]) + sum_{m_2 : T >=
-        t + 1} grad_pre_reset[n, t, m_2] * r[0, m_2, m] + sum_{m_2 : T >= t + 1} grad_pre_update[n, t,
-        m_2] * r[1, m_2, m] + reset[n, t, m] * sum_{m_2 : T >= t + 1} grad_pre_new[n, t, m_2] * r[2,
-        m_2, m]
+        t + 1} grad_pre_new[n, t, m_2] * r[2, m_2, m] * reset[n, t, m] + sum_{m_2 : T >= t + 1}
+        grad_pre_reset[n, t, m_2] * r[0, m_2, m] + sum_{m_2 : T >= t + 1} grad_pre_update[n, t, m_2] *
+        r[1, m_2, m]
     grad_x[n, t, c_3] = sum_{m} grad_pre_new[n, t, m] * w[2, m, c_3] + sum_{m} grad_pre_reset[n, t, m] *
         w[0, m, c_3] + sum_{m} grad_pre_update[n, t, m] * w[1, m, c_3]
     grad_h0[n, m] = grad_h_states[n, 0, m]
@@ -158,14 +158,14 @@ def backward(residuals, grad_h, wrt=None):
         grad_pre_reset[:, t] = factor_pre_reset[:, t] * grad_reset
         # grad_pre_update[n, t, m] = factor_pre_update[n, t, m] * grad_h_total[n, t, m]
         grad_pre_update[:, t] = factor_pre_update[:, t] * grad_h_total
-        # grad_h_states[n, t, m] = sum_{m_2} grad_pre_reset[n, t, m_2] * r[0, m_2, m] + sum_{m_2}
-        #     grad_pre_update[n, t, m_2] * r[1, m_2, m] + grad_h_total[n, t, m] * update[n, t, m] + reset[n, t,
-        #     m] * sum_{m_2} grad_pre_new[n, t, m_2] * r[2, m_2, m]
+        # grad_h_states[n, t, m] = sum_{m_2} grad_pre_new[n, t, m_2] * r[2, m_2, m] * reset[n, t, m] + sum_{m_2}
+        #     grad_pre_reset[n, t, m_2] * r[0, m_2, m] + sum_{m_2} grad_pre_update[n, t, m_2] * r[1, m_2, m] +
+        #     grad_h_total[n, t, m] * update[n, t, m]
         grad_h_states[:, t] = (
-            grad_pre_reset[:, t] @ r[0]
+            reset[:, t] * (grad_pre_new[:, t] @ r[2])
+            + grad_pre_reset[:, t] @ r[0]
             + grad_pre_update[:, t] @ r[1]
             + grad_h_total * update[:, t]
-            + reset[:, t] * (grad_pre_new[:, t] @ r[2])
         )
     if "x" in wrt:
         # grad_x[n, t, c_3] = sum_{m} grad_pre_new[n, t, m] * w[2, m, c_3] + sum_{m} grad_pre_reset[n, t, m] *
