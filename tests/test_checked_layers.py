@@ -6,7 +6,7 @@ import pytest
 
 import symgrad
 
-from ..points import NAMES
+from .points import NAMES
 
 
 @pytest.mark.parametrize("name", [name for name in NAMES if name in symgrad.catalogue()])
