@@ -10,6 +10,8 @@ Declaration:
 
 Derived:
     grad_prediction[n, m] = grad_loss * sign(prediction[n, m] - target[n, m])
+
+Kept for backward (auto): prediction, target; not copied.
 """
 
 from typing import NamedTuple

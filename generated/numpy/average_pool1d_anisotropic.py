@@ -16,6 +16,8 @@ Declaration:
 Derived:
     grad_x[n, c, l] = sum_{i, u : stride_l * i + dilation_l * u == l + before_l} grad_y[n, c, i] /
         min((L + after_l + before_l - stride_l * i - 1) // dilation_l + 1, K_l)
+
+Kept for backward (auto): nothing; not copied.
 """
 
 from typing import NamedTuple

@@ -20,6 +20,8 @@ Derived:
     grad_x[n, c, l] = sum_{i, u : stride_l * i + dilation_l * u == l + before_l} grad_y[n, c, i] /
         max(min((L + before_l - stride_l * i - 1) // dilation_l + 1, K_l) - max(-((stride_l * i -
         before_l) // dilation_l), 0), 1)
+
+Kept for backward (auto): nothing; not copied.
 """
 
 from typing import NamedTuple

@@ -13,6 +13,8 @@ Declaration:
 
 Derived:
     grad_x[n, c, l] = sum_{p, t : l + padding == stride * p + t} grad_y[n, c, p] / K
+
+Kept for backward (auto): nothing; not copied.
 """
 
 from typing import NamedTuple

@@ -21,6 +21,8 @@ Derived:
         after_w + before_w - stride_w * j - 1) // dilation_w + 1, K_w))
     grad_x[n, c, h, w] = sum_{i, u : h + before_h == stride_h * i + dilation_h * u} grad_sum_u_y[n, c,
         i, w]
+
+Kept for backward (auto): nothing; not copied.
 """
 
 from typing import NamedTuple

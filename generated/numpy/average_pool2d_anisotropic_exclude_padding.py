@@ -31,6 +31,8 @@ Derived:
         // dilation_h + 1, K_h)), 1)
     grad_x[n, c, h, w] = sum_{i, u : h + before_h == stride_h * i + dilation_h * u} grad_sum_u_y[n, c,
         i, w]
+
+Kept for backward (auto): nothing; not copied.
 """
 
 from typing import NamedTuple

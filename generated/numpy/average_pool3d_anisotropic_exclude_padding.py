@@ -54,6 +54,8 @@ Derived:
         grad_sum_u_y[n, c, h, i, w]
     grad_x[n, c, d, h_2, w] = sum_{h, t : d + before_d == stride_d * h + dilation_d * t} grad_sum_t_y[n,
         c, h, h_2, w]
+
+Kept for backward (auto): nothing; not copied.
 """
 
 from typing import NamedTuple

@@ -16,6 +16,8 @@ Derived:
     grad_sum_u_y[n, c, p, q, w] = sum_{r, v : stride * r + v == w + padding} grad_y[n, c, p, q, r] / K^3
     grad_sum_t_y[n, c, p, h, w] = sum_{q, u : h + padding == stride * q + u} grad_sum_u_y[n, c, p, q, w]
     grad_x[n, c, d, h, w] = sum_{p, t : d + padding == stride * p + t} grad_sum_t_y[n, c, p, h, w]
+
+Kept for backward (auto): nothing; not copied.
 """
 
 import math

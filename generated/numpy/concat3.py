@@ -14,6 +14,8 @@ Derived:
     grad_second[n, q_2] = sum_{q : q == q_2 + P} grad_y[n, q] * (0 if P >= q + 1 else [P + Q >= q + 1])
     grad_third[n, r] = sum_{q : q == r + P + Q} grad_y[n, q] * (0 if P >= q + 1 else (0 if P + Q >= q +
         1 else 1))
+
+Kept for backward (auto): nothing; not copied.
 """
 
 from typing import NamedTuple

@@ -22,6 +22,8 @@ Derived:
     grad_w[k, c, u] = sum_{n, i} grad_y[n, k, i] * pad(x)[n, c + C * (k // M), stride_l * i + dilation_l
         * u - before_l]
     grad_b[k] = sum_{n, i} grad_y[n, k, i]
+
+Kept for backward (auto): x, w; not copied.
 """
 
 from typing import NamedTuple

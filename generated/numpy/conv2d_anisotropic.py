@@ -23,6 +23,8 @@ Derived:
     grad_w[k, c, u, v] = sum_{n, i, j} grad_y[n, k, i, j] * pad(x)[n, c + C * (k // M), stride_h * i +
         dilation_h * u - before_h, stride_w * j + dilation_w * v - before_w]
     grad_b[k] = sum_{n, i, j} grad_y[n, k, i, j]
+
+Kept for backward (auto): x, w; not copied.
 """
 
 from typing import NamedTuple

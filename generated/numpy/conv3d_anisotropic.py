@@ -25,6 +25,8 @@ Derived:
         stride_d * h + dilation_d * t - before_d, stride_h * i + dilation_h * u - before_h, stride_w * j
         + dilation_w * v - before_w]
     grad_b[k] = sum_{n, h, i, j} grad_y[n, k, h, i, j]
+
+Kept for backward (auto): x, w; not copied.
 """
 
 from typing import NamedTuple

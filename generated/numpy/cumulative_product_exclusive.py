@@ -13,6 +13,8 @@ Declaration:
 Derived:
     grad_y_total[n, m] = grad_y[n, m] + [M >= m + 2] * (grad_y_total[n, m + 1] * x[n, m])
     grad_x[n, m_2] = sum_{m : m == m_2} grad_y_total[n, m + 1] * y[n, m]
+
+Kept for backward (auto): x, y; not copied.
 """
 
 from typing import NamedTuple

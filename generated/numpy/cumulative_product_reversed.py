@@ -13,6 +13,8 @@ Declaration:
 Derived:
     grad_y_total[n, m] = grad_y[n, m] + [m >= 1] * (grad_y_total[n, m - 1] * x[n, m - 1])
     grad_x[n, m] = grad_y_total[n, m] * (y[n, m + 1] if M >= m + 2 else 1)
+
+Kept for backward (auto): x, y; not copied.
 """
 
 from typing import NamedTuple

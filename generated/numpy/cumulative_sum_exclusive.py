@@ -10,6 +10,8 @@ Declaration:
 
 Derived:
     grad_x[n, m_2] = sum_{m, j : j == m_2, m >= j + 1} grad_y[n, m]
+
+Kept for backward (auto): nothing; not copied.
 """
 
 from typing import NamedTuple

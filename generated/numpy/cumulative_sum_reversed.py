@@ -10,6 +10,8 @@ Declaration:
 
 Derived:
     grad_x[n, j] = sum_{m : j >= m} grad_y[n, m]
+
+Kept for backward (auto): nothing; not copied.
 """
 
 from typing import NamedTuple

@@ -30,6 +30,13 @@ Derived:
     grad_decay[n, t, d] = exp_decay[n, t, d] * grad_exp_decay[n, t, d]
     grad_strength[n, t] = sum_{d, e} error[n, t, e] * grad_state_total[n, t, d, e] * key[n, t, d]
     grad_state0[n, d, e] = grad_state_states[n, 0, d, e]
+
+Kept for backward (auto, b bytes a number):
+    exp_decay     b * N * T * D bytes
+    kept          b * N * T * D * E bytes
+    error         b * N * T * E bytes
+    state_states  b * N * (T + 1) * D * E bytes
+    beside query, key, strength, state, not copied
 """
 
 from typing import NamedTuple

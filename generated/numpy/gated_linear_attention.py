@@ -25,6 +25,11 @@ Derived:
     grad_value[n, t, e] = sum_{d} grad_state_total[n, t, d, e] * key[n, t, d]
     grad_decay[n, t, d] = exp_decay[n, t, d] * grad_exp_decay[n, t, d]
     grad_state0[n, d, e] = grad_state_states[n, 0, d, e]
+
+Kept for backward (auto, b bytes a number):
+    exp_decay     b * N * T * D bytes
+    state_states  b * N * (T + 1) * D * E bytes
+    beside query, key, value, state, not copied
 """
 
 from typing import NamedTuple

@@ -40,6 +40,13 @@ Derived:
         t : t0_t == 0} grad_pre_reset[n, t, m] * h_states[n, t, i_3]
     grad_b[t0_t, m] = sum_{n, t : t0_t == 1} grad_pre_update[n, t, m] + sum_{n, t : t0_t == 2}
         grad_pre_new[n, t, m] + sum_{n, t : t0_t == 0} grad_pre_reset[n, t, m]
+
+Kept for backward (auto, b bytes a number):
+    reset     b * N * T * M bytes
+    update    b * N * T * M bytes
+    new       b * N * T * M bytes
+    h_states  b * N * (T + 1) * M bytes
+    beside x, w, r, not copied
 """
 
 from typing import NamedTuple

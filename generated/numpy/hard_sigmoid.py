@@ -13,6 +13,8 @@ Declaration:
 Derived:
     grad_x[n, m] = grad_y[n, m] * slope * [0 < offset + slope * x[n, m]] * [max(0, offset + slope * x[n,
         m]) < 1]
+
+Kept for backward (auto): x; not copied.
 """
 
 from typing import NamedTuple

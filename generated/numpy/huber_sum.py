@@ -12,6 +12,8 @@ Declaration:
 Derived:
     grad_prediction[n, m] = grad_loss * (prediction[n, m] - target[n, m] if abs(prediction[n, m] -
         target[n, m]) <= delta else delta * sign(prediction[n, m] - target[n, m]))
+
+Kept for backward (auto): prediction, target; not copied.
 """
 
 from typing import NamedTuple
@@ -44,11 +46,12 @@ def forward(prediction, target, *, delta=1.0):
 
     prediction_minus_target = prediction - target
     abs_prediction_minus_target = np.abs(prediction_minus_target)
+    mask = abs_prediction_minus_target <= delta
     # loss = sum_{n, m} ((prediction[n, m] - target[n, m])^2 / 2 if abs(prediction[n, m] - target[n, m]) <=
     #     delta else delta * (abs(prediction[n, m] - target[n, m]) - delta / 2))
     loss = np.where(
-        abs_prediction_minus_target <= delta,
-        0.5 * (prediction_minus_target * prediction_minus_target),
+        mask,
+        0.5 * np.square(np.where(mask, prediction_minus_target, 0)),
         delta * (abs_prediction_minus_target - 0.5 * delta),
     ).sum(axis=(0, 1))
     return loss, Residuals(prediction, target, delta)

@@ -10,6 +10,8 @@ Declaration:
 
 Derived:
     grad_log_probability[n, m] = grad_each[n, m] * (-target[n, m] if 0 < target[n, m] else 0)
+
+Kept for backward (auto): target; not copied.
 """
 
 from typing import NamedTuple

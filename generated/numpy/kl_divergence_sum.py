@@ -13,6 +13,8 @@ Declaration:
 
 Derived:
     grad_log_probability[n, m] = -[0 < target[n, m]] * (grad_loss * target[n, m])
+
+Kept for backward (auto): target; not copied.
 """
 
 from typing import NamedTuple

@@ -18,6 +18,10 @@ Derived:
         stride_l * i + dilation_l * u - before_l])^(power - 1) if 0 < abs(pad(x)[n, c, stride_l * i +
         dilation_l * u - before_l]) else 0) * (sum_y[n, c, i]^(1 / power - 1) / power if 0 < sum_y[n, c,
         i] else 0)
+
+Kept for backward (auto, b bytes a number):
+    sum_y  b * N * C * I bytes
+    beside x, not copied
 """
 
 from typing import NamedTuple

@@ -21,6 +21,10 @@ Derived:
         * i + dilation_h * u - before_h, stride_w * j + dilation_w * v - before_w])^(power - 1) if 0 <
         abs(pad(x)[n, c, stride_h * i + dilation_h * u - before_h, stride_w * j + dilation_w * v -
         before_w]) else 0) * (sum_y[n, c, i, j]^(1 / power - 1) / power if 0 < sum_y[n, c, i, j] else 0)
+
+Kept for backward (auto, b bytes a number):
+    sum_y  b * N * C * I * J bytes
+    beside x, not copied
 """
 
 from typing import NamedTuple

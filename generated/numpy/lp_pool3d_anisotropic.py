@@ -25,6 +25,10 @@ Derived:
         * t - before_d, stride_h * i + dilation_h * u - before_h, stride_w * j + dilation_w * v -
         before_w]) else 0) * (sum_y[n, c, h, i, j]^(1 / power - 1) / power if 0 < sum_y[n, c, h, i, j]
         else 0)
+
+Kept for backward (auto, b bytes a number):
+    sum_y  b * N * C * h_extent * I * J bytes
+    beside x, not copied
 """
 
 from typing import NamedTuple

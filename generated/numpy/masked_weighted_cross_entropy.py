@@ -18,6 +18,12 @@ Derived:
         sum_exp[n_2])
     grad_logits[n_2, m] = exp_logits[n_2, m] * grad_sum_exp[n_2] - [labels[n_2] != ignored, m ==
         labels[n_2]] * (class_weight[labels[n_2]] * grad_sum_loss)
+
+Kept for backward (auto, b bytes a number):
+    total       b bytes
+    exp_logits  b * N * M bytes
+    sum_exp     b * N bytes
+    beside labels, class_weight, not copied
 """
 
 from typing import NamedTuple

@@ -17,6 +17,11 @@ Derived:
     grad_logits[n, m] = [m == labels[n]] * (grad_each[n] * (-class_weight[labels[n]] if labels[n] !=
         ignored else 0)) + exp_logits[n, m] * grad_each[n] * (class_weight[labels[n]] / sum_exp[n] if
         labels[n] != ignored else 0)
+
+Kept for backward (auto, b bytes a number):
+    exp_logits  b * N * M bytes
+    sum_exp     b * N bytes
+    beside labels, class_weight, not copied
 """
 
 from typing import NamedTuple

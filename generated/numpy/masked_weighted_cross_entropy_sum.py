@@ -17,6 +17,11 @@ Derived:
     grad_sum_exp[n] = [labels[n] != ignored] * (class_weight[labels[n]] * grad_loss / sum_exp[n])
     grad_logits[n, m] = exp_logits[n, m] * grad_sum_exp[n] - [labels[n] != ignored, m == labels[n]] *
         (class_weight[labels[n]] * grad_loss)
+
+Kept for backward (auto, b bytes a number):
+    exp_logits  b * N * M bytes
+    sum_exp     b * N bytes
+    beside labels, class_weight, not copied
 """
 
 from typing import NamedTuple

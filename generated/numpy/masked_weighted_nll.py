@@ -15,6 +15,10 @@ Derived:
     grad_sum_loss = grad_loss * (1 / total if 0 < total else 0)
     grad_log_probability[n_2, m] = -[labels[n_2] != ignored, m == labels[n_2]] *
         (class_weight[labels[n_2]] * grad_sum_loss)
+
+Kept for backward (auto, b bytes a number):
+    total  b bytes
+    beside labels, class_weight, not copied
 """
 
 from typing import NamedTuple

@@ -12,6 +12,8 @@ Declaration:
 Derived:
     grad_log_probability[n, m] = [m == labels[n]] * (grad_each[n] * (-class_weight[labels[n]] if
         labels[n] != ignored else 0))
+
+Kept for backward (auto): labels, class_weight; not copied.
 """
 
 from typing import NamedTuple

@@ -13,6 +13,8 @@ Declaration:
 Derived:
     grad_log_probability[n, m] = -[labels[n] != ignored, m == labels[n]] * (class_weight[labels[n]] *
         grad_loss)
+
+Kept for backward (auto): labels, class_weight; not copied.
 """
 
 from typing import NamedTuple

@@ -16,6 +16,9 @@ Declaration:
 Derived:
     grad_x[n, c, l] = sum_{i, u : stride_l * i + dilation_l * u == l + before_l, u == winner_y[n, c, i]}
         grad_y[n, c, i]
+
+Kept for backward (auto):
+    winner_y  8 * N * C * I bytes
 """
 
 from typing import NamedTuple

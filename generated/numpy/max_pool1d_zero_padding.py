@@ -13,6 +13,9 @@ Declaration:
 
 Derived:
     grad_x[n, c, l] = sum_{p, t : l + padding == stride * p + t, t == winner_y[n, c, p]} grad_y[n, c, p]
+
+Kept for backward (auto):
+    winner_y  8 * N * C * P bytes
 """
 
 from typing import NamedTuple

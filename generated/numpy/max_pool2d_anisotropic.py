@@ -19,6 +19,10 @@ Derived:
         winner_y[n, c, i, j]} grad_y[n, c, i, j]
     grad_x[n, c, h, w] = sum_{j, v : stride_w * j + dilation_w * v == w + before_w, v ==
         winner_max_v_y[n, c, h, j]} grad_max_v_y[n, c, h, j]
+
+Kept for backward (auto):
+    winner_y        8 * N * C * I * J bytes
+    winner_max_v_y  8 * N * C * H * J bytes
 """
 
 from typing import NamedTuple

@@ -22,6 +22,11 @@ Derived:
         winner_max_u_y[n, c, d, i, j]} grad_max_u_y[n, c, d, i, j]
     grad_x[n, c, d, h_2, w] = sum_{j, v : stride_w * j + dilation_w * v == w + before_w, v ==
         winner_max_v_y[n, c, d, h_2, j]} grad_max_v_y[n, c, d, h_2, j]
+
+Kept for backward (auto):
+    winner_y        8 * N * C * h_extent * I * J bytes
+    winner_max_u_y  8 * N * C * D * I * J bytes
+    winner_max_v_y  8 * N * C * D * H * J bytes
 """
 
 from typing import NamedTuple

@@ -16,6 +16,9 @@ Derived:
     grad_x[n, c, d, h, w] = sum_{p, q, r, t, u, v : K * K * t + K * u + v == winner_y[n, c, p, q, r], d
         + padding == stride * p + t, h + padding == stride * q + u, stride * r + v == w + padding}
         grad_y[n, c, p, q, r]
+
+Kept for backward (auto):
+    winner_y  8 * N * C * P * Q * R bytes
 """
 
 from typing import NamedTuple

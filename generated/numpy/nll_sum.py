@@ -10,6 +10,8 @@ Declaration:
 
 Derived:
     grad_log_probability[n, m] = -[m == labels[n]] * grad_loss
+
+Kept for backward (auto): labels; not copied.
 """
 
 from typing import NamedTuple

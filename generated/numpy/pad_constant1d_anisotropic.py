@@ -14,6 +14,8 @@ Declaration:
 Derived:
     grad_x[n, c, l] = sum_{i : i == l + before_l} grad_y[n, c, i] * [L + before_l >= i + 1, i >=
         before_l]
+
+Kept for backward (auto): nothing; not copied.
 """
 
 from typing import NamedTuple

@@ -15,6 +15,8 @@ Declaration:
 Derived:
     grad_x[n, c, h, w] = sum_{i, j : h + before_h == i, j == w + before_w} grad_y[n, c, i, j] * [H +
         before_h >= i + 1, W + before_w >= j + 1, i >= before_h, j >= before_w]
+
+Kept for backward (auto): nothing; not copied.
 """
 
 from typing import NamedTuple

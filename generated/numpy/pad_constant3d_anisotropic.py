@@ -17,6 +17,8 @@ Derived:
     grad_x[n, c, d, h_2, w] = sum_{h, i, j : d + before_d == h, h_2 + before_h == i, j == w + before_w}
         grad_y[n, c, h, i, j] * [D + before_d >= h + 1, H + before_h >= i + 1, W + before_w >= j + 1, h
         >= before_d, i >= before_h, j >= before_w]
+
+Kept for backward (auto): nothing; not copied.
 """
 
 from typing import NamedTuple

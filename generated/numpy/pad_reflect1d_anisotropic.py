@@ -14,6 +14,8 @@ Declaration:
 Derived:
     grad_x[n, c, l] = sum_{i : l == min((i - before_l) % max(2 * L - 2, 1), 2 * L - (i - before_l) %
         max(2 * L - 2, 1) - 2)} grad_y[n, c, i]
+
+Kept for backward (auto): nothing; not copied.
 """
 
 from typing import NamedTuple

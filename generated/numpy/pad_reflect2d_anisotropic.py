@@ -15,6 +15,8 @@ Derived:
     grad_x[n, c, h, w] = sum_{i, j : h == min((i - before_h) % max(2 * H - 2, 1), 2 * H - (i - before_h)
         % max(2 * H - 2, 1) - 2), w == min((j - before_w) % max(2 * W - 2, 1), 2 * W - (j - before_w) %
         max(2 * W - 2, 1) - 2)} grad_y[n, c, i, j]
+
+Kept for backward (auto): nothing; not copied.
 """
 
 from typing import NamedTuple

@@ -16,6 +16,8 @@ Derived:
         before_d) % max(2 * D - 2, 1) - 2), h_2 == min((i - before_h) % max(2 * H - 2, 1), 2 * H - (i -
         before_h) % max(2 * H - 2, 1) - 2), w == min((j - before_w) % max(2 * W - 2, 1), 2 * W - (j -
         before_w) % max(2 * W - 2, 1) - 2)} grad_y[n, c, h, i, j]
+
+Kept for backward (auto): nothing; not copied.
 """
 
 from typing import NamedTuple

@@ -14,6 +14,8 @@ Declaration:
 Derived:
     grad_x[n, c, h, w] = sum_{i, j : h == min(H - 1, max(i - before_h, 0)), w == min(W - 1, max(j -
         before_w, 0))} grad_y[n, c, i, j]
+
+Kept for backward (auto): nothing; not copied.
 """
 
 from typing import NamedTuple

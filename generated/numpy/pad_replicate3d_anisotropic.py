@@ -14,6 +14,8 @@ Declaration:
 Derived:
     grad_x[n, c, d, h_2, w] = sum_{h, i, j : d == min(D - 1, max(h - before_d, 0)), h_2 == min(H - 1,
         max(i - before_h, 0)), w == min(W - 1, max(j - before_w, 0))} grad_y[n, c, h, i, j]
+
+Kept for backward (auto): nothing; not copied.
 """
 
 from typing import NamedTuple

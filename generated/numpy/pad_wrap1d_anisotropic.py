@@ -13,6 +13,8 @@ Declaration:
 
 Derived:
     grad_x[n, c, l] = sum_{i : l == (i - before_l) % L} grad_y[n, c, i]
+
+Kept for backward (auto): nothing; not copied.
 """
 
 from typing import NamedTuple

@@ -14,6 +14,8 @@ Declaration:
 Derived:
     grad_x[n, c, h, w] = sum_{i, j : h == (i - before_h) % H, w == (j - before_w) % W} grad_y[n, c, i,
         j]
+
+Kept for backward (auto): nothing; not copied.
 """
 
 from typing import NamedTuple

@@ -14,6 +14,8 @@ Declaration:
 Derived:
     grad_x[n, c, d, h_2, w] = sum_{h, i, j : d == (h - before_d) % D, h_2 == (i - before_h) % H, w == (j
         - before_w) % W} grad_y[n, c, h, i, j]
+
+Kept for backward (auto): nothing; not copied.
 """
 
 from typing import NamedTuple

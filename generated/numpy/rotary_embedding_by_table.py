@@ -17,6 +17,8 @@ Derived:
         // 2] if e % 2 == 0 else cosine[positions[n, t], e // 2]) + sum_{e : d == 2 * (e // 2)}
         grad_y[n, h, t, e] * (cosine[positions[n, t], e // 2] if e % 2 == 0 else sine[positions[n, t], e
         // 2])
+
+Kept for backward (auto): cosine, sine, positions; not copied.
 """
 
 from typing import NamedTuple

@@ -19,6 +19,8 @@ Derived:
         sine[positions[n, t], e_2 - D]) + sum_{e_2 : e == e_2 + D} grad_y[n, h, t, e_2] *
         (-sine[positions[n, t], e_2] if D >= e_2 + 1 else 0) + grad_y[n, h, t, e] * (cosine[positions[n,
         t], e] if D >= e + 1 else cosine[positions[n, t], e - D])
+
+Kept for backward (auto): cosine, sine, positions; not copied.
 """
 
 from typing import NamedTuple

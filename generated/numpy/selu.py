@@ -13,6 +13,8 @@ Declaration:
 
 Derived:
     grad_x[n, m] = gamma * grad_y[n, m] * (1 if 0 < x[n, m] else alpha * (expm1(x[n, m]) + 1))
+
+Kept for backward (auto): x; not copied.
 """
 
 from typing import NamedTuple

@@ -10,6 +10,8 @@ Declaration:
 
 Derived:
     grad_logits[n, m] = grad_each[n, m] * (sigmoid(logits[n, m]) - target[n, m])
+
+Kept for backward (auto): logits, target; not copied.
 """
 
 from typing import NamedTuple

@@ -12,6 +12,8 @@ Declaration:
 Derived:
     grad_prediction[n, m] = grad_each[n, m] * ((prediction[n, m] - target[n, m]) / beta if
         abs(prediction[n, m] - target[n, m]) < beta else sign(prediction[n, m] - target[n, m]))
+
+Kept for backward (auto): prediction, target; not copied.
 """
 
 from typing import NamedTuple
@@ -49,7 +51,7 @@ def forward(prediction, target, *, beta=1.0):
     #     beta else abs(prediction[n, m] - target[n, m]) - beta / 2)
     each = np.where(
         mask,
-        0.5 * (prediction_minus_target * prediction_minus_target) / np.where(mask, beta, 1).astype(dtype),
+        0.5 * np.square(np.where(mask, prediction_minus_target, 0)) / np.where(mask, beta, 1).astype(dtype),
         abs_prediction_minus_target - 0.5 * beta,
     )
     return each, Residuals(prediction, target, beta)

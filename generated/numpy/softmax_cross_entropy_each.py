@@ -10,6 +10,11 @@ Declaration:
 
 Derived:
     grad_logits[n, m] = exp_logits[n, m] * grad_each[n] / sum_exp[n] - [m == labels[n]] * grad_each[n]
+
+Kept for backward (auto, b bytes a number):
+    exp_logits  b * N * M bytes
+    sum_exp     b * N bytes
+    beside labels, not copied
 """
 
 from typing import NamedTuple

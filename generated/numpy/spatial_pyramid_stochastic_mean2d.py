@@ -44,6 +44,12 @@ Derived:
         sum_{i, j : (H * i + H + 3) // 4 >= u_6 + 1, (W * j + W + 3) // 4 >= v_6 + 1, u_6 >= (H * i) //
         4, v_6 >= (W * j) // 4} grad_quarters[n, c, i, j] * (1 / quarters_total[n, c, i, j] if 0 <
         quarters_total[n, c, i, j] else 0)
+
+Kept for backward (auto, b bytes a number):
+    whole_total     b * N * C bytes
+    halves_total    b * N * C * 2 * 2 bytes
+    quarters_total  b * N * C * 4 * 4 bytes
+    beside x, whole, halves, quarters, not copied
 """
 
 from typing import NamedTuple

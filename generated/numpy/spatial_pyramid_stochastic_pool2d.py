@@ -22,6 +22,8 @@ Derived:
         % W} grad_halves[n, c, i, j] + sum_{i, j : h == choose_quarters[n, c, i, j] // W, w ==
         choose_quarters[n, c, i, j] % W} grad_quarters[n, c, i, j] + sum_{i, j : h == choose_whole[n, c,
         i, j] // W, w == choose_whole[n, c, i, j] % W} grad_whole[n, c, i, j]
+
+Kept for backward (auto): choose_whole, choose_halves, choose_quarters; not copied.
 """
 
 from typing import NamedTuple

@@ -13,6 +13,8 @@ Declaration:
 Derived:
     grad_x[n, m] = sum_{i : i + P + Q == m} grad_third[n, i] + sum_{i : i + P == m} grad_second[n, i] +
         sum_{i : i == m} grad_first[n, i]
+
+Kept for backward (auto): nothing; not copied.
 """
 
 from typing import NamedTuple

@@ -20,6 +20,10 @@ Derived:
     grad_x[n, c, h, w] = 2 * sum_{i, j, u_2, v_2 : h == stride * i + u_2, stride * j + v_2 == w}
         grad_y[n, c, i, j] * x[n, c, stride * i + u_2, stride * j + v_2] * (1 / total[n, c, i, j] if 0 <
         total[n, c, i, j] else 0) + sum_{i, u : h == stride * i + u} grad_sum_u_total[n, c, i, w]
+
+Kept for backward (auto, b bytes a number):
+    total  b * N * C * I * J bytes
+    beside x, y, not copied
 """
 
 from typing import NamedTuple

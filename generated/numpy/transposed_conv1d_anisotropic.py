@@ -20,6 +20,8 @@ Derived:
     grad_w[c, m_2, u] = sum_{n, k, o, m, i : c == m + C * (k // M), m_2 == k % M, stride_l * i +
         dilation_l * u == o + before_l} grad_y[n, k, o] * x[n, m + C * (k // M), i]
     grad_b[k] = sum_{n, o} grad_y[n, k, o]
+
+Kept for backward (auto): x, w; not copied.
 """
 
 from typing import NamedTuple

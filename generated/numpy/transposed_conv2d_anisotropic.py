@@ -24,6 +24,8 @@ Derived:
         + dilation_h * u == o + before_h, stride_w * j + dilation_w * v == p + before_w} grad_y[n, k, o,
         p] * x[n, m + C * (k // M), i, j]
     grad_b[k] = sum_{n, o, p} grad_y[n, k, o, p]
+
+Kept for backward (auto): x, w; not copied.
 """
 
 from typing import NamedTuple

@@ -26,6 +26,8 @@ Derived:
         stride_w * j + dilation_w * v == q + before_w} grad_y[n, k, o, p, q] * x[n, m + C * (k // M), h,
         i, j]
     grad_b[k] = sum_{n, o, p, q} grad_y[n, k, o, p, q]
+
+Kept for backward (auto): x, w; not copied.
 """
 
 from typing import NamedTuple

@@ -12,6 +12,8 @@ Derived:
     grad_first[n, m] = first_scale * grad_y[n, m]
     grad_second[n, m] = grad_y[n, m] * second_scale
     grad_third[n, m] = grad_y[n, m] * third_scale
+
+Kept for backward (auto): nothing; not copied.
 """
 
 from typing import NamedTuple
