@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 import pytest
-from sympy import Eq, Idx, IndexedBase, Sum, Symbol, exp, floor, log, symbols
+from sympy import Eq, Idx, IndexedBase, Piecewise, Sum, Symbol, exp, floor, log, symbols
 
 import symgrad
 from symgrad import CompiledLayer, Layer, Padded, compile_layer
@@ -183,3 +183,13 @@ def test_the_second_derivative_of_a_power_of_padded_windows() -> None:
     layer = Layer("windows", [x[extents]], [Eq(y[i, j], body)], attributes=attributes, requires=[padding < 2])
     report = symgrad.check_layer(symgrad.vjp(layer), cases=2)
     assert report.ok, str(report)
+
+
+def test_a_factor_of_a_step_stays_behind_the_condition_of_the_step():
+    """gate[t] does not depend on the index of the sum, but there is no gate behind the last step."""
+    M, T = symbols("M T", integer=True, positive=True)
+    x, r, gate, h = (IndexedBase(name) for name in ("x", "r", "gate", "h"))
+    t, m, i = Idx("t", T), Idx("m", M), Idx("i", M)
+    past = Piecewise((0, Eq(t, 0)), (h[t - 1, i], True))
+    layer = Layer("gated", [x[T, M], gate[T, M], r[M, M]], [Eq(h[t, m], x[t, m] + Sum(r[m, i] * gate[t, i] * past, i))])
+    assert symgrad.check_layer(symgrad.vjp(layer), cases=2).ok

@@ -17,7 +17,9 @@ from symgrad import compile_layer
 
 from .agreement import as_tuple
 from .layers import (
+    test_table_anisotropic,
     test_table_dimensions,
+    test_table_further,
     test_table_losses,
     test_table_pointwise,
     test_table_products,
@@ -34,7 +36,7 @@ STEP = 1e-5
 ALL = bool(os.environ.get("SYMGRAD_EVERY_LAYER"))
 TABLES = (
     *(test_table_dimensions, test_table_losses, test_table_pointwise, test_table_products, test_table_sampling),
-    *(test_table_selection, test_table_sequence, test_table_space),
+    *(test_table_selection, test_table_sequence, test_table_space, test_table_anisotropic, test_table_further),
 )
 ROWS: dict[str, Row] = {}
 for table in TABLES:

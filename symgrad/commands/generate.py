@@ -12,7 +12,7 @@ import click
 
 import symgrad
 from symgrad.commands.cache import Cache
-from symgrad.commands.index import index_of, row_of
+from symgrad.commands.index import index_of, row_of, status_of
 from symgrad.commands.progress import announce, over_catalogue, track
 from symgrad.emit.files import MARKDOWN_HEADER, State, compare, has_header, left_over, resolve, write_files
 from symgrad.errors import DeclarationError
@@ -99,7 +99,9 @@ def _catalogue(residuals: str, schedule: str, afresh: bool) -> dict[str, str]:
             cache.keep(submodule, made[submodule])
     entries = {name: entry for submodule in groups for name, entry in made[submodule].items()}
     files = {path: text for name in sorted(entries) for path, text in entries[name]["files"].items()}
-    rows = {submodule: [entries[name]["row"] for name in group] for submodule, group in groups.items()}
+    rows = {
+        submodule: [entries[name]["row"] + status_of(name) for name in group] for submodule, group in groups.items()
+    }
     themes = {submodule: entries[group[0]]["theme"] for submodule, group in groups.items()}
     return files | {INDEX: index_of(rows, themes)}
 

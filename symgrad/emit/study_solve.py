@@ -37,7 +37,7 @@ from symgrad.declare.scalars import (
     reads_of,
     walk,
 )
-from symgrad.declare.substitution import substitute
+from symgrad.declare.substitution import rebuild, substitute
 from symgrad.derive.invert import Solved, absorb, solve
 from symgrad.derive.terms import Term, all_indices, rename, terms_of, total
 from symgrad.lower.prepare import split_digits
@@ -182,8 +182,12 @@ def _first(term: Term, cotangents: frozenset[str]) -> tuple[Index, ...]:
 def _plainly(node: Node) -> Scalar:
     """Return a scalar without marks for reads that a condition keeps inside: what is shown has the condition."""
     if isinstance(node, Read) and node.extension in PLAIN:
-        return Read(node.tensor, node.indices)
+        return Read(node.tensor, tuple(rebuild(i, _plain_entry) for i in node.indices))
     return map_children(node, _plainly)  # type: ignore[return-value]
+
+
+def _plain_entry(atom: Atom) -> Poly | None:
+    return as_poly(Entry(atom.tensor, atom.indices)) if isinstance(atom, Entry) and atom.guarded else None
 
 
 def _stays_inside(term: Term, solved: Solved, extended: int) -> bool:

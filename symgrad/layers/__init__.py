@@ -5,8 +5,10 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Iterable
 from difflib import get_close_matches
+from functools import cache
 from importlib import import_module
 from pkgutil import get_data
 from typing import TYPE_CHECKING
@@ -24,6 +26,14 @@ _DECLARED = {
     """,
     "affine": "dense",
     "alignment": "connectionist_loss",
+    "anisotropic": """
+        average_pool1d_anisotropic average_pool1d_anisotropic_exclude_padding average_pool2d_anisotropic
+        average_pool2d_anisotropic_exclude_padding average_pool3d_anisotropic
+        average_pool3d_anisotropic_exclude_padding conv1d_anisotropic conv2d_anisotropic conv3d_anisotropic
+        lp_pool1d_anisotropic lp_pool2d_anisotropic lp_pool3d_anisotropic max_pool1d_anisotropic
+        max_pool2d_anisotropic max_pool3d_anisotropic transposed_conv1d_anisotropic transposed_conv2d_anisotropic
+        transposed_conv3d_anisotropic
+    """,
     "arrangement": """
         channels_last concat cumulative_product cumulative_sum flip fold2d pad_reflect2d pad_replicate2d pad_wrap2d
         pad_zero2d roll split transpose unflatten unfold2d weighted_sum
@@ -35,7 +45,10 @@ _DECLARED = {
     """,
     "borders": """
         pad_constant1d pad_constant2d pad_constant3d pad_reflect1d pad_reflect3d pad_replicate1d pad_replicate3d
-        pad_wrap1d pad_wrap3d pad_zero1d pad_zero3d
+        pad_wrap1d pad_wrap3d pad_zero1d pad_zero3d pad_constant1d_anisotropic pad_constant2d_anisotropic
+        pad_constant3d_anisotropic pad_reflect1d_anisotropic pad_reflect2d_anisotropic pad_reflect3d_anisotropic
+        pad_replicate1d_anisotropic pad_replicate2d_anisotropic pad_replicate3d_anisotropic pad_wrap1d_anisotropic
+        pad_wrap2d_anisotropic pad_wrap3d_anisotropic
     """,
     "classification": """
         dice focal hinge kl_divergence masked_cross_entropy multiclass_hinge nll smoothed_cross_entropy
@@ -53,7 +66,8 @@ _DECLARED = {
         adaptive_average_pool1d adaptive_average_pool3d adaptive_max_pool1d adaptive_max_pool3d average_pool1d_ceil
         average_pool3d_ceil batch_norm1d batch_norm3d global_average_pool1d global_average_pool3d global_max_pool1d
         global_max_pool3d instance_norm1d instance_norm3d lp_pool3d max_pool1d_ceil max_pool3d_ceil max_unpool1d
-        max_unpool3d upsample_nearest1d upsample_nearest3d
+        max_unpool3d upsample_nearest1d upsample_nearest3d average_pool1d_zero_padding average_pool3d_zero_padding
+        max_pool1d_zero_padding max_pool3d_zero_padding
     """,
     "gate": """
         bilinear_glu geglu glu gumbel_softmax highway log_softmax_axis masked_softmax maxout prelu reglu softmax_axis
@@ -70,6 +84,7 @@ _DECLARED = {
     "loss": """
         cross_entropy log_likelihood mean_squared_error quadratic_cost sigmoid_cross_entropy softmax_cross_entropy
     """,
+    "memory": "gated_delta_attention gated_linear_attention",
     "momentum": """
         adadelta_step adagrad_step adamax_step adamw_step clip_by_norm lion_step momentum_step moving_average_step
         nesterov_step rmsprop_step
@@ -85,10 +100,12 @@ _DECLARED = {
         max_pool3d max_pool3d_split
     """,
     "recurrent": """
-        crf_log_partition exponential_moving_average gru linear_recurrence lstm rnn soft_dtw state_space_scan
+        crf_log_partition exponential_moving_average gru gru_reset_first linear_recurrence lstm rnn soft_dtw
+        state_space_scan
     """,
     "position": """
-        fourier_features learned_positions rotary_embedding rotary_embedding_halves sinusoidal_positions
+        fourier_features learned_positions rotary_embedding rotary_embedding_by_table rotary_embedding_halves
+        rotary_embedding_halves_by_table sinusoidal_positions
     """,
     "reduction": """
         l1_axis l2_axis log_sum_axis log_sum_exp_axis max_axis mean_axis min_axis product_axis sum_axis sum_square_axis
@@ -119,6 +136,20 @@ _DECLARED = {
     """,
     "similarity": "clip_loss contrastive cosine_embedding info_nce margin_ranking normal_divergence triplet",
     "structure": "dropout flatten",
+    "stochastic": """
+        spatial_pyramid_stochastic_mean2d spatial_pyramid_stochastic_pool2d stochastic_pool2d_mean
+    """,
+    "totals": """
+        concat3 cumulative_product_exclusive cumulative_product_exclusive_reversed cumulative_product_reversed
+        cumulative_sum_exclusive cumulative_sum_exclusive_reversed cumulative_sum_reversed split3 weighted_sum3
+    """,
+    "unreduced": """
+        absolute_error_each absolute_error_sum huber_each huber_sum kl_divergence_each kl_divergence_sum
+        masked_weighted_cross_entropy masked_weighted_cross_entropy_each masked_weighted_cross_entropy_sum
+        masked_weighted_nll masked_weighted_nll_each masked_weighted_nll_sum nll_each nll_sum
+        sigmoid_cross_entropy_each sigmoid_cross_entropy_sum smooth_l1_each smooth_l1_sum softmax_cross_entropy_each
+        softmax_cross_entropy_sum squared_error_each squared_error_sum
+    """,
     "variants": """
         depthwise_conv3d fractional_max_pool2d grouped_transposed_conv2d max_pool2d_dilated pointwise_conv1d
         separable_conv1d true_conv3d
@@ -162,6 +193,18 @@ def by_submodule(names: Iterable[str]) -> dict[str, tuple[str, ...]]:
 def length(submodule: str) -> int:
     """Return how long the text of a submodule is, without importing it."""
     return len(get_data(__name__, f"{submodule}.py") or b"")
+
+
+@cache
+def _compared() -> dict[str, dict[str, list[str]]]:
+    """Oracle -> layer -> what of the oracle it was compared with; tests write the file and compare with it."""
+    found: dict[str, dict[str, list[str]]] = json.loads(get_data(__name__, "compared.json") or b"{}")
+    return found
+
+
+def compared(name: str) -> dict[str, tuple[str, ...]]:
+    """Return the oracles that a layer was compared with -> what of them: functions of torch are not told apart."""
+    return {oracle: tuple(layers[name]) for oracle, layers in _compared().items() if name in layers}
 
 
 def theme(submodule: str) -> str:

@@ -3,6 +3,7 @@
 from sympy import Idx, Symbol, symbols
 
 from symgrad import Layer, Padded
+from symgrad.layers.anisotropic import IMAGE, SEQUENCE, VOLUME, Space
 from symgrad.layers.equation import Eq
 from symgrad.layers.symbols import C, D, H, L, N, W, c, n, padding, x, y
 
@@ -47,3 +48,44 @@ pad_constant1d, pad_constant2d, pad_constant3d = (bordered("constant", suffix) f
 pad_reflect1d, pad_reflect3d = bordered("reflect", "1d"), bordered("reflect", "3d")
 pad_replicate1d, pad_replicate3d = bordered("replicate", "1d"), bordered("replicate", "3d")
 pad_wrap1d, pad_wrap3d = bordered("wrap", "1d"), bordered("wrap", "3d")
+
+
+def apart(mode: str, space: Space) -> Layer:
+    """Declare a border with a width of its own at each end of each axis."""
+    extents = [axis.extent + axis.before + axis.after for axis in space.axes]
+    places = [Idx(axis.place, extent) for axis, extent in zip(space.axes, extents, strict=True)]
+    around = Padded(x, value) if mode == "constant" else Padded(x, mode=mode)
+    read = [place - axis.before for place, axis in zip(places, space.axes, strict=True)]
+    widths = space.settings("before", "after")
+    nonempty = [Symbol(str(extent), integer=True) > 0 for extent in space.extents]
+    return Layer(
+        f"pad_{mode}{space.suffix}_anisotropic",
+        inputs=[x[(N, C, *space.extents)]],
+        equations=[Eq(y[(n, c, *places)], around[(n, c, *read)])],
+        attributes={**widths, value: 0.0} if mode == "constant" else widths,
+        requires=[] if mode == "constant" else nonempty,
+        typical={**space.typical, C: 16},
+        doc=f"""
+    Border, each end of each axis with a width of its own: {WORDS[mode].split(",")[0]}.
+
+    x (N, C, {", ".join(map(str, space.extents))}); y longer by both widths along every axis of space.
+    The border holds {WORDS[mode]}.
+    {", ".join(map(str, widths))}: widths at the near and the far end of each axis,
+    by its letter{"; value: what the border holds" if mode == "constant" else ""}.
+    Source: numpy.pad; the operator Pad of ONNX.
+    """,
+    )
+
+
+pad_constant1d_anisotropic, pad_constant2d_anisotropic, pad_constant3d_anisotropic = (
+    apart("constant", space) for space in (SEQUENCE, IMAGE, VOLUME)
+)
+pad_reflect1d_anisotropic, pad_reflect2d_anisotropic, pad_reflect3d_anisotropic = (
+    apart("reflect", space) for space in (SEQUENCE, IMAGE, VOLUME)
+)
+pad_replicate1d_anisotropic, pad_replicate2d_anisotropic, pad_replicate3d_anisotropic = (
+    apart("replicate", space) for space in (SEQUENCE, IMAGE, VOLUME)
+)
+pad_wrap1d_anisotropic, pad_wrap2d_anisotropic, pad_wrap3d_anisotropic = (
+    apart("wrap", space) for space in (SEQUENCE, IMAGE, VOLUME)
+)

@@ -3,7 +3,7 @@
 from dataclasses import dataclass
 from math import prod
 
-from sympy import Abs, Expr, Idx, KroneckerDelta, Sum, Symbol, floor, oo, sqrt, symbols
+from sympy import Abs, Expr, Idx, KroneckerDelta, Sum, Symbol, ceiling, floor, oo, sqrt, symbols
 
 from symgrad import Layer, Padded, ReduceMax
 from symgrad.layers.equation import Eq
@@ -122,6 +122,32 @@ def rounded_pool(space: Space, largest: bool) -> Layer:
     )
 
 
+def zero_padded_pool(space: Space, largest: bool) -> Layer:
+    """Declare pooling over an input padded with zeros, which also reads what is left over at the far end."""
+    out = space.indices(tuple(ceiling((extent + 2 * padding - K) / stride) + 1 for extent in space.extents))
+    read = Padded(x)[(n, c, *map(at, out, space.offsets))]
+    rank = len(space.extents)
+    what, word = ("max", "the largest value") if largest else ("average", "the mean")
+    note = "Zeros win over negative values" if largest else f"The divisor is always K^{rank}"
+    return Layer(
+        f"{what}_pool{space.suffix}_zero_padding",
+        inputs=[x[(N, C, *space.extents)]],
+        equations=[
+            Eq(y[(n, c, *out)], ReduceMax(read, *space.offsets) if largest else Sum(read, *space.offsets) / K**rank)
+        ],
+        attributes=OPTIONS,
+        typical=space.typical | {K: 2},
+        doc=f"""
+    Pooling over an input padded with zeros: {word} of every window.
+
+    {space.shape}; y (N, C, windows). {note}.
+    {ABOUT_OPTIONS}
+    Extents out: ceil(({space.extents[0]} + 2 padding - K) / stride) + 1.
+    Source: Intel DAAL, {rank}D {"maximum" if largest else "average"} pooling layer.
+    """,
+    )
+
+
 def unpool(space: Space) -> Layer:
     """Declare the return of values to where maxima were found."""
     out, places = space.indices(space.counts), space.places
@@ -218,6 +244,9 @@ adaptive_average_pool1d, adaptive_average_pool3d = adaptive_pool(SEQUENCE, False
 adaptive_max_pool1d, adaptive_max_pool3d = adaptive_pool(SEQUENCE, True), adaptive_pool(VOLUME, True)
 average_pool1d_ceil, average_pool3d_ceil = rounded_pool(SEQUENCE, False), rounded_pool(VOLUME, False)
 max_pool1d_ceil, max_pool3d_ceil = rounded_pool(SEQUENCE, True), rounded_pool(VOLUME, True)
+average_pool1d_zero_padding = zero_padded_pool(SEQUENCE, False)
+average_pool3d_zero_padding = zero_padded_pool(VOLUME, False)
+max_pool1d_zero_padding, max_pool3d_zero_padding = zero_padded_pool(SEQUENCE, True), zero_padded_pool(VOLUME, True)
 lp_pool3d = powers(VOLUME)
 max_unpool1d, max_unpool3d = unpool(SEQUENCE), unpool(VOLUME)
 upsample_nearest1d, upsample_nearest3d = nearest(SEQUENCE), nearest(VOLUME)

@@ -4,7 +4,7 @@ from sympy import Expr, Idx, Mod, Piecewise, Sum, cos, floor, pi, sin, symbols
 
 from symgrad import Layer
 from symgrad.layers.equation import Eq
-from symgrad.layers.symbols import D, K, M, N, T, m, n, tensors, w, x, y
+from symgrad.layers.symbols import D, H, K, M, N, T, m, n, tensors, w, x, y
 
 base = symbols("base", real=True, positive=True)
 projected, cosines, sines, table = tensors("projected cosines sines table")
@@ -73,6 +73,68 @@ rotary_embedding_halves = Layer(
     Source: Su et al., RoFormer: enhanced transformer with rotary position embedding, with the order of features of
     Black et al., GPT-NeoX-20B.
     """,
+)
+
+positions, cosine, sine = tensors("positions cosine sine")
+h, e = Idx("h", H), Idx("e", 2 * D)
+
+ABOUT_TABLES = """cosine (M, D) and sine (M, D) of the angles by which position m turns pair d, no gradient;
+    positions (N, T) whole numbers from 0 to M - 1, of every element of the sequence"""
+
+
+def cosine_of(pair: Expr) -> Expr:
+    """Return the cosine for a pair of the element at t."""
+    return cosine[positions[n, t], pair]
+
+
+def sine_of(pair: Expr) -> Expr:
+    """Return the sine for a pair of the element at t."""
+    return sine[positions[n, t], pair]
+
+
+def turned(name: str, pairs: tuple[Expr, Expr, Expr, Expr], number: tuple[Expr, Expr], about: str) -> Layer:
+    """Declare a rotation by tables; ``pairs``: the members of a pair, of an index of either kind; ``number`` of it."""
+    first, second, own_first, own_second = pairs
+    return Layer(
+        name,
+        inputs=[x[N, H, T, 2 * D], cosine[M, D], sine[M, D], positions[N, T]],
+        equations=[
+            Eq(
+                y[n, h, t, e],
+                Piecewise(
+                    (
+                        x[n, h, t, first] * cosine_of(number[0]) - x[n, h, t, second] * sine_of(number[0]),
+                        e < D if name.endswith("halves_by_table") else Eq(Mod(e, 2), 0),
+                    ),
+                    (x[n, h, t, own_second] * cosine_of(number[1]) + x[n, h, t, own_first] * sine_of(number[1]), True),
+                ),
+            )
+        ],
+        constants=[cosine, sine],
+        typical={N: 8, H: 8, T: 256, D: 32, M: 512},
+        doc=f"""
+    Rotary position embedding by given angles, of {about}.
+
+    x (N, H, T, 2 D) of H heads; {ABOUT_TABLES};
+    y (N, H, T, 2 D).
+    Source: Su et al., RoFormer: enhanced transformer with rotary position embedding, equation 34; the operator
+    RotaryEmbedding of ONNX.
+    """,
+    )
+
+
+half = floor(e / 2)
+rotary_embedding_by_table = turned(
+    "rotary_embedding_by_table",
+    (2 * half, 2 * half + 1, 2 * half, 2 * half + 1),
+    (half, half),
+    "pairs of neighbouring features",
+)
+rotary_embedding_halves_by_table = turned(
+    "rotary_embedding_halves_by_table",
+    (e, e + D, e - D, e),
+    (e, e - D),
+    "the two halves of the features",
 )
 
 sinusoidal_positions = Layer(

@@ -97,6 +97,29 @@ gru = Layer(
     """,
 )
 
+gru_reset_first = Layer(
+    "gru_reset_first",
+    inputs=[x[N, T, C], first[N, M], w[3, M, C], r[3, M, M], b[3, M]],
+    equations=[
+        Eq(reset[n, t, m], logistic(gate(0, h, first))),
+        Eq(update[n, t, m], logistic(gate(1, h, first))),
+        Eq(
+            new[n, t, m],
+            tanh(Sum(w[2, m, c] * x[n, t, c], c) + Sum(r[2, m, i] * reset[n, t, i] * before(h, i, first), i) + b[2, m]),
+        ),
+        Eq(h[n, t, m], (1 - update[n, t, m]) * new[n, t, m] + update[n, t, m] * before(h, m, first)),
+    ],
+    typical=SEQUENCE,
+    doc="""
+    Gated recurrent unit, the reset gate before the product with the state.
+
+    x (N, T, C), h0 (N, M): the state before the first step, w (3, M, C), r (3, M, M), b (3, M): the gates in the order
+    reset, update, new value; h (N, T, M): all states.
+    Source: Cho et al., Learning phrase representations using RNN encoder-decoder, 2014, equations 5 to 8, with biases;
+    the operator GRU of ONNX, where linear_before_reset is 0.
+    """,
+)
+
 decay, gain = tensors("decay gain")
 linear_recurrence = Layer(
     "linear_recurrence",

@@ -1,12 +1,12 @@
 """Activations that clip, shrink or saturate: elementwise functions of a batch of features (N, M)."""
 
 import sympy
-from sympy import Abs, Float, Max, Min, Piecewise, exp, log, sin, sqrt, symbols
+from sympy import Abs, Max, Min, Piecewise, exp, log, sin, sqrt, symbols
 
 from symgrad.layers.activation import elementwise
 
-low, high, threshold_, value = symbols("low high threshold value", real=True)
-alpha, scale, beta, frequency = symbols("alpha scale beta frequency", real=True, positive=True)
+low, high, threshold_, value, slope, offset = symbols("low high threshold value slope offset", real=True)
+alpha, gamma, scale, beta, frequency = symbols("alpha gamma scale beta frequency", real=True, positive=True)
 reach = symbols("reach", real=True, nonnegative=True)
 softness = symbols("softness", real=True, nonnegative=True)
 
@@ -31,11 +31,12 @@ Source: Krizhevsky, Convolutional deep belief networks on CIFAR-10.""",
 
 hard_sigmoid = elementwise(
     "hard_sigmoid",
-    lambda z: Min(Max(z + 3, 0), 6) / 6,
-    """Hard sigmoid: the line from 0 at -3 to 1 at 3, held between them.
+    lambda z: Min(Max(slope * z + offset, 0), 1),
+    """Hard sigmoid: a line, held between 0 and 1; by default from 0 at -3 to 1 at 3.
 
-The derivative at -3 and 3 is 0.
-Source: Howard et al., Searching for MobileNetV3, section 5.2.""",
+slope, offset: of the line. The derivative where it meets 0 and 1 is 0.
+Source: Howard et al., Searching for MobileNetV3, section 5.2; the operator HardSigmoid of ONNX, alpha and beta.""",
+    attributes={slope: 1 / 6, offset: 0.5},
 )
 
 hard_swish = elementwise(
@@ -95,11 +96,13 @@ Source: torch.nn.functional.tanhshrink.""",
 
 selu = elementwise(
     "selu",
-    lambda z: Float("1.0507009873554805") * Piecewise((z, z > 0), (Float("1.6732632423543772") * (exp(z) - 1), True)),
+    lambda z: gamma * Piecewise((z, z > 0), (alpha * (exp(z) - 1), True)),
     """Scaled exponential linear unit: keeps mean 0 and variance 1 from layer to layer.
 
-The derivative at 0 is that of the exponential, 1.0507009873554805 times 1.6732632423543772.
+gamma: the slope of the positive side; alpha: the bound of the negative side over gamma; both above 0. The defaults are
+those of the source. The derivative at 0 is that of the exponential, gamma alpha.
 Source: Klambauer, Unterthiner, Mayr and Hochreiter, Self-normalizing neural networks, equation 2.""",
+    attributes={alpha: 1.6732632423543772, gamma: 1.0507009873554805},
 )
 
 celu = elementwise(

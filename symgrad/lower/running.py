@@ -42,10 +42,13 @@ class RunningSum:
     early: Axes
     late: Axes
 
-    def over(self, value: Value) -> Value:
-        """The running sum of ``value`` along ``summed``, which becomes ``free``."""
+    def over(self, value: Value, short: bool) -> Value:
+        """The running sum of ``value`` along ``summed``, which becomes ``free``.
+
+        ``short``: the extent of ``summed`` may come out negative, where that of ``free`` is 0.
+        """
         axis = value.axes.index(self.summed)
-        array = _accumulated(value.array, axis, len(value.axes), self)
+        array = _accumulated(value.array, axis, len(value.axes), self, short)
         return Value(array, tuple(self.free if k == self.summed else k for k in value.axes))
 
     def __str__(self) -> str:
@@ -81,7 +84,7 @@ def running_sums(
         )
 
 
-def _accumulated(array: Array, axis: int, rank: int, running: RunningSum) -> Array:
+def _accumulated(array: Array, axis: int, rank: int, running: RunningSum, short: bool) -> Array:
     def flip(a: Array) -> Array:
         return Subscript(a, (FULL,) * axis + (FLIP,))
 
@@ -98,7 +101,7 @@ def _accumulated(array: Array, axis: int, rank: int, running: RunningSum) -> Arr
         extent = extent + missing
     first = as_poly(max(offset, 0))
     stop = first + wanted
-    if extent + before == stop:
+    if extent + before == stop and not (short and offset < 0):
         part = Slice(first if first.terms else None)
     else:
         part = Slice(first if first.terms else None, as_poly(offset) if extent == wanted and offset < 0 else stop)

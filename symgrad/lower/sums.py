@@ -48,6 +48,7 @@ from symgrad.lower.choices import guard
 from symgrad.lower.contract import contract, einsum
 from symgrad.lower.differences import of_differences
 from symgrad.lower.elementwise import value_of
+from symgrad.lower.facts import may_be_negative
 from symgrad.lower.fused import fused_offsets
 from symgrad.lower.operands import mask_in_exponent, masked, operands_of, scaled, stored_order
 from symgrad.lower.running import running_sums
@@ -288,7 +289,7 @@ def _running_sum(b: Builder, bound: Axes, condition: Condition, body: Scalar, or
         if found.summed not in summed.axes:
             continue
         b.because(f"{name}: {found}")
-        running = found.over(summed)
+        running = found.over(summed, may_be_negative(b.program, found.summed.extent, b.facts))
         if not found.beside:
             return running
         operands = [running, *operands_of(b, found.beside, (*order, *found.late))]

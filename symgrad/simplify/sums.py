@@ -15,11 +15,13 @@ from symgrad.declare.scalars import (
     Add,
     Compare,
     Condition,
+    Extension,
     Number,
     Read,
     Reduce,
     Scalar,
     free_indices,
+    walk,
 )
 from symgrad.derive.terms import alpha_form, terms_of
 from symgrad.simplify.terms import expanded_terms, factors_of
@@ -58,6 +60,10 @@ def _pull(bound: tuple[Index, ...], condition: Condition, piece: Scalar, forward
     if any(is_equality(c) for c in conjuncts(condition)):
         # A scatter: only numbers and what no index touches come out.
         outside = [f for f in outside if not free_indices(f)]
+    if bound:
+        # What a condition keeps inside stays behind it.
+        outer = {i for c in conjuncts(condition) for i in free_indices(c) - set(bound)}
+        outside = [f for f in outside if not outer & _guarded_at(f)]
     inside = [f for f in factors if f not in outside]
     idle = [i for i in bound if not any(i in free_indices(f) for f in (*inside, condition))]
     outside += [from_integer(i.extent) for i in idle]
@@ -68,6 +74,12 @@ def _pull(bound: tuple[Index, ...], condition: Condition, piece: Scalar, forward
     if condition == TRUE and _vanishes(bound, body, forward):
         return NOUGHT
     return multiply(Number(coefficient), *outside, Reduce("sum", bound, condition, body))
+
+
+def _guarded_at(node: Scalar) -> set[Index]:
+    """The indices of reads that may lie outside without the condition that they stand behind."""
+    reads = [r for r in walk(node) if isinstance(r, Read) and r.extension == Extension("guarded")]
+    return {i for r in reads for i in free_indices(r)}
 
 
 def _vanishes(bound: tuple[Index, ...], body: Scalar, forward: Sequence[Equation]) -> bool:

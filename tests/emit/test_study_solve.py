@@ -146,3 +146,15 @@ def test_both_forms_have_the_value_of_the_scatter_form(body):
     steps = [step for step in derivation_of(stages).steps if not step.assuming]
     assert len([step for step in steps if step.rule == SOLVE_RULE]) >= 2
     assert check_steps(stages, 5, steps) == []
+
+
+def test_a_number_read_from_data_is_no_extension():
+    """w is read at ids[i] under the range of j, before and after: that does not make it zero outside."""
+    ids, i, j = IndexedBase("ids"), Idx("i", N), Idx("j", K)
+    layer = Layer("moved", [x[N, 2 * K], w[L, K], ids[N]], [Eq(y[i, j], x[i, j + K] * w[ids[i], j])], constants=[w])
+    stages = run(layer)
+    derivation = derivation_of(stages)
+    assert "pad(w" not in derivation.to_text()
+    steps = [step for step in derivation.steps if step.rule == SOLVE_RULE]
+    assert steps and all("w[ids[" in equation_text(step.after) for step in steps)
+    assert check_steps(stages, 1, steps) == []

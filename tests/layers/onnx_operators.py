@@ -6,7 +6,9 @@ Every operator is a function of the settings and the inputs. What the catalogue 
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from contextvars import ContextVar
 from functools import cache
 from typing import Any
 
@@ -34,14 +36,31 @@ def operator(*names: str) -> Callable[[Operator], Operator]:
     return enter
 
 
+SCHEDULE = ContextVar("SCHEDULE", default="readable")
+USED: ContextVar[set[str]] = ContextVar("USED")
+
+
+@contextmanager
+def running(schedule: str) -> Iterator[set[str]]:
+    """Let ``use`` compile with a schedule; gives the names of the layers that were run."""
+    names: set[str] = set()
+    chosen, kept = SCHEDULE.set(schedule), USED.set(names)
+    try:
+        yield names
+    finally:
+        SCHEDULE.reset(chosen)
+        USED.reset(kept)
+
+
 @cache
-def _module(name: str) -> Any:
-    return symgrad.compile_layer(symgrad.layers.get(name))
+def _module(name: str, schedule: str) -> Any:
+    return symgrad.compile_layer(symgrad.layers.get(name), schedule=schedule)
 
 
 def use(name: str, *arrays: Array, **attributes: Any) -> Any:
     """Run a layer of the catalogue forward."""
-    return _module(name).forward(*arrays, **attributes)[0]
+    USED.get().add(name)
+    return _module(name, SCHEDULE.get()).forward(*arrays, **attributes)[0]
 
 
 def only(condition: bool, reason: str) -> None:
@@ -62,8 +81,8 @@ def cube(x: Array, axis: int) -> Array:
 
 
 def floats(x: Array) -> None:
-    """Only single and double precision."""
-    only(x.dtype in (np.float32, np.float64), "neither float32 nor float64")
+    """Only real numbers."""
+    only(x.dtype in (np.float16, np.float32, np.float64), "no real numbers")
 
 
 # ---- pointwise
@@ -72,10 +91,12 @@ POINTWISE: dict[str, tuple[str, dict[str, tuple[str, float]]]] = {
     "Abs": ("absolute", {}),
     "Celu": ("celu", {"alpha": ("alpha", 1.0)}),
     "Elu": ("elu", {"alpha": ("alpha", 1.0)}),
+    "HardSigmoid": ("hard_sigmoid", {"alpha": ("slope", 0.2), "beta": ("offset", 0.5)}),
     "HardSwish": ("hard_swish", {}),
     "LeakyRelu": ("leaky_relu", {"alpha": ("slope", 0.01)}),
     "Mish": ("mish", {}),
     "Relu": ("relu", {}),
+    "Selu": ("selu", {"alpha": ("alpha", 1.67326319217681884765625), "gamma": ("gamma", 1.05070102214813232421875)}),
     "Shrink": ("shrink", {"lambd": ("reach", 0.5), "bias": ("bias", 0.0)}),
     "Sigmoid": ("sigmoid", {}),
     "Softplus": ("softplus", {}),
@@ -96,12 +117,6 @@ def _pointwise(layer: str, names: dict[str, tuple[str, float]]) -> Operator:
 
 
 OPERATORS.update({name: _pointwise(*entry) for name, entry in POINTWISE.items()})
-
-
-@operator("Selu")
-def selu(a: Settings, x: Array) -> tuple[Array]:
-    only(not a, "alpha and gamma of the layer are those of its source")
-    return (use("selu", rows(x, 1)).reshape(x.shape),)
 
 
 @operator("Gelu")
@@ -146,12 +161,11 @@ def hardmax(a: Settings, x: Array) -> tuple[Array]:
 @operator("CumSum", "CumProd")
 def cumulative(a: Settings, x: Array, axis: Array) -> tuple[Array]:
     floats(x)
-    only(not a.get("exclusive"), "sums of what lies strictly before")
     last = np.moveaxis(x, int(axis), -1)
-    last = last[..., ::-1] if a.get("reverse") else last
-    name = "cumulative_sum" if a["op"] == "CumSum" else "cumulative_product"
+    kind = [word for word, said in (("exclusive", "exclusive"), ("reversed", "reverse")) if a.get(said)]
+    name = "_".join(["cumulative", "sum" if a["op"] == "CumSum" else "product", *kind])
     found = use(name, last.reshape(-1, last.shape[-1])).reshape(last.shape)
-    return (np.moveaxis(found[..., ::-1] if a.get("reverse") else found, -1, int(axis)),)
+    return (np.moveaxis(found, -1, int(axis)),)
 
 
 REDUCTIONS = {
@@ -257,91 +271,129 @@ def _single(values: Sequence[int] | None, default: int = 1) -> int:
     return values[0]
 
 
-def _bordered(a: Settings, x: Array, kernel: Sequence[int], fill: float = 0.0) -> tuple[Array, int]:
-    """The input with what a border has on one side only, and the border that both sides share."""
-    axes = x.ndim - 2
-    strides, dilations = a.get("strides", [1] * axes), a.get("dilations", [1] * axes)
-    pads = list(a.get("pads", [0] * 2 * axes))
+LETTERS = {1: "l", 2: "hw", 3: "dhw"}
+
+
+def _borders(a: Settings, shape: Sequence[int], kernel: Sequence[int]) -> list[int]:
+    """The widths before every axis of space, then behind every one."""
+    axes = len(shape)
     kind = a.get("auto_pad", b"NOTSET")
-    if kind in (b"SAME_UPPER", b"SAME_LOWER"):
-        sizes = zip(x.shape[2:], kernel, strides, dilations, strict=True)
-        total = [max((-(-n // s) - 1) * s + (k - 1) * d + 1 - n, 0) for n, k, s, d in sizes]
-        less = [t // 2 for t in total]
-        more = [t - low for t, low in zip(total, less, strict=True)]
-        pads = [*less, *more] if kind == b"SAME_UPPER" else [*more, *less]
+    if kind not in (b"SAME_UPPER", b"SAME_LOWER"):
+        return list(a.get("pads", [0] * 2 * axes))
+    strides, dilations = a.get("strides", [1] * axes), a.get("dilations", [1] * axes)
+    sizes = zip(shape, kernel, strides, dilations, strict=True)
+    total = [max((-(-n // s) - 1) * s + (k - 1) * d + 1 - n, 0) for n, k, s, d in sizes]
+    less = [t // 2 for t in total]
+    more = [t - low for t, low in zip(total, less, strict=True)]
+    return [*less, *more] if kind == b"SAME_UPPER" else [*more, *less]
+
+
+def _by_axis(rank: int, **settings: Sequence[int]) -> dict[str, int]:
+    """``stride=[2, 1]`` as ``stride_h=2, stride_w=1``."""
+    pairs = {name: zip(LETTERS[rank], values, strict=True) for name, values in settings.items()}
+    return {f"{name}_{letter}": int(v) for name, values in pairs.items() for letter, v in values}
+
+
+def _spacing(a: Settings, borders: list[int]) -> dict[str, int]:
+    """Strides, dilations and borders of every axis."""
+    rank = len(borders) // 2
+    strides, dilations = a.get("strides", [1] * rank), a.get("dilations", [1] * rank)
+    return _by_axis(rank, stride=strides, dilation=dilations, before=borders[:rank], after=borders[rank:])
+
+
+def _bordered(a: Settings, x: Array, kernel: Sequence[int]) -> tuple[Array, int]:
+    """The input with what a border has on one side only, and the border that both sides share."""
+    pads = _borders(a, x.shape[2:], kernel)
     if len(set(pads)) <= 1:
         return x, pads[0] if pads else 0
-    widths = [(0, 0), (0, 0), *zip(pads[:axes], pads[axes:], strict=True)]
-    return np.pad(x, widths, constant_values=fill), 0
+    widths = [(0, 0), (0, 0), *zip(pads[: len(pads) // 2], pads[len(pads) // 2 :], strict=True)]
+    return np.pad(x, widths), 0
+
+
+def _equal(*settings: Sequence[int] | None) -> bool:
+    return all(len(set(values or [0])) == 1 for values in settings)
 
 
 @operator("Conv")
 def convolution(a: Settings, x: Array, w: Array, b: Array | None = None) -> tuple[Array]:
-    axes = x.ndim - 2
-    x, padding = _bordered(a, x, w.shape[2:])
-    settings = {"stride": _single(a.get("strides")), "dilation": _single(a.get("dilations")), "padding": padding}
+    rank, groups = x.ndim - 2, a.get("group", 1)
     bias = np.zeros(len(w), x.dtype) if b is None else b
-    return (use(f"grouped_conv{axes}d", x, w, bias, groups=a.get("group", 1), **settings),)
+    borders = _borders(a, x.shape[2:], w.shape[2:])
+    if not _equal(a.get("strides"), a.get("dilations"), borders):
+        return (use(f"conv{rank}d_anisotropic", x, w, bias, groups=groups, **_spacing(a, borders)),)
+    settings = {"stride": _single(a.get("strides")), "dilation": _single(a.get("dilations")), "padding": borders[0]}
+    return (use(f"grouped_conv{rank}d", x, w, bias, groups=groups, **settings),)
 
 
 @operator("ConvTranspose")
 def transposed_convolution(a: Settings, x: Array, w: Array, b: Array | None = None) -> tuple[Array]:
-    axes, groups = x.ndim - 2, a.get("group", 1)
-    only("output_shape" not in a and "auto_pad" not in a, "padding from the shape of the output")
-    if axes == 1:
-        x, w = x[..., None, :], w[..., None, :]
-    strides, dilation = list(a.get("strides", [1] * axes)), _single(a.get("dilations"))
+    rank, groups = x.ndim - 2, a.get("group", 1)
+    strides, dilations = a.get("strides", [1] * rank), a.get("dilations", [1] * rank)
+    more, borders = list(a.get("output_padding", [0] * rank)), list(a.get("pads", [0] * 2 * rank))
+    kernel = zip(x.shape[2:], strides, w.shape[2:], dilations, more, strict=True)
+    full = [s * (n - 1) + d * (k - 1) + 1 + o for n, s, k, d, o in kernel]
+    wanted = list(a.get("output_shape", full))
+    if "auto_pad" in a or "output_shape" in a:
+        wanted = wanted if "output_shape" in a else [n * s for n, s in zip(x.shape[2:], strides, strict=True)]
+        total = [f - w for f, w in zip(full, wanted, strict=True)]
+        less = [max(t, 0) // 2 for t in total]
+        greater = [max(t, 0) - low for t, low in zip(total, less, strict=True)]
+        borders = [*less, *greater] if a.get("auto_pad") == b"SAME_UPPER" else [*greater, *less]
+        more = [o + max(-t, 0) for o, t in zip(more, total, strict=True)]
     bias = np.zeros(w.shape[1] * groups, x.dtype) if b is None else b
-    pads, more = list(a.get("pads", [0])), list(a.get("output_padding", [0]))
-    # Cut afterwards where the padding differs from side to side, so that every padding is covered.
-    extra, stride = _single(more, 0), _single(strides)
-    if axes == 3:
-        only(groups == dilation == 1, "groups or dilation in three axes")
-        return (use("transposed_conv3d", x, w, bias, stride=stride, padding=_single(pads, 0), output_padding=extra),)
-    same = len(set(pads)) == 1
-    settings = {"stride": stride, "padding": pads[0] if same and axes == 2 else 0, "dilation": dilation}
-    only(axes == 2 or (stride == 1 and not extra and not any(pads)), "one axis, strided")
-    y = use("grouped_transposed_conv2d", x, w, bias, groups=groups, output_padding=extra, **settings)
-    if not same:
-        top, left, bottom, right = pads
-        y = y[:, :, top : y.shape[2] - bottom, left : y.shape[3] - right]
-    return (y[:, :, 0] if axes == 1 else y,)
+    settings = _spacing(a, borders) | _by_axis(rank, output_padding=more)
+    if rank == 2 and _equal(strides, dilations, borders, more):
+        shared = {"stride": strides[0], "dilation": dilations[0], "padding": borders[0], "output_padding": more[0]}
+        only(more[0] < strides[0], "output padding of a stride or more")
+        return (use("grouped_transposed_conv2d", x, w, bias, groups=groups, **shared),)
+    return (use(f"transposed_conv{rank}d_anisotropic", x, w, bias, groups=groups, **settings),)
+
+
+def _pool(kind: str, a: Settings, x: Array, suffix: str = "", **more: Any) -> Array:
+    """Pooling with settings of every axis of its own."""
+    rank, kernel = x.ndim - 2, list(a["kernel_shape"])
+    settings = _by_axis(rank, K=kernel) | _spacing(a, _borders(a, x.shape[2:], kernel))
+    settings["round_up"] = a.get("ceil_mode", 0)
+    found: Array = use(f"{kind}_pool{rank}d_anisotropic{suffix}", x, **settings, **more)
+    return found
+
+
+def _shared(a: Settings, x: Array) -> dict[str, int] | None:
+    """The settings that all axes of space share; None where they do not."""
+    kernel = list(a["kernel_shape"])
+    borders = _borders(a, x.shape[2:], kernel)
+    if not _equal(kernel, a.get("strides"), a.get("dilations"), borders):
+        return None
+    return {"K": kernel[0], "stride": _single(a.get("strides")), "padding": borders[0]}
 
 
 @operator("MaxPool")
 def max_pool(a: Settings, x: Array) -> tuple[Array | None, ...]:
     floats(x)
-    axes, K, dilation = x.ndim - 2, _single(a["kernel_shape"]), _single(a.get("dilations"))
-    only(not (a.get("ceil_mode") and dilation > 1), "dilated and rounded up")
-    only(dilation == 1 or axes == 2, "dilated, not over images")
-    padded, padding = _bordered(a, x, a["kernel_shape"], -np.inf)
-    settings = {"K": K, "stride": _single(a.get("strides")), "padding": padding}
+    rank, shared, dilation = x.ndim - 2, _shared(a, x), max(a.get("dilations", [1]))
+    if shared is None or (dilation > 1 and (rank != 2 or a.get("ceil_mode"))):
+        return (_pool("max", a, x), None)
     if dilation > 1:
-        return (use("max_pool2d_dilated", padded, dilation=dilation, **settings),)
-    return (use(f"max_pool{axes}d_ceil" if a.get("ceil_mode") else f"max_pool{axes}d", padded, **settings), None)
+        return (use("max_pool2d_dilated", x, dilation=dilation, **shared), None)
+    return (use(f"max_pool{rank}d_ceil" if a.get("ceil_mode") else f"max_pool{rank}d", x, **shared), None)
 
 
 @operator("AveragePool")
 def average_pool(a: Settings, x: Array) -> tuple[Array]:
-    axes, K = x.ndim - 2, _single(a["kernel_shape"])
-    only(_single(a.get("dilations")) == 1, "dilated")
-    counted = bool(a.get("count_include_pad"))
-    padded, padding = _bordered(a, x, a["kernel_shape"])
-    only(counted or padded is x, "a border that differs from side to side, not counted")
-    settings = {"K": K, "stride": _single(a.get("strides")), "padding": padding}
-    if a.get("ceil_mode"):
-        only(not counted, "rounded up, with the border counted")
-        return (use(f"average_pool{axes}d_ceil", padded, **settings),)
-    return (use(f"average_pool{axes}d{'' if counted else '_exclude_padding'}", padded, **settings),)
+    rank, shared, counted = x.ndim - 2, _shared(a, x), bool(a.get("count_include_pad"))
+    rounded, dilated = bool(a.get("ceil_mode")), max(a.get("dilations", [1])) > 1
+    if shared is None or dilated or (rounded and counted):
+        return (_pool("average", a, x, "" if counted else "_exclude_padding"),)
+    ending = "_ceil" if rounded else "" if counted else "_exclude_padding"
+    return (use(f"average_pool{rank}d{ending}", x, **shared),)
 
 
 @operator("LpPool")
 def lp_pool(a: Settings, x: Array) -> tuple[Array]:
-    only(_single(a.get("dilations")) == 1, "dilated")
-    padded, padding = _bordered(a, x, a["kernel_shape"])
-    K = _single(a["kernel_shape"])
-    settings = {"K": K, "stride": _single(a.get("strides")), "padding": padding, "power": float(a.get("p", 2))}
-    return (use(f"lp_pool{x.ndim - 2}d", padded, **settings),)
+    shared, power = _shared(a, x), float(a.get("p", 2))
+    if shared is None or a.get("ceil_mode") or max(a.get("dilations", [1])) > 1:
+        return (_pool("lp", a, x, power=power),)
+    return (use(f"lp_pool{x.ndim - 2}d", x, power=power, **shared),)
 
 
 @operator("GlobalAveragePool", "GlobalMaxPool")
@@ -485,7 +537,7 @@ def one_hot(a: Settings, ids: Array, depth: Array, values: Array) -> tuple[Array
     ids = ids.astype(np.int64)
     ids = np.where((ids < 0) & (ids >= -size), ids + size, ids)
     found = use("one_hot", ids.reshape(-1), R=size, off=float(values[0]), on=float(values[1]))
-    return (np.moveaxis(found.reshape(*ids.shape, size), -1, axis),)
+    return (np.moveaxis(found.reshape(*ids.shape, size), -1, axis).astype(values.dtype),)
 
 
 @operator("Trilu")
@@ -499,18 +551,22 @@ def triangle(a: Settings, x: Array, diagonal: Array | None = None) -> tuple[Arra
 @operator("Pad")
 def pad(a: Settings, x: Array, pads: Array, value: Any = None, axes: Any = None) -> tuple[Array]:
     mode = a.get("mode", b"constant").decode()
-    only(len(set(pads)) == 1 and (axes is None) and x.ndim > 2, "axes with borders of their own")
+    over = list(range(x.ndim)) if axes is None else [int(k) % x.ndim for k in axes]
+    widths = dict(zip(over, zip(pads[: len(over)], pads[len(over) :], strict=True), strict=True))
+    before, after = ([int(widths.get(k, (0, 0))[end]) for k in range(x.ndim)] for end in (0, 1))
+    only(min([*before, *after]) >= 0, "a border that cuts off")
+    first = next((k for k in range(x.ndim) if before[k] or after[k]), 0)
+    only(x.ndim - first <= 3, "more than three axes with a border")
+    first = max(x.ndim - 3, 0) if x.ndim - first < 1 else first
+    rank = x.ndim - first
+    shape = (1, math.prod(x.shape[:first]), *x.shape[first:])
     name = {"constant": "constant", "edge": "replicate", "reflect": "reflect", "wrap": "wrap"}[mode]
-    return (use(f"pad_{name}{x.ndim - 2}d", x, padding=int(pads[0])),)
-
-
-@operator("Concat")
-def concat(a: Settings, *parts: Array) -> tuple[Array]:
-    only(len(parts) == 2, "more than two")
-    axis = a["axis"] % parts[0].ndim
-    left, right = (rows(p, axis) for p in parts)
-    shape = [p + q if k == axis else p for k, (p, q) in enumerate(zip(parts[0].shape, parts[1].shape, strict=True))]
-    return (use("concat", left, right).reshape(shape),)
+    settings: dict[str, Any] = _by_axis(rank, before=before[first:], after=after[first:])
+    if mode == "constant" and value is not None:
+        settings["value"] = float(value)
+    given = x if x.dtype.kind == "f" else x.astype(np.float64)
+    y = use(f"pad_{name}{rank}d_anisotropic", given.reshape(shape), **settings)
+    return (y.reshape(*x.shape[:first], *y.shape[2:]).astype(x.dtype),)
 
 
 @operator("Flatten")
@@ -552,58 +608,16 @@ def _classes(x: Array) -> Array:
 
 @operator("NegativeLogLikelihoodLoss", "SoftmaxCrossEntropyLoss")
 def cross_entropy(a: Settings, x: Array, labels: Array, weight: Array | None = None) -> tuple[Array | None, ...]:
-    only(a.get("reduction", b"mean") == b"mean", "a loss for every sample, or their sum")
-    softmax = a["op"] == "SoftmaxCrossEntropyLoss"
-    only(softmax or (weight is None and "ignore_index" not in a), "scores that are log-probabilities already")
+    softmax, reduction = a["op"] == "SoftmaxCrossEntropyLoss", a.get("reduction", b"mean").decode()
     ignored, flat, picked = a.get("ignore_index"), _classes(x), labels.reshape(-1)
-    if ignored is not None and weight is None:
-        return (use("masked_cross_entropy", flat, picked, ignored=ignored), None)
-    only(ignored is None, "weights, and a class that does not count")
-    if weight is not None:
-        return (use("weighted_cross_entropy", flat, picked, weight), None)
-    return (use("softmax_cross_entropy" if softmax else "nll", flat, picked), None)
-
-
-# ---- recurrences
-
-
-def _directions(a: Settings, x: Array, run: Callable[[int, Array], tuple[Array, ...]]) -> tuple[Array, ...]:
-    """The states of every direction, and the last of each kind."""
-    x = x if a.get("layout") else x.swapaxes(0, 1)
-    turns = {b"forward": [1], b"reverse": [-1], b"bidirectional": [1, -1]}[a.get("direction", b"forward")]
-    found = [run(k, np.ascontiguousarray(x[:, ::turn])) for k, turn in enumerate(turns)]
-    states = np.stack([part[0][:, ::turn] for part, turn in zip(found, turns, strict=True)], 2)
-    last = [np.stack([part[kind][:, -1] for part in found], 1) for kind in range(len(found[0]))]
-    if a.get("layout"):
-        return (states, *last)
-    return (states.transpose(1, 2, 0, 3), *(y.swapaxes(0, 1) for y in last))
-
-
-def _biases(b: Array | None, gates: int, k: int, size: int, dtype: Any) -> Array:
-    return np.zeros((2, gates, size), dtype) if b is None else b[k].reshape(2, gates, size)
-
-
-@operator("RNN")
-def rnn(a: Settings, x: Array, w: Array, r: Array, b: Any = None, lengths: Any = None, *more: Any) -> tuple[Array, ...]:
-    only(lengths is None and not more, "sequences of different lengths")
-    size = a["hidden_size"]
-
-    def run(k: int, x: Array) -> tuple[Array]:
-        start, bias = np.zeros((len(x), size), x.dtype), _biases(b, 1, k, size, x.dtype).sum((0, 1))
-        return (use("rnn", x, start, w[k], r[k], bias),)
-
-    return _directions(a, x, run)
-
-
-@operator("LSTM")
-def lstm(a: Settings, x: Array, w: Array, r: Array, b: Any = None, *more: Any) -> tuple[Array, ...]:
-    only(not more, "peepholes, sequences of different lengths")
-    size, order = a["hidden_size"], [0, 2, 3, 1]  # input, output, forget, cell there; input, forget, cell, output here
-
-    def run(k: int, x: Array) -> tuple[Array, Array]:
-        start = np.zeros((len(x), size), x.dtype)
-        inner, outer = (part[k].reshape(4, size, -1)[order] for part in (w, r))
-        bias = _biases(b, 4, k, size, x.dtype).sum(0)[order]
-        return tuple(use("lstm", x, start, start, inner, outer, bias))  # type: ignore[return-value]
-
-    return _directions(a, x, run)
+    ending = {"mean": "", "none": "_each", "sum": "_sum"}[reduction]
+    if ignored is not None or (weight is not None and (ending or not softmax)):
+        name = f"masked_weighted_{'cross_entropy' if softmax else 'nll'}{ending}"
+        given = np.ones(x.shape[1], x.dtype) if weight is None else weight
+        loss = use(name, flat, picked, given, **({} if ignored is None else {"ignored": ignored}))
+    elif weight is not None:
+        loss = use("weighted_cross_entropy", flat, picked, weight)
+    else:
+        loss = use(f"{'softmax_cross_entropy' if softmax else 'nll'}{ending}", flat, picked)
+    logs = np.moveaxis(use("log_softmax", flat).reshape(np.moveaxis(x, 1, -1).shape), -1, 1) if softmax else None
+    return (loss.reshape(labels.shape) if ending == "_each" else loss, logs)

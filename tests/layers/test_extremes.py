@@ -43,8 +43,10 @@ def fits(value: Any) -> np.ndarray:
 
 UNDERFLOW = {("linear_attention", 300.0), ("causal_linear_attention", 300.0)}
 """Features exp(-300) are 0 in float32, and 0/0 is left where all of them are; the declaration has no epsilon."""
+OVERFLOW = {("gated_linear_attention", 300.0), ("gated_delta_attention", 300.0)}
+"""A decay is the logarithm of a share, which is at most 0: exp(300) is infinite in float32, and meets a state of 0."""
 CASES = [
-    pytest.param(name, size, marks=pytest.mark.xfail(strict=True) if (name, size) in UNDERFLOW else ())
+    pytest.param(name, size, marks=pytest.mark.xfail(strict=True) if (name, size) in UNDERFLOW | OVERFLOW else ())
     for name in symgrad.catalogue()
     if name != "connectionist_loss"  # integers drawn at random leave no path; test_table_selection.py has it
     for size in (1e4, 300.0)

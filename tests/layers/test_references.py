@@ -86,6 +86,40 @@ def test_nielsen_activation_before_or_after_pooling(compiled, rng):
     np.testing.assert_allclose(first[0], second[0], rtol=1e-13)
 
 
+def test_nielsen_max_pooling(compiled, rng):
+    """Source: Nielsen, chapter 6: 24x24 units in regions of 2x2 become 12x12, each the largest activation."""
+    a, delta = rng.normal(size=(1, 3, 24, 24)), rng.normal(size=(1, 3, 12, 12))
+    got, residuals = compiled("max_pool2d").forward(a)
+    regions = a.reshape(1, 3, 12, 2, 12, 2)
+    np.testing.assert_array_equal(got, regions.max(axis=(3, 5)))
+    largest = regions == regions.max(axis=(3, 5), keepdims=True)
+    want = (largest * delta[:, :, :, None, :, None]).reshape(a.shape)
+    np.testing.assert_array_equal(compiled("max_pool2d").backward(residuals, delta).x, want)
+
+
+def test_nielsen_rectified_linear_units_and_tanh(compiled, rng):
+    """Source: Nielsen, chapter 3: max(0, w x + b), which does not learn at a negative input; tanh(z) is
+    2 sigma(2 z) - 1.
+    """
+    z = rng.normal(size=(2, 5))
+    got, residuals = compiled("relu").forward(z)
+    np.testing.assert_array_equal(got, np.maximum(0, z))
+    np.testing.assert_array_equal(compiled("relu").backward(residuals, np.ones_like(z)).x, z > 0)
+    by_sigmoid = 2 * compiled("sigmoid").forward(2 * z)[0] - 1
+    np.testing.assert_allclose(compiled("tanh").forward(z)[0], by_sigmoid, rtol=1e-12, atol=1e-15)
+
+
+def test_nielsen_dropout(compiled, rng):
+    """Source: Nielsen, chapter 3: with half of the hidden neurons away, weights into them and out of them stay."""
+    x, mask = rng.normal(size=(3, 4)), np.array([[1.0, 0, 1, 0]] * 3)
+    w, b, out, c = (rng.normal(size=s) for s in [(4, 4), (4,), (2, 4), (2,)])
+    stages = [Stage("dense", [w, b]), Stage("sigmoid"), Stage("dropout", [mask]), Stage("dense", [out, c])]
+    _, (_, grad_w, grad_b, grad_out, _) = through(compiled, stages, x, rng.normal(size=(3, 2)))
+    gone = mask[0] == 0
+    assert not grad_w[gone].any() and not grad_b[gone].any() and not grad_out[:, gone].any()
+    assert grad_w[~gone].all() and grad_out[:, ~gone].all()
+
+
 # --- Goodfellow, Bengio and Courville, Deep Learning ----------------------------------------------------------------
 
 
@@ -186,6 +220,33 @@ def test_cs231n_one_by_one_and_local(compiled, rng):
     local = np.broadcast_to(kernel[:, None, None], (4, 3, 3, 3, 3, 2)).copy()
     got, _ = compiled("locally_connected2d").forward(image, local, np.zeros((4, 3, 3)))
     np.testing.assert_allclose(got, compiled("conv2d").forward(image, kernel, np.zeros(4))[0], rtol=1e-11, atol=1e-12)
+
+
+def test_cs231n_dilation(compiled, rng):
+    """Source: cs231n: a filter of 3 at dilation 1 (here 2, counted as a step) reads w0 x0 + w1 x2 + w2 x4; two 3x3
+    layers, the second dilated, see 7x7.
+    """
+    x, w = rng.normal(size=(1, 1, 7)), rng.normal(size=(1, 1, 3))
+    got, _ = compiled("conv1d").forward(x, w, np.zeros(1), dilation=2)
+    np.testing.assert_allclose(got[0, 0], [w[0, 0] @ x[0, 0, i : i + 5 : 2] for i in range(3)], rtol=1e-12)
+    kernel, none, image = np.ones((1, 1, 3, 3)), np.zeros(1), rng.normal(size=(1, 1, 9, 9))
+    stages = [Stage("conv2d", [kernel, none]), Stage("conv2d", [kernel, none], {"dilation": 2})]
+    delta = np.zeros((1, 1, 3, 3))
+    delta[0, 0, 0, 0] = 1
+    seen = through(compiled, stages, image, delta)[1][0][0, 0] != 0
+    assert seen[:7, :7].all() and seen.sum() == 49
+
+
+def test_dumoulin_and_visin_groups(compiled, rng):
+    """Source: Dumoulin and Visin, grouped convolution: groups side by side; as many as channels are depthwise."""
+    x, w, b = rng.normal(size=(2, 4, 5, 6)), rng.normal(size=(4, 2, 3, 2)), rng.normal(size=4)
+    got, _ = compiled("grouped_conv2d").forward(x, w, b, groups=2)
+    parts = [compiled("conv2d").forward(x[:, s], w[s], b[s])[0] for s in (slice(0, 2), slice(2, 4))]
+    np.testing.assert_allclose(got, np.concatenate(parts, 1), rtol=1e-11, atol=1e-12)
+    single = rng.normal(size=(4, 1, 3, 2))
+    got, _ = compiled("grouped_conv2d").forward(x, single, b, groups=4)
+    want, _ = compiled("depthwise_conv2d").forward(x, single[:, 0], b)
+    np.testing.assert_allclose(got, want, rtol=1e-11, atol=1e-12)
 
 
 @pytest.mark.parametrize("name", ["dense", "conv1d", "softmax_cross_entropy", "max_pool1d", "rms_norm"])

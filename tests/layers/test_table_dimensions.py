@@ -45,6 +45,16 @@ def norm(name, axes, over):
     return Row(f"{name}{axes}d", draws, lambda x, g, b: normalised(x, g, b, over))
 
 
+def zero_padded(pool):
+    """Sizes rounded up: what the last window reads behind the input and its padding is zeros too."""
+
+    def oracle(x):
+        ends = [w for n in reversed(x.shape[2:]) for w in (1, 1 + (-(n + 2 - 3)) % 2)]
+        return pool(f.pad(x, ends), 3, 2)
+
+    return oracle
+
+
 def separable(x, depthwise, pointwise, b):
     return f.conv1d(f.conv1d(x, depthwise[:, None], groups=3, **DILATED), pointwise[:, :, None], b)
 
@@ -84,6 +94,9 @@ ROWS = [
     Row("upsample_nearest3d", VOLUMES, lambda x: f.interpolate(x, scale_factor=2)),
     Row("true_conv3d", [*VOLUMES, normal(4, 3, 2, 3, 2), normal(4)],
         lambda x, w, b: f.conv3d(x, w.flip((2, 3, 4)), b, **STRIDED), STRIDED),
+    *(Row(f"{kind}_pool{rank}d_zero_padding", draws, zero_padded(function), POOL)
+      for rank, draws in ((1, LINES), (3, VOLUMES))
+      for kind, function in (("max", getattr(f, f"max_pool{rank}d")), ("average", getattr(f, f"avg_pool{rank}d")))),
     Row("depthwise_conv3d", [*VOLUMES, normal(3, 2, 3, 2), normal(3)],
         lambda x, w, b: f.conv3d(x, w[:, None], b, groups=3, **DILATED), DILATED),
     Row("pointwise_conv1d", [*LINES, normal(4, 3), normal(4)], lambda x, w, b: f.conv1d(x, w[:, :, None], b)),

@@ -37,7 +37,7 @@ def test_triangles_are_running_sums(case: str, weighted: bool) -> None:
     term = x[p] * w[p] if weighted else x[p]
     tensors = [x[extent], w[extent]] if weighted else [x[extent]]
     layer = Layer("running", tensors, [Eq(y[n], Sum(term, (p, first, last)) ** 2)])
-    for size in (1, 2, 5):
+    for size in (0, 1, 2, 5):
         length = int(extent.subs(N, size))
         mask = counts(np.arange(size)[:, None], np.arange(length), size)
 
