@@ -33,7 +33,6 @@ Kept for backward (auto): nothing; not copied.
 from typing import NamedTuple
 
 import numpy as np
-from numpy.lib.stride_tricks import as_strided
 
 
 class Residuals(NamedTuple):
@@ -162,53 +161,54 @@ def forward(
     )
 
     # sum_t_y[n, c, h, h_2, w] = sum_{t} pad(x)[n, c, stride_d * h + dilation_d * t - before_d, h_2, w]
-    x_padded = _extended(
+    x_padded = _bordered(
         x,
         (
             (0, 0),
             (0, 0),
-            (before_d, K_d * dilation_d + h_extent * stride_d + 1 - D - before_d - dilation_d - stride_d),
+            (
+                before_d,
+                max(K_d * dilation_d + h_extent * stride_d + 1 - D - before_d - dilation_d - stride_d, 0),
+            ),
             (0, 0),
             (0, 0),
         ),
     )
-    x_windows = _windows(x_padded, (K_d * dilation_d + 1 - dilation_d,), axes=(2,))[
-        :, :, : h_extent * stride_d : stride_d, :, :, ::dilation_d
-    ]
-    sum_t_y = x_windows.sum(axis=5)
+    sum_t_y = x_padded[:, :, : h_extent * stride_d : stride_d].copy()
+    for t in range(1, K_d):
+        sum_t_y += x_padded[:, :, dilation_d * t : dilation_d * t + h_extent * stride_d : stride_d]
     # sum_u_y[n, c, h, i, w] = sum_{u} pad(sum_t_y)[n, c, h, stride_h * i + dilation_h * u - before_h, w]
-    sum_t_y_padded = _extended(
+    sum_t_y_padded = _bordered(
         sum_t_y,
         (
             (0, 0),
             (0, 0),
             (0, 0),
-            (before_h, I * stride_h + K_h * dilation_h + 1 - H - before_h - dilation_h - stride_h),
+            (before_h, max(I * stride_h + K_h * dilation_h + 1 - H - before_h - dilation_h - stride_h, 0)),
             (0, 0),
         ),
     )
-    sum_t_y_windows = _windows(sum_t_y_padded, (K_h * dilation_h + 1 - dilation_h,), axes=(3,))[
-        :, :, :, : I * stride_h : stride_h, :, ::dilation_h
-    ]
-    sum_u_y = sum_t_y_windows.sum(axis=5)
+    sum_u_y = sum_t_y_padded[:, :, :, : I * stride_h : stride_h].copy()
+    for u in range(1, K_h):
+        sum_u_y += sum_t_y_padded[:, :, :, dilation_h * u : dilation_h * u + I * stride_h : stride_h]
     # y[n, c, h, i, j] = sum_{v} pad(sum_u_y)[n, c, h, i, stride_w * j + dilation_w * v - before_w] / (min((D +
     #     after_d + before_d - stride_d * h - 1) // dilation_d + 1, K_d) * min((H + after_h + before_h -
     #     stride_h * i - 1) // dilation_h + 1, K_h) * min((W + after_w + before_w - stride_w * j - 1) //
     #     dilation_w + 1, K_w))
-    sum_u_y_padded = _extended(
+    sum_u_y_padded = _bordered(
         sum_u_y,
         (
             (0, 0),
             (0, 0),
             (0, 0),
             (0, 0),
-            (before_w, J * stride_w + K_w * dilation_w + 1 - W - before_w - dilation_w - stride_w),
+            (before_w, max(J * stride_w + K_w * dilation_w + 1 - W - before_w - dilation_w - stride_w, 0)),
         ),
     )
-    sum_u_y_windows = _windows(sum_u_y_padded, (K_w * dilation_w + 1 - dilation_w,), axes=(4,))[
-        :, :, :, :, : J * stride_w : stride_w, ::dilation_w
-    ]
-    y = sum_u_y_windows.sum(axis=5) / (
+    total = sum_u_y_padded[:, :, :, :, : J * stride_w : stride_w].copy()
+    for v in range(1, K_w):
+        total += sum_u_y_padded[:, :, :, :, dilation_w * v : dilation_w * v + J * stride_w : stride_w]
+    y = total / (
         (
             np.minimum(
                 (D + after_d + before_d - stride_d * np.arange(h_extent) - 1) // dilation_d + 1, K_d
@@ -445,16 +445,6 @@ def _wanted(wrt):
     return names
 
 
-def _windows(array, sizes, axes):
-    """View every window of the given sizes along ``axes``; positions inside a window are new last axes."""
-    shape, strides = list(array.shape), array.strides
-    for size, axis in zip(sizes, axes, strict=True):
-        shape[axis] = max(shape[axis] - size + 1, 0)
-    inner = tuple(max(size, 0) for size in sizes)
-    steps = tuple(strides[axis] for axis in axes)
-    return as_strided(array, (*shape, *inner), strides + steps, writeable=False)
-
-
 def _bordered(array, widths, value=0):
     """Put a border of ``value`` around an array to be read; without any width it is the array itself."""
     if not any(map(any, widths)):
@@ -463,13 +453,6 @@ def _bordered(array, widths, value=0):
     bordered = np.full([before + extent + after for extent, (before, after) in sides], value, array.dtype)
     bordered[tuple(slice(before, before + extent) for extent, (before, _) in sides)] = array
     return bordered
-
-
-def _extended(array, widths, value=0):
-    """Put a border of ``value`` around an array to be read; a width below 0 takes elements away instead."""
-    array = _bordered(array, [(max(before, 0), max(after, 0)) for before, after in widths], value)
-    stops = [max(extent + min(after, 0), 0) for extent, (_, after) in zip(array.shape, widths, strict=True)]
-    return array[tuple(slice(max(-before, 0), stop) for (before, _), stop in zip(widths, stops, strict=True))]
 
 
 forward, backward = _in_single(forward), _in_single(backward)

@@ -28,7 +28,6 @@ Kept for backward (auto): nothing; not copied.
 from typing import NamedTuple
 
 import numpy as np
-from numpy.lib.stride_tricks import as_strided
 
 
 class Residuals(NamedTuple):
@@ -79,23 +78,29 @@ def forward(x, *, K=2, stride=2, padding=0):
     _require(K > padding, f"padding < K must hold ({K = }, {padding = })")
 
     # sum_t_y[n, c, p, h, w] = sum_{t} pad(x)[n, c, stride * p + t - padding, h, w]
-    x_padded = _extended(x, ((0, 0), (0, 0), (padding, K + P * stride - D - padding - stride), (0, 0), (0, 0)))
-    x_windows = _windows(x_padded, (K,), axes=(2,))[:, :, : P * stride : stride]
-    sum_t_y = x_windows.sum(axis=5)
-    # sum_u_y[n, c, p, q, w] = sum_{u} pad(sum_t_y)[n, c, p, stride * q + u - padding, w]
-    sum_t_y_padded = _extended(
-        sum_t_y, ((0, 0), (0, 0), (0, 0), (padding, K + Q * stride - H - padding - stride), (0, 0))
+    x_padded = _bordered(
+        x, ((0, 0), (0, 0), (padding, max(K + P * stride - D - padding - stride, 0)), (0, 0), (0, 0))
     )
-    sum_t_y_windows = _windows(sum_t_y_padded, (K,), axes=(3,))[:, :, :, : Q * stride : stride]
-    sum_u_y = sum_t_y_windows.sum(axis=5)
+    sum_t_y = x_padded[:, :, : P * stride : stride].copy()
+    for t in range(1, K):
+        sum_t_y += x_padded[:, :, t : t + P * stride : stride]
+    # sum_u_y[n, c, p, q, w] = sum_{u} pad(sum_t_y)[n, c, p, stride * q + u - padding, w]
+    sum_t_y_padded = _bordered(
+        sum_t_y, ((0, 0), (0, 0), (0, 0), (padding, max(K + Q * stride - H - padding - stride, 0)), (0, 0))
+    )
+    sum_u_y = sum_t_y_padded[:, :, :, : Q * stride : stride].copy()
+    for u in range(1, K):
+        sum_u_y += sum_t_y_padded[:, :, :, u : u + Q * stride : stride]
     # y[n, c, p, q, r] = sum_{v} pad(sum_u_y)[n, c, p, q, stride * r + v - padding] / ((min(D, stride * p + K -
     #     padding) - max(stride * p - padding, 0)) * (min(H, stride * q + K - padding) - max(stride * q -
     #     padding, 0)) * (min(W, stride * r + K - padding) - max(stride * r - padding, 0)))
-    sum_u_y_padded = _extended(
-        sum_u_y, ((0, 0), (0, 0), (0, 0), (0, 0), (padding, K + R * stride - W - padding - stride))
+    sum_u_y_padded = _bordered(
+        sum_u_y, ((0, 0), (0, 0), (0, 0), (0, 0), (padding, max(K + R * stride - W - padding - stride, 0)))
     )
-    sum_u_y_windows = _windows(sum_u_y_padded, (K,), axes=(4,))[:, :, :, :, : R * stride : stride]
-    y = sum_u_y_windows.sum(axis=5) / (
+    total = sum_u_y_padded[:, :, :, :, : R * stride : stride].copy()
+    for v in range(1, K):
+        total += sum_u_y_padded[:, :, :, :, v : v + R * stride : stride]
+    y = total / (
         (
             (
                 np.minimum(D, stride * np.arange(P) + K - padding)
@@ -250,16 +255,6 @@ def _wanted(wrt):
     return names
 
 
-def _windows(array, sizes, axes):
-    """View every window of the given sizes along ``axes``; positions inside a window are new last axes."""
-    shape, strides = list(array.shape), array.strides
-    for size, axis in zip(sizes, axes, strict=True):
-        shape[axis] = max(shape[axis] - size + 1, 0)
-    inner = tuple(max(size, 0) for size in sizes)
-    steps = tuple(strides[axis] for axis in axes)
-    return as_strided(array, (*shape, *inner), strides + steps, writeable=False)
-
-
 def _bordered(array, widths, value=0):
     """Put a border of ``value`` around an array to be read; without any width it is the array itself."""
     if not any(map(any, widths)):
@@ -268,13 +263,6 @@ def _bordered(array, widths, value=0):
     bordered = np.full([before + extent + after for extent, (before, after) in sides], value, array.dtype)
     bordered[tuple(slice(before, before + extent) for extent, (before, _) in sides)] = array
     return bordered
-
-
-def _extended(array, widths, value=0):
-    """Put a border of ``value`` around an array to be read; a width below 0 takes elements away instead."""
-    array = _bordered(array, [(max(before, 0), max(after, 0)) for before, after in widths], value)
-    stops = [max(extent + min(after, 0), 0) for extent, (_, after) in zip(array.shape, widths, strict=True)]
-    return array[tuple(slice(max(-before, 0), stop) for (before, _), stop in zip(widths, stops, strict=True))]
 
 
 forward, backward = _in_single(forward), _in_single(backward)

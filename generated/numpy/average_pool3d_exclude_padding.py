@@ -34,7 +34,6 @@ Kept for backward (auto): nothing; not copied.
 from typing import NamedTuple
 
 import numpy as np
-from numpy.lib.stride_tricks import as_strided
 
 
 class Residuals(NamedTuple):
@@ -74,18 +73,22 @@ def forward(x, *, K=2, stride=2, padding=0):
 
     # sum_t_y[n, c, h, h_2, w] = sum_{t} pad(x)[n, c, stride * h + t - padding, h_2, w]
     x_padded = _bordered(x, ((0, 0), (0, 0), (padding, padding), (0, 0), (0, 0)))
-    x_windows = _windows(x_padded, (K,), axes=(2,))[:, :, ::stride]
-    sum_t_y = x_windows.sum(axis=5)
+    sum_t_y = x_padded[:, :, : h_extent * stride : stride].copy()
+    for t in range(1, K):
+        sum_t_y += x_padded[:, :, t : t + h_extent * stride : stride]
     # sum_u_y[n, c, h, i, w] = sum_{u} pad(sum_t_y)[n, c, h, stride * i + u - padding, w]
     sum_t_y_padded = _bordered(sum_t_y, ((0, 0), (0, 0), (0, 0), (padding, padding), (0, 0)))
-    sum_t_y_windows = _windows(sum_t_y_padded, (K,), axes=(3,))[:, :, :, ::stride]
-    sum_u_y = sum_t_y_windows.sum(axis=5)
+    sum_u_y = sum_t_y_padded[:, :, :, : I * stride : stride].copy()
+    for u in range(1, K):
+        sum_u_y += sum_t_y_padded[:, :, :, u : u + I * stride : stride]
     # y[n, c, h, i, j] = sum_{v} pad(sum_u_y)[n, c, h, i, stride * j + v - padding] / ((min(D, stride * h + K -
     #     padding) - max(stride * h - padding, 0)) * (min(H, stride * i + K - padding) - max(stride * i -
     #     padding, 0)) * (min(W, stride * j + K - padding) - max(stride * j - padding, 0)))
     sum_u_y_padded = _bordered(sum_u_y, ((0, 0), (0, 0), (0, 0), (0, 0), (padding, padding)))
-    sum_u_y_windows = _windows(sum_u_y_padded, (K,), axes=(4,))[:, :, :, :, ::stride]
-    y = sum_u_y_windows.sum(axis=5) / (
+    total = sum_u_y_padded[:, :, :, :, : J * stride : stride].copy()
+    for v in range(1, K):
+        total += sum_u_y_padded[:, :, :, :, v : v + J * stride : stride]
+    y = total / (
         (
             (
                 np.minimum(D, stride * np.arange(h_extent) + K - padding)
@@ -238,16 +241,6 @@ def _wanted(wrt):
             f"average_pool3d_exclude_padding: wrt must be a tuple of {Gradients._fields}, got {wrt!r}"
         )
     return names
-
-
-def _windows(array, sizes, axes):
-    """View every window of the given sizes along ``axes``; positions inside a window are new last axes."""
-    shape, strides = list(array.shape), array.strides
-    for size, axis in zip(sizes, axes, strict=True):
-        shape[axis] = max(shape[axis] - size + 1, 0)
-    inner = tuple(max(size, 0) for size in sizes)
-    steps = tuple(strides[axis] for axis in axes)
-    return as_strided(array, (*shape, *inner), strides + steps, writeable=False)
 
 
 def _bordered(array, widths, value=0):

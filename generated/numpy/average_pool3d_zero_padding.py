@@ -24,7 +24,6 @@ import math
 from typing import NamedTuple
 
 import numpy as np
-from numpy.lib.stride_tricks import as_strided
 
 
 class Residuals(NamedTuple):
@@ -62,16 +61,20 @@ def forward(x, *, K=2, stride=2, padding=0):
 
     # sum_t_y[n, c, p, h, w] = sum_{t} pad(x)[n, c, stride * p + t - padding, h, w]
     x_padded = _bordered(x, ((0, 0), (0, 0), (padding, padding + stride - 1), (0, 0), (0, 0)))
-    x_windows = _windows(x_padded, (K,), axes=(2,))[:, :, ::stride]
-    sum_t_y = x_windows.sum(axis=5)
+    sum_t_y = x_padded[:, :, : P * stride : stride].copy()
+    for t in range(1, K):
+        sum_t_y += x_padded[:, :, t : t + P * stride : stride]
     # sum_u_y[n, c, p, q, w] = sum_{u} pad(sum_t_y)[n, c, p, stride * q + u - padding, w]
     sum_t_y_padded = _bordered(sum_t_y, ((0, 0), (0, 0), (0, 0), (padding, padding + stride - 1), (0, 0)))
-    sum_t_y_windows = _windows(sum_t_y_padded, (K,), axes=(3,))[:, :, :, ::stride]
-    sum_u_y = sum_t_y_windows.sum(axis=5)
+    sum_u_y = sum_t_y_padded[:, :, :, : Q * stride : stride].copy()
+    for u in range(1, K):
+        sum_u_y += sum_t_y_padded[:, :, :, u : u + Q * stride : stride]
     # y[n, c, p, q, r] = sum_{v} pad(sum_u_y)[n, c, p, q, stride * r + v - padding] / K^3
     sum_u_y_padded = _bordered(sum_u_y, ((0, 0), (0, 0), (0, 0), (0, 0), (padding, padding + stride - 1)))
-    sum_u_y_windows = _windows(sum_u_y_padded, (K,), axes=(4,))[:, :, :, :, ::stride]
-    y = sum_u_y_windows.sum(axis=5) / math.pow(K, 3)
+    total = sum_u_y_padded[:, :, :, :, : R * stride : stride].copy()
+    for v in range(1, K):
+        total += sum_u_y_padded[:, :, :, :, v : v + R * stride : stride]
+    y = total / math.pow(K, 3)
     return y, Residuals(C, D, H, N, W, K, stride, padding)
 
 
@@ -196,16 +199,6 @@ def _wanted(wrt):
             f"average_pool3d_zero_padding: wrt must be a tuple of {Gradients._fields}, got {wrt!r}"
         )
     return names
-
-
-def _windows(array, sizes, axes):
-    """View every window of the given sizes along ``axes``; positions inside a window are new last axes."""
-    shape, strides = list(array.shape), array.strides
-    for size, axis in zip(sizes, axes, strict=True):
-        shape[axis] = max(shape[axis] - size + 1, 0)
-    inner = tuple(max(size, 0) for size in sizes)
-    steps = tuple(strides[axis] for axis in axes)
-    return as_strided(array, (*shape, *inner), strides + steps, writeable=False)
 
 
 def _bordered(array, widths, value=0):

@@ -27,7 +27,6 @@ Kept for backward (auto): x, w; not copied.
 from typing import NamedTuple
 
 import numpy as np
-from numpy.lib.stride_tricks import as_strided
 
 
 class Residuals(NamedTuple):
@@ -56,7 +55,7 @@ def forward(x, w, b, *, stride=1, padding=0, dilation=1):
     x = _floats("x", x, 5)
     w = _floats("w", w, 4)
     b = _floats("b", b, 1)
-    _same_dtype(x=x, w=w, b=b)
+    dtype = _same_dtype(x=x, w=w, b=b)
     stride = _whole("stride", stride, 1)
     padding = _whole("padding", padding, 0)
     dilation = _whole("dilation", dilation, 1)
@@ -85,13 +84,22 @@ def forward(x, w, b, *, stride=1, padding=0, dilation=1):
 
     # y[n, c, h, i, j] = b[c] + sum_{t, u, v} w[c, t, u, v] * pad(x)[n, c, stride * h + dilation * t - padding,
     #     stride * i + dilation * u - padding, stride * j + dilation * v - padding]
+    total = np.zeros((N, C, h_extent, I, J), dtype=dtype)
     x_padded = _bordered(x, ((0, 0), (0, 0), (padding, padding), (padding, padding), (padding, padding)))
-    x_windows = _windows(
-        x_padded,
-        (T * dilation + 1 - dilation, R * dilation + 1 - dilation, S * dilation + 1 - dilation),
-        axes=(2, 3, 4),
-    )[:, :, ::stride, ::stride, ::stride, ::dilation, ::dilation, ::dilation]
-    y = b[:, None, None, None] + np.einsum("ctuv,nchijtuv->nchij", w, x_windows)
+    for t in range(T):
+        for u in range(R):
+            for v in range(S):
+                total += (
+                    w[:, t, u, v][:, None, None, None]
+                    * x_padded[
+                        :,
+                        :,
+                        dilation * t : dilation * t + h_extent * stride : stride,
+                        dilation * u : dilation * u + I * stride : stride,
+                        dilation * v : dilation * v + J * stride : stride,
+                    ]
+                )
+    y = b[:, None, None, None] + total
     return y, Residuals(x, w, stride, padding, dilation)
 
 
@@ -127,19 +135,22 @@ def backward(residuals, grad_y, wrt=None):
     if "w" in wrt:
         # grad_w[c, t, u, v] = sum_{n, h, i, j} grad_y[n, c, h, i, j] * pad(x)[n, c, stride * h + dilation * t -
         #     padding, stride * i + dilation * u - padding, stride * j + dilation * v - padding]
+        grad_w = np.empty((C, T, R, S), dtype=dtype)
         x_padded = _bordered(x, ((0, 0), (0, 0), (padding, padding), (padding, padding), (padding, padding)))
-        x_windows = _windows(
-            x_padded[
-                :,
-                :,
-                0 : T * dilation + h_extent * stride + 1 - dilation - stride,
-                0 : I * stride + R * dilation + 1 - dilation - stride,
-                0 : J * stride + S * dilation + 1 - dilation - stride,
-            ],
-            (h_extent * stride + 1 - stride, I * stride + 1 - stride, J * stride + 1 - stride),
-            axes=(2, 3, 4),
-        )[:, :, ::dilation, ::dilation, ::dilation, ::stride, ::stride, ::stride]
-        grad_w = np.einsum("nchij,nctuvhij->ctuv", grad_y, x_windows)
+        for t in range(T):
+            for u in range(R):
+                for v in range(S):
+                    grad_w[:, t, u, v] = np.einsum(
+                        "nchij,nchij->c",
+                        grad_y,
+                        x_padded[
+                            :,
+                            :,
+                            dilation * t : dilation * t + h_extent * stride : stride,
+                            dilation * u : dilation * u + I * stride : stride,
+                            dilation * v : dilation * v + J * stride : stride,
+                        ],
+                    )
     if "b" in wrt:
         # grad_b[c] = sum_{n, h, i, j} grad_y[n, c, h, i, j]
         grad_b = grad_y.sum(axis=(0, 2, 3, 4))
@@ -246,16 +257,6 @@ def _wanted(wrt):
     if not all(name in Gradients._fields for name in names):
         raise ValueError(f"depthwise_conv3d: wrt must be a tuple of {Gradients._fields}, got {wrt!r}")
     return names
-
-
-def _windows(array, sizes, axes):
-    """View every window of the given sizes along ``axes``; positions inside a window are new last axes."""
-    shape, strides = list(array.shape), array.strides
-    for size, axis in zip(sizes, axes, strict=True):
-        shape[axis] = max(shape[axis] - size + 1, 0)
-    inner = tuple(max(size, 0) for size in sizes)
-    steps = tuple(strides[axis] for axis in axes)
-    return as_strided(array, (*shape, *inner), strides + steps, writeable=False)
 
 
 def _bordered(array, widths, value=0):

@@ -29,7 +29,6 @@ Kept for backward (auto, b bytes a number):
 from typing import NamedTuple
 
 import numpy as np
-from numpy.lib.stride_tricks import as_strided
 
 
 class Residuals(NamedTuple):
@@ -52,6 +51,7 @@ class Gradients(NamedTuple):
 def forward(x, *, K=2, stride=2, padding=0, power=2.0):
     """Compute y[N, C, P, Q, R] from x[N, C, D, H, W]; the second result is for backward."""
     x = _floats("x", x, 5)
+    dtype = x.dtype
     K = _whole("K", K, 1)
     stride = _whole("stride", stride, 1)
     padding = _whole("padding", padding, 0)
@@ -67,9 +67,23 @@ def forward(x, *, K=2, stride=2, padding=0, power=2.0):
 
     # sum_y[n, c, p, q, r] = sum_{t, u, v} abs(pad(x)[n, c, stride * p + t - padding, stride * q + u - padding,
     #     stride * r + v - padding])^power
+    sum_y = np.zeros((N, C, P, Q, R), dtype=dtype)
     x_padded = _bordered(x, ((0, 0), (0, 0), (padding, padding), (padding, padding), (padding, padding)))
-    x_windows = _windows(x_padded, (K, K, K), axes=(2, 3, 4))[:, :, ::stride, ::stride, ::stride]
-    sum_y = np.power(np.abs(x_windows), power).sum(axis=(5, 6, 7))
+    for t in range(K):
+        for u in range(K):
+            for v in range(K):
+                sum_y += np.power(
+                    np.abs(
+                        x_padded[
+                            :,
+                            :,
+                            t : t + P * stride : stride,
+                            u : u + Q * stride : stride,
+                            v : v + R * stride : stride,
+                        ]
+                    ),
+                    power,
+                )
     # y[n, c, p, q, r] = sum_y[n, c, p, q, r]^(1 / power)
     y = np.power(sum_y, 1 / power)
     return y, Residuals(x, sum_y, K, stride, padding, power)
@@ -219,16 +233,6 @@ def _wanted(wrt):
     if not all(name in Gradients._fields for name in names):
         raise ValueError(f"lp_pool3d: wrt must be a tuple of {Gradients._fields}, got {wrt!r}")
     return names
-
-
-def _windows(array, sizes, axes):
-    """View every window of the given sizes along ``axes``; positions inside a window are new last axes."""
-    shape, strides = list(array.shape), array.strides
-    for size, axis in zip(sizes, axes, strict=True):
-        shape[axis] = max(shape[axis] - size + 1, 0)
-    inner = tuple(max(size, 0) for size in sizes)
-    steps = tuple(strides[axis] for axis in axes)
-    return as_strided(array, (*shape, *inner), strides + steps, writeable=False)
 
 
 def _bordered(array, widths, value=0):

@@ -34,7 +34,6 @@ Kept for backward (auto, b bytes a number):
 from typing import NamedTuple
 
 import numpy as np
-from numpy.lib.stride_tricks import as_strided
 
 
 class Residuals(NamedTuple):
@@ -90,6 +89,7 @@ def forward(
 ):
     """Compute y[N, C, h_extent, I, J] from x[N, C, D, H, W]; the second result is for backward."""
     x = _floats("x", x, 5)
+    dtype = x.dtype
     K_d = _whole("K_d", K_d, 1)
     K_h = _whole("K_h", K_h, 1)
     K_w = _whole("K_w", K_w, 1)
@@ -163,6 +163,7 @@ def forward(
 
     # sum_y[n, c, h, i, j] = sum_{t, u, v} abs(pad(x)[n, c, stride_d * h + dilation_d * t - before_d, stride_h *
     #     i + dilation_h * u - before_h, stride_w * j + dilation_w * v - before_w])^power
+    sum_y = np.zeros((N, C, h_extent, I, J), dtype=dtype)
     x_padded = _extended(
         x,
         (
@@ -173,25 +174,21 @@ def forward(
             (before_w, J * stride_w + K_w * dilation_w + 1 - W - before_w - dilation_w - stride_w),
         ),
     )
-    x_windows = _windows(
-        x_padded,
-        (
-            K_d * dilation_d + 1 - dilation_d,
-            K_h * dilation_h + 1 - dilation_h,
-            K_w * dilation_w + 1 - dilation_w,
-        ),
-        axes=(2, 3, 4),
-    )[
-        :,
-        :,
-        : h_extent * stride_d : stride_d,
-        : I * stride_h : stride_h,
-        : J * stride_w : stride_w,
-        ::dilation_d,
-        ::dilation_h,
-        ::dilation_w,
-    ]
-    sum_y = np.power(np.abs(x_windows), power).sum(axis=(5, 6, 7))
+    for t in range(K_d):
+        for u in range(K_h):
+            for v in range(K_w):
+                sum_y += np.power(
+                    np.abs(
+                        x_padded[
+                            :,
+                            :,
+                            dilation_d * t : dilation_d * t + h_extent * stride_d : stride_d,
+                            dilation_h * u : dilation_h * u + I * stride_h : stride_h,
+                            dilation_w * v : dilation_w * v + J * stride_w : stride_w,
+                        ]
+                    ),
+                    power,
+                )
     # y[n, c, h, i, j] = sum_y[n, c, h, i, j]^(1 / power)
     y = np.power(sum_y, 1 / power)
     return y, Residuals(
@@ -420,16 +417,6 @@ def _wanted(wrt):
     if not all(name in Gradients._fields for name in names):
         raise ValueError(f"lp_pool3d_anisotropic: wrt must be a tuple of {Gradients._fields}, got {wrt!r}")
     return names
-
-
-def _windows(array, sizes, axes):
-    """View every window of the given sizes along ``axes``; positions inside a window are new last axes."""
-    shape, strides = list(array.shape), array.strides
-    for size, axis in zip(sizes, axes, strict=True):
-        shape[axis] = max(shape[axis] - size + 1, 0)
-    inner = tuple(max(size, 0) for size in sizes)
-    steps = tuple(strides[axis] for axis in axes)
-    return as_strided(array, (*shape, *inner), strides + steps, writeable=False)
 
 
 def _bordered(array, widths, value=0):

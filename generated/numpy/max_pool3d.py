@@ -32,7 +32,6 @@ Kept for backward (auto):
 from typing import NamedTuple
 
 import numpy as np
-from numpy.lib.stride_tricks import as_strided
 
 
 class Residuals(NamedTuple):
@@ -70,19 +69,34 @@ def forward(x, *, K=2, stride=2, padding=0):
 
     # max_v_y[n, c, d, h_2, j] = max_{v} pad(x, -inf)[n, c, d, h_2, stride * j + v - padding]
     x_padded = _bordered(x, ((0, 0), (0, 0), (0, 0), (0, 0), (padding, padding)), -np.inf)
-    x_windows = _windows(x_padded, (K,), axes=(4,))[:, :, :, :, ::stride]
-    max_v_y = x_windows.max(axis=5)
-    winner_max_v_y = x_windows.argmax(axis=5)
+    max_v_y = x_padded[:, :, :, :, : J * stride : stride].copy()
+    winner_max_v_y = np.zeros((N, C, D, H, J), dtype=np.min_scalar_type(K))
+    for v in range(1, K):
+        candidate = x_padded[:, :, :, :, v : v + J * stride : stride].copy()
+        np.maximum(
+            winner_max_v_y, np.multiply(candidate > max_v_y, v, dtype=winner_max_v_y.dtype), out=winner_max_v_y
+        )
+        np.maximum(max_v_y, candidate, out=max_v_y)
     # max_u_y[n, c, d, i, j] = max_{u} pad(max_v_y, -inf)[n, c, d, stride * i + u - padding, j]
     max_v_y_padded = _bordered(max_v_y, ((0, 0), (0, 0), (0, 0), (padding, padding), (0, 0)), -np.inf)
-    max_v_y_windows = _windows(max_v_y_padded, (K,), axes=(3,))[:, :, :, ::stride]
-    max_u_y = max_v_y_windows.max(axis=5)
-    winner_max_u_y = max_v_y_windows.argmax(axis=5)
+    max_u_y = max_v_y_padded[:, :, :, : I * stride : stride].copy()
+    winner_max_u_y = np.zeros((N, C, D, I, J), dtype=np.min_scalar_type(K))
+    for u in range(1, K):
+        candidate_2 = max_v_y_padded[:, :, :, u : u + I * stride : stride].copy()
+        np.maximum(
+            winner_max_u_y,
+            np.multiply(candidate_2 > max_u_y, u, dtype=winner_max_u_y.dtype),
+            out=winner_max_u_y,
+        )
+        np.maximum(max_u_y, candidate_2, out=max_u_y)
     # y[n, c, h, i, j] = max_{t} pad(max_u_y, -inf)[n, c, stride * h + t - padding, i, j]
     max_u_y_padded = _bordered(max_u_y, ((0, 0), (0, 0), (padding, padding), (0, 0), (0, 0)), -np.inf)
-    max_u_y_windows = _windows(max_u_y_padded, (K,), axes=(2,))[:, :, ::stride]
-    y = max_u_y_windows.max(axis=5)
-    winner_y = max_u_y_windows.argmax(axis=5)
+    y = max_u_y_padded[:, :, : h_extent * stride : stride].copy()
+    winner_y = np.zeros((N, C, h_extent, I, J), dtype=np.min_scalar_type(K))
+    for t in range(1, K):
+        candidate_3 = max_u_y_padded[:, :, t : t + h_extent * stride : stride].copy()
+        np.maximum(winner_y, np.multiply(candidate_3 > y, t, dtype=winner_y.dtype), out=winner_y)
+        np.maximum(y, candidate_3, out=y)
     return y, Residuals(winner_y, winner_max_u_y, winner_max_v_y, W, K, stride, padding)
 
 
@@ -203,16 +217,6 @@ def _wanted(wrt):
     if not all(name in Gradients._fields for name in names):
         raise ValueError(f"max_pool3d: wrt must be a tuple of {Gradients._fields}, got {wrt!r}")
     return names
-
-
-def _windows(array, sizes, axes):
-    """View every window of the given sizes along ``axes``; positions inside a window are new last axes."""
-    shape, strides = list(array.shape), array.strides
-    for size, axis in zip(sizes, axes, strict=True):
-        shape[axis] = max(shape[axis] - size + 1, 0)
-    inner = tuple(max(size, 0) for size in sizes)
-    steps = tuple(strides[axis] for axis in axes)
-    return as_strided(array, (*shape, *inner), strides + steps, writeable=False)
 
 
 def _bordered(array, widths, value=0):

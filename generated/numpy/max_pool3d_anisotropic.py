@@ -32,7 +32,6 @@ Kept for backward (auto):
 from typing import NamedTuple
 
 import numpy as np
-from numpy.lib.stride_tricks import as_strided
 
 
 class Residuals(NamedTuple):
@@ -159,56 +158,70 @@ def forward(
     )
 
     # max_v_y[n, c, d, h_2, j] = max_{v} pad(x, -inf)[n, c, d, h_2, stride_w * j + dilation_w * v - before_w]
-    x_padded = _extended(
+    x_padded = _bordered(
         x,
         (
             (0, 0),
             (0, 0),
             (0, 0),
             (0, 0),
-            (before_w, J * stride_w + K_w * dilation_w + 1 - W - before_w - dilation_w - stride_w),
+            (before_w, max(J * stride_w + K_w * dilation_w + 1 - W - before_w - dilation_w - stride_w, 0)),
         ),
         -np.inf,
     )
-    x_windows = _windows(x_padded, (K_w * dilation_w + 1 - dilation_w,), axes=(4,))[
-        :, :, :, :, : J * stride_w : stride_w, ::dilation_w
-    ]
-    max_v_y = x_windows.max(axis=5)
-    winner_max_v_y = x_windows.argmax(axis=5)
+    max_v_y = x_padded[:, :, :, :, : J * stride_w : stride_w].copy()
+    winner_max_v_y = np.zeros((N, C, D, H, J), dtype=np.min_scalar_type(K_w))
+    for v in range(1, K_w):
+        candidate = x_padded[:, :, :, :, dilation_w * v : dilation_w * v + J * stride_w : stride_w].copy()
+        np.maximum(
+            winner_max_v_y, np.multiply(candidate > max_v_y, v, dtype=winner_max_v_y.dtype), out=winner_max_v_y
+        )
+        np.maximum(max_v_y, candidate, out=max_v_y)
     # max_u_y[n, c, d, i, j] = max_{u} pad(max_v_y, -inf)[n, c, d, stride_h * i + dilation_h * u - before_h, j]
-    max_v_y_padded = _extended(
+    max_v_y_padded = _bordered(
         max_v_y,
         (
             (0, 0),
             (0, 0),
             (0, 0),
-            (before_h, I * stride_h + K_h * dilation_h + 1 - H - before_h - dilation_h - stride_h),
+            (before_h, max(I * stride_h + K_h * dilation_h + 1 - H - before_h - dilation_h - stride_h, 0)),
             (0, 0),
         ),
         -np.inf,
     )
-    max_v_y_windows = _windows(max_v_y_padded, (K_h * dilation_h + 1 - dilation_h,), axes=(3,))[
-        :, :, :, : I * stride_h : stride_h, :, ::dilation_h
-    ]
-    max_u_y = max_v_y_windows.max(axis=5)
-    winner_max_u_y = max_v_y_windows.argmax(axis=5)
+    max_u_y = max_v_y_padded[:, :, :, : I * stride_h : stride_h].copy()
+    winner_max_u_y = np.zeros((N, C, D, I, J), dtype=np.min_scalar_type(K_h))
+    for u in range(1, K_h):
+        candidate_2 = max_v_y_padded[:, :, :, dilation_h * u : dilation_h * u + I * stride_h : stride_h].copy()
+        np.maximum(
+            winner_max_u_y,
+            np.multiply(candidate_2 > max_u_y, u, dtype=winner_max_u_y.dtype),
+            out=winner_max_u_y,
+        )
+        np.maximum(max_u_y, candidate_2, out=max_u_y)
     # y[n, c, h, i, j] = max_{t} pad(max_u_y, -inf)[n, c, stride_d * h + dilation_d * t - before_d, i, j]
-    max_u_y_padded = _extended(
+    max_u_y_padded = _bordered(
         max_u_y,
         (
             (0, 0),
             (0, 0),
-            (before_d, K_d * dilation_d + h_extent * stride_d + 1 - D - before_d - dilation_d - stride_d),
+            (
+                before_d,
+                max(K_d * dilation_d + h_extent * stride_d + 1 - D - before_d - dilation_d - stride_d, 0),
+            ),
             (0, 0),
             (0, 0),
         ),
         -np.inf,
     )
-    max_u_y_windows = _windows(max_u_y_padded, (K_d * dilation_d + 1 - dilation_d,), axes=(2,))[
-        :, :, : h_extent * stride_d : stride_d, :, :, ::dilation_d
-    ]
-    y = max_u_y_windows.max(axis=5)
-    winner_y = max_u_y_windows.argmax(axis=5)
+    y = max_u_y_padded[:, :, : h_extent * stride_d : stride_d].copy()
+    winner_y = np.zeros((N, C, h_extent, I, J), dtype=np.min_scalar_type(K_d))
+    for t in range(1, K_d):
+        candidate_3 = max_u_y_padded[
+            :, :, dilation_d * t : dilation_d * t + h_extent * stride_d : stride_d
+        ].copy()
+        np.maximum(winner_y, np.multiply(candidate_3 > y, t, dtype=winner_y.dtype), out=winner_y)
+        np.maximum(y, candidate_3, out=y)
     return y, Residuals(
         winner_y,
         winner_max_u_y,
@@ -421,16 +434,6 @@ def _wanted(wrt):
     return names
 
 
-def _windows(array, sizes, axes):
-    """View every window of the given sizes along ``axes``; positions inside a window are new last axes."""
-    shape, strides = list(array.shape), array.strides
-    for size, axis in zip(sizes, axes, strict=True):
-        shape[axis] = max(shape[axis] - size + 1, 0)
-    inner = tuple(max(size, 0) for size in sizes)
-    steps = tuple(strides[axis] for axis in axes)
-    return as_strided(array, (*shape, *inner), strides + steps, writeable=False)
-
-
 def _bordered(array, widths, value=0):
     """Put a border of ``value`` around an array to be read; without any width it is the array itself."""
     if not any(map(any, widths)):
@@ -439,13 +442,6 @@ def _bordered(array, widths, value=0):
     bordered = np.full([before + extent + after for extent, (before, after) in sides], value, array.dtype)
     bordered[tuple(slice(before, before + extent) for extent, (before, _) in sides)] = array
     return bordered
-
-
-def _extended(array, widths, value=0):
-    """Put a border of ``value`` around an array to be read; a width below 0 takes elements away instead."""
-    array = _bordered(array, [(max(before, 0), max(after, 0)) for before, after in widths], value)
-    stops = [max(extent + min(after, 0), 0) for extent, (_, after) in zip(array.shape, widths, strict=True)]
-    return array[tuple(slice(max(-before, 0), stop) for (before, _), stop in zip(widths, stops, strict=True))]
 
 
 forward, backward = _in_single(forward), _in_single(backward)

@@ -29,7 +29,6 @@ Kept for backward (auto):
 from typing import NamedTuple
 
 import numpy as np
-from numpy.lib.stride_tricks import as_strided
 
 
 class Residuals(NamedTuple):
@@ -78,26 +77,45 @@ def forward(x, *, K=2, stride=2, padding=0):
     _require(K > padding, f"padding < K must hold ({K = }, {padding = })")
 
     # max_v_y[n, c, d, h, r] = max_{v} pad(x, -inf)[n, c, d, h, stride * r + v - padding]
-    x_padded = _extended(
-        x, ((0, 0), (0, 0), (0, 0), (0, 0), (padding, K + R * stride - W - padding - stride)), -np.inf
+    x_padded = _bordered(
+        x, ((0, 0), (0, 0), (0, 0), (0, 0), (padding, max(K + R * stride - W - padding - stride, 0))), -np.inf
     )
-    x_windows = _windows(x_padded, (K,), axes=(4,))[:, :, :, :, : R * stride : stride]
-    max_v_y = x_windows.max(axis=5)
-    winner_max_v_y = x_windows.argmax(axis=5)
+    max_v_y = x_padded[:, :, :, :, : R * stride : stride].copy()
+    winner_max_v_y = np.zeros((N, C, D, H, R), dtype=np.min_scalar_type(K))
+    for v in range(1, K):
+        candidate = x_padded[:, :, :, :, v : v + R * stride : stride].copy()
+        np.maximum(
+            winner_max_v_y, np.multiply(candidate > max_v_y, v, dtype=winner_max_v_y.dtype), out=winner_max_v_y
+        )
+        np.maximum(max_v_y, candidate, out=max_v_y)
     # max_u_y[n, c, d, q, r] = max_{u} pad(max_v_y, -inf)[n, c, d, stride * q + u - padding, r]
-    max_v_y_padded = _extended(
-        max_v_y, ((0, 0), (0, 0), (0, 0), (padding, K + Q * stride - H - padding - stride), (0, 0)), -np.inf
+    max_v_y_padded = _bordered(
+        max_v_y,
+        ((0, 0), (0, 0), (0, 0), (padding, max(K + Q * stride - H - padding - stride, 0)), (0, 0)),
+        -np.inf,
     )
-    max_v_y_windows = _windows(max_v_y_padded, (K,), axes=(3,))[:, :, :, : Q * stride : stride]
-    max_u_y = max_v_y_windows.max(axis=5)
-    winner_max_u_y = max_v_y_windows.argmax(axis=5)
+    max_u_y = max_v_y_padded[:, :, :, : Q * stride : stride].copy()
+    winner_max_u_y = np.zeros((N, C, D, Q, R), dtype=np.min_scalar_type(K))
+    for u in range(1, K):
+        candidate_2 = max_v_y_padded[:, :, :, u : u + Q * stride : stride].copy()
+        np.maximum(
+            winner_max_u_y,
+            np.multiply(candidate_2 > max_u_y, u, dtype=winner_max_u_y.dtype),
+            out=winner_max_u_y,
+        )
+        np.maximum(max_u_y, candidate_2, out=max_u_y)
     # y[n, c, p, q, r] = max_{t} pad(max_u_y, -inf)[n, c, stride * p + t - padding, q, r]
-    max_u_y_padded = _extended(
-        max_u_y, ((0, 0), (0, 0), (padding, K + P * stride - D - padding - stride), (0, 0), (0, 0)), -np.inf
+    max_u_y_padded = _bordered(
+        max_u_y,
+        ((0, 0), (0, 0), (padding, max(K + P * stride - D - padding - stride, 0)), (0, 0), (0, 0)),
+        -np.inf,
     )
-    max_u_y_windows = _windows(max_u_y_padded, (K,), axes=(2,))[:, :, : P * stride : stride]
-    y = max_u_y_windows.max(axis=5)
-    winner_y = max_u_y_windows.argmax(axis=5)
+    y = max_u_y_padded[:, :, : P * stride : stride].copy()
+    winner_y = np.zeros((N, C, P, Q, R), dtype=np.min_scalar_type(K))
+    for t in range(1, K):
+        candidate_3 = max_u_y_padded[:, :, t : t + P * stride : stride].copy()
+        np.maximum(winner_y, np.multiply(candidate_3 > y, t, dtype=winner_y.dtype), out=winner_y)
+        np.maximum(y, candidate_3, out=y)
     return y, Residuals(winner_y, winner_max_u_y, winner_max_v_y, W, K, stride, padding)
 
 
@@ -228,16 +246,6 @@ def _wanted(wrt):
     return names
 
 
-def _windows(array, sizes, axes):
-    """View every window of the given sizes along ``axes``; positions inside a window are new last axes."""
-    shape, strides = list(array.shape), array.strides
-    for size, axis in zip(sizes, axes, strict=True):
-        shape[axis] = max(shape[axis] - size + 1, 0)
-    inner = tuple(max(size, 0) for size in sizes)
-    steps = tuple(strides[axis] for axis in axes)
-    return as_strided(array, (*shape, *inner), strides + steps, writeable=False)
-
-
 def _bordered(array, widths, value=0):
     """Put a border of ``value`` around an array to be read; without any width it is the array itself."""
     if not any(map(any, widths)):
@@ -246,13 +254,6 @@ def _bordered(array, widths, value=0):
     bordered = np.full([before + extent + after for extent, (before, after) in sides], value, array.dtype)
     bordered[tuple(slice(before, before + extent) for extent, (before, _) in sides)] = array
     return bordered
-
-
-def _extended(array, widths, value=0):
-    """Put a border of ``value`` around an array to be read; a width below 0 takes elements away instead."""
-    array = _bordered(array, [(max(before, 0), max(after, 0)) for before, after in widths], value)
-    stops = [max(extent + min(after, 0), 0) for extent, (_, after) in zip(array.shape, widths, strict=True)]
-    return array[tuple(slice(max(-before, 0), stop) for (before, _), stop in zip(widths, stops, strict=True))]
 
 
 forward, backward = _in_single(forward), _in_single(backward)

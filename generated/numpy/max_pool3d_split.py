@@ -29,7 +29,6 @@ Kept for backward (auto): x, y; not copied.
 from typing import NamedTuple
 
 import numpy as np
-from numpy.lib.stride_tricks import as_strided
 
 
 class Residuals(NamedTuple):
@@ -51,6 +50,7 @@ class Gradients(NamedTuple):
 def forward(x, *, K=2, stride=2, padding=0):
     """Compute y[N, C, h_extent, I, J] from x[N, C, D, H, W]; the second result is for backward."""
     x = _floats("x", x, 5)
+    dtype = x.dtype
     K = _whole("K", K, 1)
     stride = _whole("stride", stride, 1)
     padding = _whole("padding", padding, 0)
@@ -65,11 +65,24 @@ def forward(x, *, K=2, stride=2, padding=0):
 
     # y[n, c, h, i, j] = max_{t, u, v} pad(x, -inf)[n, c, stride * h + t - padding, stride * i + u - padding,
     #     stride * j + v - padding] (ties split)
+    y = np.full((N, C, h_extent, I, J), -np.inf, dtype=dtype)
     x_padded = _bordered(
         x, ((0, 0), (0, 0), (padding, padding), (padding, padding), (padding, padding)), -np.inf
     )
-    x_windows = _windows(x_padded, (K, K, K), axes=(2, 3, 4))[:, :, ::stride, ::stride, ::stride]
-    y = x_windows.max(axis=(5, 6, 7))
+    for t in range(K):
+        for u in range(K):
+            for v in range(K):
+                np.maximum(
+                    y,
+                    x_padded[
+                        :,
+                        :,
+                        t : t + h_extent * stride : stride,
+                        u : u + I * stride : stride,
+                        v : v + J * stride : stride,
+                    ],
+                    out=y,
+                )
     return y, Residuals(x, y, K, stride, padding)
 
 
@@ -87,11 +100,23 @@ def backward(residuals, grad_y, wrt=None):
 
     # count_y[n, c, h, i, j] = sum_{t, u, v} [pad(x, -inf)[n, c, stride * h + t - padding, stride * i + u -
     #     padding, stride * j + v - padding] == y[n, c, h, i, j]]
+    count_y = np.zeros((N, C, h_extent, I, J), dtype=dtype)
     x_padded = _bordered(
         x, ((0, 0), (0, 0), (padding, padding), (padding, padding), (padding, padding)), -np.inf
     )
-    x_windows = _windows(x_padded, (K, K, K), axes=(2, 3, 4))[:, :, ::stride, ::stride, ::stride]
-    count_y = (x_windows == y[:, :, :, :, :, None, None, None]).astype(dtype).sum(axis=(5, 6, 7))
+    for t in range(K):
+        for u in range(K):
+            for v in range(K):
+                count_y += (
+                    x_padded[
+                        :,
+                        :,
+                        t : t + h_extent * stride : stride,
+                        u : u + I * stride : stride,
+                        v : v + J * stride : stride,
+                    ]
+                    == y
+                ).astype(dtype)
     # grad_x[n, c, d, h_2, w] = sum_{h, i, j, t, u, v : d + padding == stride * h + t, h_2 + padding == stride *
     #     i + u, stride * j + v == w + padding} grad_y[n, c, h, i, j] * [pad(x, -inf)[n, c, stride * h + t -
     #     padding, stride * i + u - padding, stride * j + v - padding] == y[n, c, h, i, j]] / count_y[n, c, h,
@@ -209,16 +234,6 @@ def _wanted(wrt):
     if not all(name in Gradients._fields for name in names):
         raise ValueError(f"max_pool3d_split: wrt must be a tuple of {Gradients._fields}, got {wrt!r}")
     return names
-
-
-def _windows(array, sizes, axes):
-    """View every window of the given sizes along ``axes``; positions inside a window are new last axes."""
-    shape, strides = list(array.shape), array.strides
-    for size, axis in zip(sizes, axes, strict=True):
-        shape[axis] = max(shape[axis] - size + 1, 0)
-    inner = tuple(max(size, 0) for size in sizes)
-    steps = tuple(strides[axis] for axis in axes)
-    return as_strided(array, (*shape, *inner), strides + steps, writeable=False)
 
 
 def _bordered(array, widths, value=0):

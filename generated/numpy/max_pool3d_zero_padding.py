@@ -24,7 +24,6 @@ Kept for backward (auto):
 from typing import NamedTuple
 
 import numpy as np
-from numpy.lib.stride_tricks import as_strided
 
 
 class Residuals(NamedTuple):
@@ -48,6 +47,7 @@ class Gradients(NamedTuple):
 def forward(x, *, K=2, stride=2, padding=0):
     """Compute y[N, C, P, Q, R] from x[N, C, D, H, W]; the second result is for backward."""
     x = _floats("x", x, 5)
+    dtype = x.dtype
     K = _whole("K", K, 1)
     stride = _whole("stride", stride, 1)
     padding = _whole("padding", padding, 0)
@@ -61,6 +61,8 @@ def forward(x, *, K=2, stride=2, padding=0):
 
     # y[n, c, p, q, r] = max_{t, u, v} pad(x)[n, c, stride * p + t - padding, stride * q + u - padding, stride *
     #     r + v - padding]
+    y = np.full((N, C, P, Q, R), -np.inf, dtype=dtype)
+    winner_y = np.zeros((N, C, P, Q, R), dtype=np.min_scalar_type(K * K * K))
     x_padded = _bordered(
         x,
         (
@@ -71,10 +73,18 @@ def forward(x, *, K=2, stride=2, padding=0):
             (padding, padding + stride - 1),
         ),
     )
-    x_windows = _windows(x_padded, (K, K, K), axes=(2, 3, 4))[:, :, ::stride, ::stride, ::stride]
-    y_candidates = x_windows.reshape(N, C, P, Q, R, K * K * K)
-    y = y_candidates.max(axis=5)
-    winner_y = y_candidates.argmax(axis=5)
+    for t in range(K):
+        for u in range(K):
+            for v in range(K):
+                candidate = x_padded[
+                    :, :, t : t + P * stride : stride, u : u + Q * stride : stride, v : v + R * stride : stride
+                ].copy()
+                np.maximum(
+                    winner_y,
+                    np.multiply(candidate > y, K * K * t + K * u + v, dtype=winner_y.dtype),
+                    out=winner_y,
+                )
+                np.maximum(y, candidate, out=y)
     return y, Residuals(winner_y, D, H, W, K, stride, padding)
 
 
@@ -193,16 +203,6 @@ def _wanted(wrt):
     if not all(name in Gradients._fields for name in names):
         raise ValueError(f"max_pool3d_zero_padding: wrt must be a tuple of {Gradients._fields}, got {wrt!r}")
     return names
-
-
-def _windows(array, sizes, axes):
-    """View every window of the given sizes along ``axes``; positions inside a window are new last axes."""
-    shape, strides = list(array.shape), array.strides
-    for size, axis in zip(sizes, axes, strict=True):
-        shape[axis] = max(shape[axis] - size + 1, 0)
-    inner = tuple(max(size, 0) for size in sizes)
-    steps = tuple(strides[axis] for axis in axes)
-    return as_strided(array, (*shape, *inner), strides + steps, writeable=False)
 
 
 def _bordered(array, widths, value=0):

@@ -180,15 +180,28 @@ def _names(indices: Axes) -> str:
 
 
 def window_indices(b: Builder, body: Scalar, bound: Axes) -> Axes:
-    """Summed indices that share an axis with a longer one and run over few values."""
+    """Summed indices that share an axis with a longer one and run over few values.
+
+    Where they tile the axis it is cut by a reshape, unless it is long.
+    """
     found: dict[Index, None] = {}
     for r in reads_of(body):
         for poly in r.indices:
             walk = along(poly, b.loops)
             if walk is None or len(walk.steps) < 2:
                 continue
-            for index, _ in walk.steps:
-                if index in bound and b.small(index) and not all(b.small(i) for i, _ in walk.steps if i != index):
+            for index, step in walk.steps:
+                others = [(i, s) for i, s in walk.steps if i != index]
+                longer = any(
+                    not b.small(i)
+                    or (
+                        b.typical(i.extent) > b.typical(index.extent)
+                        and s != index.extent * step
+                        and step != i.extent * s
+                    )
+                    for i, s in others
+                )
+                if index in bound and b.small(index) and longer:
                     found[index] = None
     return tuple(i for i in bound if i in found)
 
