@@ -44,7 +44,7 @@ class Drawing:
         return name
 
 
-SIZES = {"T": (1, 2, 3, 4, 5), "U": (1, 2, 3), "D": (2, 3), "B": (1, 2)}
+SIZES = {"T": (1, 2, 3, 4, 5), "U": (1, 2, 3, 4), "D": (2, 3), "B": (1, 2)}
 
 
 @st.composite
@@ -93,7 +93,7 @@ def _state(
     base = str(d.one_of("outside", "condition", "initial")) if not longer else "condition"
     free = "t - 1" if longer else "t"
     given = _given(d, axes, free)
-    fill = d.one_of("0", "0", "1", "-1/S(2)")
+    fill = d.one_of("0", "0", "1", "-2", "-1/S(2)")
     lags: list[int] = []
 
     def reads(name: str, at: list[str]) -> str:
@@ -114,7 +114,8 @@ def _state(
         if len(steps) == 1:
             shift["t"] = lag
         else:
-            shift |= dict(zip(steps, d.one_of((1, 0), (0, 1), (1, 1), (1, 0)), strict=True))  # type: ignore[call-overload]
+            ways = ((1, 0), (0, 1), (1, 1), (1, 0)) if base != "outside" else ((1, 0), (0, 1), (1, 1), (1, -1), (2, 0))
+            shift |= dict(zip(steps, d.one_of(*ways), strict=True))  # type: ignore[call-overload]
         at = []
         for a in axes:
             index = rename.get(a, a)
@@ -133,6 +134,11 @@ def _state(
     plain = base == "condition" or (base == "initial" and len(steps) > 1)
     if plain:
         body = _with_base(d, body, axes, steps, back, max(lags))
+    elif d.chance(25):
+        ends = {"t": "T", "u": "U"}
+        first = [f"Eq({s}, {0 if back[s] < 0 else f'{ends[s]} - 1'})" for s in steps]
+        how = d.one_of("And", "Or") if len(steps) > 1 else ""
+        body = f"Piecewise(({d.one_of('0', '1', '-3')}, {how}({', '.join(first)})), ({body}, True))"
     if d.chance(10) and "b" in axes and not plain:
         d.integers["length"] = ("B",)
         body = f"Piecewise(({body}, t < length[b]), ({given}, True))"
@@ -146,7 +152,8 @@ def _with_base(d: Drawing, body: str, axes: list[str], steps: list[str], back: d
         width = lag if len(steps) == 1 else 1
         end = "T" if s == "t" else "U"
         tests.append(f"{s} < {width}" if back[s] < 0 else f"{s} >= {end} - {width}")
-    start = _given(d, [a for a in axes if a not in steps], "t") if d.chance(60) else "Rational(1, 2)"
+    number = str(d.one_of("0", "1", "-3", "Rational(1, 2)"))
+    start = _given(d, [a for a in axes if a not in steps], "t") if d.chance(50) else number
     test = tests[0] if len(tests) == 1 else f"Or({', '.join(tests)})"
     if len(tests) == 1 and lag == 1 and d.chance(50):
         test = "Eq(t, 0)" if back["t"] < 0 else "Eq(t, T - 1)"
