@@ -35,7 +35,7 @@ from symgrad.lower.arrays import Parts
 from symgrad.lower.part_statements import threads_name
 from symgrad.lower.plan import ModulePlan
 from symgrad.lower.products import shares_products
-from symgrad.lower.share import defines, uses
+from symgrad.lower.share import counts, defines, uses
 from symgrad.naming import fresh
 
 
@@ -186,7 +186,9 @@ class _Writer:
         body = self._guarded(printer, results, tuple(t.name for t in wanted))
         cotangents = zip(self.plan.adjoint.cotangents, self.program.real_outputs, strict=True)
         shapes = {c: printer.shape(self.program.extents(o)) for c, o in cotangents}
-        lines, kept = recovered(self.plan, self.local.sizes, sorted(printer.sizes))
+        lines, kept = recovered(
+            self.plan, self.local.sizes, sorted(printer.sizes - counts(self.plan.backward.statements))
+        )
         names = [*self.plan.residuals, *kept]
         head = [f"{', '.join(names)}{',' if len(names) == 1 else ''} = _kept(residuals)"] if names else []
         self.helpers |= {"_kept"} if names else set()

@@ -27,6 +27,7 @@ from symgrad.lower.arrays import (
 from symgrad.lower.axes import Axes, joint_extent
 from symgrad.lower.builder import Builder
 from symgrad.lower.differences import LONG, is_of_differences
+from symgrad.lower.pairs import found_in
 from symgrad.lower.placement import factors_of
 from symgrad.lower.traverse import polynomials_in
 
@@ -48,7 +49,7 @@ def joint_space(b: Builder, equation: Equation) -> Axes | None:
         factors = (equation.body.body,)
     elif is_of_differences(b, factors, equation.indices, bound):
         return None
-    if not bound:
+    if not bound or found_in(b, condition, list(factors)) is not None:
         return None
     placed = {i for c in conjuncts(condition) if isinstance(c, Compare) and c.relation == "==" for i in free_indices(c)}
     for factor in sorted(factors, key=lambda f: -_elements(b, free_indices(f))):

@@ -38,6 +38,7 @@ from symgrad.lower.choices import guard
 from symgrad.lower.elementwise import condition_value, value_of
 from symgrad.lower.extrema_at import extremum_at
 from symgrad.lower.facts import may_be_negative
+from symgrad.lower.pairs import found_in, pairs_of
 from symgrad.lower.sums import window_indices
 from symgrad.lower.values import mapped
 
@@ -57,6 +58,8 @@ def reduction(b: Builder, equation: Equation, winner: str | None) -> None:
         if excluded is not None:
             _product_of_others(b, equation, node, *excluded)
             return
+    if _in_pairs(b, equation, node, winner):
+        return
     if node.kind in ("max", "min") and not b.general and extremum_at(b, equation, node, winner):
         return
     slides = () if b.general else window_indices(b, node.body, node.indices)
@@ -64,6 +67,37 @@ def reduction(b: Builder, equation: Equation, winner: str | None) -> None:
         _looped(b, equation, node, winner)
         return
     _direct(b, equation, node, winner)
+
+
+def _in_pairs(b: Builder, equation: Equation, node: Reduce, winner: str | None) -> bool:
+    """Emit the reduction over ragged ranges from their pairs; whether it is one."""
+    over = found_in(b, node.condition, [node.body])
+    positioned = winner is not None or node.kind.startswith("arg")
+    if over is None or over[0].inside not in node.indices or set(over[0].owners) & set(node.indices):
+        return False
+    found = over[0]
+    inner = tuple(i for i in node.indices if i != found.inside)
+    if (positioned and inner) or not set(inner) <= free_indices(node.body):
+        return False
+    b.because(f"{equation.target}: one candidate for each pair of a range that data give and a position in it")
+    kind, pairs = node.kind.removeprefix("arg"), pairs_of(b, found)
+    rest = tuple(i for i in equation.indices if i not in found.owners)
+    moved = replace(node, kind=kind, indices=inner, condition=pairs.moved(found.rest), body=pairs.moved(node.body))
+    rows = pairs.rows(_body(b, moved, (pairs.pair, *rest, *inner)), (*rest, *inner))
+    if inner:
+        over_axes = tuple(rows.axes.index(i) for i in inner)
+        array = Collapse(kind, rows.array, over_axes, _IDENTITY[kind] if kind != "product" else None)
+        rows = Value(array, tuple(i for i in rows.axes if i not in inner))
+    if positioned:
+        rows = replace(rows, array=b.keep(rows.array, f"{equation.target}_candidates"))
+    best = pairs.folded(kind, rows)
+    if node.kind == kind:
+        b.emit(Assign(equation.target, full(best, equation.indices)))
+        best = replace(best, array=align(Value(Name(equation.target), equation.indices), best.axes)) if winner else best
+    if positioned:
+        first = pairs.first(rows.array, best)
+        b.emit(Assign(winner or equation.target, full(first, equation.indices)))
+    return True
 
 
 def _direct(b: Builder, equation: Equation, node: Reduce, winner: str | None) -> None:

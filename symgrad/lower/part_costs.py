@@ -9,6 +9,7 @@ from symgrad.declare.integers import Index, Poly, as_poly, depends_on_data, indi
 from symgrad.declare.program import Equation, Program
 from symgrad.declare.scalars import TRUE, Mul, Node, Read, Reduce, free_indices, tensors_of, walk
 from symgrad.declare.typical import elements, typical, typical_sizes, volume
+from symgrad.derive.ragged import in_ranges
 from symgrad.derive.terms import Term, terms_of
 from symgrad.lower.blocks import beside_of, inner_section, table_section
 from symgrad.lower.parts import Cut, Item, Section, along, candidates, maxima_of, reads_in
@@ -26,12 +27,13 @@ NOTABLE = 4 * REUSE
 def sections(program: Program, equations: Sequence[Equation], results: frozenset[str]) -> tuple[Item, ...]:
     """The equations in order, those in sections where it is worth while; ``results`` are what a function gives.
 
-    Recurrences stay as they are, and so do products of matrices: they keep all cores busy and stay in cache by
-    themselves.
+    Recurrences and reductions over ragged ranges stay as they are, and so do products of matrices: they keep all
+    cores busy and stay in cache by themselves.
     """
     sizes = typical_sizes(program)
     alone = {e.target for g in groups(equations) if is_recurrent(g) for e in g}
     alone |= {e.target for e in equations if _is_product(e, sizes)}
+    alone |= in_ranges(equations)  # every part would look for the pairs of ranges and positions again
     alone |= {winner for winner, largest in maxima_of(equations).items() if largest in alone}
     extents = dict.fromkeys(i.extent for e in equations if e.target not in alone for i in candidates(e))
     found = [along(program, equations, extent, alone) for extent in extents if extent.constant is None]

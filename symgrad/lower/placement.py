@@ -6,14 +6,16 @@ from dataclasses import dataclass
 
 from symgrad.declare.bounds import tighten
 from symgrad.declare.conditions import all_of, conjuncts
-from symgrad.declare.integers import Index, Poly, affine_in, as_poly, indices_of
-from symgrad.declare.scalars import PLAIN, Compare, Condition, Mul, Scalar, free_indices, reads_of
+from symgrad.declare.integers import Index, Poly, affine_in, as_poly, depends_on_data, indices_of
+from symgrad.declare.rewriting import map_polynomials
+from symgrad.declare.scalars import PLAIN, Compare, Condition, Mul, Scalar, free_indices, polynomials, reads_of
 from symgrad.derive.invert import Solved, absorb, solve
-from symgrad.derive.terms import Term
+from symgrad.derive.terms import Term, rename
 from symgrad.lower.axes import Axes
 from symgrad.lower.builder import Builder
 from symgrad.lower.fused import fused_offsets
 from symgrad.lower.walks import along
+from symgrad.simplify.placed import guarded
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,11 +42,22 @@ def as_scatter(term: Term, free: Axes) -> Scatter | None:
     if all(p is None for p in places):
         return None
     placed = {free[a] for a, p in enumerate(places) if p is not None}
+    rest = [_at_place(part, free, places) for part in rest]
     used = free_indices(term.scale) | free_indices(term.body) | {i for c in rest for i in free_indices(c)}
     used |= {i for p in places if p is not None for i in indices_of(p)}
     if used & placed:
         return None
     return Scatter(term, free, tuple(places), all_of(*rest))
+
+
+def _at_place(part: Condition, free: Axes, places: list[Poly | None]) -> Condition:
+    """A condition of data on positions that data give, in terms of what decides those: a range that a winner is in."""
+    if not any(map(depends_on_data, polynomials(part))):
+        return part
+    for index, place in zip(free, places, strict=True):
+        if place is not None and index in free_indices(part) and depends_on_data(place):
+            part = guarded(map_polynomials(rename(part, {index: place}), tighten), place)
+    return part
 
 
 def land_apart(one: Scatter, other: Scatter) -> bool:

@@ -8,7 +8,7 @@ from dataclasses import replace
 from itertools import chain
 
 from symgrad.declare.frozen import remember
-from symgrad.declare.integers import show
+from symgrad.declare.integers import Size, atoms, show
 from symgrad.lower.arrays import (
     Arange,
     Array,
@@ -34,7 +34,7 @@ from symgrad.lower.arrays import (
     Whole,
     Windows,
 )
-from symgrad.lower.traverse import map_parts, names_in, parts
+from symgrad.lower.traverse import map_arrays, map_parts, names_in, parts, polynomials_in
 from symgrad.naming import fresh
 
 BLOCKS = (For, When, Chunks, Parts, Blocks)
@@ -265,7 +265,7 @@ def _needed(statements: tuple[Statement, ...], names: set[str]) -> Iterable[tupl
 
     ``names`` grows by what those read.
     """
-    views = _views(statements)
+    views, counted = _views(statements), counts(statements)
     for place in reversed(range(len(statements))):
         statement = statements[place]
         if not {v for n in defines(statement) for v in views.get(n, {n})} & names:
@@ -276,8 +276,25 @@ def _needed(statements: tuple[Statement, ...], names: set[str]) -> Iterable[tupl
             for _ in _needed(statement.body, names):
                 pass
         else:
-            names |= uses(statement)
+            names |= uses(statement) | (_sizes_in(statement) & counted if counted else set())
         yield place, after
+
+
+def counts(statements: Iterable[Statement]) -> frozenset[str]:
+    """Extents that statements find out themselves."""
+    found = (s for s in walk(statements) if isinstance(s, Assign) and isinstance(s.array, Helper))
+    return frozenset(s.name for s in found if isinstance(s.array, Helper) and s.array.function == "len")
+
+
+def _sizes_in(statement: Statement) -> set[str]:
+    found: set[str] = set()
+
+    def look(array: Array) -> Array:
+        found.update(a.name for p in polynomials_in(array) for a in atoms(p) if isinstance(a, Size))
+        return array
+
+    map_arrays(statement, look)
+    return found
 
 
 def _views(statements: tuple[Statement, ...]) -> dict[str, set[str]]:

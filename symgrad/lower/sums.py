@@ -25,6 +25,7 @@ from symgrad.declare.scalars import (
     reads_of,
 )
 from symgrad.declare.substitution import substitute
+from symgrad.derive.ragged import Ragged
 from symgrad.derive.terms import Term
 from symgrad.lower.arrays import (
     FULL,
@@ -51,6 +52,7 @@ from symgrad.lower.elementwise import value_of
 from symgrad.lower.facts import may_be_negative
 from symgrad.lower.fused import fused_offsets
 from symgrad.lower.operands import mask_in_exponent, masked, operands_of, scaled, stored_order
+from symgrad.lower.pairs import found_in, pairs_of
 from symgrad.lower.running import running_sums
 from symgrad.lower.spans import span_sum
 from symgrad.lower.values import add_values, as_float
@@ -133,6 +135,10 @@ def _inner(b: Builder, bound: Axes, condition: Condition, factors: list[Scalar],
         b.because(f"{name}: the ranges that data give are summed as runs of rows")
         rows = sum_value(b, spans.early, TRUE, spans.body, (spans.source, *order), name)
         return spans.over(b, as_float(rows), order)
+    over = found_in(b, condition, factors)
+    if over is not None and over[0].indices & set(bound):
+        b.because(f"{name}: one element for each pair of a range that data give and a position in it")
+        return _over_pairs(b, bound, *over, order, name)
     condition, factors = mask_in_exponent(condition, factors)
     if condition != TRUE:
         factors = [guard(f, condition) for f in factors]
@@ -157,6 +163,22 @@ def _inner(b: Builder, bound: Axes, condition: Condition, factors: list[Scalar],
     operands = operands_of(b, factors, stored, bound)
     operands = masked(b, operands, condition, stored)
     return contract(b, operands, order, bound, name)
+
+
+def _over_pairs(b: Builder, bound: Axes, found: Ragged, factors: list[Scalar], order: Axes, name: str) -> Value:
+    """The sum over ragged ranges, of some or all of their indices."""
+    pairs, ends = pairs_of(b, found), found.indices
+    early, rest = tuple(i for i in bound if i not in ends), tuple(i for i in order if i not in ends)
+    body = pairs.moved(multiply(*factors))
+    rows = pairs.rows(
+        as_float(sum_value(b, early, pairs.moved(found.rest), body, (pairs.pair, *rest), name)), (pairs.pair, *rest)
+    )
+    left = tuple(i for i in order if i in ends and i not in bound)
+    if set(left) == set(found.owners):
+        return pairs.folded("sum", rows)
+    if left:
+        return pairs.added(rows, left)
+    return Value(Collapse("sum", rows.array, (0,)), rows.axes[1:])
 
 
 def _square_sums(b: Builder, bound: Axes, condition: Condition, factors: list[Scalar], order: Axes) -> Value | None:

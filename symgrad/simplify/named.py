@@ -32,6 +32,7 @@ from symgrad.declare.scalars import (
     walk,
 )
 from symgrad.derive.invert import is_total
+from symgrad.derive.ragged import ragged
 from symgrad.derive.terms import alpha_form
 from symgrad.derive.trace import Trace
 from symgrad.naming import fresh
@@ -119,19 +120,30 @@ def _candidates(node: Reduce) -> tuple[Condition, tuple[Scalar, ...]]:
     return node.condition, (node.body.args if isinstance(node.body, Mul) else (node.body,))
 
 
-def _survey(node: Node, found: dict[str, _Shared]) -> None:
+def _pair(node: Reduce) -> frozenset[Index]:
+    """The two indices of ragged ranges: what has both is needed for few pairs of them, and gets no table of all."""
+    found = ragged(node.condition, node.body)
+    return found.indices if found is not None else frozenset()
+
+
+def _survey(node: Node, found: dict[str, _Shared], pairs: tuple[frozenset[Index], ...] = ()) -> None:
+    if isinstance(node, Reduce) and (pair := _pair(node)):
+        pairs = (*pairs, pair)
     match node:
+        case Apply() if _is_costly(node) and any(p <= free_indices(node) for p in pairs):
+            pass
         case Reduce("sum"):
             where, factors = _candidates(node)
             for factor in factors:
                 covered = _covered(where, factor)
-                if _is_costly(factor) and (covered != TRUE or where == TRUE):
+                paired = any(p <= free_indices(factor) for p in pairs)
+                if _is_costly(factor) and (covered != TRUE or where == TRUE) and not paired:
                     shared = _count(factor, covered, found)
                     shared.summed = shared.summed or (
                         isinstance(factor, Apply) and factor.function == "exp" and len(reads_of(factor)) > 1
                     )
                 else:
-                    _survey(factor, found)
+                    _survey(factor, found, pairs)
             return
         case Select():
             return  # evaluated where the choice takes it, and guarded there
@@ -140,7 +152,7 @@ def _survey(node: Node, found: dict[str, _Shared]) -> None:
             shared.summed = shared.summed or node.function in OWN_SLOPE
             return
     for child in children(node):
-        _survey(child, found)
+        _survey(child, found, pairs)
 
 
 def _is_costly(node: Node) -> bool:
