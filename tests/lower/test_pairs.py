@@ -252,7 +252,7 @@ def test_ranges_over_two_indices(name: str, rng: np.random.Generator) -> None:
         result, residuals = compiled.forward(at, first, first + 8)
         compiled.backward(residuals, np.ones_like(result))
 
-    assert peak_of(both) < 8 * max(at.nbytes, 20 * 15 * 8 * 2 * 8)  # of all pairs: 20 * 15 * 2000 * 2 * 8
+    assert peak_of(both) < 20 * 15 * 2000 * 2 * 8 / 2  # all triples would take more than twice that
 
 
 def test_softmax_in_segments(rng: np.random.Generator) -> None:
