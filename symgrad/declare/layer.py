@@ -5,6 +5,7 @@ from __future__ import annotations
 import inspect
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
+from fractions import Fraction
 from typing import Any
 
 import sympy
@@ -19,7 +20,7 @@ from symgrad.declare.inline import without_inner_reductions
 from symgrad.declare.integers import Index, Poly, Size, as_poly
 from symgrad.declare.program import Attribute, Equation, Part, Program, Requirement, Tensor
 from symgrad.declare.ranges import bound_in, range_from_reads
-from symgrad.declare.scalars import FALSE, TRUE, FromInteger, Reduce, Scalar, tensors_of
+from symgrad.declare.scalars import FALSE, TRUE, FromInteger, Number, Reduce, Scalar, Select, tensors_of
 from symgrad.declare.scope import Scope, label
 from symgrad.declare.unfold import unfolded
 from symgrad.declare.write import declaration, poly_to_sympy
@@ -257,7 +258,7 @@ class _Reader:
         self.layer.ranges |= {n: (poly_to_sympy(a), poly_to_sympy(z)) for n, (a, z) in scope.inferred.items()}
         integer = target in scope.integers
         self.known[target] = tuple(i.extent for i in indices)
-        if integer and not isinstance(body, FromInteger | Reduce):
+        if integer and not _is_integer(body):
             raise scope.fail(_no_integer(target, body, equation), target)
         return Equation(target, indices, body, integer)
 
@@ -319,6 +320,16 @@ class _Reader:
                 self.layer.ranges[name] = (sympy.Integer(0), poly_to_sympy(high))
             if failures and len(waiting) == before:
                 raise failures[0]
+
+
+def _is_integer(body: Scalar) -> bool:
+    """Whether a body gives integers: one of the indices, a reduction of them, or a choice between such."""
+    match body:
+        case Select(_, then, otherwise):
+            return all(_is_integer(arm) and not isinstance(arm, Reduce) for arm in (then, otherwise))
+        case Number(value):
+            return isinstance(value, Fraction) and value.denominator == 1
+    return isinstance(body, FromInteger | Reduce)
 
 
 def _no_integer(target: str, body: Scalar, equation: Any) -> str:
