@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from symgrad.declare.integers import Index, Poly
 from symgrad.declare.program import Equation, Program
 from symgrad.declare.scalars import tensors_of
-from symgrad.declare.typical import elements, typical_sizes, volume
+from symgrad.declare.typical import elements, typical, typical_sizes, volume
 from symgrad.lower.axes import joint_extent
 from symgrad.lower.parts import Section, gathered
 
@@ -61,15 +61,22 @@ def table_section(
 def _inner(program: Program, equations: Sequence[Equation], wanted: set[str], outer: frozenset[Index]) -> Inner | None:
     sizes = typical_sizes(program)
     tables = _tables(program, equations, wanted, outer)
-    for extent in dict.fromkeys(i.extent for e in equations if e.target in tables for i in e.indices if i not in outer):
-        if extent.constant is not None:
-            continue
-        before, found, after = gathered(program, equations, extent, tables, outer)
-        inside = {c.equation.target: c for c in found.cuts if not c.summed}
-        if tables <= set(inside) and not tables & {t for e in after for t in tensors_of(e.body)}:
-            beside = [beside_of(inside[t].equation, outer | inside[t].indices) for t in sorted(tables)]
-            return Inner(before, found, after, joint_extent(max(beside, key=lambda i: volume(i, sizes))))
-    return None
+    extents = dict.fromkeys(i.extent for e in equations if e.target in tables for i in e.indices if i not in outer)
+    found = (_along(program, equations, extent, tables, outer) for extent in extents if extent.constant is None)
+    return min((f for f in found if f is not None), key=lambda f: typical(f.others, sizes), default=None)
+
+
+def _along(
+    program: Program, equations: Sequence[Equation], extent: Poly, tables: set[str], outer: frozenset[Index]
+) -> Inner | None:
+    """The equations with a section along an index of the extent that has all of the tables, and all that reads them."""
+    before, found, after = gathered(program, equations, extent, tables, outer)
+    inside = {c.equation.target: c for c in found.cuts if not c.summed}
+    if not tables <= set(inside) or tables & {t for e in after for t in tensors_of(e.body)}:
+        return None
+    sizes = typical_sizes(program)
+    beside = [beside_of(inside[t].equation, outer | inside[t].indices) for t in sorted(tables)]
+    return Inner(before, found, after, joint_extent(max(beside, key=lambda i: volume(i, sizes))))
 
 
 def beside_of(equation: Equation, others: frozenset[Index]) -> tuple[Index, ...]:

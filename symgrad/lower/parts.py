@@ -7,7 +7,7 @@ section sums up is there after it, so an equation that reads it opens another se
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 
 from symgrad.declare.integers import Entry, Index, Poly, RealFloor, as_poly, atoms, depends_on_data, indices_of
@@ -162,10 +162,11 @@ def _join(
     """
     if section.sums & set(tensors_of(equation.body)):
         return None
-    for cut in _cuts(equation, extent):
+    axes = dict(section.axes)
+    for cut in _cuts(equation, extent, lambda c: _sliced(program, c, axes, integers, moving) is not None):
         if cut.indices & outer:
             continue
-        sliced = _sliced(program, cut, dict(section.axes), integers, moving)
+        sliced = _sliced(program, cut, axes, integers, moving)
         if sliced is None:
             continue
         made = () if cut.summed else ((equation.target, cut.axis()),)
@@ -174,16 +175,25 @@ def _join(
     return None
 
 
-def _cuts(equation: Equation, extent: Poly) -> Iterable[Cut]:
-    """The ways in which an equation can go along an index of the extent."""
+def _cuts(equation: Equation, extent: Poly, fits: Callable[[Cut], bool]) -> Iterable[Cut]:
+    """The ways in which an equation can go along an index of the extent.
+
+    ``fits`` says of one term by itself whether it can: where a term sums over several indices of the extent the first
+    that fits is taken.
+    """
     for index in equation.indices:
         if index.extent == extent:
             yield Cut(equation, frozenset({index}), False)
     if equation.integer:
         return
-    found = [[i for i in t.bound if i.extent == extent] for t in terms_of(equation.body)]
-    if all(len(indices) == 1 for indices in found):
-        yield Cut(equation, frozenset(i for indices in found for i in indices), True)
+    chosen: set[Index] = set()
+    terms = terms_of(equation.body)
+    for term in terms:
+        own = [i for i in term.bound if i.extent == extent]
+        alone = replace(equation, body=Reduce("sum", term.bound, term.condition, term.body)) if own[1:] else equation
+        chosen.update([i for i in own if not own[1:] or fits(Cut(alone, frozenset({i}), True))][:1])
+    if all(len(chosen & set(t.bound)) == 1 for t in terms):
+        yield Cut(equation, frozenset(chosen), True)
 
 
 def _sliced(
