@@ -34,6 +34,11 @@ def matrix_product(
     head = out[: len(out) - len(columns)]
     rows = _trailing(head, rows_of, columns_of)
     stack = head[: len(head) - len(rows)]
+    together = _parted_rows(rows_of, stack, both, out)
+    if together and columns and not _is_copy(b, rows_of):
+        # As many rows for each product as the operand has side by side; the result is transposed.
+        value = matrix_product(b, left, right, shared, both, (*both, *together, *columns), name)
+        return Value(align(value, out), out)
     if not columns or not rows or out[-1] in both:
         # Output order does not fit; compute in a fitting order and transpose the result.
         only_l = tuple(i for i in out if i in left.axes and i not in both)
@@ -66,6 +71,14 @@ def _summed_batch(b: Builder, left: Value, right: Value, shared: list[Index]) ->
     if not left.axes or left.axes[0] != right.axes[0] or left.axes[0] not in shared or len(shared) < 2:
         return None
     return left.axes[0] if _is_copy(b, left) or _is_copy(b, right) else None
+
+
+def _parted_rows(rows_of: Value, stack: Axes, both: list[Index], out: Axes) -> Axes:
+    """The rows of an operand in its own order, if ``out`` parts them by stacked indices and the operand does not."""
+    rows = [i for i in rows_of.axes if i in out and i not in both]
+    places = [p for p, i in enumerate(rows_of.axes) if i in rows]
+    parted = any(i in rows and set(stack[p:]) & set(both) for p, i in enumerate(stack))
+    return tuple(rows) if parted and places == list(range(places[0], places[-1] + 1)) else ()
 
 
 def _trailing(axes: Axes, mine: Value, other: Value) -> Axes:

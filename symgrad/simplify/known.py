@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from fractions import Fraction
-from typing import TypeAlias, overload
+from typing import TypeAlias, TypeGuard, overload
 
 from symgrad.declare.algebra import add, multiply, power, select
 from symgrad.declare.conditions import all_of, at_least, conjuncts, negation
@@ -14,11 +14,13 @@ from symgrad.declare.program import Equation
 from symgrad.declare.recurrence import recurrent_axes
 from symgrad.declare.rewriting import Change, changed, map_children
 from symgrad.declare.scalars import (
+    NOUGHT,
     TRUE,
     Add,
     Apply,
     Condition,
     Extension,
+    FromInteger,
     Mul,
     Node,
     Number,
@@ -28,6 +30,7 @@ from symgrad.declare.scalars import (
     Scalar,
     Select,
     Stopped,
+    free_indices,
     tensors_of,
     walk,
 )
@@ -56,6 +59,7 @@ class Definition:
     def read(self, binding: Binding) -> Scalar:
         """The element that is defined where the indices have these values."""
         inside = all(tensors_of(c) for c in conjuncts(self.where))  # no range of an index is left out
+        inside = inside or all(isinstance(p.atom, Index) and p.atom.extent == i.extent for i, p in binding.items())
         kept = None if self.where == TRUE or inside else Extension("guarded")
         return rename(Read(self.target, self.at, kept), binding)
 
@@ -88,7 +92,7 @@ def _ranges(equation: Equation, axes: tuple[int, ...], extents: Sequence[Poly]) 
     """
     found = [Definition.of(equation)]
     if not axes:
-        return [*found, *(d for d in _arms(found[0]) if tensors_of(d.where))]
+        return [*found, *_arms(found[0])]
     for axis in axes:
         index = equation.indices[axis]
         found += [_range(d, index, s) for d in found for s in segments(index, d.body) if s.body != d.body]
@@ -166,6 +170,8 @@ class _Recognising:
                     changed(then, self.behind((*behind, *conjuncts(condition)))),
                     changed(otherwise, self.behind((*behind, *conjuncts(negation(condition))))),
                 )
+                if self._is_nought_elsewhere(node):
+                    return node.then
             case Reduce(condition=condition):
                 node = map_children(node, self.behind((*behind, *conjuncts(condition))))
             case _:
@@ -185,6 +191,28 @@ class _Recognising:
                     if found is not None:
                         return here(found)
         return _multiplied_out(node, here) if isinstance(node, Mul) else node
+
+    def _is_nought_elsewhere(self, node: Scalar) -> TypeGuard[Select]:
+        """Whether a choice gives 0 where its first arm is 0 as well: ``y`` times numbers, if that is how y is chosen."""
+        if not isinstance(node, Select) or node.otherwise != NOUGHT:
+            return False
+        factors = node.then.args if isinstance(node.then, Mul) else (node.then,)
+        reads = [f for f in factors if isinstance(f, Read)]
+        if len(reads) != 1 or not all(_is_finite(f) for f in factors if f is not reads[0]):
+            return False
+        return any(self._vanishes(d, reads[0], node.condition) for d in self.definitions if d.target == reads[0].tensor)
+
+    def _vanishes(self, definition: Definition, read: Read, condition: Condition) -> bool:
+        """Whether the element that is read is 0 where the condition fails, by this definition."""
+        if definition.where != TRUE or not isinstance(definition.body, Select) or definition.body.otherwise != NOUGHT:
+            return False
+        binding = instance(Read(definition.target, definition.at), read, frozenset(definition.indices))
+        return binding is not None and rename(definition.body.condition, binding) == condition
+
+
+def _is_finite(factor: Scalar) -> bool:
+    """Whether a factor is finite where a choice left it out as well as where not: no index and no tensor is in it."""
+    return isinstance(factor, Number | FromInteger) or not (free_indices(factor) or tensors_of(factor))
 
 
 def _multiplied_out(node: Mul, recognised: Change) -> Scalar:
