@@ -34,9 +34,9 @@ def matrix_product(
     head = out[: len(out) - len(columns)]
     rows = _trailing(head, rows_of, columns_of)
     stack = head[: len(head) - len(rows)]
-    together = _parted_rows(rows_of, stack, both, out)
-    if together and columns and not _is_copy(b, rows_of):
-        # As many rows for each product as the operand has side by side; the result is transposed.
+    together = _parted_rows(rows_of, columns_of, stack, both, out)
+    if together and columns and not (_is_copy(b, rows_of) or _is_copy(b, columns_of)):
+        # As many rows for each product as there are; the result is transposed.
         value = matrix_product(b, left, right, shared, both, (*both, *together, *columns), name)
         return Value(align(value, out), out)
     if not columns or not rows or out[-1] in both:
@@ -73,12 +73,17 @@ def _summed_batch(b: Builder, left: Value, right: Value, shared: list[Index]) ->
     return left.axes[0] if _is_copy(b, left) or _is_copy(b, right) else None
 
 
-def _parted_rows(rows_of: Value, stack: Axes, both: list[Index], out: Axes) -> Axes:
-    """The rows of an operand in its own order, if ``out`` parts them by stacked indices and the operand does not."""
+def _parted_rows(rows_of: Value, columns_of: Value, stack: Axes, both: list[Index], out: Axes) -> Axes:
+    """The rows of an operand in its own order, if ``out`` parts them by stacked indices and this had better not be.
+
+    That is so where the operand has them side by side, and where the other one would be turned for every few rows.
+    """
     rows = [i for i in rows_of.axes if i in out and i not in both]
+    if not any(i in rows and set(stack[p:]) & set(both) for p, i in enumerate(stack)):
+        return ()
     places = [p for p, i in enumerate(rows_of.axes) if i in rows]
-    parted = any(i in rows and set(stack[p:]) & set(both) for p, i in enumerate(stack))
-    return tuple(rows) if parted and places == list(range(places[0], places[-1] + 1)) else ()
+    beside = places == list(range(places[0], places[-1] + 1))
+    return tuple(rows) if beside or columns_of.axes[-1] not in out else ()
 
 
 def _trailing(axes: Axes, mine: Value, other: Value) -> Axes:
