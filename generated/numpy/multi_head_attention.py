@@ -160,15 +160,17 @@ def backward(residuals, grad_y, wrt=None):
         )
     if "w_query" in wrt:
         # grad_w_query[h, d, m] = sum_{n, t} grad_q[n, h, t, d] * x[n, t, m]
-        grad_w_query = (grad_q.transpose(1, 3, 0, 2).reshape(D * H, N * T) @ x.reshape(N * T, M)).reshape(
+        grad_w_query = (grad_q.transpose(0, 2, 1, 3).reshape(N * T, D * H).T @ x.reshape(N * T, M)).reshape(
             H, D, M
         )
     if "w_key" in wrt:
         # grad_w_key[h, d, m_2] = sum_{n, s} grad_k[n, h, s, d] * x[n, s, m_2]
-        grad_w_key = (grad_k.transpose(1, 3, 0, 2).reshape(D * H, N * T) @ x.reshape(N * T, M)).reshape(H, D, M)
+        grad_w_key = (grad_k.transpose(0, 2, 1, 3).reshape(N * T, D * H).T @ x.reshape(N * T, M)).reshape(
+            H, D, M
+        )
     if "w_value" in wrt:
         # grad_w_value[h, e, m_3] = sum_{n, s} grad_v[n, h, s, e] * x[n, s, m_3]
-        grad_w_value = (grad_v.transpose(1, 3, 0, 2).reshape(E * H, N * T) @ x.reshape(N * T, M)).reshape(
+        grad_w_value = (grad_v.transpose(0, 2, 1, 3).reshape(N * T, E * H).T @ x.reshape(N * T, M)).reshape(
             H, E, M
         )
     if "w_out" in wrt:

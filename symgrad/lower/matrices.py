@@ -101,7 +101,8 @@ def _as_matrix(b: Builder, value: Value, stack: Axes, rows: Axes, columns: Axes,
     """The operand as (stacked) matrices."""
     present = tuple(i for i in stack if i in value.axes)
     joined = len(rows) > 1 or len(columns) > 1
-    if joined and rows and columns and _is_copy(b, value) and _longest(b, value) in rows:
+    last = _longest(b, value) if _is_copy(b, value) else None if _is_run(value, columns) else value.axes[-1]
+    if joined and rows and columns and last in rows:
         # The copy keeps the tensor's own last axis last; the product takes it transposed.
         flipped = _as_matrix(b, value, stack, columns, rows, name)
         rank = len(stack) if present else 0
@@ -120,6 +121,12 @@ def _as_matrix(b: Builder, value: Value, stack: Axes, rows: Axes, columns: Axes,
         items: list[Item] = [FULL if i in present else NewAxis() for i in tail]
         array = Subscript(array, tuple(items))
     return array
+
+
+def _is_run(value: Value, axes: Axes) -> bool:
+    """Whether axes follow each other in a value: as one axis they are no copy."""
+    places = [value.axes.index(i) for i in axes]
+    return places == list(range(places[0], places[0] + len(places))) if places else True
 
 
 def _longest(b: Builder, value: Value) -> Index | None:
