@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence, Set
 from dataclasses import dataclass
 
-from symgrad.declare.integers import Index, Poly
+from symgrad.declare.integers import Atom, Index, Poly, Size, atoms
 from symgrad.declare.program import Equation, Program
 from symgrad.declare.scalars import tensors_of
 from symgrad.declare.typical import elements, typical, typical_sizes, volume
@@ -86,15 +86,32 @@ def beside_of(equation: Equation, others: frozenset[Index]) -> tuple[Index, ...]
 
 def _tables(program: Program, equations: Sequence[Equation], wanted: set[str], outer: frozenset[Index]) -> set[str]:
     """The left sides nobody else reads with many more elements than anything that stays, by two further indices."""
-    sizes = typical_sizes(program)
     own = {e.target for e in equations}
     read = {t for e in equations for t in tensors_of(e.body)} - own
     kept = [program.extents(t) for t in (*read, *(wanted & own))]
-    most = max((elements(extents, sizes) for extents in kept), default=1)
     return {
         e.target
         for e in equations
         if not (e.target in wanted or e.integer)
-        and volume(e.indices, sizes) >= TABLE * most
         and sum(i.extent.constant is None for i in beside_of(e, outer)) > 1
+        and is_large(program, [i.extent for i in e.indices], kept)
     }
+
+
+def is_large(program: Program, extents: Sequence[Poly], others: Sequence[Sequence[Poly]]) -> bool:
+    """Whether an array has many more elements than any of the others.
+
+    That is so at typical sizes, or for one size that grows while nothing is said of it: pairs of T positions outgrow
+    whatever has T positions once.
+    """
+    sizes = typical_sizes(program)
+    if elements(extents, sizes) >= TABLE * max((elements(o, sizes) for o in others), default=1):
+        return True
+    said = {*dict(program.typical), *(a.name for a in program.attributes)}
+    free = {a for e in extents for a in atoms(e) if isinstance(a, Size) and a.name not in said}
+    return any(_axes_with(a, extents) > max((1, *(_axes_with(a, o) for o in others))) for a in free)
+
+
+def _axes_with(size: Atom, extents: Sequence[Poly]) -> int:
+    """How many extents grow with a size."""
+    return sum(size in atoms(e) for e in extents)

@@ -38,7 +38,7 @@ from symgrad.declare.substitution import rebuild
 from symgrad.declare.typical import elements, typical_sizes, volume
 from symgrad.derive.invert import guarded
 from symgrad.derive.terms import rename
-from symgrad.lower.blocks import TABLE
+from symgrad.lower.blocks import is_large
 
 Extents = Callable[[str], tuple[Poly, ...]]
 POLICIES = ("auto", "store", "recompute")
@@ -117,17 +117,16 @@ def choose(
 
 def without_tables(program: Program, forward: Sequence[Equation], kept: Kept) -> Kept:
     """What to keep if backward computes large tables again: those with many more elements than any input or output."""
-    sizes = typical_sizes(program)
     by_name = {e.target: e for e in forward}
     recurrent = {e.target for g in groups(tuple(forward)) if is_recurrent(g) for e in g}
-    given = [elements(program.extents(t.name), sizes) for t in program.inputs]
-    given += [volume(by_name[t].indices, sizes) for t in program.outputs if t in by_name]
+    given = [program.extents(t.name) for t in program.inputs]
+    given += [tuple(i.extent for i in by_name[t].indices) for t in program.outputs if t in by_name]
 
     def is_table(name: str) -> bool:
         equation = by_name.get(name)
         if equation is None or equation.integer or name in recurrent or name in program.outputs:
             return False
-        return volume(equation.indices, sizes) >= TABLE * max(given, default=1)
+        return is_large(program, [i.extent for i in equation.indices], given)
 
     again = {e.target for e in kept.again}
     names = {t for t in kept.names if not is_table(t)}
