@@ -63,7 +63,9 @@ def _inner(program: Program, equations: Sequence[Equation], wanted: set[str], ou
     tables = _tables(program, equations, wanted, outer)
     extents = dict.fromkeys(i.extent for e in equations if e.target in tables for i in e.indices if i not in outer)
     found = (_along(program, equations, extent, tables, outer) for extent in extents if extent.constant is None)
-    return min((f for f in found if f is not None), key=lambda f: typical(f.others, sizes), default=None)
+    inner = [f for f in found if f is not None]
+    # What has an axis twice for each position grows with its square, whatever sizes are typical.
+    return min(inner, key=lambda f: (_most_axes(f.others), typical(f.others, sizes)), default=None)
 
 
 def _along(
@@ -110,6 +112,11 @@ def is_large(program: Program, extents: Sequence[Poly], others: Sequence[Sequenc
     said = {*dict(program.typical), *(a.name for a in program.attributes)}
     free = {a for e in extents for a in atoms(e) if isinstance(a, Size) and a.name not in said}
     return any(_axes_with(a, extents) > max((1, *(_axes_with(a, o) for o in others))) for a in free)
+
+
+def _most_axes(volume: Poly) -> int:
+    """In how many factors of a volume one size is at most."""
+    return max((monomial.count(a) for monomial, _ in volume.terms for a in monomial), default=0)
 
 
 def _axes_with(size: Atom, extents: Sequence[Poly]) -> int:

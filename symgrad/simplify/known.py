@@ -193,7 +193,7 @@ class _Recognising:
         return _multiplied_out(node, here) if isinstance(node, Mul) else node
 
     def _is_nought_elsewhere(self, node: Scalar) -> TypeGuard[Select]:
-        """Whether a choice gives 0 where its first arm is 0 as well: ``y`` times numbers, if that is how y is chosen."""
+        """Whether a choice gives 0 where its first arm is 0 as well: numbers times ``y``, which is chosen so."""
         if not isinstance(node, Select) or node.otherwise != NOUGHT:
             return False
         factors = node.then.args if isinstance(node.then, Mul) else (node.then,)
