@@ -216,8 +216,11 @@ def defines(statement: Statement) -> Set[str]:
             return names_in(target) - _index_names(target)
         case Run(array):
             return _run_target(array)
-        case For() | When() | Chunks() | Blocks():
+        case For() | When() | Chunks():
             return {n for s in inside(statement) for n in defines(s)}
+        case Blocks(body=body):
+            views = _views(body)
+            return {v for s in body for n in defines(s) for v in views.get(n, {n})}
         case Parts(body=body, sums=sums):
             local = {s.name for s in body if isinstance(s, Assign)}
             views = _views(body)
@@ -298,17 +301,20 @@ def _sizes_in(statement: Statement) -> set[str]:
 
 
 def _views(statements: tuple[Statement, ...]) -> dict[str, set[str]]:
-    """Names of one array that is written to by more than one of them, through views of views as well."""
+    """Names of one array that is written to by more than one of them, through views of views as well.
+
+    Those inside of loops and of functions of parts are among them.
+    """
     found: dict[str, set[str]] = {}
     written: set[str] = set()
-    for statement in reversed(statements):
+    for statement in reversed(tuple(walk(statements))):
         if isinstance(statement, Assign) and statement.name in written:
             source = _viewed(statement.array)
             if isinstance(source, Name):
                 written.add(source.text)
                 joined = found.get(source.text, {source.text}) | found.get(statement.name, {statement.name})
                 found |= dict.fromkeys(joined, joined)
-        written |= {n for s in walk((statement,)) for n in _mutated(s)}
+        written |= _mutated(statement)
     return found
 
 

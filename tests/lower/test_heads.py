@@ -192,3 +192,17 @@ def test_positions_and_heads_of_a_group_are_rows_of_one_product(split):
     forward = source[source.index("def forward") : source.index("return y, Residuals")]
     assert "@ k.transpose(0, 2, 3, 1)[:, None" not in forward.replace("\n", "")
     assert "reshape(N, G, R * T, D)" in forward
+
+
+def test_gradients_written_through_views_inside_of_blocks_are_computed_alone_and_together():
+    """What a block fills in is a view of what a part does, which is a view of what backward gives."""
+    layer, shapes = CASES["rotary"]
+    fast = symgrad.compile_layer(layer, schedule="fast")
+    fast.module._PART = 40
+    arrays = _arrays(shapes(7))
+    y, *want = _all(symgrad.compile_layer(layer), arrays)
+    _, residuals = fast.forward(*arrays)
+    grad_y = np.random.default_rng(1).normal(size=y.shape)
+    for name, whole in zip("qkv", want, strict=True):
+        grads = fast.backward(residuals, grad_y, wrt=(name,))
+        np.testing.assert_allclose(getattr(grads, name), whole, rtol=1e-9, atol=1e-11)
