@@ -59,10 +59,18 @@ def _bell(u: Scalar) -> Scalar:
     return multiply(TWO, power(Named("pi"), negate(HALF)), apply("exp", negate(_square(u))))
 
 
+def _is_falling(u: Scalar) -> bool:
+    """Whether a value is ``-|v|``: exp(u) - 1 is near -1 where v is large, and adding 1 to it loses the digits."""
+    match u:
+        case Mul(c, (Apply("abs", _),)):
+            return c < 0
+    return False
+
+
 # f(u): derivative as a function of (f, u)
 UNARY: dict[str, Rule] = {
     "exp": lambda f, u: f,
-    "expm1": lambda f, u: add(f, ONE),
+    "expm1": lambda f, u: apply("exp", u) if _is_falling(u) else add(f, ONE),
     "log": lambda f, u: power(u, number(-1)),
     "log1p": lambda f, u: power(add(ONE, u), number(-1)),
     "sin": lambda f, u: apply("cos", u),

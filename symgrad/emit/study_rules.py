@@ -168,6 +168,16 @@ RULES: dict[str, RuleWords] = {
     ),
     "log(1 + u) = log1p(u)": RuleWords("Logarithm near 1", r"\log(1 + u) = \operatorname{log1p}(u)", STABLE),
     "exp(u) - 1 = expm1(u)": RuleWords("Exponential near 0", r"e^{u} - 1 = \operatorname{expm1}(u)", STABLE),
+    "1/(exp(u) - 1) = -exp(-u)/(exp(-u) - 1) where u > 0": RuleWords(
+        "An exponential less 1 below the line",
+        r"\frac{1}{e^{u} - 1} = -\frac{e^{-u}}{e^{-u} - 1} \quad\text{where } u > 0",
+        "Either way the exponent below the line is at most 0: no exponential overflows.",
+    ),
+    "|exp(u) - 1| = exp(u) - 1 where u > 0": RuleWords(
+        "The distance of an exponential from 1 below the line",
+        r"|e^{u} - 1| = \begin{cases} e^{u} - 1 & u > 0 \\ 1 - e^{-|u|} & \text{otherwise} \end{cases}",
+        "Each case has a form of its own in which no exponential overflows.",
+    ),
     "(exp(u) - exp(-u))/(exp(u) + exp(-u)) = tanh(u)": RuleWords(
         "Hyperbolic tangent", r"\frac{e^{u} - e^{-u}}{e^{u} + e^{-u}} = \tanh(u)", STABLE
     ),

@@ -10,6 +10,7 @@ from symgrad.declare.algebra import add, apply, multiply, negate, number, power
 from symgrad.declare.rewriting import map_children
 from symgrad.declare.scalars import UNIT, Add, Apply, Condition, Mul, Node, Number, Power, Scalar, reads_of
 from symgrad.simplify.ceilings import ceiling, least
+from symgrad.simplify.inverses import inverse_of_distance, inverse_of_expm1
 from symgrad.simplify.logarithms import (
     exp_less_one,
     log_near_one,
@@ -137,6 +138,8 @@ POINTWISE: tuple[tuple[str, Rule], ...] = (
     SHIFTS[1],
     ("log(1 + u) = log1p(u)", log_near_one),
     ("exp(u) - 1 = expm1(u)", exp_less_one),
+    ("1/(exp(u) - 1) = -exp(-u)/(exp(-u) - 1) where u > 0", inverse_of_expm1),
+    ("|exp(u) - 1| = exp(u) - 1 where u > 0", inverse_of_distance),
     ("sqrt(1 + u) - 1 = u/(sqrt(1 + u) + 1)", _root_less_one),
     ("min(exp(u) - 1, 0) = exp(min(u, 0)) - 1", least),
     ("f(exp(u)) = f(exp(min(u, c))), where f is at its limit", ceiling),

@@ -157,6 +157,14 @@ INSTANCES: dict[str, list[Scalar]] = {
         apply("log1p", add(multiply(w, e(u)), v)),
         apply("log", add(e(negate(power(u, number(2)))), e(negate(power(v, number(2)))))),
     ],
+    "1/(exp(u) - 1) = -exp(-u)/(exp(-u) - 1) where u > 0": [
+        inverse(apply("expm1", u)),
+        power(apply("expm1", negate(multiply(u, v))), number(-2)),
+    ],
+    "|exp(u) - 1| = exp(u) - 1 where u > 0": [
+        inverse(add(v, multiply(number(2), apply("abs", apply("expm1", u))))),
+        inverse(add(one, apply("abs", negate(apply("expm1", negate(multiply(u, v))))))),
+    ],
     "sqrt(1 + u) - 1 = u/(sqrt(1 + u) + 1)": [
         subtract(power(add(one, power(u, number(2))), Number(Fraction(1, 2))), one),
         add(v, multiply(number(-3), power(add(one, u, w), Number(Fraction(1, 2)))), number(3)),
