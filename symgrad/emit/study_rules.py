@@ -82,6 +82,11 @@ RULES: dict[str, RuleWords] = {
         "Near 1 a share has lost what it lacks. At most one is above 1/2, so one sum over the others serves all n; no "
         "other is near 1.",
     ),
+    "p log(p) = 0 where p = exp(-oo)": RuleWords(
+        "A share of 0 beside its logarithm",
+        r"p \log p = 0 \quad\text{where } p = e^{-\infty}",
+        "The limit of p log(p) is 0 as p goes to 0. What a mask leaves out has no part in an entropy.",
+    ),
     "w exp(a) = w exp(a where w != 0)": RuleWords(
         "A weight of 0 takes its exponential out",
         r"w\, e^{a} = w \exp(a \text{ if } w \ne 0,\ -\infty \text{ otherwise})",
@@ -95,6 +100,11 @@ RULES: dict[str, RuleWords] = {
     ),
     "1/(1 + exp(u)) = sigmoid(-u)": RuleWords("Logistic function", r"\frac{1}{1 + e^{u}} = \sigma(-u)", STABLE),
     "exp(u) sigmoid(-u) = sigmoid(u)": RuleWords("Logistic function", r"e^{u}\, \sigma(-u) = \sigma(u)", STABLE),
+    "sigmoid(u) = exp(-softplus(-u))": RuleWords(
+        "A logistic function as an exponential",
+        r"\sigma(u) = e^{-\operatorname{softplus}(-u)}",
+        "So that the largest exponent can be taken out of a sum: where all its terms underflow, their shares do not.",
+    ),
     "log(1 + exp(u)) = softplus(u)": RuleWords("Softplus", r"\log(1 + e^{u}) = \operatorname{softplus}(u)", STABLE),
     "log(sigmoid(u)) = -softplus(-u)": RuleWords(
         "Logarithm of the logistic function", r"\log \sigma(u) = -\operatorname{softplus}(-u)", STABLE
