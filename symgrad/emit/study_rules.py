@@ -176,6 +176,17 @@ RULES: dict[str, RuleWords] = {
     "sqrt(1 + u) - 1 = u/(sqrt(1 + u) + 1)": RuleWords(
         "Root near 1", r"\sqrt{1 + u} - 1 = \frac{u}{\sqrt{1 + u} + 1}", STABLE
     ),
+    "log(erfc(u)) = log(2) + loghalferfc(u)": RuleWords(
+        "Logarithm of the normal distribution",
+        r"\log \operatorname{erfc}(u) = \log 2 + \operatorname{loghalferfc}(u), \qquad 1 - \operatorname{erf}(u)"
+        r" = \operatorname{erfc}(u)",
+        "Far out erfc(u) is 0 long before its logarithm is infinite.",
+    ),
+    "exp(-u^2)/erfc(u) = 1/erfcx(u) where u > 0": RuleWords(
+        "A density by the tail of its distribution",
+        r"\frac{e^{-u^2}}{\operatorname{erfc}(u)} = \frac{1}{\operatorname{erfcx}(u)} \quad\text{where } u > 0",
+        "Far out both are 0, and their quotient grows as u.",
+    ),
     "log(1 + u) = log1p(u)": RuleWords("Logarithm near 1", r"\log(1 + u) = \operatorname{log1p}(u)", STABLE),
     "exp(u) - 1 = expm1(u)": RuleWords("Exponential near 0", r"e^{u} - 1 = \operatorname{expm1}(u)", STABLE),
     "1/(exp(u) - 1) = -exp(-u)/(exp(-u) - 1) where u > 0": RuleWords(

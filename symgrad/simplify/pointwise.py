@@ -34,6 +34,7 @@ from symgrad.simplify.quotients import (
     tangent,
 )
 from symgrad.simplify.roots import root_of_sigmoid
+from symgrad.simplify.tails import by_tail, log_of_tail
 from symgrad.simplify.terms import factors_of
 
 Rule: TypeAlias = Callable[[Scalar], Scalar | None]
@@ -136,6 +137,8 @@ POINTWISE: tuple[tuple[str, Rule], ...] = (
     ("log(exp(u) v) = u + log(v)", log_of_product),
     ("log(exp(a) - exp(b)) = a + log1mexp(b - a)", log_of_difference),
     SHIFTS[1],
+    ("log(erfc(u)) = log(2) + loghalferfc(u)", log_of_tail),
+    ("exp(-u^2)/erfc(u) = 1/erfcx(u) where u > 0", by_tail),
     ("log(1 + u) = log1p(u)", log_near_one),
     ("exp(u) - 1 = expm1(u)", exp_less_one),
     ("1/(exp(u) - 1) = -exp(-u)/(exp(-u) - 1) where u > 0", inverse_of_expm1),

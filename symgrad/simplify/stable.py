@@ -89,7 +89,7 @@ def _log_of_named(program: Program, trace: Trace) -> Program:
 
     def seen_through(node: Node, within: tuple[str, ...] = ()) -> Node:
         match node:
-            case Apply("exp" | "sigmoid" | "tanh"):
+            case Apply("exp" | "sigmoid" | "tanh" | "erf" | "erfc"):
                 return node
             case Read(tensor, indices, None) if tensor in definitions and tensor not in within:
                 definition = definitions[tensor]
@@ -153,14 +153,16 @@ def _made_of_exponentials(program: Program) -> dict[str, Equation]:
 
 
 def _holds_exponential(node: Node) -> bool:
-    return any(isinstance(n, Apply) and n.function in ("exp", "sigmoid", "tanh") for n in walk(node))
+    return any(isinstance(n, Apply) and n.function in ("exp", "sigmoid", "tanh", "erf", "erfc") for n in walk(node))
 
 
 def _is_unsafe(node: Node) -> bool:
     """Whether a logarithm is left of what may underflow or lose its digits."""
     logarithms = (n for n in walk(node) if isinstance(n, Apply) and n.function in ("log", "log1p"))
     return any(
-        isinstance(n, Apply) and n.function in ("exp", "sigmoid", "tanh") and not at_most_nought(n.args[0])
+        isinstance(n, Apply)
+        and n.function in ("exp", "sigmoid", "tanh", "erf", "erfc")
+        and not at_most_nought(n.args[0])
         for logarithm in logarithms
         for n in walk(logarithm)
     )

@@ -175,6 +175,15 @@ INSTANCES: dict[str, list[Scalar]] = {
         apply("log", inverse(add(v, w))),
         apply("log", multiply(v, power(apply("cosh", u), number(-2)))),
     ],
+    "log(erfc(u)) = log(2) + loghalferfc(u)": [
+        apply("log", add(Number(Fraction(1, 2)), multiply(Number(Fraction(1, 2)), apply("erf", u)))),
+        apply("log1p", negate(apply("erf", multiply(u, v)))),
+        apply("log", multiply(number(3), power(v, number(2)), apply("erfc", u))),
+    ],
+    "exp(-u^2)/erfc(u) = 1/erfcx(u) where u > 0": [
+        divide(e(negate(power(u, number(2)))), subtract(one, apply("erf", u))),
+        divide(multiply(v, e(subtract(w, power(u, number(2))))), multiply(number(3), apply("erfc", u))),
+    ],
     "log(1 + u) = log1p(u)": [apply("log", add(one, u)), apply("log", add(one, multiply(u, v), w))],
     "exp(u) - 1 = expm1(u)": [
         subtract(e(u), one),
