@@ -109,6 +109,12 @@ RULES: dict[str, RuleWords] = {
     "log(sigmoid(u)) = -softplus(-u)": RuleWords(
         "Logarithm of the logistic function", r"\log \sigma(u) = -\operatorname{softplus}(-u)", STABLE
     ),
+    "log(sigmoid(a) - sigmoid(b)) = -softplus(-a) - softplus(b) + log1mexp(b - a)": RuleWords(
+        "Logarithm of a difference of logistic functions",
+        r"\log(\sigma(a) - \sigma(b)) = -\operatorname{softplus}(-a) - \operatorname{softplus}(b)"
+        r" + \operatorname{log1mexp}(b - a)",
+        STABLE,
+    ),
     "log(exp(u) v) = u + log(v)": RuleWords(
         "Logarithm of a product", r"\log(e^{u}\, v) = u + \log v", "The exponential and the logarithm cancel."
     ),

@@ -46,6 +46,13 @@ def test_a_sum_of_logistic_functions_beside_a_number_stays() -> None:
     assert "softplus" not in compile_layer(layer).source
 
 
+def test_the_logarithm_of_a_difference() -> None:
+    """A discretised logistic distribution."""
+    layer = Layer("discretised", [x[N], v[N]], [Eq(y[n], log(logistic(x[n]) - logistic(v[n])))])
+    above = np.array([-1e4, -100, -1.5, 0.5, 30, 100, 1e4])
+    right_everywhere(layer, {"x": above, "v": above - np.array([1, 0.5, 0.25, 4, 0.5, 1, 2])}, 9000)
+
+
 p = x[n]
 POWERS: dict[str, Any] = {
     "mish as written": p * ((1 + exp(p)) ** 2 - 1) / ((1 + exp(p)) ** 2 + 1),

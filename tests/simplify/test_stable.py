@@ -133,6 +133,10 @@ INSTANCES: dict[str, list[Scalar]] = {
         apply("log", add(Number(Fraction(1, 3)), multiply(number(5), e(negate(multiply(u, v)))))),
         apply("log", add(one, power(number(2), u))),
     ],
+    "log(sigmoid(a) - sigmoid(b)) = -softplus(-a) - softplus(b) + log1mexp(b - a)": [
+        apply("log", subtract(apply("sigmoid", u), apply("sigmoid", negate(v)))),
+        apply("log", subtract(multiply(number(3), apply("sigmoid", u)), multiply(number(3), apply("sigmoid", v)))),
+    ],
     "log(cosh(u)) = logcosh(u)": [
         apply("log", apply("cosh", multiply(u, v))),
         apply("log", add(e(u), e(negate(u)))),

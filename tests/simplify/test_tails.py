@@ -30,12 +30,12 @@ FORMS: dict[str, Any] = {
 def test_the_tail_of_the_normal_distribution(name: str) -> None:
     layer = Layer("tail", [x[N]], [Eq(y[n], FORMS[name])])
     # log(3 erfc(u)) is sensitive: the error of u counts u^2 times in exp(-u^2)
-    right_everywhere(layer, {"x": POINTS}, 1300, slack=40 if "exp" in str(FORMS[name]) else 1)
+    right_everywhere(layer, {"x": POINTS}, 500, slack=40 if "exp" in str(FORMS[name]) else 1)
 
 
 def test_a_named_distribution_in_a_logarithm() -> None:
     distribution = [Eq(f[n], (1 + erf(p / sqrt(2))) / 2), Eq(y[n], log(f[n]))]
-    right_everywhere(Layer("named", [x[N]], distribution, outputs=["y"]), {"x": POINTS}, 1300)
+    right_everywhere(Layer("named", [x[N]], distribution, outputs=["y"]), {"x": POINTS}, 500)
 
 
 def test_without_a_logarithm_the_error_function_is_computed_as_it_stands() -> None:
@@ -43,7 +43,7 @@ def test_without_a_logarithm_the_error_function_is_computed_as_it_stands() -> No
     assert "_erf(" in source and "erfc" not in source
 
 
-@pytest.mark.parametrize(("name", "eps"), [("_erfcx", 3), ("_ierfcx", 8)])
+@pytest.mark.parametrize(("name", "eps"), [("_erfcx", 3), ("_ierfcx", 10)])
 @pytest.mark.parametrize("dtype", [np.float32, np.float64])
 def test_the_scaled_functions_to_their_last_digits(name: str, eps: float, dtype: Any) -> None:
     space: dict[str, Any] = {"np": np}
