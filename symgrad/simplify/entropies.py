@@ -61,7 +61,8 @@ def _exponent(node: Scalar, definitions: Mapping[str, Equation]) -> Scalar | Non
             return a
         case Read(tensor, indices, None) if tensor in definitions:
             definition = definitions[tensor]
-            found = [a for f in factors_of(definition.body)[1] if (a := _exponent(f, definitions)) is not None]
+            exponents = [_exponent(f, definitions) for f in factors_of(definition.body)[1]]
+            found = [e for e in exponents if e is not None]
             if len(found) == 1:
                 return rename(found[0], dict(zip(definition.indices, indices, strict=True)))
     return None

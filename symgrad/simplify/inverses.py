@@ -42,9 +42,10 @@ def _distance(term: Scalar) -> tuple[Fraction | float, Scalar] | None:
     """The c and the u of ``c |exp(u) - 1|``."""
     match factors_of(term):
         case c, (Apply("abs", (inner,)),):
-            match factors_of(inner):
-                case d, (Apply("expm1", (u,)),):
-                    return c * abs(d), u
+            d, inside = factors_of(inner)
+            match inside:
+                case (Apply("expm1", (u,)),):
+                    return c * (d if d > 0 else -d), u
     return None
 
 
