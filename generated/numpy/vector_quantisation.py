@@ -191,7 +191,7 @@ def _squared_gaps(left, right, *weights):
         part = squares[start : start + step]
         with np.errstate(over="ignore", invalid="ignore"):
             np.matmul(rows[start : start + step], columns, out=part)
-            near = np.flatnonzero(~(part > 0))
+            near = () if part.min(initial=1) > 0 else np.flatnonzero(~(part > 0))
             part += norms[0][start : start + step]
             part += norms[1]
         for first in range(0, len(near), count):

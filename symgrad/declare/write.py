@@ -118,6 +118,14 @@ def scalar_to_sympy(node: Scalar) -> Any:
             return sympy.log(sympy.cosh(scalar_to_sympy(argument)))
         case Apply("log1mexp", (argument,)):
             return sympy.log(1 - sympy.exp(scalar_to_sympy(argument)))
+        case Apply("erfcx", (argument,)):
+            u = scalar_to_sympy(argument)
+            return sympy.exp(u**2) * sympy.erfc(u)
+        case Apply("ierfcx", (argument,)):
+            u = scalar_to_sympy(argument)
+            return 1 / sympy.sqrt(sympy.pi) - u * sympy.exp(u**2) * sympy.erfc(u)
+        case Apply("loghalferfc", (argument,)):
+            return sympy.log(sympy.erfc(scalar_to_sympy(argument)) / 2)
         case Apply("expm1", (argument,)):
             return sympy.exp(scalar_to_sympy(argument)) - 1
         case Apply(function, args):

@@ -59,10 +59,25 @@ def _bell(u: Scalar) -> Scalar:
     return multiply(TWO, power(Named("pi"), negate(HALF)), apply("exp", negate(_square(u))))
 
 
+def inverse_mills_ratio(u: Scalar) -> Scalar:
+    """``exp(-u^2) / erfc(u)``: by the scaled function where u > 0, as it stands elsewhere, where erfc(u) >= 1."""
+    low = apply("min", u, NOUGHT)
+    plain = divide(apply("exp", negate(_square(low))), add(ONE, apply("erf", negate(low))))
+    return select(relation("<", NOUGHT, u), power(apply("erfcx", u), number(-1)), plain)
+
+
+def _is_falling(u: Scalar) -> bool:
+    """Whether a value is ``-|v|``: exp(u) - 1 is near -1 where v is large, and adding 1 to it loses the digits."""
+    match u:
+        case Mul(c, (Apply("abs", _),)):
+            return c < 0
+    return False
+
+
 # f(u): derivative as a function of (f, u)
 UNARY: dict[str, Rule] = {
     "exp": lambda f, u: f,
-    "expm1": lambda f, u: add(f, ONE),
+    "expm1": lambda f, u: apply("exp", u) if _is_falling(u) else add(f, ONE),
     "log": lambda f, u: power(u, number(-1)),
     "log1p": lambda f, u: power(add(ONE, u), number(-1)),
     "sin": lambda f, u: apply("cos", u),
@@ -79,6 +94,9 @@ UNARY: dict[str, Rule] = {
     "arctanh": lambda f, u: power(subtract(ONE, _square(u)), number(-1)),
     "erf": lambda f, u: _bell(u),
     "erfc": lambda f, u: negate(_bell(u)),
+    "erfcx": lambda f, u: multiply(number(-2), apply("ierfcx", u)),
+    "ierfcx": lambda f, u: subtract(multiply(TWO, u, f), apply("erfcx", u)),
+    "loghalferfc": lambda f, u: multiply(number(-2), power(Named("pi"), negate(HALF)), inverse_mills_ratio(u)),
     "sigmoid": lambda f, u: multiply(f, subtract(ONE, f)),
     "softplus": lambda f, u: apply("sigmoid", u),
     "logcosh": lambda f, u: apply("tanh", u),

@@ -10,11 +10,13 @@ from symgrad.emit.helpers_entry import ENTRY
 from symgrad.emit.helpers_functions import FUNCTIONS
 from symgrad.emit.helpers_parts import PARTS
 from symgrad.emit.helpers_steps import CARRY
+from symgrad.emit.helpers_tails import TAILS
 from symgrad.emit.helpers_tiles import TILE_HELPERS
 
 HELPERS: dict[str, str] = (
     ENTRY
     | FUNCTIONS
+    | TAILS
     | {
         "_where": '''
 def _where(mask, left, right, dtype):

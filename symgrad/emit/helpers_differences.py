@@ -33,7 +33,7 @@ def _squared_gaps(left, right, *weights):
         part = squares[start : start + step]
         with np.errstate(over="ignore", invalid="ignore"):
             np.matmul(rows[start : start + step], columns, out=part)
-            near = np.flatnonzero(~(part > 0))
+            near = () if part.min(initial=1) > 0 else np.flatnonzero(~(part > 0))
             part += norms[0][start : start + step]
             part += norms[1]
         for first in range(0, len(near), count):
@@ -74,12 +74,14 @@ def _near_pairs(left, right):
     (N, D), M = left.shape, len(right)
     if D <= 8:  # then nobody asks
         return np.broadcast_to(True, (N, M))
-    near, step = np.empty((N, M), bool), 65536 // max(M, 1) + 1
+    near, step = np.zeros((N, M), bool), 65536 // max(M, 1) + 1
     rows, columns, _ = _gap_factors(left, right)
     with np.errstate(over="ignore", invalid="ignore"):
         for start in range(0, N, step):
-            np.greater(rows[start : start + step] @ columns, 0, out=near[start : start + step])
-    return np.logical_not(near, out=near)
+            product = rows[start : start + step] @ columns
+            if not product.min(initial=1) > 0:
+                near[start : start + step] = ~(product > 0)
+    return near
 ''',
     "_gap_factors": '''
 def _gap_factors(left, right, *weights):

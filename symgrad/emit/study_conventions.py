@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from fractions import Fraction
 
-from symgrad.declare.algebra import add, apply, negate, number, power, subtract
+from symgrad.declare.algebra import add, apply, multiply, negate, number, power, subtract
 from symgrad.declare.program import Equation
 from symgrad.declare.scalars import (
     PLAIN,
@@ -12,6 +13,7 @@ from symgrad.declare.scalars import (
     Apply,
     Compare,
     Extension,
+    Named,
     Node,
     Number,
     Read,
@@ -31,6 +33,11 @@ DEFINED: dict[str, Scalar] = {
     "log1p": Apply("log", (add(UNIT, _U),)),
     "expm1": subtract(apply("exp", _U), UNIT),
     "logcosh": Apply("log", (apply("cosh", _U),)),
+    "erfcx": multiply(apply("exp", power(_U, number(2))), apply("erfc", _U)),
+    "ierfcx": subtract(
+        power(Named("pi"), Number(Fraction(-1, 2))), multiply(_U, apply("exp", power(_U, number(2))), apply("erfc", _U))
+    ),
+    "loghalferfc": Apply("log", (multiply(Number(Fraction(1, 2)), apply("erfc", _U)),)),
     "log1mexp": Apply("log", (subtract(UNIT, apply("exp", _U)),)),
 }
 """Functions that not every reader knows, by their definition."""

@@ -82,6 +82,11 @@ RULES: dict[str, RuleWords] = {
         "Near 1 a share has lost what it lacks. At most one is above 1/2, so one sum over the others serves all n; no "
         "other is near 1.",
     ),
+    "p log(p) = 0 where p = exp(-oo)": RuleWords(
+        "A share of 0 beside its logarithm",
+        r"p \log p = 0 \quad\text{where } p = e^{-\infty}",
+        "The limit of p log(p) is 0 as p goes to 0. What a mask leaves out has no part in an entropy.",
+    ),
     "w exp(a) = w exp(a where w != 0)": RuleWords(
         "A weight of 0 takes its exponential out",
         r"w\, e^{a} = w \exp(a \text{ if } w \ne 0,\ -\infty \text{ otherwise})",
@@ -95,9 +100,20 @@ RULES: dict[str, RuleWords] = {
     ),
     "1/(1 + exp(u)) = sigmoid(-u)": RuleWords("Logistic function", r"\frac{1}{1 + e^{u}} = \sigma(-u)", STABLE),
     "exp(u) sigmoid(-u) = sigmoid(u)": RuleWords("Logistic function", r"e^{u}\, \sigma(-u) = \sigma(u)", STABLE),
+    "sigmoid(u) = exp(-softplus(-u))": RuleWords(
+        "A logistic function as an exponential",
+        r"\sigma(u) = e^{-\operatorname{softplus}(-u)}",
+        "So that the largest exponent can be taken out of a sum: where all its terms underflow, their shares do not.",
+    ),
     "log(1 + exp(u)) = softplus(u)": RuleWords("Softplus", r"\log(1 + e^{u}) = \operatorname{softplus}(u)", STABLE),
     "log(sigmoid(u)) = -softplus(-u)": RuleWords(
         "Logarithm of the logistic function", r"\log \sigma(u) = -\operatorname{softplus}(-u)", STABLE
+    ),
+    "log(sigmoid(a) - sigmoid(b)) = -softplus(-a) - softplus(b) + log1mexp(b - a)": RuleWords(
+        "Logarithm of a difference of logistic functions",
+        r"\log(\sigma(a) - \sigma(b)) = -\operatorname{softplus}(-a) - \operatorname{softplus}(b)"
+        r" + \operatorname{log1mexp}(b - a)",
+        STABLE,
     ),
     "log(exp(u) v) = u + log(v)": RuleWords(
         "Logarithm of a product", r"\log(e^{u}\, v) = u + \log v", "The exponential and the logarithm cancel."
@@ -166,8 +182,29 @@ RULES: dict[str, RuleWords] = {
     "sqrt(1 + u) - 1 = u/(sqrt(1 + u) + 1)": RuleWords(
         "Root near 1", r"\sqrt{1 + u} - 1 = \frac{u}{\sqrt{1 + u} + 1}", STABLE
     ),
+    "log(erfc(u)) = log(2) + loghalferfc(u)": RuleWords(
+        "Logarithm of the normal distribution",
+        r"\log \operatorname{erfc}(u) = \log 2 + \operatorname{loghalferfc}(u), \qquad 1 - \operatorname{erf}(u)"
+        r" = \operatorname{erfc}(u)",
+        "Far out erfc(u) is 0 long before its logarithm is infinite.",
+    ),
+    "exp(-u^2)/erfc(u) = 1/erfcx(u) where u > 0": RuleWords(
+        "A density by the tail of its distribution",
+        r"\frac{e^{-u^2}}{\operatorname{erfc}(u)} = \frac{1}{\operatorname{erfcx}(u)} \quad\text{where } u > 0",
+        "Far out both are 0, and their quotient grows as u.",
+    ),
     "log(1 + u) = log1p(u)": RuleWords("Logarithm near 1", r"\log(1 + u) = \operatorname{log1p}(u)", STABLE),
     "exp(u) - 1 = expm1(u)": RuleWords("Exponential near 0", r"e^{u} - 1 = \operatorname{expm1}(u)", STABLE),
+    "1/(exp(u) - 1) = -exp(-u)/(exp(-u) - 1) where u > 0": RuleWords(
+        "An exponential less 1 below the line",
+        r"\frac{1}{e^{u} - 1} = -\frac{e^{-u}}{e^{-u} - 1} \quad\text{where } u > 0",
+        "Either way the exponent below the line is at most 0: no exponential overflows.",
+    ),
+    "|exp(u) - 1| = exp(u) - 1 where u > 0": RuleWords(
+        "The distance of an exponential from 1 below the line",
+        r"|e^{u} - 1| = \begin{cases} e^{u} - 1 & u > 0 \\ 1 - e^{-|u|} & \text{otherwise} \end{cases}",
+        "Each case has a form of its own in which no exponential overflows.",
+    ),
     "(exp(u) - exp(-u))/(exp(u) + exp(-u)) = tanh(u)": RuleWords(
         "Hyperbolic tangent", r"\frac{e^{u} - e^{-u}}{e^{u} + e^{-u}} = \tanh(u)", STABLE
     ),

@@ -43,6 +43,8 @@ _SAFE: dict[str, Scalar] = {
     "log1p": NOUGHT,
     "log1mexp": negate(UNIT),
     "exp": NOUGHT,
+    "erfcx": NOUGHT,
+    "ierfcx": NOUGHT,
     "expm1": NOUGHT,
     "arcsin": NOUGHT,
     "arccos": NOUGHT,

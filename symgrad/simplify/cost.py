@@ -36,6 +36,9 @@ _WEIGHT = {
     "logcosh": 40,
     "log1mexp": 40,
     "erf": 40,
+    "erfcx": 40,
+    "ierfcx": 40,
+    "loghalferfc": 60,
 }
 
 GATHERED = 128

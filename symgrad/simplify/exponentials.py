@@ -11,6 +11,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 from dataclasses import dataclass
 from fractions import Fraction
+from itertools import product
 from math import inf
 
 from symgrad.declare.algebra import add, apply, divide, multiply, negate, number, power, select
@@ -38,6 +39,8 @@ from symgrad.simplify.terms import factors_of
 HALF = Number(Fraction(1, 2))
 FAR = Number(Fraction(80))
 """exp(80) is a number in float32, and so is exp(-80)."""
+MOST_FACTORS = 4
+"""Up to this power sums of exponentials are written out."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -82,8 +85,11 @@ def _of_term(term: Scalar) -> list[tuple[Scalar, Scalar]]:
         return [(Number(coefficient), spread(factors[0].args[0])), (Number(-coefficient), NOUGHT)]
     scale: Scalar = Number(coefficient)
     exponent: Scalar = NOUGHT
+    written_out: list[Exponential] = []
     for factor in factors:
         match factor:
+            case Power() if not written_out and (terms := _of_power(factor)):
+                written_out = terms
             case Apply("exp", (a,)):
                 exponent = add(exponent, spread(a))
             case Power(Number(b), a) if b > 0 and reads_of(a):
@@ -92,7 +98,23 @@ def _of_term(term: Scalar) -> list[tuple[Scalar, Scalar]]:
                 scale, exponent = multiply(scale, chosen[0]), add(exponent, chosen[1])
             case _:
                 scale = multiply(scale, factor)
+    if written_out:
+        return [(multiply(scale, t.scale), spread(add(exponent, t.exponent))) for t in written_out]
     return [(scale, exponent)]
+
+
+def _of_power(node: Power) -> list[Exponential]:
+    """A power of a sum of growing exponentials as a sum, where all terms are positive, so that none cancel."""
+    match node:
+        case Power(Add() as base, Number(Fraction(denominator=1) as n)) if 2 <= n <= MOST_FACTORS:
+            terms = exponentials(base)
+            numbers = all(isinstance(t.scale, Number) and t.scale.value > 0 for t in terms)
+            if numbers and any(grows(t.exponent) for t in terms):
+                return [
+                    Exponential(multiply(*(t.scale for t in chosen)), spread(add(*(t.exponent for t in chosen))))
+                    for chosen in product(terms, repeat=int(n))
+                ]
+    return []
 
 
 def _of_choice(node: Select) -> tuple[Scalar, Scalar] | None:

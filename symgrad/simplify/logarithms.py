@@ -121,6 +121,18 @@ def log_of_sigmoid(node: Scalar) -> Scalar | None:
     return None
 
 
+def log_of_sigmoids(node: Scalar) -> Scalar | None:
+    """log(c (sigmoid(a) - sigmoid(b))) = log(c) - softplus(-a) - softplus(b) + log1mexp(b - a), defined where a > b."""
+    match node:
+        case Apply("log", (Add((left, right)),)):
+            for above, below in ((left, right), (right, left)):
+                match factors_of(above), factors_of(below):
+                    case (c, (Apply("sigmoid", (a,)),)), (d, (Apply("sigmoid", (b,)),)) if c > 0 and d == -c:
+                        ends = add(apply("softplus", negate(a)), apply("softplus", b))
+                        return add(log_of(Number(c)), negate(ends), apply("log1mexp", difference(b, a)))
+    return None
+
+
 def log_of_product(node: Scalar) -> Scalar | None:
     """log(exp(u) * v) = u + log(v) and log(1 / v) = -log(v)."""
     match node:

@@ -10,6 +10,7 @@ from symgrad.declare.algebra import add, apply, multiply, negate, number, power
 from symgrad.declare.rewriting import map_children
 from symgrad.declare.scalars import UNIT, Add, Apply, Condition, Mul, Node, Number, Power, Scalar, reads_of
 from symgrad.simplify.ceilings import ceiling, least
+from symgrad.simplify.inverses import inverse_of_distance, inverse_of_expm1
 from symgrad.simplify.logarithms import (
     exp_less_one,
     log_near_one,
@@ -19,6 +20,7 @@ from symgrad.simplify.logarithms import (
     log_of_product,
     log_of_root,
     log_of_sigmoid,
+    log_of_sigmoids,
     log_of_sum,
     log_of_two,
     logcosh_by_softplus,
@@ -33,6 +35,7 @@ from symgrad.simplify.quotients import (
     tangent,
 )
 from symgrad.simplify.roots import root_of_sigmoid
+from symgrad.simplify.tails import by_tail, log_of_tail
 from symgrad.simplify.terms import factors_of
 
 Rule: TypeAlias = Callable[[Scalar], Scalar | None]
@@ -129,14 +132,19 @@ POINTWISE: tuple[tuple[str, Rule], ...] = (
     ("log(1 + exp(u)) = softplus(u)", log_of_one_plus_exp),
     ("log(c + exp(u)) = log(c) + softplus(u - log(c))", log_of_two),
     ("log(sigmoid(u)) = -softplus(-u)", log_of_sigmoid),
+    ("log(sigmoid(a) - sigmoid(b)) = -softplus(-a) - softplus(b) + log1mexp(b - a)", log_of_sigmoids),
     ("log(cosh(u)) = logcosh(u)", log_of_cosh),
     ("softplus(u) - u/2 - log(2) = logcosh(u/2)", logcosh_by_softplus),
     ("log(u + sqrt(u^2 + 1)) = arcsinh(u)", log_of_root),
     ("log(exp(u) v) = u + log(v)", log_of_product),
     ("log(exp(a) - exp(b)) = a + log1mexp(b - a)", log_of_difference),
     SHIFTS[1],
+    ("log(erfc(u)) = log(2) + loghalferfc(u)", log_of_tail),
+    ("exp(-u^2)/erfc(u) = 1/erfcx(u) where u > 0", by_tail),
     ("log(1 + u) = log1p(u)", log_near_one),
     ("exp(u) - 1 = expm1(u)", exp_less_one),
+    ("1/(exp(u) - 1) = -exp(-u)/(exp(-u) - 1) where u > 0", inverse_of_expm1),
+    ("|exp(u) - 1| = exp(u) - 1 where u > 0", inverse_of_distance),
     ("sqrt(1 + u) - 1 = u/(sqrt(1 + u) + 1)", _root_less_one),
     ("min(exp(u) - 1, 0) = exp(min(u, 0)) - 1", least),
     ("f(exp(u)) = f(exp(min(u, c))), where f is at its limit", ceiling),

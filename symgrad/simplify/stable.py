@@ -3,7 +3,8 @@
 Pointwise rules are a table in ``pointwise.py``, the largest exponent is taken out of sums over an index in ``shift.py``
 roots are guarded where they are 0 in ``norms.py`` and maxima named in ``maxima.py``, groups of equal integers
 reduced in ``groups.py``, variances written as deviations in ``variances.py``,
-``1 - p`` as a sum of the others in ``shares.py``; here they are put in order.
+``1 - p`` as a sum of the others in ``shares.py``, shares of logistic functions as exponentials in ``logistics.py``,
+``0 log(0)`` is 0 in ``entropies.py``; here they are put in order.
 """
 
 from __future__ import annotations
@@ -31,9 +32,11 @@ from symgrad.declare.scalars import (
 )
 from symgrad.derive.terms import rename
 from symgrad.derive.trace import Trace
+from symgrad.simplify.entropies import guard_entropies
 from symgrad.simplify.exponentials import at_most_nought
 from symgrad.simplify.groups import through_groups
 from symgrad.simplify.infinite import guard_maxima
+from symgrad.simplify.logistics import shares_of_logistics
 from symgrad.simplify.maxima import name_maxima
 from symgrad.simplify.norms import guard_norms
 from symgrad.simplify.placed import at_places
@@ -48,7 +51,7 @@ from symgrad.simplify.weights import masked_by_weights
 
 def stabilise(program: Program, trace: Trace) -> Program:
     """Apply every rule to every equation of a split program."""
-    program = logs_of_others(as_deviations(program, trace), trace)
+    program = guard_entropies(logs_of_others(as_deviations(program, trace), trace), trace)
     return _stable(see_through(program, trace, lambda other: _stable(other, Trace())), trace)
 
 
@@ -56,7 +59,8 @@ def _stable(program: Program, trace: Trace) -> Program:
     own = frozenset(e.target for e in program.equations)
     program = roots_of_named(_log_of_named(program, trace), trace)
     program = _pointwise(program, trace, shifting=False)
-    program = shift(masked_by_weights(_to_base_e(program, trace), trace), trace)
+    program = shares_of_logistics(_to_base_e(program, trace), trace)
+    program = shift(masked_by_weights(program, trace), trace)
     program = guard_norms(_pointwise(program, trace, shifting=True), trace)
     program = name_maxima(through_groups(program, trace), trace)
     program = guard_maxima(program, frozenset(e.target for e in program.equations) - own, trace)
@@ -85,7 +89,7 @@ def _log_of_named(program: Program, trace: Trace) -> Program:
 
     def seen_through(node: Node, within: tuple[str, ...] = ()) -> Node:
         match node:
-            case Apply("exp" | "sigmoid" | "tanh"):
+            case Apply("exp" | "sigmoid" | "tanh" | "erf" | "erfc"):
                 return node
             case Read(tensor, indices, None) if tensor in definitions and tensor not in within:
                 definition = definitions[tensor]
@@ -149,14 +153,16 @@ def _made_of_exponentials(program: Program) -> dict[str, Equation]:
 
 
 def _holds_exponential(node: Node) -> bool:
-    return any(isinstance(n, Apply) and n.function in ("exp", "sigmoid", "tanh") for n in walk(node))
+    return any(isinstance(n, Apply) and n.function in ("exp", "sigmoid", "tanh", "erf", "erfc") for n in walk(node))
 
 
 def _is_unsafe(node: Node) -> bool:
     """Whether a logarithm is left of what may underflow or lose its digits."""
     logarithms = (n for n in walk(node) if isinstance(n, Apply) and n.function in ("log", "log1p"))
     return any(
-        isinstance(n, Apply) and n.function in ("exp", "sigmoid", "tanh") and not at_most_nought(n.args[0])
+        isinstance(n, Apply)
+        and n.function in ("exp", "sigmoid", "tanh", "erf", "erfc")
+        and not at_most_nought(n.args[0])
         for logarithm in logarithms
         for n in walk(logarithm)
     )

@@ -133,6 +133,10 @@ INSTANCES: dict[str, list[Scalar]] = {
         apply("log", add(Number(Fraction(1, 3)), multiply(number(5), e(negate(multiply(u, v)))))),
         apply("log", add(one, power(number(2), u))),
     ],
+    "log(sigmoid(a) - sigmoid(b)) = -softplus(-a) - softplus(b) + log1mexp(b - a)": [
+        apply("log", subtract(apply("sigmoid", u), apply("sigmoid", negate(v)))),
+        apply("log", subtract(multiply(number(3), apply("sigmoid", u)), multiply(number(3), apply("sigmoid", v)))),
+    ],
     "log(cosh(u)) = logcosh(u)": [
         apply("log", apply("cosh", multiply(u, v))),
         apply("log", add(e(u), e(negate(u)))),
@@ -157,6 +161,14 @@ INSTANCES: dict[str, list[Scalar]] = {
         apply("log1p", add(multiply(w, e(u)), v)),
         apply("log", add(e(negate(power(u, number(2)))), e(negate(power(v, number(2)))))),
     ],
+    "1/(exp(u) - 1) = -exp(-u)/(exp(-u) - 1) where u > 0": [
+        inverse(apply("expm1", u)),
+        power(apply("expm1", negate(multiply(u, v))), number(-2)),
+    ],
+    "|exp(u) - 1| = exp(u) - 1 where u > 0": [
+        inverse(add(v, multiply(number(2), apply("abs", apply("expm1", u))))),
+        inverse(add(one, apply("abs", negate(apply("expm1", negate(multiply(u, v))))))),
+    ],
     "sqrt(1 + u) - 1 = u/(sqrt(1 + u) + 1)": [
         subtract(power(add(one, power(u, number(2))), Number(Fraction(1, 2))), one),
         add(v, multiply(number(-3), power(add(one, u, w), Number(Fraction(1, 2)))), number(3)),
@@ -166,6 +178,15 @@ INSTANCES: dict[str, list[Scalar]] = {
         apply("log", multiply(number(3), e(negate(u)), power(v, number(2)))),
         apply("log", inverse(add(v, w))),
         apply("log", multiply(v, power(apply("cosh", u), number(-2)))),
+    ],
+    "log(erfc(u)) = log(2) + loghalferfc(u)": [
+        apply("log", add(Number(Fraction(1, 2)), multiply(Number(Fraction(1, 2)), apply("erf", u)))),
+        apply("log1p", negate(apply("erf", multiply(u, v)))),
+        apply("log", multiply(number(3), power(v, number(2)), apply("erfc", u))),
+    ],
+    "exp(-u^2)/erfc(u) = 1/erfcx(u) where u > 0": [
+        divide(e(negate(power(u, number(2)))), subtract(one, apply("erf", u))),
+        divide(multiply(v, e(subtract(w, power(u, number(2))))), multiply(number(3), apply("erfc", u))),
     ],
     "log(1 + u) = log1p(u)": [apply("log", add(one, u)), apply("log", add(one, multiply(u, v), w))],
     "exp(u) - 1 = expm1(u)": [

@@ -1,0 +1,62 @@
+"""The normal distribution far out: its logarithm, and quotients by its tail."""
+
+from typing import Any
+
+import mpmath
+import numpy as np
+import pytest
+from sympy import Eq, Idx, IndexedBase, erf, erfc, exp, log, pi, sqrt, symbols
+
+from symgrad import Layer, compile_layer
+from symgrad.emit.helpers import HELPERS
+
+from .exact import right_everywhere
+
+N = symbols("N", integer=True, positive=True)
+x, f, g, y, n = IndexedBase("x"), IndexedBase("f"), IndexedBase("g"), IndexedBase("y"), Idx("n", N)
+p = x[n]
+POINTS = np.array([-30.0, -12, -6, -1.5, -0.25, 0, 0.5, 2, 6, 9, 12])
+SLACK = 40
+"""The rounding of x / sqrt(2) counts x^2 times in exp(-x^2 / 2), the only digits of what is nearly 0."""
+FORMS: dict[str, Any] = {
+    "log distribution": log((1 + erf(p / sqrt(2))) / 2),
+    "log survival": log((1 - erf(p / sqrt(2))) / 2),
+    "log tail": log(3 * erfc(p)),
+    "hazard": exp(-(p**2) / 2) / (1 - erf(p / sqrt(2))),
+    "inverse Mills ratio": sqrt(2 / pi) * exp(-(p**2) / 2) / (1 + erf(p / sqrt(2))),
+    "density by tail": exp(-(p**2)) / erfc(p),
+}
+
+
+@pytest.mark.parametrize("name", FORMS)
+def test_the_tail_of_the_normal_distribution(name: str) -> None:
+    layer = Layer("tail", [x[N]], [Eq(y[n], FORMS[name])])
+    right_everywhere(layer, {"x": POINTS}, 500, slack=SLACK)
+
+
+def test_a_named_distribution_in_a_logarithm() -> None:
+    distribution = [Eq(f[n], (1 + erf(p / sqrt(2))) / 2), Eq(y[n], log(f[n]))]
+    right_everywhere(Layer("named", [x[N]], distribution, outputs=["y"]), {"x": POINTS}, 500, slack=SLACK)
+
+
+def test_without_a_logarithm_the_error_function_is_computed_as_it_stands() -> None:
+    source = compile_layer(Layer("gelu", [x[N]], [Eq(y[n], p * (1 + erf(p / sqrt(2))) / 2)])).source
+    assert "_erf(" in source and "erfc" not in source
+
+
+@pytest.mark.parametrize(("name", "eps"), [("_erfcx", 3), ("_ierfcx", 10)])
+@pytest.mark.parametrize("dtype", [np.float32, np.float64])
+def test_the_scaled_functions_to_their_last_digits(name: str, eps: float, dtype: Any) -> None:
+    space: dict[str, Any] = {"np": np}
+    for helper in (name, "_polynomial"):
+        exec(HELPERS[helper], space)
+    rng = np.random.default_rng(0)
+    points = np.concatenate([[0], rng.uniform(0, 1, 300), rng.uniform(0, 8, 300), 10 ** rng.uniform(-8, 2, 300)])
+    points = points.astype(dtype)
+    with mpmath.workdps(60):
+        for point, got in zip(points, space[name](points), strict=True):
+            u = mpmath.mpf(float(point))
+            scaled = mpmath.exp(u * u) * mpmath.erfc(u)
+            want = scaled if name == "_erfcx" else 1 / mpmath.sqrt(mpmath.pi) - u * scaled
+            assert abs(float(got) / want - 1) <= eps * float(np.finfo(dtype).eps), point
+    assert space[name](np.array([np.inf], dtype)) == [0]
