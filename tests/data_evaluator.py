@@ -16,7 +16,7 @@ from typing import Any
 import mpmath
 import numpy as np
 
-from symgrad.declare.integers import Entry, Extreme, Index, Poly, Quotient, RealFloor, Remainder, Size
+from symgrad.declare.integers import Entry, Extreme, Index, Poly, Quotient, RealFloor, Remainder, Size, atoms
 from symgrad.declare.program import Equation, Program
 from symgrad.declare.scalars import (
     TRUE,
@@ -39,6 +39,7 @@ from symgrad.declare.scalars import (
     Sloped,
     Stopped,
     Truth,
+    polynomials,
 )
 from symgrad.declare.solve import plan, solve_sizes
 
@@ -148,10 +149,15 @@ def holds(condition: Condition, world: World) -> bool:
         case Relation(relation, left, right):
             return bool(_RELATIONS[relation](scalar(left, world), scalar(right, world)))
         case All(args):
-            return all(holds(a, world) for a in args)
+            return all(holds(a, world) for a in sorted(args, key=_asks_data))
         case AnyOf(args):
-            return any(holds(a, world) for a in args)
+            return any(holds(a, world) for a in sorted(args, key=_asks_data))
     raise TypeError(condition)
+
+
+def _asks_data(condition: Condition) -> bool:
+    """Whether integer data are asked: only where the other parts of a condition have not decided yet."""
+    return any(isinstance(a, Entry) for p in polynomials(condition) for a in atoms(p))
 
 
 def scalar(node: Scalar, world: World) -> Any:

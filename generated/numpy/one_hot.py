@@ -78,18 +78,6 @@ def _cast(value, old, new):
     return value.astype(new) if getattr(value, "dtype", None) == old else value
 
 
-def _floats(name, array, rank):
-    """Return ``array`` as native floats after checking dtype and rank."""
-    array = np.asarray(array)
-    if array.dtype.char not in "fd":
-        raise TypeError(f"one_hot: {name} must hold float32 or float64, not {array.dtype}; convert it first")
-    if array.ndim != rank:
-        raise ValueError(
-            f"one_hot: {name} has shape {array.shape}, which is {array.ndim} axes; it must have {rank}"
-        )
-    return array if array.dtype.isnative else array.astype(array.dtype.newbyteorder("="))
-
-
 def _integers(name, array, rank):
     """Return ``array`` as integers after checking dtype and rank."""
     array = np.asarray(array)

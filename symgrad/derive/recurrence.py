@@ -12,7 +12,7 @@ from symgrad.declare.algebra import apply, negate, select
 from symgrad.declare.bounds import nonnegative
 from symgrad.declare.conditions import all_of, at_least, conjuncts, negation
 from symgrad.declare.graph import groups, is_recurrent
-from symgrad.declare.integers import ZERO, Index, Poly, as_poly, indices_of
+from symgrad.declare.integers import ZERO, Entry, Index, Poly, as_poly, atoms, indices_of
 from symgrad.declare.program import Equation, Program
 from symgrad.declare.recurrence import axes_together, recurrent_axes
 from symgrad.declare.rewriting import changed, map_children
@@ -32,6 +32,7 @@ from symgrad.declare.scalars import (
     Select,
     Stopped,
     free_indices,
+    polynomials,
     reads_of,
     tensors_of,
     walk,
@@ -193,7 +194,7 @@ class _Group:
                     )
                 case Apply("log", (Add() as sums,)) if behind and self._is_mixed(sums) and _is_of_exponentials(sums):
                     # As a whole: its largest exponent has to meet it. It may be computed where nobody asks for it.
-                    plain = all(r.extension is None for r in reads_of(node))
+                    plain = all(r.extension is None for r in reads_of(node)) and not _asks_data(node)
                     name = f"new_{equation.target}"
                     found = self._name_part(name, node, equation, behind, made)
                     if found is None and plain:
@@ -259,6 +260,11 @@ class _Group:
 def _is_subtracted(term: Scalar) -> bool:
     """Whether a term is a value that is constant for differentiation, subtracted."""
     return isinstance(term, Mul) and term.coefficient == -1 and isinstance(term.args[0], Stopped)
+
+
+def _asks_data(node: Scalar) -> bool:
+    """Whether a place or a condition in a value depends on integer data, which may lie outside where nobody asks."""
+    return any(isinstance(a, Entry) for p in polynomials(node) for a in atoms(p))
 
 
 def _is_of_exponentials(node: Add) -> bool:

@@ -79,7 +79,7 @@ class _Writer:
     def __init__(self, layer: Layer, plan: ModulePlan) -> None:
         self.layer, self.plan, self.program = layer, plan, plan.program
         self.local = local_extents(plan)
-        self.helpers: set[str] = {"_floats", "_cotangent", "_in_single"}
+        self.helpers: set[str] = {"_cotangent", "_in_single"}
         self.dtype = fresh("dtype", plan.adjoint.program.names())
         statements = (*plan.forward.statements, *plan.backward.statements)
         threaded = any(isinstance(s, Parts) for s in statements) or shares_products(statements)
