@@ -3,14 +3,32 @@
 from __future__ import annotations
 
 from symgrad.declare.bounds import nonnegative, tighten
-from symgrad.declare.integers import ZERO, Atom, Entry, Index, Poly, RealFloor, as_poly, atoms, indices_of
+from symgrad.declare.integers import ZERO, Atom, Entry, Index, Poly, RealFloor, Size, as_poly, atoms, indices_of
 from symgrad.declare.scalars import PLAIN, Extension, Scalar
-from symgrad.lower.arrays import FLIP, FULL, Arange, Array, At, By, Cast, Const, Helper, Item, Map, Name, Value, Whole
+from symgrad.lower.arrays import (
+    FLIP,
+    FULL,
+    Arange,
+    Array,
+    At,
+    By,
+    Cast,
+    Collapse,
+    Const,
+    Helper,
+    Item,
+    Map,
+    Name,
+    Slice,
+    Value,
+    Whole,
+)
 from symgrad.lower.axes import Axes, align, aligned_axes, place_in, subscript
 from symgrad.lower.borders import border, fill_of
 from symgrad.lower.builder import Builder
 from symgrad.lower.facts import may_be_negative
 from symgrad.lower.repeats import padded_copy
+from symgrad.lower.scan_parts import surely
 from symgrad.lower.shear import diagonal
 from symgrad.lower.values import mapped
 from symgrad.lower.views import slice_of, view
@@ -34,6 +52,11 @@ def read(
         found = diagonal(source, extents, indices, b.loops)
         if found is not None:
             source, extents, indices = b.keep(found[0], f"{source.text}_sheared"), found[1], found[2]
+    if (axis := _perhaps_missing(b, source, extents, indices)) is not None:
+        items: list[Item] = [FULL] * len(extents)
+        items[axis] = Slice(indices[axis] if indices[axis].terms else None, indices[axis] + 1)
+        source = Collapse("sum", subscript(source, items), (axis,))
+        return read(b, source, _without(extents, axis), _without(indices, axis), extension, order, base)
     walks = [along(p, b.loops) for p in indices]
     seen: set[Index] = set()
     for axis, walk in enumerate(walks):
@@ -60,6 +83,19 @@ def read(
     if any(w is None for w in walks):
         return _gather(b, source, extents, indices, walks, extension, order)
     return view(b, source, extents, [w for w in walks if w], extension, order, base)
+
+
+def _perhaps_missing(b: Builder, source: Array, extents: tuple[Poly, ...], indices: tuple[Poly, ...]) -> int | None:
+    """An axis along which one element of a gradient is read; where the axis is empty there is none, and it is 0."""
+    ours = {name for program in b.declared for name in program.names()}
+    if b.general or b.loops or not b.declared or not isinstance(source, Name) or source.text in ours:
+        return None
+    fixed = (axis for axis, p in enumerate(indices) if all(isinstance(a, Size) for a in atoms(p)))
+    return next((axis for axis in fixed if extents[axis] not in b.facts and not surely(extents[axis] - 1)), None)
+
+
+def _without(parts: tuple[Poly, ...], axis: int) -> tuple[Poly, ...]:
+    return parts[:axis] + parts[axis + 1 :]
 
 
 def _may_be_before(b: Builder, walk: Along) -> bool:

@@ -144,7 +144,7 @@ def results(compiled: CompiledLayer, arrays: list[np.ndarray]) -> tuple[np.ndarr
 
 
 @pytest.mark.parametrize("schedule", SCHEDULES)
-@pytest.mark.parametrize("layer", [*ON_GRIDS, *ON_LINES], ids=lambda layer: layer.name)
+@pytest.mark.parametrize("layer", [*ON_GRIDS, *ON_LINES, CONJUGATE], ids=lambda layer: layer.name)
 def test_every_number_of_the_declaration(layer: Layer, schedule: str) -> None:
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")  # differences of what is -oo
@@ -161,12 +161,7 @@ def test_the_general_form_gives_the_same(layer: Layer, sizes: tuple[int, ...]) -
         np.testing.assert_allclose(got, want, rtol=1e-10, atol=1e-12)
 
 
-ONE_STEP = pytest.mark.xfail(
-    reason="the gradient of a first value reads the first step", raises=IndexError, strict=True
-)
-
-
-@pytest.mark.parametrize("layer", [*ON_LINES, pytest.param(CONJUGATE, marks=ONE_STEP)], ids=lambda layer: layer.name)
+@pytest.mark.parametrize("layer", [*ON_LINES, CONJUGATE], ids=lambda layer: layer.name)
 def test_no_steps(layer: Layer) -> None:
     arrays = arrays_of(layer, T=0, D=2)
     assert [result.shape for result in results(symgrad.compile_layer(layer), arrays)][-len(arrays) :] == [
