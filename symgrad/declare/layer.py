@@ -326,10 +326,15 @@ def _is_integer(body: Scalar) -> bool:
     """Whether a body gives integers: one of the indices, a reduction of them, or a choice between such."""
     match body:
         case Select(_, then, otherwise):
-            return all(_is_integer(arm) and not isinstance(arm, Reduce) for arm in (then, otherwise))
+            return all(_is_integer(arm) and not _is_total(arm) for arm in (then, otherwise))
         case Number(value):
             return isinstance(value, Fraction) and value.denominator == 1
     return isinstance(body, FromInteger | Reduce)
+
+
+def _is_total(arm: Scalar) -> bool:
+    """Whether an arm is a reduction that gives no position."""
+    return isinstance(arm, Reduce) and not arm.kind.startswith("arg")
 
 
 def _no_integer(target: str, body: Scalar, equation: Any) -> str:

@@ -112,7 +112,21 @@ def integer_tensors(inputs: Sequence[Any], equations: Sequence[Any]) -> frozense
     """Integer inputs and left sides that hold integers (ArgMax, or used as an index)."""
     named = {t.name for t in inputs if t.integer}
     named |= {left(e)[0] for e in equations if isinstance(e.rhs, notation.ArgMax | notation.ArgMin)}
-    return frozenset(named | used_in_indices(equations))
+    named |= used_in_indices(equations)
+    lefts = {left(e)[0] for e in equations}
+    while more := {n for e in equations if left(e)[0] in named for n in _arms(e.rhs) & lefts} - named:
+        named |= more  # an arm of a choice that is an integer is one as well
+    return frozenset(named)
+
+
+def _arms(body: Any) -> set[str]:
+    """The tensors that a choice gives as they are."""
+    match body:
+        case sympy.Piecewise():
+            return {name for arm, _ in body.args for name in _arms(arm)}
+        case Indexed():
+            return {label(body.base)}
+    return set()
 
 
 def used_in_indices(equations: Sequence[Any]) -> frozenset[str]:

@@ -87,8 +87,7 @@ def read(
 
 def _perhaps_missing(b: Builder, source: Array, extents: tuple[Poly, ...], indices: tuple[Poly, ...]) -> int | None:
     """An axis along which one element of a gradient is read; where the axis is empty there is none, and it is 0."""
-    ours = {name for program in b.declared for name in program.names()}
-    if b.general or b.loops or not b.declared or not isinstance(source, Name) or source.text in ours:
+    if b.general or b.loops or not isinstance(source, Name) or not source.text.startswith("grad_"):
         return None
     fixed = (axis for axis, p in enumerate(indices) if all(isinstance(a, Size) for a in atoms(p)))
     return next((axis for axis in fixed if extents[axis] not in b.facts and not surely(extents[axis] - 1)), None)

@@ -1,12 +1,14 @@
-"""Integers that a recurrence follows: what is refused, and that what the message says works."""
+"""Integers that a recurrence follows: pointers and counters, and what is refused."""
 
 from __future__ import annotations
+
+from itertools import pairwise, product
 
 import numpy as np
 import pytest
 from sympy import Eq, Idx, IndexedBase, KroneckerDelta, Piecewise, Sum, floor, symbols
 
-from symgrad import ArgMax, Layer, check_layer, compile_layer
+from symgrad import ArgMax, Layer, ReduceMax, check_layer, compile_layer
 from symgrad.errors import DeclarationError
 
 T, B, D = symbols("T B D", integer=True, positive=True)
@@ -15,12 +17,48 @@ path, back, last, here, count = (IndexedBase(name) for name in ["path", "back", 
 e, y, x, s = (IndexedBase(name) for name in "eyxs")
 
 
-def test_followed_pointers_are_refused_with_what_to_write() -> None:
+@pytest.mark.parametrize("schedule", ["readable", "fast"])
+def test_followed_pointers(schedule: str) -> None:
     pointer = Piecewise((last[b], Eq(t, T - 1)), (back[t + 1, b, path[t + 1, b]], True))
-    with pytest.raises(DeclarationError) as error:
-        Layer("follow", [back[T, B, D], last[B]], [Eq(path[t, b], pointer)], integers=[back, last])
-    for words in ("follow, equation of path", "path is an integer", "reads itself", "KroneckerDelta", "ArgMax"):
-        assert words in str(error.value)
+    layer = Layer("follow", [back[T, B, D], last[B]], [Eq(path[t, b], pointer)], integers=[back, last])
+    rng = np.random.default_rng(0)
+    pointers, start = rng.integers(0, 3, (5, 2, 3)), rng.integers(0, 3, 2)
+    found, _ = compile_layer(layer, schedule=schedule).forward(pointers, start)
+    wanted = [start]
+    for place in range(4, 0, -1):
+        wanted.insert(0, pointers[place, np.arange(2), wanted[0]])
+    np.testing.assert_array_equal(found, np.stack(wanted))
+
+
+@pytest.mark.parametrize("schedule", ["readable", "fast"])
+def test_the_best_path_as_papers_write_it(schedule: str) -> None:
+    """Viterbi: scores forward, pointers beside them, the path back from the best end."""
+    score, w, j = IndexedBase("score"), IndexedBase("w"), Idx("j", D)
+    before = score[t - 1, b, j] + w[j, i]
+    layer = Layer(
+        "best_path",
+        [e[T, B, D], w[D, D]],
+        [
+            Eq(score[t, b, i], e[t, b, i] + Piecewise((0, Eq(t, 0)), (ReduceMax(before, j), True))),
+            Eq(back[t, b, i], Piecewise((0, Eq(t, 0)), (ArgMax(before, j), True))),
+            Eq(
+                path[t, b],
+                Piecewise((ArgMax(score[T - 1, b, j], j), Eq(t, T - 1)), (back[t + 1, b, path[t + 1, b]], True)),
+            ),
+        ],
+        outputs=["path", "score"],
+    )
+    rng = np.random.default_rng(0)
+    emitted, weights = rng.normal(size=(4, 2, 3)), rng.normal(size=(3, 3))
+    (found, _), _ = compile_layer(layer, schedule=schedule).forward(emitted, weights)
+    for n in range(2):
+        ways = list(product(range(3), repeat=4))
+        totals = [
+            sum(emitted[s, n, d] for s, d in enumerate(way)) + sum(weights[c, d] for c, d in pairwise(way))
+            for way in ways
+        ]
+        assert tuple(found[:, n]) == ways[int(np.argmax(totals))]
+    assert check_layer(layer, schedule=schedule).ok
 
 
 def test_followed_pointers_as_rows() -> None:
