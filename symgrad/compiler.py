@@ -65,10 +65,10 @@ def run(layer: Layer, general: bool = False, residuals: str = "auto", schedule: 
         chained = adjoint(stable, trace)
         # simplify: forward values reused, invariant factors out of sums
         derived = simplify_backward(chained, trace)
+        # lower: statements -> array programs of forward and backward
+        plan = plan_module(layer.program, derived, general, residuals, schedule)
     except NoOrderError as error:
         raise DerivationError(f"{layer.name}: its backward pass cannot be computed step by step: {error}") from None
-    # lower: statements -> array programs of forward and backward
-    plan = plan_module(layer.program, derived, general, residuals, schedule)
     # emit: array programs -> the text of a module
     source = module_text(layer, plan)
     return Stages(layer, statements, stable, chained, derived, plan, source, trace)

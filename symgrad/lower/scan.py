@@ -233,7 +233,7 @@ class ScanLowering(StateArrays):
         ]
         if self.b.general or len(ordered) < len(active) or not nonnegative(stop - first):
             return False
-        if not all(outside(scan, p, first, stop) and p.task.target in self.stored for p in active):
+        if not all(outside(scan, p, first, stop, self.stored) and p.task.target in self.stored for p in active):
             return False
         for part in ordered:
             low, high = first + part.shift, stop + part.shift

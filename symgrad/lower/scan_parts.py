@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Set
 from dataclasses import dataclass, replace
 
 from symgrad.declare.bounds import nonnegative
@@ -244,10 +244,12 @@ def without_steps(scan: Scan, spans: Iterable[tuple[Poly, Poly]]) -> tuple[Condi
     return tuple(found)
 
 
-def outside(scan: Scan, part: Part, first: Poly, stop: Poly) -> bool:
+def outside(scan: Scan, part: Part, first: Poly, stop: Poly, stored: Set[str]) -> bool:
     """Whether what a part reads of its recurrence in the steps ``first .. stop - 1`` is of other steps than those."""
     names = {e.target for e in scan.members}
     reads = [r for r in reads_of(part.task.equation.body) if r.tensor in names]
+    if not {r.tensor for r in reads} <= stored:
+        return False  # what is there for one step only is of this one
     entries = {t for t in tensors_of(part.task.equation.body) if t in names} - {r.tensor for r in reads}
     steps = (r.indices[scan.axis(r.tensor)] - scan.shift(r.tensor) for r in reads)
     return not entries and all(

@@ -108,6 +108,11 @@ ON_LINES = [
         outputs=[h],
     ),
     Layer(
+        "a_first_element_of_its_own",
+        [x[T, D]],
+        [Eq(g[t, i], Piecewise((1, i < 1), (x[t, i] / 2 + Sum(P(g)[t + 1, k], k) / 4, True)))],
+    ),
+    Layer(
         "far_and_beside",
         [x[T, D], w[D, D]],
         [
