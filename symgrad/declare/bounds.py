@@ -45,6 +45,11 @@ def _sorted(facts: tuple[Poly, ...]) -> tuple[Poly, ...]:
     return tuple(sorted(set(facts), key=str))
 
 
+def surely(poly: Poly) -> bool:
+    """Whether the value is not negative even where sizes are 0."""
+    return all(c > 0 and all(isinstance(a, Size) for a in m) for m, c in poly.terms)
+
+
 def positive(poly: Poly, facts: Iterable[Poly] = ()) -> bool:
     """Whether ``poly >= 1`` follows."""
     return nonnegative(poly - 1, facts)

@@ -206,7 +206,7 @@ class _Reverse:
                 conditions.append(compare("==", poly - as_poly(made)))
         axes = tuple(i for i in free if i is not None)
         rest = tuple(i for i in over if i not in axes)
-        rest, where, value = pinned(rest, all_of(*conditions), value)
+        rest, where, value = pinned(self.program, rest, all_of(*conditions), value)
         if self.current.target in self.recurrent:
             rest, where, value = narrowed(rest, *limited(rest, where, value))
         if where == FALSE:

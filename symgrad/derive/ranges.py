@@ -3,18 +3,36 @@
 from __future__ import annotations
 
 from fractions import Fraction
+from functools import partial
 
 from symgrad.declare.algebra import multiply
 from symgrad.declare.bounds import nonnegative
 from symgrad.declare.conditions import all_of, conjuncts, negation
+from symgrad.declare.facts import may_be_negative
 from symgrad.declare.integers import Index, affine_in, as_poly, indices_of
-from symgrad.declare.scalars import NOUGHT, Compare, Condition, Mul, Number, Reduce, Scalar, Select
+from symgrad.declare.program import Program
+from symgrad.declare.rewriting import changed, map_children
+from symgrad.declare.scalars import (
+    NOUGHT,
+    Compare,
+    Condition,
+    Extension,
+    Mul,
+    Node,
+    Number,
+    Read,
+    Reduce,
+    Scalar,
+    Select,
+)
 from symgrad.derive.states import range_where
 from symgrad.derive.terms import rename
 from symgrad.naming import fresh
 
 
-def pinned(rest: tuple[Index, ...], where: Condition, value: Scalar) -> tuple[tuple[Index, ...], Condition, Scalar]:
+def pinned(
+    program: Program, rest: tuple[Index, ...], where: Condition, value: Scalar
+) -> tuple[tuple[Index, ...], Condition, Scalar]:
     """A summed index that a factor ``[i == c]`` of the value gives a fixed value has that value."""
     factors = value.args if isinstance(value, Mul) else (value,)
     for factor in factors:
@@ -27,8 +45,18 @@ def pinned(rest: tuple[Index, ...], where: Condition, value: Scalar) -> tuple[tu
             if at is not None and nonnegative(at) and nonnegative(index.extent - 1 - at):
                 table = {index: at}
                 left = tuple(i for i in rest if i != index)
-                return pinned(left, rename(where, table), rename(value, table))
+                if may_be_negative(program, index.extent - 1, ()):
+                    value = changed(value, partial(_nought_outside, index))
+                return pinned(program, left, rename(where, table), rename(value, table))
     return rest, where, value
+
+
+def _nought_outside(index: Index, node: Node) -> Node:
+    """Reads along an index, 0 where there is nothing: the index may have no value at all."""
+    match node:
+        case Read(tensor, indices, None) if as_poly(index) in indices:
+            return Read(tensor, indices, Extension("constant"))
+    return map_children(node, partial(_nought_outside, index))
 
 
 def limited(rest: tuple[Index, ...], where: Condition, value: Scalar) -> tuple[Condition, Scalar]:

@@ -10,6 +10,7 @@ from dataclasses import dataclass
 
 from symgrad.declare.bounds import nonnegative
 from symgrad.declare.conditions import all_of, conjuncts
+from symgrad.declare.facts import facts
 from symgrad.declare.integers import Entry, Poly, atoms, depends_on_data, show
 from symgrad.declare.program import Program
 from symgrad.declare.reads import reaches_ends, undecided
@@ -19,7 +20,6 @@ from symgrad.lower.arrays import Helper, Name, Value
 from symgrad.lower.axes import align, union
 from symgrad.lower.builder import Builder
 from symgrad.lower.elementwise import condition_value
-from symgrad.lower.facts import facts
 from symgrad.lower.plan import ModulePlan
 from symgrad.lower.reads import integer
 from symgrad.lower.share import defines

@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 from symgrad.declare.bounds import lower_end, nonnegative, relaxed_upper, tighten, upper_end
+from symgrad.declare.facts import may_be_negative, surely_nonnegative
 from symgrad.declare.integers import ZERO, Poly, extreme
 from symgrad.declare.program import Program
 from symgrad.declare.scalars import Extension, Scalar, reads_of
 from symgrad.lower.arrays import Array, Name, Pad
 from symgrad.lower.builder import Builder
-from symgrad.lower.facts import may_be_negative, surely_nonnegative
 from symgrad.lower.walks import Along, along
 
 Widths = tuple[tuple[Poly, Poly], ...]

@@ -9,6 +9,7 @@ from functools import partial
 from typing import TYPE_CHECKING
 
 from symgrad.declare.checked import Checked, checked_entries
+from symgrad.declare.facts import facts
 from symgrad.declare.integers import Atom, Entry, Index, Poly, atoms
 from symgrad.declare.program import Program
 from symgrad.declare.rewriting import map_polynomials
@@ -16,7 +17,6 @@ from symgrad.declare.scalars import Compare, Condition, Reduce
 from symgrad.declare.substitution import substitute
 from symgrad.declare.typical import typical, typical_sizes, volume
 from symgrad.lower.arrays import Array, Assign, For, Name, Statement
-from symgrad.lower.facts import facts
 from symgrad.lower.invariant import assigned, invariants_out, varies
 from symgrad.lower.reached import Edge
 from symgrad.naming import fresh

@@ -6,6 +6,7 @@ from dataclasses import replace
 
 from symgrad.declare.bounds import nonnegative, positive
 from symgrad.declare.conditions import all_of, conjuncts
+from symgrad.declare.facts import may_be_negative
 from symgrad.declare.integers import ZERO, Index, as_poly
 from symgrad.declare.program import Equation
 from symgrad.declare.rewriting import map_polynomials
@@ -37,7 +38,6 @@ from symgrad.lower.builder import Builder
 from symgrad.lower.choices import guard
 from symgrad.lower.elementwise import condition_value, value_of
 from symgrad.lower.extrema_at import extremum_at
-from symgrad.lower.facts import may_be_negative
 from symgrad.lower.pairs import found_in, pairs_of
 from symgrad.lower.sums import window_indices
 from symgrad.lower.values import mapped

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from symgrad.declare.bounds import nonnegative, tighten
+from symgrad.declare.facts import may_be_negative
 from symgrad.declare.integers import ZERO, Atom, Entry, Index, Poly, RealFloor, Size, as_poly, atoms, indices_of
 from symgrad.declare.scalars import PLAIN, Extension, Scalar
 from symgrad.lower.arrays import (
@@ -26,9 +27,7 @@ from symgrad.lower.arrays import (
 from symgrad.lower.axes import Axes, align, aligned_axes, place_in, subscript
 from symgrad.lower.borders import border, fill_of
 from symgrad.lower.builder import Builder
-from symgrad.lower.facts import may_be_negative
 from symgrad.lower.repeats import padded_copy
-from symgrad.lower.scan_parts import surely
 from symgrad.lower.shear import diagonal
 from symgrad.lower.values import mapped
 from symgrad.lower.views import slice_of, view
@@ -52,7 +51,7 @@ def read(
         found = diagonal(source, extents, indices, b.loops)
         if found is not None:
             source, extents, indices = b.keep(found[0], f"{source.text}_sheared"), found[1], found[2]
-    if (axis := _perhaps_missing(b, source, extents, indices)) is not None:
+    if (axis := _perhaps_missing(b, extents, indices, extension)) is not None:
         items: list[Item] = [FULL] * len(extents)
         items[axis] = Slice(indices[axis] if indices[axis].terms else None, indices[axis] + 1)
         source = Collapse("sum", subscript(source, items), (axis,))
@@ -85,12 +84,18 @@ def read(
     return view(b, source, extents, [w for w in walks if w], extension, order, base)
 
 
-def _perhaps_missing(b: Builder, source: Array, extents: tuple[Poly, ...], indices: tuple[Poly, ...]) -> int | None:
-    """An axis along which one element of a gradient is read; where the axis is empty there is none, and it is 0."""
-    if b.general or b.loops or not isinstance(source, Name) or not source.text.startswith("grad_"):
+def _perhaps_missing(
+    b: Builder, extents: tuple[Poly, ...], indices: tuple[Poly, ...], extension: Extension | None
+) -> int | None:
+    """An axis along which one element is read that exists unless the axis is empty, when it is 0 by its extension."""
+    if b.general or b.loops or extension != Extension("constant", 0.0):
         return None
-    fixed = (axis for axis, p in enumerate(indices) if all(isinstance(a, Size) for a in atoms(p)))
-    return next((axis for axis in fixed if extents[axis] not in b.facts and not surely(extents[axis] - 1)), None)
+    for axis, (p, extent) in enumerate(zip(indices, extents, strict=True)):
+        fixed = all(isinstance(a, Size) for a in atoms(p))
+        inside_else = fixed and nonnegative(p, b.facts) and nonnegative(extent - 1 - p, b.facts)
+        if inside_else and may_be_negative(b.program, extent - 1, b.facts):
+            return axis
+    return None
 
 
 def _without(parts: tuple[Poly, ...], axis: int) -> tuple[Poly, ...]:

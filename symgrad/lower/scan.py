@@ -12,7 +12,7 @@ from itertools import pairwise
 from typing import TypeAlias
 
 from symgrad.declare.algebra import add
-from symgrad.declare.bounds import nonnegative
+from symgrad.declare.bounds import nonnegative, surely
 from symgrad.declare.conditions import at_least, negation
 from symgrad.declare.integers import ZERO, Index, Poly, as_poly, atoms, extreme
 from symgrad.declare.program import Equation
@@ -46,7 +46,6 @@ from symgrad.lower.scan_parts import (
     outside,
     positions_first,
     stored_in,
-    surely,
     terms_in,
     within_limits,
     without_axis,

@@ -268,11 +268,6 @@ def lower_bounds(poly: Poly) -> tuple[Poly, ...]:
     return tuple(a for a in poly.atom.args if a.terms) if isinstance(poly.atom, Extreme) else (poly,)
 
 
-def surely(poly: Poly) -> bool:
-    """Whether the value is not negative even where sizes are 0."""
-    return all(c > 0 and all(isinstance(a, Size) for a in m) for m, c in poly.terms)
-
-
 def positions_first(items: tuple[Equation | Scan, ...]) -> list[Equation | Scan]:
     """What a step does, the position of an extremum before the extremum, which then need not be searched again."""
     order = list(items)

@@ -9,6 +9,7 @@ from __future__ import annotations
 from contextlib import nullcontext
 
 from symgrad.declare.algebra import multiply, select
+from symgrad.declare.facts import may_be_negative
 from symgrad.declare.integers import ZERO, Index, Poly, as_poly, extreme, indices_of
 from symgrad.declare.scalars import NOUGHT, TRUE, Condition, Mul, Read, Scalar, free_indices
 from symgrad.declare.substitution import substitute
@@ -34,7 +35,6 @@ from symgrad.lower.borders import border
 from symgrad.lower.builder import Builder
 from symgrad.lower.destinations import computed_in
 from symgrad.lower.elementwise import condition_value, value_of
-from symgrad.lower.facts import may_be_negative
 from symgrad.lower.placement import Scatter, loop_indices
 from symgrad.lower.scatter_at import add_at_positions
 from symgrad.lower.scatter_first import emptied, first_met

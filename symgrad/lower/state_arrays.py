@@ -4,12 +4,13 @@ from __future__ import annotations
 
 from dataclasses import replace
 
+from symgrad.declare.bounds import surely
 from symgrad.declare.integers import ZERO, Index, Poly, extreme
 from symgrad.lower.arrays import FULL, Assign, Fresh, Item, Name, Slice, Statement
 from symgrad.lower.axes import subscript
 from symgrad.lower.builder import Builder
 from symgrad.lower.homes import Home
-from symgrad.lower.scan_parts import Task, surely
+from symgrad.lower.scan_parts import Task
 
 
 class StateArrays:

@@ -8,6 +8,7 @@ from fractions import Fraction
 from symgrad.declare.algebra import from_integer, multiply, select
 from symgrad.declare.bounds import nonnegative
 from symgrad.declare.conditions import all_of, conjuncts
+from symgrad.declare.facts import may_be_negative
 from symgrad.declare.integers import ZERO, Index, as_poly, indices_of
 from symgrad.declare.rewriting import map_polynomials
 from symgrad.declare.scalars import (
@@ -49,7 +50,6 @@ from symgrad.lower.choices import guard
 from symgrad.lower.contract import contract, einsum
 from symgrad.lower.differences import of_differences
 from symgrad.lower.elementwise import value_of
-from symgrad.lower.facts import may_be_negative
 from symgrad.lower.fused import fused_offsets
 from symgrad.lower.operands import mask_in_exponent, masked, operands_of, scaled, stored_order
 from symgrad.lower.pairs import found_in, pairs_of

@@ -6,13 +6,13 @@ Precondition: every axis is a strided walk (see ``walks``), and each index stand
 from __future__ import annotations
 
 from symgrad.declare.division import quotient
+from symgrad.declare.facts import may_be_negative
 from symgrad.declare.integers import ONE, Index, Poly, as_poly
 from symgrad.declare.scalars import Extension
 from symgrad.lower.arrays import FLIP, FULL, Array, At, Item, Reshape, Slice, Value, Windows
 from symgrad.lower.axes import Axes, place_in, subscript
 from symgrad.lower.borders import padded
 from symgrad.lower.builder import Builder
-from symgrad.lower.facts import may_be_negative
 from symgrad.lower.walks import Along, as_digits
 
 

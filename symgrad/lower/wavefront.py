@@ -10,7 +10,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 from dataclasses import dataclass, replace
 
-from symgrad.declare.bounds import nonnegative
+from symgrad.declare.bounds import nonnegative, surely
 from symgrad.declare.division import quotient
 from symgrad.declare.formula import equation_text
 from symgrad.declare.integers import ZERO, Index, Poly, as_poly, extreme
@@ -30,7 +30,7 @@ from symgrad.lower.homes import KEPT, fill_of, homes_of
 from symgrad.lower.inplace import settled_in
 from symgrad.lower.rectangles import Extents, Key, Rectangle, of_one_step, scheduled
 from symgrad.lower.scan import Lower, ScanLowering
-from symgrad.lower.scan_parts import Part, Task, looks_ahead, surely, terms_in
+from symgrad.lower.scan_parts import Part, Task, looks_ahead, terms_in
 from symgrad.lower.shear import sheared
 
 
