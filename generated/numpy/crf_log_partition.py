@@ -106,7 +106,7 @@ def backward(residuals, grad_total, wrt=None):
     grad_sum_exp = np.empty((N, max(T - 1, 0), K), dtype=dtype)
     # grad_path[n, t, j] = [t + 1 == T] * (exp_path_2[n, j] * grad_exp_path_2[n, j])
     grad_path = np.zeros((N, T, K), dtype=dtype)
-    grad_path[:, T - 1] = exp_path_2 * grad_exp_path_2
+    grad_path[:, T - 1 : T] = (exp_path_2 * grad_exp_path_2)[:, None]
     for t in reversed(range(T - 1)):
         # grad_sum_exp[n, t, j] = grad_path[n, t + 1, j] / sum_exp[n, t, j]
         grad_sum_exp[:, t] = grad_path[:, t + 1] / sum_exp[:, t]

@@ -22,6 +22,7 @@ from symgrad.lower.arrays import (
     Fresh,
     Item,
     Name,
+    NewAxis,
     Pad,
     Slice,
     Subscript,
@@ -65,6 +66,12 @@ def scatter(b: Builder, target: Name, free: Axes, job: Scatter, first: bool, apa
     placed = {i for p in job.places if p is not None for i in indices_of(p)}
     inner = tuple(i for i in job.term.bound if i not in placed)
     items = [_item(w, s) for w, s in zip(walks, starts, strict=True)]
+    held = {
+        axis for axis, item in enumerate(items) if isinstance(item, At) and crop is None and _is_lacking(b, free[axis])
+    }
+    items = [
+        Slice(i.position, i.position + 1) if isinstance(i, At) and axis in held else i for axis, i in enumerate(items)
+    ]
     weight = multiply(job.term.scale, job.term.body)
     reason = f"{target.text}: accumulated in strided slices"
     b.because(reason + (f" over the offsets {', '.join(i.name for i in loops)}" if loops else ""))
@@ -94,6 +101,7 @@ def scatter(b: Builder, target: Name, free: Axes, job: Scatter, first: bool, apa
         if flips & set(value.axes):
             lead = len(axes) - len(aligned_axes(value, axes))
             array = Subscript(array, tuple(FLIP if i in flips else FULL for i in axes[lead:]))
+        array = _spread_over(array, met, held, len(axes) - len(aligned_axes(value, axes)))
         fresh = first or crop is not None
         met_first = first_met(walks, starts, loops) if b.fast and loops and fresh else None
         part = _part(buffer, items)
@@ -108,6 +116,26 @@ def scatter(b: Builder, target: Name, free: Axes, job: Scatter, first: bool, apa
             emptied(s, walks, starts, loops) if isinstance(s, Assign) and s.name == buffer.text else s for s in b.block
         ]
     _cropped(b, target, buffer, crop, first)
+
+
+def _is_lacking(b: Builder, index: Index) -> bool:
+    """Whether an axis may have no element, as one that is read outside as 0."""
+    return may_be_negative(b.program, index.extent - 1, b.facts)
+
+
+def _spread_over(array: Array, met: list[Index | None], held: set[int], missing: int) -> Array:
+    """An array with an axis of one element for each position in ``held``; it lacks ``missing`` of the first axes."""
+    items: list[Item] = []
+    for axis, index in enumerate(met):
+        if axis in held:
+            items.append(NewAxis())
+        elif index is not None:
+            items.append(FULL)
+    present = [p for p, i in enumerate(items) if i == FULL][missing:]
+    items = items[present[0] :] if present else []
+    while items and items[-1] == FULL:
+        items.pop()
+    return Subscript(array, tuple(items)) if any(isinstance(i, NewAxis) for i in items) else array
 
 
 def _cropped(b: Builder, target: Name, buffer: Name, crop: Array | None, first: bool) -> None:

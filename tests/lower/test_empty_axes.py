@@ -35,6 +35,13 @@ LAYERS = {
     "rings": Layer(
         "rings", [x[C, N], w[C, R]], [Eq(y[c, n], Sum(x[c, Mod(n + u, N)] * w[c, u], u) + x[Mod(c + 1, C), n])]
     ),
+    "last_or_nothing": Layer("last_or_nothing", [x[C, N]], [Eq(y[c], Padded(x)[c, N - 1] ** 2)]),
+    "first_or_nothing": Layer("first_or_nothing", [x[N, C]], [Eq(y[c], tanh(Padded(x)[0, c]))]),
+    "first_of_a_recurrence": Layer(
+        "first_of_a_recurrence",
+        [x[C], w[N, C]],
+        [Eq(h[n, c], Piecewise((x[c], Eq(n, 0)), (tanh(h[n - 1, c]) * w[n, c], True)))],
+    ),
     "slope": Layer("slope", [x[N]], [Eq(y[i], Padded(x, mode="replicate")[i + 1] - x[i])]),
     "mirrored": Layer("mirrored", [x[N], w[R]], [Eq(y[i], Sum(Padded(x, mode="reflect")[i + u] * w[u], u))]),
     "past": Layer(
