@@ -9,10 +9,15 @@ from symgrad.declare.graph import components
 from symgrad.declare.integers import ZERO, Poly, as_poly
 from symgrad.declare.scalars import Read, walk
 from symgrad.lower.diagonals import Diagonals
+from symgrad.lower.homes import Home
 from symgrad.lower.scan_parts import Task
 
 Extents = Mapping[str, tuple[Poly, ...]]
 Key = tuple[Poly, Poly, Poly]
+
+
+class NoDiagonalsError(Exception):
+    """A recurrence turns out not to fit on diagonals."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,16 +60,24 @@ class Distance:
     diagonals: Poly
 
 
-def distances(r: Rectangle, d: Diagonals, extents: Extents) -> tuple[Distance, ...]:
-    """What a rectangle reads of the recurrence."""
+def distances(
+    r: Rectangle, d: Diagonals, extents: Extents, homes: Mapping[str, Home] | None = None
+) -> tuple[Distance, ...]:
+    """What a rectangle reads of the recurrence; of a left side with ``homes`` in it also as what lives there."""
     row, column = (r.task.equation.indices[a] for a in d.axes[r.target])
     own = d.number(as_poly(row), as_poly(column), column.extent)
     found: dict[Distance, None] = {}
     for read in walk(r.task.equation.body):
         if isinstance(read, Read) and read.tensor in d.axes:
             i, j = d.axes[read.tensor]
-            there = d.number(read.indices[i], read.indices[j], extents[read.tensor][j])
-            found[Distance(read.tensor, as_poly(row) - read.indices[i], own - there)] = None
+            places = [(read.tensor, read.indices[i], read.indices[j])]
+            for inner, home in (homes or {}).items():
+                if home.whole == read.tensor:
+                    first = {axis: segment.first for axis, segment in home.ranges}
+                    places.append((inner, read.indices[i] - first.get(i, ZERO), read.indices[j] - first.get(j, ZERO)))
+            for tensor, p, o in places:
+                there = d.number(p, o, extents[tensor][d.axes[tensor][1]])
+                found[Distance(tensor, as_poly(row) - p, own - there)] = None
     return tuple(found)
 
 
@@ -72,7 +85,9 @@ Needs = Sequence[Sequence[tuple[int, Poly]]]
 """For each rectangle those that write what it reads, and how many diagonals back it reads that."""
 
 
-def scheduled(rectangles: Sequence[Rectangle], d: Diagonals, extents: Extents) -> list[Rectangle]:
+def scheduled(
+    rectangles: Sequence[Rectangle], d: Diagonals, extents: Extents, homes: Mapping[str, Home]
+) -> list[Rectangle]:
     """The rectangles in the order in which a step computes them, each as soon as what it reads is there.
 
     In each cycle one rectangle stays in the step that the order of the diagonals gives it, and the others go along.
@@ -80,7 +95,7 @@ def scheduled(rectangles: Sequence[Rectangle], d: Diagonals, extents: Extents) -
     writers: dict[str, list[int]] = {}
     for place, r in enumerate(rectangles):
         writers.setdefault(r.target, []).append(place)
-    reads = [distances(r, d, extents) for r in rectangles]
+    reads = [distances(r, d, extents, homes) for r in rectangles]
     needs = [[(q, n.diagonals) for n in found for q in writers.get(n.tensor, [])] for found in reads]
     sense = -1 if d.scan.reverse else 1
     shifts = [d.scan.shift(r.target) for r in rectangles]
@@ -88,14 +103,30 @@ def scheduled(rectangles: Sequence[Rectangle], d: Diagonals, extents: Extents) -
     def lags(found: Sequence[Poly]) -> list[Poly]:
         return [s - d.slope * r.row - r.column for s, r in zip(found, rectangles, strict=True)]
 
-    tried = [_early(shifts, needs, fixed, sense) for fixed in _cuts(needs)]
-    shifts = min(tried, key=lambda found: len(set(lags(found))))
-    now = {
+    # The steps that the order of the diagonals gives are right as well, and sometimes fewer.
+    tried = [*(_early(shifts, needs, fixed, sense) for fixed in _cuts(needs)), shifts]
+    possible = [found for found in tried if _is_order(found, needs, sense)]
+    if not possible:
+        raise NoDiagonalsError
+    shifts = min(possible, key=lambda found: len(set(lags(found))))
+    order = [int(name) for group in components(_in_one_step(shifts, needs)) for name in group]
+    return [replace(rectangles[p], lag=lags(shifts)[p]) for p in order]
+
+
+def _in_one_step(shifts: Sequence[Poly], needs: Needs) -> dict[str, list[str]]:
+    """For each rectangle those that it needs of the same step."""
+    return {
         str(place): [str(q) for q, back in found if not (shifts[q] + back - shifts[place]).terms]
         for place, found in enumerate(needs)
     }
-    order = [int(name) for group in components(now) for name in group]
-    return [replace(rectangles[p], lag=lags(shifts)[p]) for p in order]
+
+
+def _is_order(shifts: Sequence[Poly], needs: Needs, sense: int) -> bool:
+    """Whether no rectangle needs what a later step computes, or in a circle what its own does."""
+    gaps = (shifts[q] + back - shifts[place] for place, found in enumerate(needs) for q, back in found)
+    late = any(g.constant is not None and g.constant * sense < 0 for g in gaps)
+    now = _in_one_step(shifts, needs)
+    return not late and all(len(g) == 1 and g[0] not in now[g[0]] for g in components(now))
 
 
 def _early(shifts: Sequence[Poly], needs: Needs, fixed: set[int], sense: int) -> list[Poly]:

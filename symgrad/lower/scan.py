@@ -307,11 +307,13 @@ class ScanLowering(StateArrays):
 
         A condition on the step that is not decided is asked in the loop: what stands behind it may not exist.
         """
+        if task.equation.body == KEPT:
+            return  # it is in its place
         test = open_test(task.equation.body, self.b.loops)
         if test is not None:
             for condition in (test, negation(test)):
                 body, shown = (assuming(b, condition) for b in (task.equation.body, task.shown))
-                if body != KEPT and not (task.adds and body == NOUGHT):
+                if not (task.adds and body == NOUGHT):
                     self._emit(replace(task.of(body, shown), when=(*task.when, condition)))
             return
         if self.b.loops and not self.b.general:

@@ -28,14 +28,10 @@ from symgrad.lower.diagonals import Diagonals, diagonals_of, on_diagonals
 from symgrad.lower.factors import solved, with_factors
 from symgrad.lower.homes import KEPT, fill_of, homes_of
 from symgrad.lower.inplace import settled_in
-from symgrad.lower.rectangles import Extents, Key, Rectangle, of_one_step, scheduled
+from symgrad.lower.rectangles import Extents, Key, NoDiagonalsError, Rectangle, of_one_step, scheduled
 from symgrad.lower.scan import Lower, ScanLowering
 from symgrad.lower.scan_parts import Part, Task, looks_ahead, terms_in
 from symgrad.lower.shear import sheared
-
-
-class NoDiagonalsError(Exception):
-    """A recurrence turns out not to fit on diagonals."""
 
 
 def lower_recurrence(b: Builder, scan: Scan, lower: Lower, kept: frozenset[str]) -> None:
@@ -107,7 +103,7 @@ class DiagonalLowering(ScanLowering):
             ]
             self._before(scan, tasks, homes)
             extents = {n: self.b.program.extents(n) for n in names}
-            parts = scheduled(self.rectangles, self.diagonals, extents)
+            parts = scheduled(self.rectangles, self.diagonals, extents, homes)
             shared = {*homes, *(h.whole for h in homes.values()), *self.done}
             self.local = of_one_step(parts, self.diagonals, extents, self.kept | shared)
             self.stored -= self.local
