@@ -257,7 +257,7 @@ def _sheared(array, row, column, slope=1):
     Where s - slope * p is outside of the axis there is nothing to be read.
     """
     shape, strides = list(array.shape), list(array.strides)
-    shape[column] = max(shape[column] + slope * (shape[row] - 1), 0)
+    shape[column] += slope * max(shape[row] - 1, 0)
     strides[row] -= slope * strides[column]
     return as_strided(array, shape, strides)
 

@@ -263,14 +263,17 @@ class ScanLowering(StateArrays):
             raise _OrderUnknownError
         first = extreme("min", [extreme("max", [p.first, -p.shift]) for p in parts])
         stop = extreme("max", [extreme("min", [p.stop, p.index.extent - p.shift]) for p in parts])
-        step = Index(self._step_name(parts, parts[0]), stop)
+        start = first if nonnegative(first) else ZERO
+        # Whoever sees an index takes it to be at least 0: where steps may be below, they are counted from the first.
+        step = Index(self._step_name(parts, parts[0]), stop - first + start)
+        here = as_poly(step) + first - start
         turns = []
         for part in parts:
-            ends = (at_least(as_poly(step), part.first), at_least(part.stop - 1, as_poly(step)))
+            ends = (at_least(here, part.first), at_least(part.stop - 1, here))
             turns.append(replace(part, task=replace(part.task, when=(*part.task.when, *ends))))
         self.spans.append((first, stop))
-        with self.b.stepping(step, first, stop, scan.reverse):
-            self._step(scan, turns, as_poly(step))
+        with self.b.stepping(step, start, stop - first + start, scan.reverse):
+            self._step(scan, turns, here)
 
     def _step_name(self, parts: list[Part], usual: Part) -> str:
         """A name for the loop's variable: that of a recurrent index that means nothing else in the equations."""
