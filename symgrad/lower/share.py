@@ -80,7 +80,15 @@ def _in_turns(statement: Statement, taken: set[str], views: Mapping[str, set[str
 
 def _share(statements: tuple[Statement, ...], taken: set[str]) -> tuple[Statement, ...]:
     block = list(statements)
-    changed_in_place = {n for s in walk(block) for n in _mutated(s)}
+    views = _views(statements)
+    changed_in_place = {v for s in walk(block) for n in _mutated(s) for v in views.get(n, {n})}
+
+    def replaced(statement: Statement, old: Array, name: str) -> Statement:
+        """The statement with a name for an expression; what is changed later begins as a copy."""
+        if isinstance(statement, Assign) and statement.array == old and statement.name in changed_in_place:
+            return replace(statement, array=Helper("copy", (Name(name),)))
+        return _replaced(statement, old, Name(name))
+
     while True:
         counts: Counter[Array] = Counter()
         for statement in block:
@@ -91,15 +99,16 @@ def _share(statements: tuple[Statement, ...], taken: set[str]) -> tuple[Statemen
         if not again:
             return tuple(block)
         chosen = max(again, key=lambda a: (_weight(a), str(a)))
-        named = next((s for s in block if isinstance(s, Assign) and s.array == chosen), None)
+        whole = (s for s in block if isinstance(s, Assign) and s.array == chosen)
+        named = next((s for s in whole if s.name not in changed_in_place), None)
         first = next(p for p, s in enumerate(block) if not isinstance(s, BLOCKS) and chosen in set(_every(s.array)))
         if named is not None and block.index(named) <= first:
             name = named.name
-            block = [s if s is named else _replaced(s, chosen, Name(name)) for s in block]
+            block = [s if s is named else replaced(s, chosen, name) for s in block]
             continue
         name = fresh(describe(chosen), taken)
         taken.add(name)
-        block = [_replaced(s, chosen, Name(name)) for s in block]
+        block = [replaced(s, chosen, name) for s in block]
         block.insert(first, Assign(name, chosen))
 
 
