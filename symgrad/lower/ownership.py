@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
+from dataclasses import replace
 
 from symgrad.declare.integers import Poly
 from symgrad.lower.arrays import (
@@ -14,6 +15,7 @@ from symgrad.lower.arrays import (
     Name,
     Pad,
     Reshape,
+    Statement,
     Subscript,
     Transpose,
     Value,
@@ -39,6 +41,16 @@ def owned(b: Builder, start: int, array: Array, value: Value, added_to: bool) ->
         copied = {Reshape, Windows} <= set(map(type, views))
         return Helper("_writeable" if copied else "copy", (array,))
     return array
+
+
+def apart(statements: tuple[Statement, ...], results: frozenset[str]) -> tuple[Statement, ...]:
+    """The statements with a copy for each result that is another one: writing to one of them leaves the other."""
+    return tuple(
+        replace(s, array=Helper("copy", (s.array,)))
+        if isinstance(s, Assign) and s.name in results and isinstance(s.array, Name) and s.array.text in results
+        else s
+        for s in statements
+    )
 
 
 def reshaped(b: Builder, start: int, array: Array, shape: tuple[Poly, ...]) -> Array:

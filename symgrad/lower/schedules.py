@@ -8,6 +8,7 @@ from symgrad.declare.graph import groups
 from symgrad.declare.program import Equation, Program
 from symgrad.lower.arrays import Statement
 from symgrad.lower.function import Lowered, lower_equations
+from symgrad.lower.ownership import apart
 from symgrad.lower.part_costs import sections, tables_in_blocks, wanted_after
 from symgrad.lower.part_statements import lower_section, threads_name
 from symgrad.lower.parts import Section, maxima_of
@@ -34,7 +35,7 @@ def lower_function(
         if general:
             return Lowered(shared, lowered.reasons)
         thrifty, reasons_of_reuse = reuse(program, shared, results)
-        return Lowered(_needed(thrifty, results), (*lowered.reasons, *reasons_of_reuse))
+        return Lowered(apart(_needed(thrifty, results), results), (*lowered.reasons, *reasons_of_reuse))
     taken = set(taken)
     equations = _ordered(equations)
     statements: list[Statement] = []
@@ -50,7 +51,7 @@ def lower_function(
         statements += lowered.statements
         reasons += lowered.reasons
     thrifty, reasons_of_reuse = reuse(program, share(tuple(statements), taken), results, fast=True)
-    shared = on_threads(_needed(thrifty, results), threads_name(program))
+    shared = on_threads(apart(_needed(thrifty, results), results), threads_name(program))
     return Lowered(shared, tuple(dict.fromkeys((*reasons, *reasons_of_reuse))))
 
 

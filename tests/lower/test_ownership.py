@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
-from sympy import Eq, Idx, IndexedBase, Sum, exp, floor, symbols
+from sympy import Eq, Idx, IndexedBase, Piecewise, Sum, exp, floor, symbols, tanh
 
-from symgrad import Layer, Padded, check_layer, compile_layer, layers
+from symgrad import Layer, Padded, ReduceMax, check_layer, compile_layer, layers
 
 from ..agreement import SCHEDULES, as_tuple
 
@@ -69,4 +69,28 @@ def test_what_is_added_to_is_no_view_of_what_is_read_later(schedule: str) -> Non
         outputs=[chosen, running],
     )
     report = check_layer(layer, schedule=schedule)
+    assert report.ok, report
+
+
+@pytest.mark.parametrize("schedule", SCHEDULES)
+def test_equal_gradients_are_two_arrays(schedule: str) -> None:
+    layer = Layer("joined", [x[N], w[N]], [Eq(y[n], tanh(x[n] + w[n]))])
+    compiled = compile_layer(layer, schedule=schedule)
+    _, residuals = compiled.forward(np.ones(3), np.ones(3))
+    gradients = compiled.backward(residuals, np.ones(3))
+    assert not np.shares_memory(gradients.x, gradients.w)
+
+
+def test_an_expression_that_is_added_to_keeps_its_other_readers() -> None:
+    """The slope of an activation, read by the gradient of weights and added to for the input."""
+    p, t, d, e, k = IndexedBase("p"), Idx("t", N), Idx("d", M), Idx("e", M), Idx("k", M)
+    state, one = Padded(p), Piecewise((1, d < 1), (tanh(Padded(p)[t + 1, d] + x[t, d]), True))
+    best = ReduceMax(state[t + 3, k] + w[d, k], k)
+    layer = Layer(
+        "slopes_of_one_kind",
+        [x[N, M], w[M, M]],
+        [Eq(y[t, d], tanh(state[t + 1, M - d - 1] + x[t, d] + best)), Eq(p[t, d], one)],
+        outputs=[y],
+    )
+    report = check_layer(layer)
     assert report.ok, report
