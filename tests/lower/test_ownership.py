@@ -83,12 +83,12 @@ def test_equal_gradients_are_two_arrays(schedule: str) -> None:
 
 def test_an_expression_that_is_added_to_keeps_its_other_readers() -> None:
     """The slope of an activation, read by the gradient of weights and added to for the input."""
-    p, t, d, e, k = IndexedBase("p"), Idx("t", N), Idx("d", M), Idx("e", M), Idx("k", M)
+    p, t, d, k = IndexedBase("p"), Idx("t", N), Idx("d", M), Idx("k", R)
     state, one = Padded(p), Piecewise((1, d < 1), (tanh(Padded(p)[t + 1, d] + x[t, d]), True))
     best = ReduceMax(state[t + 3, k] + w[d, k], k)
     layer = Layer(
         "slopes_of_one_kind",
-        [x[N, M], w[M, M]],
+        [x[N, M], w[M, R]],
         [Eq(y[t, d], tanh(state[t + 1, M - d - 1] + x[t, d] + best)), Eq(p[t, d], one)],
         outputs=[y],
     )
