@@ -6,7 +6,7 @@ iteration of every index being assumed (a read in an empty range never happens).
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Container, Iterable, Sequence
 
 from symgrad.declare.division import divide, quotient, remainder, split_multiples
 from symgrad.declare.frozen import remember
@@ -48,6 +48,13 @@ def _sorted(facts: tuple[Poly, ...]) -> tuple[Poly, ...]:
 def surely(poly: Poly) -> bool:
     """Whether the value is not negative even where sizes are 0."""
     return all(c > 0 and all(isinstance(a, Size) for a in m) for m, c in poly.terms)
+
+
+def nonnegative_with(poly: Poly, running: Container[Atom]) -> bool:
+    """Whether ``poly >= 0`` where every size may be 0 but those in ``running``."""
+    sizes = (a for a in atoms(poly) if isinstance(a, Size) and a.minimum and a not in running)
+    table: dict[Atom, Poly] = {a: as_poly(Size(a.name, 0)) for a in sizes}
+    return nonnegative(substitute(poly, table) if table else poly)
 
 
 def positive(poly: Poly, facts: Iterable[Poly] = ()) -> bool:

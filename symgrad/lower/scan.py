@@ -12,9 +12,9 @@ from itertools import pairwise
 from typing import TypeAlias
 
 from symgrad.declare.algebra import add
-from symgrad.declare.bounds import nonnegative, surely
+from symgrad.declare.bounds import nonnegative, nonnegative_with, surely
 from symgrad.declare.conditions import at_least, negation
-from symgrad.declare.integers import ZERO, Index, Poly, as_poly, atoms, extreme
+from symgrad.declare.integers import ZERO, Index, Poly, Size, as_poly, atoms, extreme
 from symgrad.declare.program import Equation
 from symgrad.declare.recurrence import Scan, scans
 from symgrad.declare.scalars import (
@@ -222,8 +222,10 @@ class ScanLowering(StateArrays):
                 self._step(scan, active, as_poly(step))
 
     def _surely(self, poly: Poly) -> bool:
-        """Whether a value is not negative; inside a loop the sizes that it runs along are not 0."""
-        return surely(poly) or (not self.b.loops.isdisjoint(atoms(poly)) and nonnegative(poly))
+        """Whether a value is not negative even where sizes are 0; a size that a loop around runs along is not."""
+        around = [i.extent for i in self.b.loops]
+        running = {a for e in around for a in atoms(e) if isinstance(a, Size) and surely(as_poly(a) - e)}
+        return surely(poly) or (bool(running) and nonnegative_with(poly, running))
 
     def _side_by_side(self, scan: Scan, active: list[Part], first: Poly, stop: Poly) -> bool:
         """Emit steps that need none of each other without a loop: what they read is outside of them."""
