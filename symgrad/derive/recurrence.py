@@ -15,6 +15,7 @@ from symgrad.declare.graph import groups, is_recurrent
 from symgrad.declare.integers import ZERO, Entry, Index, Poly, as_poly, atoms, indices_of
 from symgrad.declare.program import Equation, Program
 from symgrad.declare.recurrence import axes_together, recurrent_axes
+from symgrad.declare.repeats import folded
 from symgrad.declare.rewriting import changed, map_children
 from symgrad.declare.scalars import (
     PLAIN,
@@ -117,6 +118,12 @@ class _Group:
             if not isinstance(node, Read) or node.tensor not in extents or node.extension in PLAIN:
                 return node
             assert node.extension is not None
+            if node.extension.mode != "constant":
+                # Along a recurrent axis it is known to be inside: declare/recurrence.py asks for that.
+                own, mode = recurrent_axes(self.equations)[node.tensor], node.extension.mode
+                places = zip(node.indices, extents[node.tensor], strict=True)
+                at = (p if axis in own else folded(mode, p, e) for axis, (p, e) in enumerate(places))
+                return Read(node.tensor, tuple(at), Extension("guarded"))
             shape, value = extents[node.tensor], exact(node.extension.value)
             along = {*axes[node.tensor], *(a for a, p in enumerate(node.indices) if steps & set(indices_of(p)))}
             pairs = [(node.indices[a], shape[a]) for a in sorted(along)]

@@ -448,3 +448,41 @@ def soft_alignment_by_conditions() -> Case:
 
     arrays = normals(x=(4,), z=(3,))
     return Case(layer, arrays, reference, {"gamma": 0.5}, also=((normals(x=(1,), z=(4,)), {"gamma": 2.0}),))
+
+
+def _rings(mode: str, earlier: bool) -> Case:
+    """Steps that scale what a neighbour beyond the border held a step before: the steps' own axis is not extended."""
+    t, k = Idx("t", T), Idx("k", K)
+    first, step = (0, -1) if earlier else (T - 1, 1)
+    before = Padded(h, mode=mode)[t + step, k + step]
+    layer = Layer(
+        f"{mode}_{'earlier' if earlier else 'later'}_neighbours",
+        inputs=[x[T, K]],
+        equations=[Eq(h[t, k], Piecewise((x[t, k], Eq(t, first)), (before * x[t, k], True)))],
+    )
+
+    def reference(x):
+        h = np.empty_like(x)
+        steps = range(len(x)) if earlier else range(len(x) - 1, -1, -1)
+        border = {"wrap": "wrap", "replicate": "edge", "reflect": "reflect"}[mode]
+        for n, at in enumerate(steps):
+            neighbours = np.pad(h[at + step], 1, mode=border)[1 + step : 1 + step + x.shape[1]] if n else 1
+            h[at] = x[at] * neighbours
+        return h
+
+    return Case(layer, normals(x=(4, 3)), reference, also=((normals(x=(2, 2)), {}), (normals(x=(1, 5)), {})))
+
+
+@case
+def wrapped_earlier_neighbours() -> Case:
+    return _rings("wrap", earlier=True)
+
+
+@case
+def replicated_later_neighbours() -> Case:
+    return _rings("replicate", earlier=False)
+
+
+@case
+def reflected_earlier_neighbours() -> Case:
+    return _rings("reflect", earlier=True)
