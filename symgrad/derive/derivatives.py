@@ -19,7 +19,7 @@ from symgrad.declare.algebra import (
     subtract,
 )
 from symgrad.declare.bounds import nonnegative
-from symgrad.declare.conditions import all_of, relation
+from symgrad.declare.conditions import all_of, conjuncts, relation
 from symgrad.declare.frozen import remember
 from symgrad.declare.integers import as_poly, extreme
 from symgrad.declare.scalars import (
@@ -36,6 +36,7 @@ from symgrad.declare.scalars import (
     Power,
     Read,
     Reduce,
+    Relation,
     Scalar,
     Select,
     Sloped,
@@ -198,16 +199,28 @@ def _extreme(function: str, args: tuple[Scalar, ...], read: Read, flat: frozense
 UNBOUNDED = frozenset({"exp", "expm1", "sinh", "cosh", "tan", "log", "log1p", "log1mexp", "arctanh"})
 
 
-def may_be_infinite(node: Scalar) -> bool:
-    """Whether a value can be infinite, or no number, where what it reads is finite: by a power or a steep function."""
+def may_be_infinite(node: Scalar, positive: frozenset[Scalar] = frozenset()) -> bool:
+    """Whether a value can be infinite, or no number, where what it reads is finite: by a power or a steep function.
+
+    The logarithm of a float that is positive is finite, and so are its powers from -1/2 to 1.
+    """
     match node:
+        case Apply("log", (inner,)) if inner in positive:
+            return may_be_infinite(inner, positive)
+        case Power(inner, Number(exponent)) if inner in positive and Fraction(-1, 2) <= exponent <= 1:
+            return may_be_infinite(inner, positive)
         case Apply(function, _) if function in UNBOUNDED and reads_of(node):
             return True
         case Power(base, _) if reads_of(base):
             return True
-        case Stopped() | Select():
-            return False  # a choice is between finite values already
-    return any(may_be_infinite(child) for child in children(node) if not isinstance(child, Condition))
+        case Select(condition, then, otherwise):
+            above = {
+                c.right
+                for c in conjuncts(condition)
+                if isinstance(c, Relation) and (c.relation, c.left) == ("<", NOUGHT)
+            }
+            return may_be_infinite(then, positive | above) or may_be_infinite(otherwise, positive)
+    return any(may_be_infinite(child, positive) for child in children(node) if not isinstance(child, Condition))
 
 
 def live_reads(body: Scalar) -> tuple[Read, ...]:

@@ -4,12 +4,15 @@ from fractions import Fraction
 from typing import Any
 
 import mpmath
+import numpy as np
 import pytest
 
+import symgrad
 from symgrad.declare.algebra import add, apply, divide, from_integer, multiply, number, power, select
 from symgrad.declare.conditions import relation
 from symgrad.declare.integers import Index, Size, as_poly
 from symgrad.declare.scalars import NOUGHT, UNIT, Apply, Number, Power, Read, Reduce, Scalar, Stopped
+from symgrad.declare.textform import parse_layer
 from symgrad.derive.derivatives import BINARY, UNARY, derivative
 from symgrad.errors import DerivationError
 
@@ -185,3 +188,21 @@ def test_a_reduction_is_no_pointwise_expression() -> None:
 def test_a_function_without_a_derivative_is_refused() -> None:
     with pytest.raises(DerivationError, match="gamma"):
         derivative(Apply("gamma", (u,)), u)
+
+
+@pytest.mark.parametrize(
+    "text, value, expected",
+    [
+        ("y = max(where(x >= 0, sqrt(x), 0), 1)", 0.0, 0.0),
+        ("y = min(stop_gradient(exp(x))*x, 1)", 1000.0, 0.0),
+        ("y = min(where(x > 0, x**-2, 3), 1)", 1e-200, 0.0),
+        ("y = max(where(x > 0, sqrt(x), 0), 1)", 0.0, 0.0),
+        ("y = max(where(x > 0, log(x), 0), -2)", 1e-300, 0.0),
+    ],
+)
+def test_a_loser_with_an_infinite_slope_has_none(text: str, value: float, expected: float) -> None:
+    module = symgrad.compile_layer(parse_layer(text))
+    with np.errstate(all="ignore"):
+        _, residuals = module.forward(np.array(value))
+        gradient = module.backward(residuals, np.array(1.0)).x
+    np.testing.assert_array_equal(gradient, expected)
