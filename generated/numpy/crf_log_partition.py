@@ -60,6 +60,7 @@ def forward(score, transition):
     dtype = _same_dtype(score=score, transition=transition)
     N, T, K = score.shape
     _expect("transition", transition, "(K, K)", (K, K))
+    _require(T > 0, "path is read at index T - 1 of axis 1, which has no elements: T is 0")
 
     max_exponent = np.empty((N, max(T - 1, 0), K), dtype=dtype)
     sum_exp = np.empty((N, max(T - 1, 0), K), dtype=dtype)
@@ -192,6 +193,12 @@ def _expect(name, array, axes, shape):
     """Check the extents of an array; ``axes`` names them."""
     if array.shape != shape:
         raise ValueError(f"crf_log_partition: {name} has shape {array.shape}, but {axes} = {shape}")
+
+
+def _require(condition, message):
+    """Raise if a condition of the declaration does not hold."""
+    if not condition:
+        raise ValueError(f"crf_log_partition: {message}")
 
 
 def _cotangent(name, array, shape, dtype):

@@ -136,12 +136,22 @@ def _astray(subject: Subject, case: Case, sampler: Sampler, rng: np.random.Gener
 
 
 def _emptied(subject: Subject, case: Case, sampler: Sampler, rng: np.random.Generator) -> Iterator[Entry]:
-    """An axis without elements: empty results where the equations give them a meaning, an error where they do not."""
+    """An axis without elements: empty results where the equations give them a meaning, an error where they do not.
+
+    Where a result is empty, what every element of it would read may be asked for: a clear refusal is as good.
+    """
     try:
-        sampler.evaluator(case.arrays, case.attributes)
+        values = sampler.evaluator(case.arrays, case.attributes)
     except (CheckError, DeclarationError) as reason:
         yield _refused(subject, case, str(reason))
         return
+    if not all(values[name].size for name in subject.layer.outputs):
+        try:
+            subject.forward(case.arrays, case.attributes)
+        except ValueError as error:
+            if str(error).startswith(f"{subject.layer.name}: "):
+                yield Entry("refuses an empty axis", "", str(case), True, compared=1, note=str(error))
+                return
     yield from comparisons.forward(subject, case)
     point = comparisons.at(subject, case, rng)
     for name, gradient in point.gradients.items():

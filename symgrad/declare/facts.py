@@ -26,10 +26,14 @@ def facts(declared: Program) -> tuple[Poly, ...]:
 
 def may_be_negative(program: Program, poly: Poly, known: tuple[Poly, ...]) -> bool:
     """Whether an expression in sizes may be below 0 where a dimension is 0, given that ``known`` are at least 0."""
+    return not nonnegative(maybe_empty(program, poly), [maybe_empty(program, k) for k in known])
+
+
+def maybe_empty(program: Program, poly: Poly) -> Poly:
+    """The expression with every dimension, other than attributes, as one that may be 0."""
     attributes = {a.name for a in program.attributes}
-    dimensions = (a for p in (poly, *known) for a in _of(p) if a.name not in attributes)
-    table: dict[Atom, Poly] = {a: as_poly(Size(a.name, 0)) for a in dimensions}
-    return not nonnegative(substitute(poly, table), [substitute(k, table) for k in known])
+    table: dict[Atom, Poly] = {a: as_poly(Size(a.name, 0)) for a in _of(poly) if a.name not in attributes}
+    return substitute(poly, table)
 
 
 def surely_nonnegative(program: Program, poly: Poly, known: tuple[Poly, ...] = ()) -> bool:

@@ -2,18 +2,21 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from fractions import Fraction
 from functools import partial
 
 from symgrad.declare.algebra import multiply
 from symgrad.declare.bounds import nonnegative
-from symgrad.declare.conditions import all_of, conjuncts, negation
-from symgrad.declare.facts import may_be_negative
-from symgrad.declare.integers import Index, affine_in, as_poly, indices_of
+from symgrad.declare.conditions import all_of, compare, conjuncts, negation
+from symgrad.declare.facts import may_be_negative, maybe_empty
+from symgrad.declare.integers import Index, Poly, affine_in, as_poly, indices_of
 from symgrad.declare.program import Program
 from symgrad.declare.rewriting import changed, map_children
 from symgrad.declare.scalars import (
     NOUGHT,
+    PLAIN,
+    TRUE,
     Compare,
     Condition,
     Extension,
@@ -45,18 +48,41 @@ def pinned(
             if at is not None and nonnegative(at) and nonnegative(index.extent - 1 - at):
                 table = {index: at}
                 left = tuple(i for i in rest if i != index)
-                if may_be_negative(program, index.extent - 1, ()):
-                    value = changed(value, partial(_nought_outside, index))
-                return pinned(program, left, rename(where, table), rename(value, table))
+                there, value = at_element(program, index.extent, partial(_is_along, index), value)
+                return pinned(program, left, rename(all_of(where, there), table), rename(value, table))
     return rest, where, value
 
 
-def _nought_outside(index: Index, node: Node) -> Node:
-    """Reads along an index, 0 where there is nothing: the index may have no value at all."""
-    match node:
-        case Read(tensor, indices, None) if as_poly(index) in indices:
-            return Read(tensor, indices, Extension("constant"))
-    return map_children(node, partial(_nought_outside, index))
+def _is_along(index: Index, read: Read) -> bool:
+    return as_poly(index) in read.indices
+
+
+def at_element(
+    program: Program, extent: Poly, along: Callable[[Read], bool], value: Scalar, known: tuple[Poly, ...] = ()
+) -> tuple[Condition, Scalar]:
+    """A value at an element that an axis lacks only if it is empty, and a condition where 0 has to be asked for.
+
+    Args:
+        program: whose dimensions may be 0.
+        extent: of the axis.
+        along: whether a read is one of the element; those are 0 where there is none, and so are products with one.
+        value: what reads the element.
+        known: expressions in sizes that are at least 0.
+    """
+    if not may_be_negative(program, extent - 1, known):
+        return TRUE, value
+
+    def lacks(node: Node) -> bool:
+        return isinstance(node, Read) and node.extension in (*PLAIN, Extension("constant")) and along(node)
+
+    def change(node: Node) -> Node:
+        if isinstance(node, Read) and lacks(node):
+            return Read(node.tensor, node.indices, Extension("constant"))
+        return map_children(node, change)
+
+    factors = value.args if isinstance(value, Mul) else (value,)
+    there = TRUE if any(map(lacks, factors)) else compare(">=", maybe_empty(program, extent - 1))
+    return there, changed(value, change)
 
 
 def limited(rest: tuple[Index, ...], where: Condition, value: Scalar) -> tuple[Condition, Scalar]:

@@ -21,6 +21,7 @@ from symgrad.declare.integers import (
     affine_in,
     as_poly,
     atoms,
+    depends_on_data,
     indices_of,
 )
 from symgrad.declare.program import Equation, Program
@@ -75,6 +76,7 @@ def empty_checks(plan: ModulePlan, printer: Printer) -> list[str]:
                     text = what.format(node.indices[0].name)
                     lines |= dict.fromkeys(_range_check(plan, printer, condition, text))
     lines |= dict.fromkeys(_repeats(program))
+    lines |= dict.fromkeys(_fixed(program))
     if lines:
         printer.helpers.add("_require")
     return list(lines)
@@ -99,6 +101,20 @@ def _repeats(program: Program) -> Iterator[str]:
                 size = PLAIN.poly(extent)
                 text = f"axis {axis} of {part.tensor} has nothing to repeat beyond its ends: {size} is 0"
                 yield f'_require({size} > 0{unread}, "{text}")'
+
+
+def _fixed(program: Program) -> Iterator[str]:
+    """Checks that an axis has an element, where one is read at a fixed place for whatever is computed."""
+    for equation in program.equations:
+        for part, _, always, _ in _parts(equation):
+            if not always or not isinstance(part, Read) or part.extension is not None:
+                continue
+            for axis, (place, extent) in enumerate(zip(part.indices, program.extents(part.tensor), strict=True)):
+                fixed = not indices_of(place) and not depends_on_data(place) and nonnegative(extent - 1 - place)
+                if fixed and not _surely_positive(program, extent):
+                    size = PLAIN.poly(extent)
+                    where = f"{part.tensor} is read at index {PLAIN.poly(place)} of axis {axis}"
+                    yield f'_require({size} > 0, "{where}, which has no elements: {size} is 0")'
 
 
 def _is_multiple(poly: Poly, extent: Poly) -> bool:

@@ -27,11 +27,13 @@ from symgrad.declare.scalars import (
     Compare,
     Condition,
     Node,
+    Read,
     Reduce,
     Scalar,
     polynomials,
     walk,
 )
+from symgrad.derive.ranges import at_element
 from symgrad.derive.terms import Term, all_indices, rename
 from symgrad.lower.builder import Builder
 from symgrad.lower.walks import as_digits
@@ -55,12 +57,24 @@ def eliminate(b: Builder, term: Term) -> Term:
             body = map_polynomials(rename(body, {index: value}), tighten)
             if not anywhere:
                 condition, body = guarded(condition, value), guarded(body, value)
-            if not sure:
+            if sure:
+                there, body = in_axis(b, value, index.extent, body)
+                condition = all_of(condition, there)
+            else:
                 condition = all_of(condition, at_least(value, 0), at_least(index.extent - 1, value))
             bound = tuple(i for i in bound if i != index)
             searching = True
             break
     return Term(term.scale, bound, condition, body)
+
+
+def in_axis(b: Builder, place: Poly, extent: Poly, body: Scalar) -> tuple[Condition, Scalar]:
+    """What is computed at a place that only an empty axis lacks, and a condition where that is not 0 by itself."""
+
+    def along(read: Read) -> bool:
+        return (place, extent) in zip(read.indices, b.program.extents(read.tensor), strict=True)
+
+    return (TRUE, body) if indices_of(place) else at_element(b.program, extent, along, body, b.facts)
 
 
 def _trivial(

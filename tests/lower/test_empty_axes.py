@@ -11,9 +11,9 @@ from typing import Any
 
 import numpy as np
 import pytest
-from sympy import Eq, Expr, Idx, IndexedBase, KroneckerDelta, Max, Min, Mod, Piecewise, Sum, floor, symbols, tanh
+from sympy import Eq, Expr, Idx, IndexedBase, KroneckerDelta, Max, Min, Mod, Piecewise, Sum, exp, floor, symbols, tanh
 
-from symgrad import Layer, Padded, ReduceMax, compile_layer
+from symgrad import Layer, Padded, ReduceMax, check_layer, compile_layer
 from symgrad.check.evaluator import evaluate
 from symgrad.check.tangent import linearise
 from symgrad.errors import CheckError
@@ -26,6 +26,9 @@ h, ids, lengths, p, q, w, x, y = (IndexedBase(name) for name in ("h", "ids", "le
 c, i, j, k, m, n = Idx("c", C), Idx("i", N), Idx("j", M), Idx("k", N + M - 1), Idx("m", M), Idx("n", N)
 u, v = Idx("u", R), Idx("v", R)
 t = Idx("t", stride * (N - 1) + R)
+
+first = Piecewise((1, Eq(i, 0)), (0, True))
+last = Piecewise((1, Eq(i, N - 1)), (0, True))
 
 LAYERS = {
     "next_of_a_ring": Layer("next_of_a_ring", [x[N]], [Eq(y[i], x[Mod(i + 1, N)] - x[Mod(i - 1, N)])]),
@@ -42,6 +45,9 @@ LAYERS = {
         [x[C], w[N, C]],
         [Eq(h[n, c], Piecewise((x[c], Eq(n, 0)), (tanh(h[n - 1, c]) * w[n, c], True)))],
     ),
+    "first_or_no_term": Layer("first_or_no_term", [x[N], w[C]], [Eq(y[c], Sum(first * w[c] * exp(x[i]), i))]),
+    "last_or_no_term": Layer("last_or_no_term", [x[N], w[C]], [Eq(y[c], Sum(last * w[c] * x[i], i))]),
+    "count_of_firsts": Layer("count_of_firsts", [x[N], w[C]], [Eq(y[c], Sum(first * w[c] * x[i] ** 0, i))]),
     "slope": Layer("slope", [x[N]], [Eq(y[i], Padded(x, mode="replicate")[i + 1] - x[i])]),
     "mirrored": Layer("mirrored", [x[N], w[R]], [Eq(y[i], Sum(Padded(x, mode="reflect")[i + u] * w[u], u))]),
     "past": Layer(
@@ -171,3 +177,20 @@ def test_empty_axes_mean_what_the_evaluator_says(name: str, schedule: str) -> No
             close(getattr(gradients, tensor), slope, what)
         agreed += 1
     assert agreed >= 8
+
+
+@pytest.mark.parametrize(
+    "layer, place",
+    [
+        (Layer("times_the_first", [x[N]], [Eq(y[i], x[i] * x[0])]), "x is read at index 0 of axis 0"),
+        (Layer("less_the_last", [x[M, N]], [Eq(y[m, i], x[m, i] - x[m, N - 1])]), "x is read at index N - 1 of axis 1"),
+        (Layer("the_largest", [x[N]], [Eq(y[i], x[i] - ReduceMax(x[n], n))]), "the maximum over n"),
+    ],
+    ids=lambda value: getattr(value, "name", None),
+)
+def test_what_every_element_reads_has_to_be_there(layer: Layer, place: str) -> None:
+    """The results are empty, but what is read once for all of them is not there: an error says so, and is expected."""
+    with pytest.raises(ValueError, match=rf"{layer.name}: {place}.*: N is 0"):
+        compile_layer(layer).forward(np.zeros([2, 0][2 - len(layer.inputs[0].shape) :]))
+    report = check_layer(layer, seed=1)
+    assert report.ok, str(report)
