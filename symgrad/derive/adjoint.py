@@ -265,9 +265,9 @@ class _Reverse:
         return read, over, condition, value
 
     def _step_of(self, position: Poly, over: tuple[Index, ...]) -> Index | None:
-        """The index to solve a position for: that of the reading step, else one that stands there alone."""
+        """The index to solve a position for: that of the reading step, else the only one that stands there."""
         steps = [self.current.indices[a] for a in self.recurrent[self.current.target]]
-        for index in [*(i for i in steps if i in over), *(i for i in over if position == as_poly(i))]:
+        for index in [*(i for i in steps if i in over), *(i for i in over if indices_of(position) == {i})]:
             split = affine_in(position, index)
             if split is not None and split[0].constant == 1:
                 return index

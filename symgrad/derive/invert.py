@@ -147,7 +147,7 @@ def absorb(solved: Solved, extents: Extents) -> Solved:
     """
     condition, body = solved.condition, solved.body
     for pivot in solved.pivots:
-        value = current(pivot, solved)
+        value = _current(pivot, solved)
         wanted = {at_least(value, 0), at_least(pivot.index.extent - 1, value)} - {TRUE}
         present = set(conjuncts(condition))
         if not wanted or not wanted <= present:
@@ -213,7 +213,7 @@ def _guarded_entries(poly: Poly) -> Poly:
     return rebuild(poly, change)
 
 
-def current(pivot: Pivot, solved: Solved) -> Poly:
+def _current(pivot: Pivot, solved: Solved) -> Poly:
     """The pivot's value after later eliminations."""
     value = pivot.value
     later = solved.pivots[solved.pivots.index(pivot) + 1 :]

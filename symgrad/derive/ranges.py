@@ -48,7 +48,8 @@ def pinned(
             if at is not None and nonnegative(at) and nonnegative(index.extent - 1 - at):
                 table = {index: at}
                 left = tuple(i for i in rest if i != index)
-                there, value = at_element(program, index.extent, partial(_is_along, index), value)
+                lacks = partial(_is_along, index) if may_be_negative(program, index.extent - 1, ()) else never
+                there, value = at_element(program, index.extent, lacks, value)
                 return pinned(program, left, rename(all_of(where, there), table), rename(value, table))
     return rest, where, value
 
@@ -57,31 +58,35 @@ def _is_along(index: Index, read: Read) -> bool:
     return as_poly(index) in read.indices
 
 
+def never(read: Read) -> bool:
+    """No axis lacks what is read."""
+    return False
+
+
 def at_element(
-    program: Program, extent: Poly, along: Callable[[Read], bool], value: Scalar, known: tuple[Poly, ...] = ()
+    program: Program, extent: Poly, lacks: Callable[[Read], bool], value: Scalar, known: tuple[Poly, ...] = ()
 ) -> tuple[Condition, Scalar]:
-    """A value at an element that an axis lacks only if it is empty, and a condition where 0 has to be asked for.
+    """A value at an element that a range lacks only if it is empty, and a condition where 0 has to be asked for.
 
     Args:
         program: whose dimensions may be 0.
-        extent: of the axis.
-        along: whether a read is one of the element; those are 0 where there is none, and so are products with one.
+        extent: of the range.
+        lacks: whether an axis may lack what is read; that is 0 then, and so are products with it.
         value: what reads the element.
         known: expressions in sizes that are at least 0.
     """
-    if not may_be_negative(program, extent - 1, known):
-        return TRUE, value
 
-    def lacks(node: Node) -> bool:
-        return isinstance(node, Read) and node.extension in (*PLAIN, Extension("constant")) and along(node)
+    def absent(node: Node) -> bool:
+        return isinstance(node, Read) and node.extension in (*PLAIN, Extension("constant")) and lacks(node)
 
     def change(node: Node) -> Node:
-        if isinstance(node, Read) and lacks(node):
+        if isinstance(node, Read) and absent(node):
             return Read(node.tensor, node.indices, Extension("constant"))
         return map_children(node, change)
 
     factors = value.args if isinstance(value, Mul) else (value,)
-    there = TRUE if any(map(lacks, factors)) else compare(">=", maybe_empty(program, extent - 1))
+    sure = any(map(absent, factors)) or not may_be_negative(program, extent - 1, known)
+    there = TRUE if sure else compare(">=", maybe_empty(program, extent - 1))
     return there, changed(value, change)
 
 

@@ -27,6 +27,7 @@ from symgrad.declare.scalars import (
     free_indices,
     tensors_of,
 )
+from symgrad.derive.invert import absorb, solve
 from symgrad.derive.terms import Term, terms_of
 from symgrad.lower.aliases import without_aliases
 from symgrad.lower.arrays import (
@@ -61,7 +62,6 @@ from symgrad.lower.placement import (
     makes_matrices,
     prefers_solved,
     solve_rest,
-    solve_units,
     solved_form,
 )
 from symgrad.lower.prepare import eliminate, fuse_digits, split_digits
@@ -234,7 +234,7 @@ def _solved_beside(b: Builder, job: Scatter) -> Scatter:
         return job
     placing = {i for p in job.places if p is not None for i in indices_of(p)}
     inner = tuple(i for i in job.term.bound if i not in placing)
-    solved = solve_units(b, inner, job.condition, job.term.body)
+    solved = absorb(solve(inner, job.condition, job.term.body, unit_only=True), b.program.extents)
     if not solved.pivots or not solved.complete:
         return job
     bound = tuple(i for i in job.term.bound if i in placing or i in solved.bound)

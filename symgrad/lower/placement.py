@@ -2,29 +2,18 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 
 from symgrad.declare.bounds import tighten
-from symgrad.declare.conditions import all_of, at_least, conjuncts
+from symgrad.declare.conditions import all_of, conjuncts
 from symgrad.declare.integers import Index, Poly, affine_in, as_poly, depends_on_data, indices_of
 from symgrad.declare.rewriting import map_polynomials
-from symgrad.declare.scalars import (
-    PLAIN,
-    TRUE,
-    Compare,
-    Condition,
-    Mul,
-    Scalar,
-    free_indices,
-    polynomials,
-    reads_of,
-)
-from symgrad.derive.invert import Solved, absorb, current, solve
+from symgrad.declare.scalars import PLAIN, Compare, Condition, Mul, Scalar, free_indices, polynomials, reads_of
+from symgrad.derive.invert import Solved, absorb, solve
 from symgrad.derive.terms import Term, rename
 from symgrad.lower.axes import Axes
 from symgrad.lower.builder import Builder
 from symgrad.lower.fused import fused_offsets
-from symgrad.lower.prepare import in_axis
 from symgrad.lower.walks import along
 from symgrad.simplify.placed import guarded
 
@@ -92,7 +81,7 @@ def _placed(part: Condition, free: Axes, places: list[Poly | None]) -> tuple[int
 def solved_form(b: Builder, term: Term, free: Axes) -> Solved | None:
     """The term without its equalities, if pivots +-1 suffice and no range condition is left over."""
     cotangents = tuple(i for i in term.bound if not b.small(i))
-    solved = solve_units(b, term.bound, term.condition, term.body, cotangents)
+    solved = absorb(solve(term.bound, term.condition, term.body, cotangents, unit_only=True), b.program.extents)
     before = [c for c in conjuncts(term.condition) if not (isinstance(c, Compare) and c.relation == "==")]
     left_over = [c for c in conjuncts(solved.condition) if c not in before]
     if not solved.pivots or not solved.complete or left_over:
@@ -100,22 +89,11 @@ def solved_form(b: Builder, term: Term, free: Axes) -> Solved | None:
     return solved
 
 
-def solve_units(b: Builder, bound: Axes, condition: Condition, body: Scalar, prefer: Axes = ()) -> Solved:
-    """The sum without its equalities of pivot +-1; an element of an axis that may be empty counts where it is."""
-    solved = absorb(solve(bound, condition, body, prefer, unit_only=True), b.program.extents)
-    for pivot in solved.pivots:
-        value, extent = current(pivot, solved), pivot.index.extent
-        if {at_least(value, 0), at_least(extent - 1, value)} == {TRUE}:
-            there, body = in_axis(b, value, extent, solved.body)
-            solved = replace(solved, condition=all_of(solved.condition, there), body=body)
-    return solved
-
-
 def solve_rest(b: Builder, term: Term) -> Term:
     """Equalities between summed indices alone: solve them if a unit pivot is there, else they stay a mask."""
     if not any(isinstance(c, Compare) and c.relation == "==" for c in conjuncts(term.condition)):
         return term
-    solved = solve_units(b, term.bound, term.condition, term.body)
+    solved = absorb(solve(term.bound, term.condition, term.body, unit_only=True), b.program.extents)
     return Term(term.scale, solved.bound, solved.condition, solved.body)
 
 

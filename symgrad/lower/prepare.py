@@ -7,6 +7,7 @@ from dataclasses import replace
 from symgrad.declare.bounds import nonnegative, positive, tighten
 from symgrad.declare.conditions import all_of, at_least, compare, conjuncts
 from symgrad.declare.division import divide, split_multiples
+from symgrad.declare.facts import may_be_negative
 from symgrad.declare.frozen import remember
 from symgrad.declare.integers import (
     Entry,
@@ -33,6 +34,7 @@ from symgrad.declare.scalars import (
     polynomials,
     walk,
 )
+from symgrad.declare.substitution import substitute
 from symgrad.derive.ranges import at_element
 from symgrad.derive.terms import Term, all_indices, rename
 from symgrad.lower.builder import Builder
@@ -53,14 +55,12 @@ def eliminate(b: Builder, term: Term) -> Term:
             if found is None:
                 continue
             index, value, sure, anywhere = found
-            condition = map_polynomials(rename(rest, {index: value}), tighten)
+            there, body = in_axis(b, index, value, body) if sure else (TRUE, body)
+            condition = map_polynomials(rename(all_of(rest, there), {index: value}), tighten)
             body = map_polynomials(rename(body, {index: value}), tighten)
             if not anywhere:
                 condition, body = guarded(condition, value), guarded(body, value)
-            if sure:
-                there, body = in_axis(b, value, index.extent, body)
-                condition = all_of(condition, there)
-            else:
+            if not sure:
                 condition = all_of(condition, at_least(value, 0), at_least(index.extent - 1, value))
             bound = tuple(i for i in bound if i != index)
             searching = True
@@ -68,13 +68,23 @@ def eliminate(b: Builder, term: Term) -> Term:
     return Term(term.scale, bound, condition, body)
 
 
-def in_axis(b: Builder, place: Poly, extent: Poly, body: Scalar) -> tuple[Condition, Scalar]:
-    """What is computed at a place that only an empty axis lacks, and a condition where that is not 0 by itself."""
+def in_axis(b: Builder, index: Index, place: Poly, body: Scalar) -> tuple[Condition, Scalar]:
+    """What is computed at one place of a range that only an empty one lacks, and a condition where that is not 0.
 
-    def along(read: Read) -> bool:
-        return (place, extent) in zip(read.indices, b.program.extents(read.tensor), strict=True)
+    The body still reads the index; along an axis that may be empty it reads 0 then.
+    """
+    if indices_of(place):
+        return TRUE, body
 
-    return (TRUE, body) if indices_of(place) else at_element(b.program, extent, along, body, b.facts)
+    def lacks(read: Read) -> bool:
+        for at, extent in zip(read.indices, b.program.extents(read.tensor), strict=True):
+            if index in indices_of(at) and may_be_negative(b.program, extent - 1, b.facts):
+                there = substitute(at, {index: place})
+                if not indices_of(there) and nonnegative(there) and nonnegative(extent - 1 - there):
+                    return True
+        return False
+
+    return at_element(b.program, index.extent, lacks, body, b.facts)
 
 
 def _trivial(

@@ -280,7 +280,8 @@ def _needed(statements: tuple[Statement, ...], names: set[str]) -> Iterable[tupl
     views, counted = _views(statements), counts(statements)
     for place in reversed(range(len(statements))):
         statement = statements[place]
-        if not {v for n in defines(statement) for v in views.get(n, {n})} & names:
+        written = {v for s in walk((statement,)) for n in _mutated(s) for v in views.get(n, ())}
+        if not (defines(statement) | written) & names:
             continue
         after = {v for n in names for v in views.get(n, {n})}
         if isinstance(statement, Parts | Blocks):
@@ -310,21 +311,18 @@ def _sizes_in(statement: Statement) -> set[str]:
 
 
 def _views(statements: tuple[Statement, ...]) -> dict[str, set[str]]:
-    """Names of one array that is written to by more than one of them, through views of views as well.
+    """Names of one array that is written to, whole or as a view, by more than one of them: views of views as well.
 
     Those inside of loops and of functions of parts are among them.
     """
     found: dict[str, set[str]] = {}
-    written: set[str] = set()
-    for statement in reversed(tuple(walk(statements))):
-        if isinstance(statement, Assign) and statement.name in written:
-            source = _viewed(statement.array)
-            if isinstance(source, Name):
-                written.add(source.text)
-                joined = found.get(source.text, {source.text}) | found.get(statement.name, {statement.name})
-                found |= dict.fromkeys(joined, joined)
-        written |= _mutated(statement)
-    return found
+    for statement in walk(statements):
+        source = _viewed(statement.array) if isinstance(statement, Assign) else None
+        if isinstance(statement, Assign) and isinstance(source, Name):
+            joined = found.get(source.text, {source.text}) | found.get(statement.name, {statement.name})
+            found |= dict.fromkeys(joined, joined)
+    written = {v for s in walk(statements) for n in _mutated(s) for v in found.get(n, ())}
+    return {name: joined for name, joined in found.items() if name in written}
 
 
 def _viewed(array: Array) -> Array:
