@@ -11,10 +11,12 @@ from symgrad.declare.door_integers import to_poly
 from symgrad.declare.integers import ZERO, Index, Poly, as_poly, depends_on_data, extreme
 from symgrad.declare.program import Requirement
 from symgrad.declare.ranges import range_from_reads
-from symgrad.declare.scalars import Condition, Reduce, Scalar
+from symgrad.declare.scalars import TRUE, Condition, Reduce, Scalar, free_indices
 from symgrad.declare.scope import Scope, bound_twice, label
 from symgrad.errors import DeclarationError
 from symgrad.naming import base_of, check_name, fresh
+
+POSITIONS = ("argmax", "argmin")
 
 
 def reduction(kind: str, function: Any, limits: Any, ties: str, scope: Scope, body: Callable[[], Scalar]) -> Scalar:
@@ -33,7 +35,7 @@ def reduction(kind: str, function: Any, limits: Any, ties: str, scope: Scope, bo
     outer, binders = dict(scope.bound_now), dict(scope.binders)
     # SymPy nests limits inside out: a later one is outside an earlier one and may be used by it.
     for limit in reversed(limits):
-        index, shift, condition = _limit(limit, function, scope, conditions)
+        index, shift, condition = _limit(limit, function, scope, conditions, kind in POSITIONS)
         name = label(limit[0])
         if name in scope.bound_now:
             raise scope.fail(bound_twice(name, limit), limit[0])
@@ -42,6 +44,13 @@ def reduction(kind: str, function: Any, limits: Any, ties: str, scope: Scope, bo
         scope.bound_now[name], scope.binders[name] = as_poly(index) + shift, limit[0]
         indices.append(index)
         conditions.append(condition())
+    together = free_indices(conditions[-1]).intersection(indices[:-1])
+    if kind in POSITIONS and (together or any(c != TRUE for c in conditions[:-1])):
+        raise scope.fail(
+            f"the position of an extremum over {len(limits)} limits is a row-major number, which needs ranges of one "
+            f"length: only the end of the first limit may depend on data or on an index outside; write a longer range, "
+            f"with a Piecewise of -oo (for ArgMin oo) where the value does not count"
+        )
     with scope.under(*conditions):
         value = body()
     scope.bound_now.clear()
@@ -62,8 +71,12 @@ def _wider(name: str, function: Any, scope: Scope, low: Poly, high: Poly) -> tup
 
 
 def _limit(
-    limit: Any, function: Any, scope: Scope, conditions: Sequence[Condition]
+    limit: Any, function: Any, scope: Scope, conditions: Sequence[Condition], counted: bool
 ) -> tuple[Index, Poly, Callable[[], Condition]]:
+    """An index over 0 .. extent - 1, what it is moved by, and the condition that is left.
+
+    A position is counted from the first value of its range, also where that is another one for each outer index.
+    """
     name = check_name(label(limit[0]), f"{scope.where}: the index")
     if len(limit) == 3:
         first, last = to_poly(limit[1], scope), to_poly(limit[2], scope)
@@ -83,7 +96,8 @@ def _limit(
         extent = extent if nonnegative(extent) else extreme("max", [extent, ZERO])
     index = Index(fresh(base_of(name), scope.names), extent)
     scope.names.add(index.name)
-    here = as_poly(index) + low
+    shift = first if counted and first is not None else low
+    here = as_poly(index) + shift
     for end, hull, sense in ((first, low, 1), (last, high, -1)):
         if end is not None and depends_on_data(end) and not nonnegative((end - hull) * sense):
             text = f"the limit {end} of {name} leaves the range {low} .. {high} that its reads allow"
@@ -92,10 +106,10 @@ def _limit(
 
     def condition() -> Condition:
         parts = []
-        if first is not None and first != low:
+        if first is not None and first != shift:
             parts.append(at_least(here, first))
-        if last is not None and last != high:
+        if last is not None and (last != high or shift != low):
             parts.append(at_least(last, here))
         return all_of(*parts)
 
-    return index, low, condition
+    return index, shift, condition

@@ -163,13 +163,19 @@ class ReduceMin(Reduction):
 
 
 class ArgMax(Reduction):
-    """Position of the first largest value; row-major over several limits. An integer, no gradient."""
+    """Position of the first largest value, counted from the first of its range; row-major over several limits.
+
+    An integer, no gradient.
+    """
 
     latex_name = r"\operatorname{argmax}"
 
 
 class ArgMin(Reduction):
-    """Position of the first smallest value; row-major over several limits. An integer, no gradient."""
+    """Position of the first smallest value, counted from the first of its range; row-major over several limits.
+
+    An integer, no gradient.
+    """
 
     latex_name = r"\operatorname{argmin}"
 

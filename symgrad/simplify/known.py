@@ -77,26 +77,32 @@ def usable(equations: Sequence[Equation]) -> tuple[Definition, ...]:
     indices = (e.indices[a] for e in equations for a in recurrent.get(e.target, ()))
     extents = tuple(dict.fromkeys(i.extent for i in indices))
     return tuple(
-        d
-        for e in equations
-        if not e.integer
-        for d in _ranges(e, recurrent.get(e.target, ()), extents)
-        if not isinstance(d.body, Read | Number | Stopped) and not any(isinstance(p, Reduce) for p in walk(d.body))
+        d for e in equations if not e.integer for d in _ranges(e, recurrent.get(e.target, ()), extents) if _is_work(d)
     )
+
+
+def _is_work(definition: Definition) -> bool:
+    """Whether what is defined is pointwise, and more than a copy."""
+    body = definition.body
+    return not isinstance(body, Read | Number | Stopped) and not any(isinstance(p, Reduce) for p in walk(body))
 
 
 def _ranges(equation: Equation, axes: tuple[int, ...], extents: Sequence[Poly]) -> list[Definition]:
     """The whole definition and its arms; inside a recurrence also each range of steps counted from its first.
 
-    ``extents`` are those of other indices of recurrences: where one of them runs, a definition may hold as well.
+    ``extents`` are those of other indices of recurrences: where one that runs a few steps longer or shorter is, a
+    definition may hold as well.
     """
     found = [Definition.of(equation)]
-    if not axes:
+    if not axes or not _is_work(found[0]):
         return [*found, *_arms(found[0])]
     for axis in axes:
         index = equation.indices[axis]
-        found += [_range(d, index, s) for d in found for s in segments(index, d.body) if s.body != d.body]
-        found += [_over(d, index, extent) for d in found for extent in extents if extent != index.extent]
+        found += filter(
+            _is_work, [_range(d, index, s) for d in found for s in segments(index, d.body) if s.body != d.body]
+        )
+        others = [e for e in extents if e != index.extent and (e - index.extent).constant is not None]
+        found += [_over(d, index, extent) for d in found for extent in others]
     return [*found, *_arms(found[0])]
 
 

@@ -448,3 +448,9 @@ def test_the_range_of_an_index_may_be_written_in_two_ways() -> None:
     for at in (Max(0, Min(2 * k + place, 2)), Min(Abs(place - k), 2)):
         declared = Layer("clamped", inputs=[x[N], w[3, N]], equations=[Eq(y[k, place], w[at, k] + x[k])])
         assert as_declared(declared, normals(x=(4,), w=(3, 4)))
+
+
+def test_a_position_over_limits_of_different_lengths_has_no_number() -> None:
+    """Row-major over j and u, the second as long as it is for each j: which number that is, nobody could say."""
+    with pytest.raises(DeclarationError, match="row-major number, which needs ranges of one length"):
+        Layer("ragged", [x[N, M]], [Eq(y[i], ArgMax(x[i, j] * x[i, u], (u, j, M - 1), (j, 0, M - 1)))])

@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 from sympy import Abs, Eq, Idx, Max, Min, Piecewise, Product, Sum, Symbol, floor, oo, symbols
 
-from symgrad import ArgMax, Layer, LogSumExp, Padded, ReduceMax, ReduceMin
+from symgrad import ArgMax, ArgMin, Layer, LogSumExp, Padded, ReduceMax, ReduceMin
 
 from .registry import Case, case, case_of_logits, normals, tensors
 
@@ -312,3 +312,24 @@ def rounded_up_pooling() -> Case:
         return np.array([[row[s : s + 2].max() for s in range(0, len(row), 2)] for row in x])
 
     return Case(layer, normals(x=(2, 7)), reference, also=((normals(x=(2, 6)), {}), (normals(x=(2, 1)), {})))
+
+
+@case
+def largest_from_here_on() -> Case:
+    """Positions count from the first value of their range: one for each row, one that data give."""
+    b, t = Idx("b", B), Idx("t", L)
+    own, given = ArgMax(x[b, t], (t, b, L - 1)), ArgMin(x[b, t], (t, lo[b], L - 1))
+    layer = Layer(
+        "largest_from_here_on",
+        inputs=[x[B, L], w[L], lo[B]],
+        equations=[Eq(y[b], x[b, own + b] * w[own] + w[given] * x[b, lo[b] + given])],
+        integers=[lo],
+    )
+
+    def reference(x, w, lo):
+        rows = range(len(x))
+        own = [int(np.argmax(x[b, b:])) for b in rows]
+        given = [int(np.argmin(x[b, lo[b] :])) for b in rows]
+        return np.array([x[b, b:].max() * w[own[b]] + w[given[b]] * x[b, lo[b] :].min() for b in rows])
+
+    return Case(layer, normals(x=(3, 5), w=(5,)) | {"lo": np.array([2, 0, 4])}, reference)
