@@ -66,6 +66,11 @@ def inverse_mills_ratio(u: Scalar) -> Scalar:
     return select(relation("<", NOUGHT, u), power(apply("erfcx", u), number(-1)), plain)
 
 
+def _slope_of_tail(u: Scalar) -> Scalar:
+    """The slope of ``log(erfc(u))``, and of that of half of it."""
+    return multiply(number(-2), power(Named("pi"), negate(HALF)), inverse_mills_ratio(u))
+
+
 def _is_falling(u: Scalar) -> bool:
     """Whether a value is ``-|v|``: exp(u) - 1 is near -1 where v is large, and adding 1 to it loses the digits."""
     match u:
@@ -96,7 +101,8 @@ UNARY: dict[str, Rule] = {
     "erfc": lambda f, u: negate(_bell(u)),
     "erfcx": lambda f, u: multiply(number(-2), apply("ierfcx", u)),
     "ierfcx": lambda f, u: subtract(multiply(TWO, u, f), apply("erfcx", u)),
-    "loghalferfc": lambda f, u: multiply(number(-2), power(Named("pi"), negate(HALF)), inverse_mills_ratio(u)),
+    "logerfc": lambda f, u: _slope_of_tail(u),
+    "loghalferfc": lambda f, u: _slope_of_tail(u),
     "sigmoid": lambda f, u: multiply(f, subtract(ONE, f)),
     "softplus": lambda f, u: apply("sigmoid", u),
     "logcosh": lambda f, u: apply("tanh", u),
