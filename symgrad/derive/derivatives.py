@@ -169,7 +169,7 @@ def _power(node: Scalar, base: Scalar, exponent: Scalar, read: Read, flat: froze
         outer = multiply(exponent, power(base, _lowered(exponent)))
         if is_flat(base, flat) and not (isinstance(exponent, Number) and not 0 < exponent.value < 1):
             steep = multiply(exponent, power(base, subtract(exponent, ONE)))
-            outer = select(relation("<", NOUGHT, base), steep, NOUGHT)
+            outer = select(relation("!=", base, NOUGHT), steep, NOUGHT)
         total = multiply(outer, derivative(base, read, flat))
     if read in reads_of(exponent):
         total = add(total, multiply(node, apply("log", base), derivative(exponent, read, flat)))

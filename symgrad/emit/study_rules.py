@@ -82,6 +82,12 @@ RULES: dict[str, RuleWords] = {
         "Near 1 a share has lost what it lacks. At most one is above 1/2, so one sum over the others serves all n; no "
         "other is near 1.",
     ),
+    "0 where the cotangent is left out": RuleWords(
+        "What a condition leaves out has no gradient",
+        r"\bar{z}\, v = (\bar{z}\, v \text{ if } c,\ 0 \text{ otherwise}) \quad\text{where } \bar{z} = 0"
+        r" \text{ unless } c",
+        "The value beside the cotangent may be no number there, and 0 times that would be none.",
+    ),
     "p log(p) = 0 where p = exp(-oo)": RuleWords(
         "A share of 0 beside its logarithm",
         r"p \log p = 0 \quad\text{where } p = e^{-\infty}",

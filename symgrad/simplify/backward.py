@@ -28,6 +28,7 @@ from symgrad.simplify.meeting import RULE, met
 from symgrad.simplify.placed import RULE as CHOSEN
 from symgrad.simplify.placed import elements_chosen
 from symgrad.simplify.sums import pulled
+from symgrad.simplify.supports import left_out
 from symgrad.simplify.terms import expand, factor_out
 from symgrad.simplify.together import RULE as TOGETHER
 from symgrad.simplify.together import summed_together
@@ -76,7 +77,8 @@ class _Simplifier:
         wanted = needed(everything, gradients | set(self.adjoint.program.outputs) | {e.target for e in self.forward})
         equations = self.cores.fold(list(wanted))
         made = tuple(e.target for e in equations if e not in self.forward)
-        kept = (*self.forward, *(e for e in equations if e.target in made))
+        chosen = left_out(tuple(e for e in equations if e.target in made), self.trace)
+        kept = (*self.forward, *chosen)
         program = replace(self.adjoint.program, equations=kept)
         return replace(self.adjoint, program=program, backward=made)
 

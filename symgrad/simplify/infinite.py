@@ -65,10 +65,10 @@ def guard_maxima(program: Program, ours: frozenset[str], trace: Trace) -> Progra
     def change(node: Node) -> Node:
         match node:
             case Apply("log", (Read(tensor) as total,)) if tensor in empty:
-                return select(relation("<", NOUGHT, total), node, Number(-inf))
+                return select(relation("!=", total, NOUGHT), node, Number(-inf))
             case Apply("log", (Add() as total,)) if found.may_vanish(total):
                 finite_terms = changed(total, change)
-                return select(relation("<", NOUGHT, finite_terms), apply("log", finite_terms), Number(-inf))
+                return select(relation("!=", finite_terms, NOUGHT), apply("log", finite_terms), Number(-inf))
             case Stopped(Read(tensor, indices, extension)) if tensor in shifts:
                 return Stopped(Read(shifts[tensor].target, indices, extension))
             case Stopped(Apply("max", _) as largest) if found.may_be(largest):

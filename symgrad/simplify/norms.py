@@ -38,7 +38,7 @@ def guard_norms(program: Program, trace: Trace) -> Program:
                 case Power(base, exponent) if _is_negative(exponent) and is_flat(base, flat):
                     others = factors[:place] + factors[place + 1 :]
                     if all(any(_vanishes(o, zero, definitions) for o in others) for zero in _zeros(base, definitions)):
-                        factors[place] = select(relation("<", NOUGHT, base), factor, NOUGHT)
+                        factors[place] = select(relation("!=", base, NOUGHT), factor, NOUGHT)
         return multiply(Number(node.coefficient), *factors)
 
     equations = []

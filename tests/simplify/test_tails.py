@@ -88,3 +88,23 @@ def test_the_scaled_functions_to_their_last_digits(name: str, eps: float, dtype:
             want = scaled if name == "_erfcx" else 1 / mpmath.sqrt(mpmath.pi) - u * scaled
             assert abs(float(got) / want - 1) <= eps * float(np.finfo(dtype).eps), point
     assert function(np.array([np.inf], dtype)) == [0]
+
+
+@pytest.mark.parametrize("dtype", [np.float32, np.float64])
+def test_functions_of_an_attribute(dtype: Any) -> None:
+    a = symbols("a", positive=True)
+    forms = {
+        log(erfc(a)): mpmath.log(mpmath.erfc(0.5)),
+        log(erfc(a) / 2): mpmath.log(mpmath.erfc(0.5) / 2),
+        exp(-(a**2)) / erfc(a): mpmath.exp(-0.25) / mpmath.erfc(0.5),
+        log(1 - exp(-a)): mpmath.log(1 - mpmath.exp(-0.5)),
+        log(exp(1 + p) - exp(p)) - p: mpmath.log(mpmath.e - 1),
+    }
+    points = np.array([1.5, -2], dtype)
+    for right, want in forms.items():
+        compiled = compile_layer(Layer("scaled", [x[N]], [Eq(y[n], p * right)], attributes={a: 0.5}))
+        value, residuals = compiled.forward(points)
+        assert value.dtype == dtype
+        np.testing.assert_allclose(value, points * float(want), rtol=4 * np.finfo(dtype).eps)
+        gradient = compiled.backward(residuals, np.ones_like(points)).x
+        np.testing.assert_allclose(gradient, float(want), rtol=4 * np.finfo(dtype).eps)
