@@ -25,6 +25,9 @@ def mapped(function: str, values: list[Value], order: Axes, kind: str = "float")
         function = "where" if function == "chosen" else function
         if function in TYPED:
             arrays = tuple(Helper("np.float64", (a,)) for a in arrays)
+        if function == "div" and _is_of_sizes(arrays[1]):
+            # A Python number cannot be divided by an extent of 0.
+            return Value(Helper("float", (Helper("np.divide", arrays),)), (), "scalar")
         array: Array = Map(SCALAR.get(function, function), arrays)
         if function not in SCALAR and function not in OPERATORS:
             array = Helper("float", (array,))  # no counterpart in math
@@ -33,6 +36,18 @@ def mapped(function: str, values: list[Value], order: Axes, kind: str = "float")
         # Two Python numbers chosen by an array would come out as float64.
         return Value(Cast(Map(function, arrays), "float"), axes, kind)
     return Value(Map(function, arrays), axes, kind)
+
+
+def _is_of_sizes(array: Array) -> bool:
+    """Whether a number is a product or a power of extents, which may be 0."""
+    match array:
+        case Whole(poly):
+            return poly.constant is None
+        case Map("mul", args):
+            return any(map(_is_of_sizes, args))
+        case Map("math.sqrt" | "math.pow", (base, *_)):
+            return _is_of_sizes(base)
+    return False
 
 
 def as_float(value: Value) -> Value:
