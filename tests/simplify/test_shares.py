@@ -59,15 +59,6 @@ def given(name: str, logits: np.ndarray) -> dict[str, np.ndarray]:
 @pytest.mark.parametrize("name", ONE_LESS)
 def test_the_logarithm_of_one_less_a_share(name: str) -> None:
     arrays = given(name, LOGITS)
-    if name == "of a label":
-        declared, (logits, chosen) = ONE_LESS[name], arrays.values()
-        compiled = compile_layer(declared)
-        for dtype in (np.float32, np.float64):
-            value, residuals = compiled.forward(logits.astype(dtype), chosen)
-            want = [18.686738, -np.log1p(-np.exp(-0.125 - np.logaddexp.reduce(logits[2]))), np.log(1.5)]
-            np.testing.assert_allclose(value[[0, 2, 3]], want, rtol=1e-6)
-            assert np.isfinite(compiled.backward(residuals, np.ones_like(value)).x).all()
-        return
     right_everywhere(ONE_LESS[name], arrays, 900, slack=4)
 
 
