@@ -13,7 +13,7 @@ from fractions import Fraction
 
 from symgrad.declare.algebra import apply, multiply, negate, power, select, subtract
 from symgrad.declare.conditions import relation
-from symgrad.declare.integers import Atom, Index, Poly, as_poly
+from symgrad.declare.integers import Atom, Index, Poly, as_poly, depends_on_data
 from symgrad.declare.program import Equation, Program
 from symgrad.declare.recurrence import recurrent_axes
 from symgrad.declare.rewriting import changed, map_children
@@ -61,6 +61,7 @@ class _Made:
     """The equations made for a program: shares, and the logarithms of all the others together."""
 
     def __init__(self, program: Program) -> None:
+        self.program = program
         self.definitions = {e.target: e for e in program.equations}
         self.taken = set(program.names())
         self.waiting: list[Equation] = []
@@ -81,14 +82,33 @@ class _Made:
         match node:
             case Read(tensor, indices, None) if tensor in self.definitions:
                 definition = self.definitions[tensor]
-                found = _as_share(definition.body, self.definitions)
+                found = self._written_out(definition.body)
                 if found is None:
                     return None
                 self._reuse(definition, found)
                 table: dict[Atom, Poly] = dict(zip(definition.indices, indices, strict=True))
                 places = tuple(substitute(p, table) for p in found.places)
                 return _Share(found.total, places, {i: substitute(p, table) for i, p in found.binding.items()})
-        return _as_share(node, self.definitions)
+        return self._written_out(node)
+
+    def _written_out(self, node: Scalar) -> _Share | None:
+        """A quotient as a share; places that data choose are inside the axis that they are read along."""
+        chosen: dict[Poly, Index] = {}
+
+        def change(part: Node) -> Node:
+            if isinstance(part, Read) and part.extension is None:
+                for p, extent in zip(part.indices, self.program.extents(part.tensor), strict=True):
+                    if depends_on_data(p):
+                        chosen.setdefault(p, Index(f"chosen_{len(chosen)}", extent))
+                return replace(part, indices=tuple(as_poly(chosen[p]) if p in chosen else p for p in part.indices))
+            return map_children(part, change)
+
+        share = _as_share(changed(node, change), self.definitions)
+        if share is None:
+            return None
+        table: dict[Atom, Poly] = {index: p for p, index in chosen.items()}
+        places = tuple(substitute(p, table) for p in share.places)
+        return _Share(share.total, places, {i: substitute(p, table) for i, p in share.binding.items()})
 
     def _reuse(self, definition: Equation, found: _Share) -> None:
         """Let the shares of a sum be read from an equation that has them all."""

@@ -37,6 +37,11 @@ ONE_LESS: dict[str, Layer] = {
     "of a label": layer(
         NAMED, Eq(y[n], -log(1 - p[n, labels[n]])), inputs=(x[N, C], labels[N]), integers=[labels]
     ),
+    "of a label, written out": layer(
+        Eq(y[n], -log(1 - exp(x[n, labels[n]]) / Sum(exp(x[n, j]), j))),
+        inputs=(x[N, C], labels[N]),
+        integers=[labels],
+    ),
     "odds": layer(NAMED, Eq(y[n, c], log(p[n, c]) - log(1 - p[n, c]))),
     "over two axes": layer(
         Eq(p[n, c, h], exp(x[n, c, h]) / Sum(exp(x[n, j, g]), j, g)),
@@ -51,7 +56,7 @@ def given(name: str, logits: np.ndarray) -> dict[str, np.ndarray]:
     found = {"x": logits[:, :, None] + np.array([0, -2]) if name == "over two axes" else logits}
     if name == "cross-entropy with every share":
         found["t"] = np.eye(3)[np.arange(len(logits)) % 3] / 2
-    if name == "of a label":
+    if name.startswith("of a label"):
         found["labels"] = np.arange(len(logits)) % 3
     return found
 
