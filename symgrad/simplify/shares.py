@@ -12,12 +12,27 @@ from dataclasses import dataclass, replace
 from fractions import Fraction
 
 from symgrad.declare.algebra import apply, multiply, negate, power, select, subtract
-from symgrad.declare.conditions import relation
+from symgrad.declare.conditions import all_of, relation
 from symgrad.declare.integers import Atom, Index, Poly, as_poly, depends_on_data
 from symgrad.declare.program import Equation, Program
 from symgrad.declare.recurrence import recurrent_axes
 from symgrad.declare.rewriting import changed, map_children
-from symgrad.declare.scalars import TRUE, UNIT, Add, Apply, Node, Number, Power, Read, Reduce, Scalar, reads_of
+from symgrad.declare.scalars import (
+    NOUGHT,
+    TRUE,
+    UNIT,
+    Add,
+    Apply,
+    Condition,
+    Node,
+    Number,
+    Power,
+    Read,
+    Reduce,
+    Scalar,
+    Select,
+    reads_of,
+)
 from symgrad.declare.substitution import substitute
 from symgrad.derive.terms import freshen, rename
 from symgrad.derive.trace import Trace
@@ -141,7 +156,7 @@ class _Made:
         summed = _summed(total)
         indices = (*total.indices, *summed.indices)
         body = multiply(
-            summed.body, power(Read(total.target, tuple(map(as_poly, total.indices))), Number(Fraction(-1)))
+            _masked(summed), power(Read(total.target, tuple(map(as_poly, total.indices))), Number(Fraction(-1)))
         )
         self._add(f"share_{reads_of(summed.body)[0].tensor}", indices, body)
         name = self.waiting[-1].target
@@ -152,7 +167,8 @@ class _Made:
         summed = _summed(total)
         here = tuple(map(as_poly, total.indices))
         p = self.shares[total.target](here, {i: as_poly(i) for i in summed.indices})
-        rest = Reduce("sum", summed.indices, relation("<=", p, HALF), summed.body)
+        small = all_of(summed.condition, relation("<=", p, HALF))
+        rest = Reduce("sum", summed.indices, small, summed.body)
         self._add(f"others_{total.target}", total.indices, freshen(rest, {i.name for i in summed.indices}))
         logs = (apply("log", Read(name, here)) for name in (self.waiting[-1].target, total.target))
         self._add(f"log_{self.waiting[-1].target}", total.indices, subtract(*logs))
@@ -170,18 +186,34 @@ def _summed(total: Equation) -> Reduce:
 
 
 def _as_share(node: Scalar, definitions: Mapping[str, Equation]) -> _Share | None:
-    """An exponential over the sum of all such."""
+    """An exponential over the sum of all such; where a mask leaves some out of the sum, the exponential has it too."""
+    mask: Condition = TRUE
+    if isinstance(node, Select) and node.otherwise == NOUGHT:
+        mask, node = node.condition, node.then
     coefficient, factors = factors_of(node)
     if coefficient != 1 or len(factors) != 2:
         return None
     for top, bottom in (factors, factors[::-1]):
-        match top, bottom:
-            case Apply("exp", (a,)), Power(Read(tensor, places, None), Number(n)) if n == -1 and grows(a):
+        top = select(mask, top, NOUGHT)
+        match bottom:
+            case Power(Read(tensor, places, None), Number(n)) if n == -1 and _grows(top):
                 total = definitions.get(tensor)
                 match total:
-                    case Equation(body=Reduce("sum", bound, condition, Apply("exp") as summand)) if condition == TRUE:
-                        here = rename(summand, dict(zip(total.indices, places, strict=True)))
+                    case Equation(body=Reduce("sum", bound, _, Apply("exp")) as summed):
+                        here = rename(_masked(summed), dict(zip(total.indices, places, strict=True)))
                         binding = instance(here, top, frozenset(bound))
                         if binding is not None and set(binding) == set(bound):
                             return _Share(total, places, binding)
     return None
+
+
+def _grows(top: Scalar) -> bool:
+    match top:
+        case Apply("exp", (a,)) | Select(_, Apply("exp", (a,)), _):
+            return grows(a)
+    return False
+
+
+def _masked(summed: Reduce) -> Scalar:
+    """What a sum adds up at every place."""
+    return select(summed.condition, summed.body, NOUGHT)

@@ -6,7 +6,7 @@ from typing import Any
 
 import numpy as np
 import pytest
-from sympy import Eq, Idx, IndexedBase, Sum, exp, log, symbols
+from sympy import Eq, Idx, IndexedBase, Piecewise, Sum, exp, log, symbols
 
 from symgrad import Layer, compile_layer
 from symgrad.derive.split import split
@@ -20,6 +20,8 @@ C, H, N = symbols("C H N", integer=True, positive=True)
 x, t, p, y, labels = (IndexedBase(name) for name in ("x", "t", "p", "y", "labels"))
 n, c, j, k, h, g = Idx("n", N), Idx("c", C), Idx("j", C), Idx("k", C), Idx("h", H), Idx("g", H)
 SHARE = exp(x[n, c]) / Sum(exp(x[n, j]), j)
+MASKED = Sum(Piecewise((exp(x[n, j]), t[j] > 0), (0, True)), j)
+KEPT = Piecewise((exp(x[n, c]), c >= 1), (0, True))
 NAMED = Eq(p[n, c], SHARE)
 
 
@@ -42,6 +44,15 @@ ONE_LESS: dict[str, Layer] = {
         inputs=(x[N, C], labels[N]),
         integers=[labels],
     ),
+    "of what a mask leaves": layer(
+        Eq(p[n, c], Piecewise((exp(x[n, c]) / MASKED, t[c] > 0), (0, True))),
+        Eq(y[n, c], log(1 - p[n, c])),
+        inputs=(x[N, C], t[C]),
+        constants=[t],
+    ),
+    "written out behind a mask": layer(
+        Eq(y[n, c], log(1 - KEPT / Sum(Piecewise((exp(x[n, j]), j >= 1), (0, True)), j))),
+    ),
     "odds": layer(NAMED, Eq(y[n, c], log(p[n, c]) - log(1 - p[n, c]))),
     "over two axes": layer(
         Eq(p[n, c, h], exp(x[n, c, h]) / Sum(exp(x[n, j, g]), j, g)),
@@ -56,6 +67,8 @@ def given(name: str, logits: np.ndarray) -> dict[str, np.ndarray]:
     found = {"x": logits[:, :, None] + np.array([0, -2]) if name == "over two axes" else logits}
     if name == "cross-entropy with every share":
         found["t"] = np.eye(3)[np.arange(len(logits)) % 3] / 2
+    if name == "of what a mask leaves":
+        found["t"] = np.array([1.0, 0, 1])
     if name.startswith("of a label"):
         found["labels"] = np.arange(len(logits)) % 3
     return found
