@@ -19,7 +19,7 @@ from symgrad.declare.rewriting import Change, changed, map_children, without_sto
 from symgrad.declare.scalars import Node, Read, Reduce, Scalar, free_indices, tensors_of, walk
 from symgrad.declare.typical import typical_sizes
 from symgrad.derive.adjoint import Adjoint
-from symgrad.derive.terms import rename
+from symgrad.derive.terms import written_out
 from symgrad.derive.trace import Trace
 from symgrad.simplify.cores import Cores
 from symgrad.simplify.cost import cost, placed_by_data
@@ -157,8 +157,7 @@ def _inline(body: Scalar, definitions: Mapping[str, Equation]) -> Scalar:
         if isinstance(node, Read) and node.tensor in definitions and node.extension is None:
             definition = definitions[node.tensor]
             if all(isinstance(p.atom, Index) for p in node.indices):
-                written_out = rename(definition.body, dict(zip(definition.indices, node.indices, strict=True)))
-                return changed(written_out, change)
+                return changed(written_out(definition, node.indices), change)
         return node
 
     return changed(body, change)

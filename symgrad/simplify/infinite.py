@@ -38,7 +38,7 @@ from symgrad.declare.scalars import (
     tensors_of,
     walk,
 )
-from symgrad.derive.terms import rename
+from symgrad.derive.terms import rename, written_out
 from symgrad.derive.trace import Trace
 from symgrad.naming import base_of, fresh
 
@@ -167,8 +167,7 @@ class _Infinities:
             case Read(tensor, indices, None) if tensor in self.names and tensor not in within:
                 definition = self.definitions[tensor]
                 if not isinstance(definition.body, Reduce):
-                    table = dict(zip(definition.indices, indices, strict=True))
-                    return self._resolved(rename(definition.body, table), (*within, tensor))
+                    return self._resolved(written_out(definition, indices), (*within, tensor))
             case Select(condition, then, otherwise):
                 if all(map(_holds, conjuncts(condition))):
                     return self._resolved(then, within)

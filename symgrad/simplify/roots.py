@@ -14,7 +14,7 @@ from symgrad.declare.algebra import apply, multiply, negate, number, power
 from symgrad.declare.program import Equation, Program
 from symgrad.declare.rewriting import changed, map_children
 from symgrad.declare.scalars import Apply, FromInteger, Mul, Node, Number, Power, Read, Scalar, walk
-from symgrad.derive.terms import rename
+from symgrad.derive.terms import written_out
 from symgrad.derive.trace import Trace
 from symgrad.simplify.terms import factors_of
 
@@ -91,7 +91,7 @@ def _written(node: Node, definitions: Mapping[str, Equation]) -> Node:
     match node:
         case Read(tensor, indices, None) if tensor in definitions:
             definition = definitions[tensor]
-            return rename(definition.body, dict(zip(definition.indices, indices, strict=True)))
+            return written_out(definition, indices)
         case Mul() | Power():
             return map_children(node, lambda child: _written(child, definitions))
     return node
