@@ -78,6 +78,7 @@ def _functions(m: Any, floor: Any, ceil: Any, names: Mapping[str, str]) -> dict[
         "logcosh": lambda u: m.log(m.cosh(u)),
         "erfcx": lambda u: m.exp(u * u) * m.erfc(u),
         "ierfcx": lambda u: 1 / m.sqrt(m.pi) - u * m.exp(u * u) * m.erfc(u),
+        "logerfc": lambda u: m.log(m.erfc(u)),
         "loghalferfc": lambda u: m.log(m.erfc(u) / 2),
         "log1mexp": lambda u: m.log(1 - m.exp(u)),
         "abs": abs,

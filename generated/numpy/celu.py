@@ -40,8 +40,9 @@ def forward(x, *, alpha=1.0):
     alpha = _number("alpha", alpha)
     N, M = x.shape
 
+    mask = x > 0
     # y[n, m] = (x[n, m] if 0 < x[n, m] else alpha * expm1(x[n, m] / alpha))
-    y = np.where(x > 0, x, alpha * np.expm1(np.where(x <= 0, x / alpha, 0)))
+    y = np.where(mask, x, alpha * np.expm1(np.where(mask, 0, x / alpha)))
     return y, Residuals(x, alpha)
 
 
@@ -53,8 +54,9 @@ def backward(residuals, grad_y, wrt=None):
     if "x" not in _wanted(wrt):
         return Gradients(None)
 
+    mask = x > 0
     # grad_x[n, m] = grad_y[n, m] * (1 if 0 < x[n, m] else expm1(x[n, m] / alpha) + 1)
-    grad_x = grad_y * np.where(x > 0, 1, np.expm1(np.where(x <= 0, x / alpha, 0)) + 1)
+    grad_x = grad_y * np.where(mask, 1, np.expm1(np.where(mask, 0, x / alpha)) + 1)
     return Gradients(grad_x)
 
 

@@ -12,7 +12,7 @@ Declaration:
 
 Derived:
     grad_sum_norm = (-largest_norm / (epsilon + norm)^2 if largest_norm / (epsilon + norm) < 1 else 0) *
-        (1 / (2 * norm) if 0 < sum_norm else 0) * sum_{i} grad_clipped[i] * gradient[i]
+        (1 / (2 * norm) if sum_norm != 0 else 0) * sum_{i} grad_clipped[i] * gradient[i]
     grad_gradient[i] = grad_clipped[i] * min(1, largest_norm / (epsilon + norm)) + 2 * grad_sum_norm *
         gradient[i]
 
@@ -70,9 +70,9 @@ def backward(residuals, grad_clipped, wrt=None):
     epsilon_plus_norm = epsilon + norm
     ratio = largest_norm / epsilon_plus_norm
     mask = ratio < 1
-    mask_2 = sum_norm > 0
+    mask_2 = sum_norm != 0
     # grad_sum_norm = (-largest_norm / (epsilon + norm)^2 if largest_norm / (epsilon + norm) < 1 else 0) * (1 /
-    #     (2 * norm) if 0 < sum_norm else 0) * sum_{i} grad_clipped[i] * gradient[i]
+    #     (2 * norm) if sum_norm != 0 else 0) * sum_{i} grad_clipped[i] * gradient[i]
     grad_sum_norm = (
         np.where(mask, -(largest_norm / np.square(np.where(mask, epsilon_plus_norm, 1))), 0)
         * np.where(mask_2, 0.5 / np.where(mask_2, norm, 1), 0)

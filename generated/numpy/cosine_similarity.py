@@ -12,10 +12,10 @@ Declaration:
 Derived:
     grad_sum_y_3[n] = grad_y[n] / (max(epsilon, sqrt(sum_y[n])) * max(epsilon, sqrt(sum_y_2[n])))
     grad_left[n, m_3] = grad_sum_y_3[n] * right[n, m_3] - 2 * grad_y[n] * left[n, m_3] * y[n] * [epsilon
-        < sqrt(sum_y_2[n])] * (1 / (2 * sqrt(sum_y_2[n])) if 0 < sum_y_2[n] else 0) / max(epsilon,
+        < sqrt(sum_y_2[n])] * (1 / (2 * sqrt(sum_y_2[n])) if sum_y_2[n] != 0 else 0) / max(epsilon,
         sqrt(sum_y_2[n]))
     grad_right[n, m_3] = grad_sum_y_3[n] * left[n, m_3] - 2 * grad_y[n] * right[n, m_3] * y[n] *
-        [epsilon < sqrt(sum_y[n])] * (1 / (2 * sqrt(sum_y[n])) if 0 < sum_y[n] else 0) / max(epsilon,
+        [epsilon < sqrt(sum_y[n])] * (1 / (2 * sqrt(sum_y[n])) if sum_y[n] != 0 else 0) / max(epsilon,
         sqrt(sum_y[n]))
 
 Kept for backward (auto, b bytes a number):
@@ -81,11 +81,12 @@ def backward(residuals, grad_y, wrt=None):
     maximum_value_2 = np.maximum(sqrt_sum_y, epsilon)
     # grad_sum_y_3[n] = grad_y[n] / (max(epsilon, sqrt(sum_y[n])) * max(epsilon, sqrt(sum_y_2[n])))
     grad_sum_y_3 = grad_y / (maximum_value_2 * maximum_value)
+    if "left" in wrt:
+        mask = sum_y_2 != 0
     grad_y_times_y = grad_y * y
     if "left" in wrt:
-        mask = sum_y_2 > 0
         # grad_left[n, m_3] = grad_sum_y_3[n] * right[n, m_3] - 2 * grad_y[n] * left[n, m_3] * y[n] * [epsilon <
-        #     sqrt(sum_y_2[n])] * (1 / (2 * sqrt(sum_y_2[n])) if 0 < sum_y_2[n] else 0) / max(epsilon,
+        #     sqrt(sum_y_2[n])] * (1 / (2 * sqrt(sum_y_2[n])) if sum_y_2[n] != 0 else 0) / max(epsilon,
         #     sqrt(sum_y_2[n]))
         grad_left = (
             grad_sum_y_3[:, None] * right
@@ -101,9 +102,9 @@ def backward(residuals, grad_y, wrt=None):
             * left
         )
     if "right" in wrt:
-        mask_2 = sum_y > 0
+        mask_2 = sum_y != 0
         # grad_right[n, m_3] = grad_sum_y_3[n] * left[n, m_3] - 2 * grad_y[n] * right[n, m_3] * y[n] * [epsilon
-        #     < sqrt(sum_y[n])] * (1 / (2 * sqrt(sum_y[n])) if 0 < sum_y[n] else 0) / max(epsilon,
+        #     < sqrt(sum_y[n])] * (1 / (2 * sqrt(sum_y[n])) if sum_y[n] != 0 else 0) / max(epsilon,
         #     sqrt(sum_y[n]))
         grad_right = (
             grad_sum_y_3[:, None] * left

@@ -11,7 +11,7 @@ Declaration:
 Derived:
     dot_grad_y_y[n] = sum_{m} grad_y[n, m] * y[n, m]
     grad_x[n, m] = grad_y[n, m] / max(epsilon, sqrt(sum_y[n])) - 2 * dot_grad_y_y[n] * y[n, m] *
-        [epsilon < sqrt(sum_y[n])] * (1 / (2 * sqrt(sum_y[n])) if 0 < sum_y[n] else 0)
+        [epsilon < sqrt(sum_y[n])] * (1 / (2 * sqrt(sum_y[n])) if sum_y[n] != 0 else 0)
 
 Kept for backward (auto, b bytes a number):
     sum_y  b * N bytes
@@ -61,10 +61,10 @@ def backward(residuals, grad_y, wrt=None):
 
     # dot_grad_y_y[n] = sum_{m} grad_y[n, m] * y[n, m]
     dot_grad_y_y = np.einsum("nm,nm->n", grad_y, y)
-    mask = sum_y > 0
+    mask = sum_y != 0
     sqrt_sum_y = np.sqrt(sum_y)
     # grad_x[n, m] = grad_y[n, m] / max(epsilon, sqrt(sum_y[n])) - 2 * dot_grad_y_y[n] * y[n, m] * [epsilon <
-    #     sqrt(sum_y[n])] * (1 / (2 * sqrt(sum_y[n])) if 0 < sum_y[n] else 0)
+    #     sqrt(sum_y[n])] * (1 / (2 * sqrt(sum_y[n])) if sum_y[n] != 0 else 0)
     grad_x = (
         grad_y / np.maximum(sqrt_sum_y, epsilon)[:, None]
         - (

@@ -15,8 +15,8 @@ Declaration:
 Derived:
     grad_x[n, c, l] = sum_{i, u : stride * i + u == l + padding} grad_y[n, c, i] * sign(pad(x)[n, c,
         stride * i + u - padding]) * (power * abs(pad(x)[n, c, stride * i + u - padding])^(power - 1) if
-        0 < abs(pad(x)[n, c, stride * i + u - padding]) else 0) * (sum_y[n, c, i]^(1 / power - 1) /
-        power if 0 < sum_y[n, c, i] else 0)
+        abs(pad(x)[n, c, stride * i + u - padding]) != 0 else 0) * (sum_y[n, c, i]^(1 / power - 1) /
+        power if sum_y[n, c, i] != 0 else 0)
 
 Kept for backward (auto, b bytes a number):
     sum_y  b * N * C * I bytes
@@ -79,15 +79,15 @@ def backward(residuals, grad_y, wrt=None):
     dtype = grad_y.dtype
 
     # grad_x[n, c, l] = sum_{i, u : stride * i + u == l + padding} grad_y[n, c, i] * sign(pad(x)[n, c, stride *
-    #     i + u - padding]) * (power * abs(pad(x)[n, c, stride * i + u - padding])^(power - 1) if 0 <
-    #     abs(pad(x)[n, c, stride * i + u - padding]) else 0) * (sum_y[n, c, i]^(1 / power - 1) / power if 0 <
-    #     sum_y[n, c, i] else 0)
+    #     i + u - padding]) * (power * abs(pad(x)[n, c, stride * i + u - padding])^(power - 1) if abs(pad(x)[n,
+    #     c, stride * i + u - padding]) != 0 else 0) * (sum_y[n, c, i]^(1 / power - 1) / power if sum_y[n, c, i]
+    #     != 0 else 0)
     grad_x_padded = np.zeros((N, C, L + 2 * padding), dtype=dtype)
     x_padded = _bordered(x, ((0, 0), (0, 0), (padding, padding)))
     for u in range(K):
         abs_x_padded = np.abs(x_padded[:, :, u : u + I * stride : stride])
-        mask = abs_x_padded > 0
-        mask_2 = sum_y > 0
+        mask = abs_x_padded != 0
+        mask_2 = sum_y != 0
         grad_x_padded[:, :, u : u + I * stride : stride] += (
             grad_y
             * np.sign(x_padded[:, :, u : u + I * stride : stride])

@@ -15,9 +15,9 @@ Declaration:
 Derived:
     grad_x[n, c, l] = sum_{i, u : stride_l * i + dilation_l * u == l + before_l} grad_y[n, c, i] *
         sign(pad(x)[n, c, stride_l * i + dilation_l * u - before_l]) * (power * abs(pad(x)[n, c,
-        stride_l * i + dilation_l * u - before_l])^(power - 1) if 0 < abs(pad(x)[n, c, stride_l * i +
-        dilation_l * u - before_l]) else 0) * (sum_y[n, c, i]^(1 / power - 1) / power if 0 < sum_y[n, c,
-        i] else 0)
+        stride_l * i + dilation_l * u - before_l])^(power - 1) if abs(pad(x)[n, c, stride_l * i +
+        dilation_l * u - before_l]) != 0 else 0) * (sum_y[n, c, i]^(1 / power - 1) / power if sum_y[n,
+        c, i] != 0 else 0)
 
 Kept for backward (auto, b bytes a number):
     sum_y  b * N * C * I bytes
@@ -114,8 +114,8 @@ def backward(residuals, grad_y, wrt=None):
 
     # grad_x[n, c, l] = sum_{i, u : stride_l * i + dilation_l * u == l + before_l} grad_y[n, c, i] *
     #     sign(pad(x)[n, c, stride_l * i + dilation_l * u - before_l]) * (power * abs(pad(x)[n, c, stride_l * i
-    #     + dilation_l * u - before_l])^(power - 1) if 0 < abs(pad(x)[n, c, stride_l * i + dilation_l * u -
-    #     before_l]) else 0) * (sum_y[n, c, i]^(1 / power - 1) / power if 0 < sum_y[n, c, i] else 0)
+    #     + dilation_l * u - before_l])^(power - 1) if abs(pad(x)[n, c, stride_l * i + dilation_l * u -
+    #     before_l]) != 0 else 0) * (sum_y[n, c, i]^(1 / power - 1) / power if sum_y[n, c, i] != 0 else 0)
     grad_x_padded = np.zeros(
         (
             N,
@@ -134,8 +134,8 @@ def backward(residuals, grad_y, wrt=None):
     )
     for u in range(K_l):
         abs_x_padded = np.abs(x_padded[:, :, dilation_l * u : dilation_l * u + I * stride_l : stride_l])
-        mask = abs_x_padded > 0
-        mask_2 = sum_y > 0
+        mask = abs_x_padded != 0
+        mask_2 = sum_y != 0
         grad_x_padded[:, :, dilation_l * u : dilation_l * u + I * stride_l : stride_l] += (
             grad_y
             * np.sign(x_padded[:, :, dilation_l * u : dilation_l * u + I * stride_l : stride_l])

@@ -16,9 +16,9 @@ Declaration:
 Derived:
     grad_x[n, c, h, w] = sum_{i, j, u, v : h + padding == stride * i + u, stride * j + v == w + padding}
         grad_y[n, c, i, j] * sign(pad(x)[n, c, stride * i + u - padding, stride * j + v - padding]) *
-        (power * abs(pad(x)[n, c, stride * i + u - padding, stride * j + v - padding])^(power - 1) if 0
-        < abs(pad(x)[n, c, stride * i + u - padding, stride * j + v - padding]) else 0) * (sum_y[n, c,
-        i, j]^(1 / power - 1) / power if 0 < sum_y[n, c, i, j] else 0)
+        (power * abs(pad(x)[n, c, stride * i + u - padding, stride * j + v - padding])^(power - 1) if
+        abs(pad(x)[n, c, stride * i + u - padding, stride * j + v - padding]) != 0 else 0) * (sum_y[n,
+        c, i, j]^(1 / power - 1) / power if sum_y[n, c, i, j] != 0 else 0)
 
 Kept for backward (auto, b bytes a number):
     sum_y  b * N * C * I * J bytes
@@ -88,16 +88,16 @@ def backward(residuals, grad_y, wrt=None):
 
     # grad_x[n, c, h, w] = sum_{i, j, u, v : h + padding == stride * i + u, stride * j + v == w + padding}
     #     grad_y[n, c, i, j] * sign(pad(x)[n, c, stride * i + u - padding, stride * j + v - padding]) * (power *
-    #     abs(pad(x)[n, c, stride * i + u - padding, stride * j + v - padding])^(power - 1) if 0 < abs(pad(x)[n,
-    #     c, stride * i + u - padding, stride * j + v - padding]) else 0) * (sum_y[n, c, i, j]^(1 / power - 1) /
-    #     power if 0 < sum_y[n, c, i, j] else 0)
+    #     abs(pad(x)[n, c, stride * i + u - padding, stride * j + v - padding])^(power - 1) if abs(pad(x)[n, c,
+    #     stride * i + u - padding, stride * j + v - padding]) != 0 else 0) * (sum_y[n, c, i, j]^(1 / power - 1)
+    #     / power if sum_y[n, c, i, j] != 0 else 0)
     grad_x_padded = np.zeros((N, C, H + 2 * padding, W + 2 * padding), dtype=dtype)
     x_padded = _bordered(x, ((0, 0), (0, 0), (padding, padding), (padding, padding)))
     for u in range(K):
         for v in range(K):
             abs_x_padded = np.abs(x_padded[:, :, u : u + I * stride : stride, v : v + J * stride : stride])
-            mask = abs_x_padded > 0
-            mask_2 = sum_y > 0
+            mask = abs_x_padded != 0
+            mask_2 = sum_y != 0
             grad_x_padded[:, :, u : u + I * stride : stride, v : v + J * stride : stride] += (
                 grad_y
                 * np.sign(x_padded[:, :, u : u + I * stride : stride, v : v + J * stride : stride])

@@ -18,9 +18,10 @@ Derived:
     grad_x[n, c, h, w] = sum_{i, j, u, v : h + before_h == stride_h * i + dilation_h * u, stride_w * j +
         dilation_w * v == w + before_w} grad_y[n, c, i, j] * sign(pad(x)[n, c, stride_h * i + dilation_h
         * u - before_h, stride_w * j + dilation_w * v - before_w]) * (power * abs(pad(x)[n, c, stride_h
-        * i + dilation_h * u - before_h, stride_w * j + dilation_w * v - before_w])^(power - 1) if 0 <
+        * i + dilation_h * u - before_h, stride_w * j + dilation_w * v - before_w])^(power - 1) if
         abs(pad(x)[n, c, stride_h * i + dilation_h * u - before_h, stride_w * j + dilation_w * v -
-        before_w]) else 0) * (sum_y[n, c, i, j]^(1 / power - 1) / power if 0 < sum_y[n, c, i, j] else 0)
+        before_w]) != 0 else 0) * (sum_y[n, c, i, j]^(1 / power - 1) / power if sum_y[n, c, i, j] != 0
+        else 0)
 
 Kept for backward (auto, b bytes a number):
     sum_y  b * N * C * I * J bytes
@@ -205,9 +206,9 @@ def backward(residuals, grad_y, wrt=None):
     # grad_x[n, c, h, w] = sum_{i, j, u, v : h + before_h == stride_h * i + dilation_h * u, stride_w * j +
     #     dilation_w * v == w + before_w} grad_y[n, c, i, j] * sign(pad(x)[n, c, stride_h * i + dilation_h * u -
     #     before_h, stride_w * j + dilation_w * v - before_w]) * (power * abs(pad(x)[n, c, stride_h * i +
-    #     dilation_h * u - before_h, stride_w * j + dilation_w * v - before_w])^(power - 1) if 0 < abs(pad(x)[n,
-    #     c, stride_h * i + dilation_h * u - before_h, stride_w * j + dilation_w * v - before_w]) else 0) *
-    #     (sum_y[n, c, i, j]^(1 / power - 1) / power if 0 < sum_y[n, c, i, j] else 0)
+    #     dilation_h * u - before_h, stride_w * j + dilation_w * v - before_w])^(power - 1) if abs(pad(x)[n, c,
+    #     stride_h * i + dilation_h * u - before_h, stride_w * j + dilation_w * v - before_w]) != 0 else 0) *
+    #     (sum_y[n, c, i, j]^(1 / power - 1) / power if sum_y[n, c, i, j] != 0 else 0)
     grad_x_padded = np.zeros(
         (
             N,
@@ -236,8 +237,8 @@ def backward(residuals, grad_y, wrt=None):
                     dilation_w * v : dilation_w * v + J * stride_w : stride_w,
                 ]
             )
-            mask = abs_x_padded > 0
-            mask_2 = sum_y > 0
+            mask = abs_x_padded != 0
+            mask_2 = sum_y != 0
             grad_x_padded[
                 :,
                 :,

@@ -16,10 +16,10 @@ Derived:
     grad_x[n, c, d, h, w] = sum_{p, q, r, t, u, v : d + padding == stride * p + t, h + padding == stride
         * q + u, stride * r + v == w + padding} grad_y[n, c, p, q, r] * sign(pad(x)[n, c, stride * p + t
         - padding, stride * q + u - padding, stride * r + v - padding]) * (power * abs(pad(x)[n, c,
-        stride * p + t - padding, stride * q + u - padding, stride * r + v - padding])^(power - 1) if 0
-        < abs(pad(x)[n, c, stride * p + t - padding, stride * q + u - padding, stride * r + v -
-        padding]) else 0) * (sum_y[n, c, p, q, r]^(1 / power - 1) / power if 0 < sum_y[n, c, p, q, r]
-        else 0)
+        stride * p + t - padding, stride * q + u - padding, stride * r + v - padding])^(power - 1) if
+        abs(pad(x)[n, c, stride * p + t - padding, stride * q + u - padding, stride * r + v - padding])
+        != 0 else 0) * (sum_y[n, c, p, q, r]^(1 / power - 1) / power if sum_y[n, c, p, q, r] != 0 else
+        0)
 
 Kept for backward (auto, b bytes a number):
     sum_y  b * N * C * P * Q * R bytes
@@ -104,9 +104,9 @@ def backward(residuals, grad_y, wrt=None):
     # grad_x[n, c, d, h, w] = sum_{p, q, r, t, u, v : d + padding == stride * p + t, h + padding == stride * q +
     #     u, stride * r + v == w + padding} grad_y[n, c, p, q, r] * sign(pad(x)[n, c, stride * p + t - padding,
     #     stride * q + u - padding, stride * r + v - padding]) * (power * abs(pad(x)[n, c, stride * p + t -
-    #     padding, stride * q + u - padding, stride * r + v - padding])^(power - 1) if 0 < abs(pad(x)[n, c,
-    #     stride * p + t - padding, stride * q + u - padding, stride * r + v - padding]) else 0) * (sum_y[n, c,
-    #     p, q, r]^(1 / power - 1) / power if 0 < sum_y[n, c, p, q, r] else 0)
+    #     padding, stride * q + u - padding, stride * r + v - padding])^(power - 1) if abs(pad(x)[n, c, stride *
+    #     p + t - padding, stride * q + u - padding, stride * r + v - padding]) != 0 else 0) * (sum_y[n, c, p,
+    #     q, r]^(1 / power - 1) / power if sum_y[n, c, p, q, r] != 0 else 0)
     grad_x_padded = np.zeros((N, C, D + 2 * padding, H + 2 * padding, W + 2 * padding), dtype=dtype)
     x_padded = _bordered(x, ((0, 0), (0, 0), (padding, padding), (padding, padding), (padding, padding)))
     for t in range(K):
@@ -121,8 +121,8 @@ def backward(residuals, grad_y, wrt=None):
                         v : v + R * stride : stride,
                     ]
                 )
-                mask = abs_x_padded > 0
-                mask_2 = sum_y > 0
+                mask = abs_x_padded != 0
+                mask_2 = sum_y != 0
                 grad_x_padded[
                     :, :, t : t + P * stride : stride, u : u + Q * stride : stride, v : v + R * stride : stride
                 ] += (

@@ -21,10 +21,10 @@ Derived:
         grad_y[n, c, h, i, j] * sign(pad(x)[n, c, stride_d * h + dilation_d * t - before_d, stride_h * i
         + dilation_h * u - before_h, stride_w * j + dilation_w * v - before_w]) * (power * abs(pad(x)[n,
         c, stride_d * h + dilation_d * t - before_d, stride_h * i + dilation_h * u - before_h, stride_w
-        * j + dilation_w * v - before_w])^(power - 1) if 0 < abs(pad(x)[n, c, stride_d * h + dilation_d
-        * t - before_d, stride_h * i + dilation_h * u - before_h, stride_w * j + dilation_w * v -
-        before_w]) else 0) * (sum_y[n, c, h, i, j]^(1 / power - 1) / power if 0 < sum_y[n, c, h, i, j]
-        else 0)
+        * j + dilation_w * v - before_w])^(power - 1) if abs(pad(x)[n, c, stride_d * h + dilation_d * t
+        - before_d, stride_h * i + dilation_h * u - before_h, stride_w * j + dilation_w * v - before_w])
+        != 0 else 0) * (sum_y[n, c, h, i, j]^(1 / power - 1) / power if sum_y[n, c, h, i, j] != 0 else
+        0)
 
 Kept for backward (auto, b bytes a number):
     sum_y  b * N * C * h_extent * I * J bytes
@@ -260,9 +260,9 @@ def backward(residuals, grad_y, wrt=None):
     #     h, i, j] * sign(pad(x)[n, c, stride_d * h + dilation_d * t - before_d, stride_h * i + dilation_h * u -
     #     before_h, stride_w * j + dilation_w * v - before_w]) * (power * abs(pad(x)[n, c, stride_d * h +
     #     dilation_d * t - before_d, stride_h * i + dilation_h * u - before_h, stride_w * j + dilation_w * v -
-    #     before_w])^(power - 1) if 0 < abs(pad(x)[n, c, stride_d * h + dilation_d * t - before_d, stride_h * i
-    #     + dilation_h * u - before_h, stride_w * j + dilation_w * v - before_w]) else 0) * (sum_y[n, c, h, i,
-    #     j]^(1 / power - 1) / power if 0 < sum_y[n, c, h, i, j] else 0)
+    #     before_w])^(power - 1) if abs(pad(x)[n, c, stride_d * h + dilation_d * t - before_d, stride_h * i +
+    #     dilation_h * u - before_h, stride_w * j + dilation_w * v - before_w]) != 0 else 0) * (sum_y[n, c, h,
+    #     i, j]^(1 / power - 1) / power if sum_y[n, c, h, i, j] != 0 else 0)
     grad_x_padded = np.zeros(
         (
             N,
@@ -297,8 +297,8 @@ def backward(residuals, grad_y, wrt=None):
                         dilation_w * v : dilation_w * v + J * stride_w : stride_w,
                     ]
                 )
-                mask = abs_x_padded > 0
-                mask_2 = sum_y > 0
+                mask = abs_x_padded != 0
+                mask_2 = sum_y != 0
                 grad_x_padded[
                     :,
                     :,

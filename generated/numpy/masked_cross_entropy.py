@@ -14,8 +14,8 @@ Declaration:
 Derived:
     grad_sum_loss = grad_loss / max(1, count)
     grad_sum_exp[n_2] = [labels[n_2] != ignored] * (grad_sum_loss / sum_exp[n_2])
-    grad_logits[n_2, m] = exp_logits[n_2, m] * grad_sum_exp[n_2] - [labels[n_2] != ignored, m ==
-        labels[n_2]] * (grad_loss / max(1, count))
+    grad_logits[n_2, m] = (exp_logits[n_2, m] * grad_sum_exp[n_2] if labels[n_2] != ignored else 0) -
+        [labels[n_2] != ignored, m == labels[n_2]] * (grad_loss / max(1, count))
 
 Kept for backward (auto, b bytes a number):
     count       b bytes
@@ -55,9 +55,9 @@ def forward(logits, labels, *, ignored=-100):
     _expect("labels", labels, "(N)", (N,))
     _within_where("labels", labels, M, "axis 1 of logits", labels != ignored)
 
-    ne_value = labels != ignored
+    mask = labels != ignored
     # count = sum_{n : labels[n] != ignored} 1
-    count = ne_value.astype(dtype).sum(axis=0)
+    count = mask.astype(dtype).sum(axis=0)
     # max_logits[n_2] = max_{j} logits[n_2, j]
     max_logits = logits.max(axis=1, initial=-np.inf)
     # exp_logits[n_2, j] = exp(logits[n_2, j] - max_logits[n_2])
@@ -70,8 +70,8 @@ def forward(logits, labels, *, ignored=-100):
     sum_loss = (
         max_logits
         - _nonempty(logits, 1)[np.arange(N), np.clip(labels, 0, M - 1)]
-        + np.log(np.where(ne_value, sum_exp, 1))
-    ).sum(axis=0, where=ne_value)
+        + np.log(np.where(mask, sum_exp, 1))
+    ).sum(axis=0, where=mask)
     # loss = sum_loss / max(1, count)
     loss = sum_loss / np.maximum(count, 1)
     return loss, Residuals(labels, count, exp_logits, sum_exp, ignored)
@@ -88,13 +88,13 @@ def backward(residuals, grad_loss, wrt=None):
 
     # grad_sum_loss = grad_loss / max(1, count)
     grad_sum_loss = grad_loss / np.maximum(count, 1)
-    ne_value = labels != ignored
+    mask = labels != ignored
     # grad_sum_exp[n_2] = [labels[n_2] != ignored] * (grad_sum_loss / sum_exp[n_2])
-    grad_sum_exp = np.where(ne_value, grad_sum_loss / np.where(ne_value, sum_exp, 1), 0)
-    # grad_logits[n_2, m] = exp_logits[n_2, m] * grad_sum_exp[n_2] - [labels[n_2] != ignored, m == labels[n_2]]
-    #     * (grad_loss / max(1, count))
-    grad_logits = grad_sum_exp[:, None] * exp_logits
-    _add_at(grad_logits, np.arange(N), np.clip(labels, 0, M - 1), np.where(ne_value, -grad_sum_loss, 0))
+    grad_sum_exp = np.where(mask, grad_sum_loss / np.where(mask, sum_exp, 1), 0)
+    # grad_logits[n_2, m] = (exp_logits[n_2, m] * grad_sum_exp[n_2] if labels[n_2] != ignored else 0) -
+    #     [labels[n_2] != ignored, m == labels[n_2]] * (grad_loss / max(1, count))
+    grad_logits = np.where(mask[:, None], grad_sum_exp[:, None] * exp_logits, 0)
+    _add_at(grad_logits, np.arange(N), np.clip(labels, 0, M - 1), np.where(mask, -grad_sum_loss, 0))
     return Gradients(grad_logits)
 
 

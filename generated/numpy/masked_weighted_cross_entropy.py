@@ -16,8 +16,8 @@ Derived:
     grad_sum_loss = grad_loss * (1 / total if 0 < total else 0)
     grad_sum_exp[n_2] = [labels[n_2] != ignored] * (class_weight[labels[n_2]] * grad_sum_loss /
         sum_exp[n_2])
-    grad_logits[n_2, m] = exp_logits[n_2, m] * grad_sum_exp[n_2] - [labels[n_2] != ignored, m ==
-        labels[n_2]] * (class_weight[labels[n_2]] * grad_sum_loss)
+    grad_logits[n_2, m] = (exp_logits[n_2, m] * grad_sum_exp[n_2] if labels[n_2] != ignored else 0) -
+        [labels[n_2] != ignored, m == labels[n_2]] * (class_weight[labels[n_2]] * grad_sum_loss)
 
 Kept for backward (auto, b bytes a number):
     total       b bytes
@@ -61,9 +61,9 @@ def forward(logits, labels, class_weight, *, ignored=-100):
     _within_where("labels", labels, M, "axis 0 of class_weight", labels != ignored)
 
     clip_value = np.clip(labels, 0, M - 1)
-    ne_value = labels != ignored
+    mask = labels != ignored
     # total = sum_{n : labels[n] != ignored} class_weight[labels[n]]
-    total = _nonempty(class_weight, 0)[clip_value].sum(axis=0, where=ne_value)
+    total = _nonempty(class_weight, 0)[clip_value].sum(axis=0, where=mask)
     # max_logits[n_2] = max_{j} logits[n_2, j]
     max_logits = logits.max(axis=1, initial=-np.inf)
     # exp_logits[n_2, j] = exp(logits[n_2, j] - max_logits[n_2])
@@ -75,11 +75,11 @@ def forward(logits, labels, class_weight, *, ignored=-100):
     #     max_logits[n_2] - logits[n_2, labels[n_2]])
     sum_loss = (
         _nonempty(class_weight, 0)[clip_value]
-        * (max_logits - _nonempty(logits, 1)[np.arange(N), clip_value] + np.log(np.where(ne_value, sum_exp, 1)))
-    ).sum(axis=0, where=ne_value)
-    mask = total > 0
+        * (max_logits - _nonempty(logits, 1)[np.arange(N), clip_value] + np.log(np.where(mask, sum_exp, 1)))
+    ).sum(axis=0, where=mask)
+    mask_2 = total > 0
     # loss = (sum_loss / total if 0 < total else 0)
-    loss = np.where(mask, sum_loss / np.where(mask, total, 1), 0)
+    loss = np.where(mask_2, sum_loss / np.where(mask_2, total, 1), 0)
     _within_where("labels", labels, M, "axis 0 of class_weight", (total > 0) & (labels != ignored))
     return loss, Residuals(labels, class_weight, total, exp_logits, sum_exp, ignored)
 
@@ -93,18 +93,18 @@ def backward(residuals, grad_loss, wrt=None):
     if "logits" not in _wanted(wrt):
         return Gradients(None)
 
-    mask = total > 0
+    mask_2 = total > 0
     # grad_sum_loss = grad_loss * (1 / total if 0 < total else 0)
-    grad_sum_loss = grad_loss * np.where(mask, 1 / np.where(mask, total, 1), 0)
+    grad_sum_loss = grad_loss * np.where(mask_2, 1 / np.where(mask_2, total, 1), 0)
     clip_value = np.clip(labels, 0, M - 1)
     scaled = grad_sum_loss * _nonempty(class_weight, 0)[clip_value]
-    ne_value = labels != ignored
+    mask = labels != ignored
     # grad_sum_exp[n_2] = [labels[n_2] != ignored] * (class_weight[labels[n_2]] * grad_sum_loss / sum_exp[n_2])
-    grad_sum_exp = np.where(ne_value, scaled / np.where(ne_value, sum_exp, 1), 0)
-    # grad_logits[n_2, m] = exp_logits[n_2, m] * grad_sum_exp[n_2] - [labels[n_2] != ignored, m == labels[n_2]]
-    #     * (class_weight[labels[n_2]] * grad_sum_loss)
-    grad_logits = grad_sum_exp[:, None] * exp_logits
-    _add_at(grad_logits, np.arange(N), clip_value, np.where(ne_value, -scaled, 0))
+    grad_sum_exp = np.where(mask, scaled / np.where(mask, sum_exp, 1), 0)
+    # grad_logits[n_2, m] = (exp_logits[n_2, m] * grad_sum_exp[n_2] if labels[n_2] != ignored else 0) -
+    #     [labels[n_2] != ignored, m == labels[n_2]] * (class_weight[labels[n_2]] * grad_sum_loss)
+    grad_logits = np.where(mask[:, None], grad_sum_exp[:, None] * exp_logits, 0)
+    _add_at(grad_logits, np.arange(N), clip_value, np.where(mask, -scaled, 0))
     return Gradients(grad_logits)
 
 

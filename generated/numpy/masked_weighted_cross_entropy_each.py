@@ -15,7 +15,7 @@ Declaration:
 
 Derived:
     grad_logits[n, m] = [m == labels[n]] * (grad_each[n] * (-class_weight[labels[n]] if labels[n] !=
-        ignored else 0)) + exp_logits[n, m] * grad_each[n] * (class_weight[labels[n]] / sum_exp[n] if
+        ignored else 0)) + (class_weight[labels[n]] * exp_logits[n, m] * grad_each[n] / sum_exp[n] if
         labels[n] != ignored else 0)
 
 Kept for backward (auto, b bytes a number):
@@ -65,15 +65,13 @@ def forward(logits, labels, class_weight, *, ignored=-100):
     # sum_exp[n] = sum_{j} exp_logits[n, j]
     sum_exp = exp_logits.sum(axis=1)
     clip_value = np.clip(labels, 0, M - 1)
-    ne_value = labels != ignored
+    mask = labels != ignored
     # each[n] = (class_weight[labels[n]] * (log(sum_exp[n]) + max_logits[n] - logits[n, labels[n]]) if labels[n]
     #     != ignored else 0)
     each = np.where(
-        ne_value,
+        mask,
         _nonempty(class_weight, 0)[clip_value]
-        * (
-            max_logits - _nonempty(logits, 1)[np.arange(N), clip_value] + np.log(np.where(ne_value, sum_exp, 1))
-        ),
+        * (max_logits - _nonempty(logits, 1)[np.arange(N), clip_value] + np.log(np.where(mask, sum_exp, 1))),
         0,
     )
     return each, Residuals(labels, class_weight, exp_logits, sum_exp, ignored)
@@ -89,19 +87,20 @@ def backward(residuals, grad_each, wrt=None):
         return Gradients(None)
 
     clip_value = np.clip(labels, 0, M - 1)
-    ne_value = labels != ignored
+    mask = labels != ignored
     # grad_logits[n, m] = [m == labels[n]] * (grad_each[n] * (-class_weight[labels[n]] if labels[n] != ignored
-    #     else 0)) + exp_logits[n, m] * grad_each[n] * (class_weight[labels[n]] / sum_exp[n] if labels[n] !=
+    #     else 0)) + (class_weight[labels[n]] * exp_logits[n, m] * grad_each[n] / sum_exp[n] if labels[n] !=
     #     ignored else 0)
-    grad_logits = (
-        grad_each
-        * np.where(ne_value, _nonempty(class_weight, 0)[clip_value] / np.where(ne_value, sum_exp, 1), 0)
-    )[:, None] * exp_logits
+    grad_logits = np.where(
+        mask[:, None],
+        (_nonempty(class_weight, 0)[clip_value] * grad_each / np.where(mask, sum_exp, 1))[:, None] * exp_logits,
+        0,
+    )
     _add_at(
         grad_logits,
         np.arange(N),
         clip_value,
-        grad_each * np.where(ne_value, -_nonempty(class_weight, 0)[clip_value], 0),
+        grad_each * np.where(mask, -_nonempty(class_weight, 0)[clip_value], 0),
     )
     return Gradients(grad_logits)
 

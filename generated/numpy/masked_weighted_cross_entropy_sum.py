@@ -15,8 +15,8 @@ Declaration:
 
 Derived:
     grad_sum_exp[n] = [labels[n] != ignored] * (class_weight[labels[n]] * grad_loss / sum_exp[n])
-    grad_logits[n, m] = exp_logits[n, m] * grad_sum_exp[n] - [labels[n] != ignored, m == labels[n]] *
-        (class_weight[labels[n]] * grad_loss)
+    grad_logits[n, m] = (exp_logits[n, m] * grad_sum_exp[n] if labels[n] != ignored else 0) - [labels[n]
+        != ignored, m == labels[n]] * (class_weight[labels[n]] * grad_loss)
 
 Kept for backward (auto, b bytes a number):
     exp_logits  b * N * M bytes
@@ -65,13 +65,13 @@ def forward(logits, labels, class_weight, *, ignored=-100):
     # sum_exp[n] = sum_{j} exp_logits[n, j]
     sum_exp = exp_logits.sum(axis=1)
     clip_value = np.clip(labels, 0, M - 1)
-    ne_value = labels != ignored
+    mask = labels != ignored
     # loss = sum_{n : labels[n] != ignored} class_weight[labels[n]] * (log(sum_exp[n]) + max_logits[n] -
     #     logits[n, labels[n]])
     loss = (
         _nonempty(class_weight, 0)[clip_value]
-        * (max_logits - _nonempty(logits, 1)[np.arange(N), clip_value] + np.log(np.where(ne_value, sum_exp, 1)))
-    ).sum(axis=0, where=ne_value)
+        * (max_logits - _nonempty(logits, 1)[np.arange(N), clip_value] + np.log(np.where(mask, sum_exp, 1)))
+    ).sum(axis=0, where=mask)
     return loss, Residuals(labels, class_weight, exp_logits, sum_exp, ignored)
 
 
@@ -86,13 +86,13 @@ def backward(residuals, grad_loss, wrt=None):
 
     clip_value = np.clip(labels, 0, M - 1)
     grad_loss_times_value = grad_loss * _nonempty(class_weight, 0)[clip_value]
-    ne_value = labels != ignored
+    mask = labels != ignored
     # grad_sum_exp[n] = [labels[n] != ignored] * (class_weight[labels[n]] * grad_loss / sum_exp[n])
-    grad_sum_exp = np.where(ne_value, grad_loss_times_value / np.where(ne_value, sum_exp, 1), 0)
-    # grad_logits[n, m] = exp_logits[n, m] * grad_sum_exp[n] - [labels[n] != ignored, m == labels[n]] *
-    #     (class_weight[labels[n]] * grad_loss)
-    grad_logits = grad_sum_exp[:, None] * exp_logits
-    _add_at(grad_logits, np.arange(N), clip_value, np.where(ne_value, -grad_loss_times_value, 0))
+    grad_sum_exp = np.where(mask, grad_loss_times_value / np.where(mask, sum_exp, 1), 0)
+    # grad_logits[n, m] = (exp_logits[n, m] * grad_sum_exp[n] if labels[n] != ignored else 0) - [labels[n] !=
+    #     ignored, m == labels[n]] * (class_weight[labels[n]] * grad_loss)
+    grad_logits = np.where(mask[:, None], grad_sum_exp[:, None] * exp_logits, 0)
+    _add_at(grad_logits, np.arange(N), clip_value, np.where(mask, -grad_loss_times_value, 0))
     return Gradients(grad_logits)
 
 

@@ -57,17 +57,17 @@ def forward(log_probability, labels, class_weight, *, ignored=-100):
     _within_where("labels", labels, M, "axis 0 of class_weight", labels != ignored)
 
     clip_value = np.clip(labels, 0, M - 1)
-    ne_value = labels != ignored
+    mask = labels != ignored
     # total = sum_{n : labels[n] != ignored} class_weight[labels[n]]
-    total = _nonempty(class_weight, 0)[clip_value].sum(axis=0, where=ne_value)
+    total = _nonempty(class_weight, 0)[clip_value].sum(axis=0, where=mask)
     # sum_loss = sum_{n_2 : labels[n_2] != ignored} (-class_weight[labels[n_2]] * log_probability[n_2,
     #     labels[n_2]])
     sum_loss = -(
         _nonempty(class_weight, 0)[clip_value] * _nonempty(log_probability, 1)[np.arange(N), clip_value]
-    ).sum(axis=0, where=ne_value)
-    mask = total > 0
+    ).sum(axis=0, where=mask)
+    mask_2 = total > 0
     # loss = (sum_loss / total if 0 < total else 0)
-    loss = np.where(mask, sum_loss / np.where(mask, total, 1), 0)
+    loss = np.where(mask_2, sum_loss / np.where(mask_2, total, 1), 0)
     _within_where("labels", labels, M, "axis 0 of class_weight", (total > 0) & (labels != ignored))
     return loss, Residuals(labels, class_weight, total, ignored)
 

@@ -13,17 +13,17 @@ Declaration:
 
 Derived:
     grad_exp_exponent_3[n, p, o] = -gamma * grad_new_r[n, p, o] * (1 / (exp_exponent[n, p, o] +
-        exp_exponent_2[n, p, o] + exp_exponent_3[n, p, o]) if 0 < exp_exponent[n, p, o] +
-        exp_exponent_2[n, p, o] + exp_exponent_3[n, p, o] else 0)
+        exp_exponent_2[n, p, o] + exp_exponent_3[n, p, o]) if exp_exponent[n, p, o] + exp_exponent_2[n,
+        p, o] + exp_exponent_3[n, p, o] != 0 else 0)
     grad_r_part[n, p, o] = -exp_exponent_3[n, p, o] * grad_exp_exponent_3[n, p, o] / gamma
     grad_exp_exponent_2[n, p, o] = -gamma * grad_new_r[n, p, o] * (1 / (exp_exponent[n, p, o] +
-        exp_exponent_2[n, p, o] + exp_exponent_3[n, p, o]) if 0 < exp_exponent[n, p, o] +
-        exp_exponent_2[n, p, o] + exp_exponent_3[n, p, o] else 0)
+        exp_exponent_2[n, p, o] + exp_exponent_3[n, p, o]) if exp_exponent[n, p, o] + exp_exponent_2[n,
+        p, o] + exp_exponent_3[n, p, o] != 0 else 0)
     grad_r_part_2[n, p, o] = -exp_exponent_2[n, p, o] * grad_exp_exponent_2[n, p, o] / gamma
     grad_new_r[n, p, o] = grad_r[n, p + 1, o + 1]
     grad_exp_exponent[n, p, o] = -gamma * grad_new_r[n, p, o] * (1 / (exp_exponent[n, p, o] +
-        exp_exponent_2[n, p, o] + exp_exponent_3[n, p, o]) if 0 < exp_exponent[n, p, o] +
-        exp_exponent_2[n, p, o] + exp_exponent_3[n, p, o] else 0)
+        exp_exponent_2[n, p, o] + exp_exponent_3[n, p, o]) if exp_exponent[n, p, o] + exp_exponent_2[n,
+        p, o] + exp_exponent_3[n, p, o] != 0 else 0)
     grad_r_part_3[n, p, o] = -exp_exponent[n, p, o] * grad_exp_exponent[n, p, o] / gamma
     grad_r[n, p, o] = [P >= p + 1, Q >= o + 1] * grad_r_part[n, p, o] + [P >= p + 1, o >= 1] *
         grad_r_part_2[n, p, o - 1] + [Q >= o + 1, p >= 1] * grad_r_part_3[n, p - 1, o] + [o == Q, p ==
@@ -103,10 +103,10 @@ def forward(cost, *, gamma=1.0):
             + exp_exponent_3_sheared[:, first:stop, diagonal]
             + exp_exponent_sheared[:, first:stop, diagonal]
         )
-        mask = total > 0
+        mask = total != 0
         # new_r[n, p, o] = cost[n, p, o] - gamma * ((log(exp_exponent[n, p, o] + exp_exponent_2[n, p, o] +
-        #     exp_exponent_3[n, p, o]) if 0 < exp_exponent[n, p, o] + exp_exponent_2[n, p, o] +
-        #     exp_exponent_3[n, p, o] else -inf) + shift_exponent[n, p, o])
+        #     exp_exponent_3[n, p, o]) if exp_exponent[n, p, o] + exp_exponent_2[n, p, o] + exp_exponent_3[n, p,
+        #     o] != 0 else -inf) + shift_exponent[n, p, o])
         new_r_sheared[:, first:stop, diagonal] = cost_sheared[:, first:stop, diagonal] - gamma * (
             np.where(mask, np.log(np.where(mask, total, 1)), -np.inf) + shift_exponent
         )
@@ -125,19 +125,19 @@ def backward(residuals, grad_y, wrt=None):
     dtype = grad_y.dtype
 
     total = exp_exponent + exp_exponent_2 + exp_exponent_3
-    mask = total > 0
+    mask = total != 0
     chosen = np.where(mask, 1 / np.where(mask, total, 1), 0)
     # factor_r_part[n, p, o] = exp_exponent_3[n, p, o] * (1 / (exp_exponent[n, p, o] + exp_exponent_2[n, p, o] +
-    #     exp_exponent_3[n, p, o]) if 0 < exp_exponent[n, p, o] + exp_exponent_2[n, p, o] + exp_exponent_3[n, p,
-    #     o] else 0)
+    #     exp_exponent_3[n, p, o]) if exp_exponent[n, p, o] + exp_exponent_2[n, p, o] + exp_exponent_3[n, p, o]
+    #     != 0 else 0)
     factor_r_part = exp_exponent_3 * chosen
     # factor_r_part_2[n, p, o] = exp_exponent_2[n, p, o] * (1 / (exp_exponent[n, p, o] + exp_exponent_2[n, p, o]
-    #     + exp_exponent_3[n, p, o]) if 0 < exp_exponent[n, p, o] + exp_exponent_2[n, p, o] + exp_exponent_3[n,
-    #     p, o] else 0)
+    #     + exp_exponent_3[n, p, o]) if exp_exponent[n, p, o] + exp_exponent_2[n, p, o] + exp_exponent_3[n, p,
+    #     o] != 0 else 0)
     factor_r_part_2 = exp_exponent_2 * chosen
     # factor_r_part_3[n, p, o] = exp_exponent[n, p, o] * (1 / (exp_exponent[n, p, o] + exp_exponent_2[n, p, o] +
-    #     exp_exponent_3[n, p, o]) if 0 < exp_exponent[n, p, o] + exp_exponent_2[n, p, o] + exp_exponent_3[n, p,
-    #     o] else 0)
+    #     exp_exponent_3[n, p, o]) if exp_exponent[n, p, o] + exp_exponent_2[n, p, o] + exp_exponent_3[n, p, o]
+    #     != 0 else 0)
     factor_r_part_3 = np.multiply(exp_exponent, chosen, out=chosen)
     grad_new_r = np.empty((N, P, Q), dtype=dtype)
     # grad_r[n, p, o] = [o == Q, p == P] * grad_y[n]

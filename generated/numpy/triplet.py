@@ -12,10 +12,10 @@ Declaration:
     loss = sum_{n_2} max(0, margin + near[n_2] - far[n_2]) / N
 
 Derived:
-    grad_sum_far[n] = -grad_loss * [0 < margin + near[n] - far[n]] * (1 / (2 * far[n]) if 0 < sum_far[n]
-        else 0) / N
-    grad_sum_near[n] = grad_loss * [0 < margin + near[n] - far[n]] * (1 / (2 * near[n]) if 0 <
-        sum_near[n] else 0) / N
+    grad_sum_far[n] = -grad_loss * [0 < margin + near[n] - far[n]] * (1 / (2 * far[n]) if sum_far[n] !=
+        0 else 0) / N
+    grad_sum_near[n] = grad_loss * [0 < margin + near[n] - far[n]] * (1 / (2 * near[n]) if sum_near[n]
+        != 0 else 0) / N
     grad_anchor[n, d_2] = 2 * grad_sum_far[n] * (anchor[n, d_2] + epsilon - negative[n, d_2]) + 2 *
         grad_sum_near[n] * (anchor[n, d_2] + epsilon - positive[n, d_2])
     grad_positive[n, d] = -2 * grad_sum_near[n] * (anchor[n, d] + epsilon - positive[n, d])
@@ -96,16 +96,16 @@ def backward(residuals, grad_loss, wrt=None):
     grad_anchor = grad_positive = grad_negative = None
     mask = near - far + margin > 0
     if "anchor" in wrt or "negative" in wrt:
-        mask_3 = sum_far > 0
+        mask_3 = sum_far != 0
     grad_loss_over_N = grad_loss / N
     if "anchor" in wrt or "negative" in wrt:
-        # grad_sum_far[n] = -grad_loss * [0 < margin + near[n] - far[n]] * (1 / (2 * far[n]) if 0 < sum_far[n]
+        # grad_sum_far[n] = -grad_loss * [0 < margin + near[n] - far[n]] * (1 / (2 * far[n]) if sum_far[n] != 0
         #     else 0) / N
         grad_sum_far = -(grad_loss_over_N * (np.where(mask_3, 0.5 / np.where(mask_3, far, 1), 0) * mask))
     if "anchor" in wrt or "positive" in wrt:
-        mask_2 = sum_near > 0
-        # grad_sum_near[n] = grad_loss * [0 < margin + near[n] - far[n]] * (1 / (2 * near[n]) if 0 < sum_near[n]
-        #     else 0) / N
+        mask_2 = sum_near != 0
+        # grad_sum_near[n] = grad_loss * [0 < margin + near[n] - far[n]] * (1 / (2 * near[n]) if sum_near[n] !=
+        #     0 else 0) / N
         grad_sum_near = grad_loss_over_N * (np.where(mask_2, 0.5 / np.where(mask_2, near, 1), 0) * mask)
         total = anchor - positive + epsilon
     if "anchor" in wrt or "negative" in wrt:

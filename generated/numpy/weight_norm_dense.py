@@ -10,13 +10,13 @@ Declaration:
     y[n, k] = b[k] + length[k] * sum_{m_2} direction[k, m_2] * x[n, m_2] / norm[k]
 
 Derived:
-    grad_sum_y[n, k] = grad_y[n, k] * length[k] * (1 / norm[k] if 0 < norm[k] else 0)
+    grad_sum_y[n, k] = grad_y[n, k] * length[k] * (1 / norm[k] if norm[k] != 0 else 0)
     dot_grad_y_sum_y[k] = sum_{n} grad_y[n, k] * sum_y[n, k]
     grad_x[n, m_2] = sum_{k} direction[k, m_2] * grad_sum_y[n, k]
     grad_direction[k, m_2] = sum_{n} grad_sum_y[n, k] * x[n, m_2] + 2 * direction[k, m_2] *
-        dot_grad_y_sum_y[k] * length[k] * (-1 / norm[k]^2 if 0 < norm[k] else 0) * (1 / (2 * norm[k]) if
-        0 < sum_norm[k] else 0)
-    grad_length[k] = dot_grad_y_sum_y[k] * (1 / norm[k] if 0 < norm[k] else 0)
+        dot_grad_y_sum_y[k] * length[k] * (-1 / norm[k]^2 if norm[k] != 0 else 0) * (1 / (2 * norm[k])
+        if sum_norm[k] != 0 else 0)
+    grad_length[k] = dot_grad_y_sum_y[k] * (1 / norm[k] if norm[k] != 0 else 0)
     grad_b[k] = sum_{n} grad_y[n, k]
 
 Kept for backward (auto, b bytes a number):
@@ -70,8 +70,8 @@ def forward(x, direction, length, b):
     norm = np.sqrt(sum_norm)
     # sum_y[n, k] = sum_{m_2} direction[k, m_2] * x[n, m_2]
     sum_y = x @ direction.T
-    mask = norm > 0
-    # y[n, k] = b[k] + length[k] * sum_y[n, k] * (1 / norm[k] if 0 < norm[k] else 0)
+    mask = norm != 0
+    # y[n, k] = b[k] + length[k] * sum_y[n, k] * (1 / norm[k] if norm[k] != 0 else 0)
     y = length * np.where(mask, 1 / np.where(mask, norm, 1), 0) * sum_y
     y += b
     return y, Residuals(x, direction, length, sum_norm, norm, sum_y)
@@ -90,11 +90,11 @@ def backward(residuals, grad_y, wrt=None):
 
     grad_x = grad_direction = grad_length = grad_b = None
     if "x" in wrt or "direction" in wrt or "length" in wrt:
-        mask_2 = norm > 0
+        mask_2 = norm != 0
         chosen_2 = np.where(mask_2, norm, 1)
         chosen = np.where(mask_2, 1 / chosen_2, 0)
     if "x" in wrt or "direction" in wrt:
-        # grad_sum_y[n, k] = grad_y[n, k] * length[k] * (1 / norm[k] if 0 < norm[k] else 0)
+        # grad_sum_y[n, k] = grad_y[n, k] * length[k] * (1 / norm[k] if norm[k] != 0 else 0)
         grad_sum_y = length * chosen * grad_y
     if "direction" in wrt or "length" in wrt:
         # dot_grad_y_sum_y[k] = sum_{n} grad_y[n, k] * sum_y[n, k]
@@ -103,10 +103,10 @@ def backward(residuals, grad_y, wrt=None):
         # grad_x[n, m_2] = sum_{k} direction[k, m_2] * grad_sum_y[n, k]
         grad_x = grad_sum_y @ direction
     if "direction" in wrt:
-        mask = sum_norm > 0
+        mask = sum_norm != 0
         # grad_direction[k, m_2] = sum_{n} grad_sum_y[n, k] * x[n, m_2] + 2 * direction[k, m_2] *
-        #     dot_grad_y_sum_y[k] * length[k] * (-1 / norm[k]^2 if 0 < norm[k] else 0) * (1 / (2 * norm[k]) if 0
-        #     < sum_norm[k] else 0)
+        #     dot_grad_y_sum_y[k] * length[k] * (-1 / norm[k]^2 if norm[k] != 0 else 0) * (1 / (2 * norm[k]) if
+        #     sum_norm[k] != 0 else 0)
         grad_direction = (
             grad_sum_y.T @ x
             + (
@@ -121,7 +121,7 @@ def backward(residuals, grad_y, wrt=None):
             * direction
         )
     if "length" in wrt:
-        # grad_length[k] = dot_grad_y_sum_y[k] * (1 / norm[k] if 0 < norm[k] else 0)
+        # grad_length[k] = dot_grad_y_sum_y[k] * (1 / norm[k] if norm[k] != 0 else 0)
         grad_length = dot_grad_y_sum_y * chosen
     if "b" in wrt:
         # grad_b[k] = sum_{n} grad_y[n, k]

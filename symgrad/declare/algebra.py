@@ -31,6 +31,7 @@ from symgrad.declare.scalars import (
     Power,
     Read,
     Reduce,
+    Relation,
     Scalar,
     Select,
     Sloped,
@@ -272,7 +273,7 @@ def apply(function: str, *args: Scalar) -> Scalar:
 
 def select(condition: Condition, then: Scalar, otherwise: Scalar) -> Scalar:
     """``then`` if the condition holds, else ``otherwise``."""
-    then = then.then if isinstance(then, Select) and then.condition == condition else then
+    then = then.then if isinstance(then, Select) and _is_told(then.condition, condition) else then
     otherwise = otherwise.otherwise if isinstance(otherwise, Select) and otherwise.condition == condition else otherwise
     if condition == TRUE or then == otherwise:
         return then
@@ -281,6 +282,14 @@ def select(condition: Condition, then: Scalar, otherwise: Scalar) -> Scalar:
     if otherwise == NOUGHT and then != UNIT and not isinstance(then, Select) and _is_fixed(then):
         return multiply(then, Select(condition, UNIT, NOUGHT))
     return Select(condition, then, otherwise)
+
+
+def _is_told(condition: Condition, known: Condition) -> bool:
+    """Whether a condition that holds is another one, or tells apart what that does."""
+    match condition, known:
+        case Relation("!=", a, b), Relation("<", c, d):
+            return (a, b) in ((c, d), (d, c))
+    return condition == known
 
 
 def _is_fixed(node: Scalar) -> bool:

@@ -115,6 +115,16 @@ def negation(condition: Condition) -> Condition:
     raise TypeError(condition)
 
 
+def has_opposite(condition: Condition) -> bool:
+    """Whether exactly one of a condition and its negation holds, of values that are no numbers as well."""
+    match condition:
+        case Relation(kind, _, _):
+            return kind in ("==", "!=")
+        case All(args) | AnyOf(args):
+            return all(map(has_opposite, args))
+    return True
+
+
 def conjuncts(condition: Condition) -> tuple[Condition, ...]:
     """The conditions that must all hold."""
     match condition:

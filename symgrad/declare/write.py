@@ -124,6 +124,8 @@ def scalar_to_sympy(node: Scalar) -> Any:
         case Apply("ierfcx", (argument,)):
             u = scalar_to_sympy(argument)
             return 1 / sympy.sqrt(sympy.pi) - u * sympy.exp(u**2) * sympy.erfc(u)
+        case Apply("logerfc", (argument,)):
+            return sympy.log(sympy.erfc(scalar_to_sympy(argument)))
         case Apply("loghalferfc", (argument,)):
             return sympy.log(sympy.erfc(scalar_to_sympy(argument)) / 2)
         case Apply("expm1", (argument,)):

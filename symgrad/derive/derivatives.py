@@ -67,6 +67,11 @@ def inverse_mills_ratio(u: Scalar) -> Scalar:
     return select(relation("<", NOUGHT, u), power(apply("erfcx", u), number(-1)), plain)
 
 
+def _slope_of_tail(u: Scalar) -> Scalar:
+    """The slope of ``log(erfc(u))``, and of that of half of it."""
+    return multiply(number(-2), power(Named("pi"), negate(HALF)), inverse_mills_ratio(u))
+
+
 def _is_falling(u: Scalar) -> bool:
     """Whether a value is ``-|v|``: exp(u) - 1 is near -1 where v is large, and adding 1 to it loses the digits."""
     match u:
@@ -97,7 +102,8 @@ UNARY: dict[str, Rule] = {
     "erfc": lambda f, u: negate(_bell(u)),
     "erfcx": lambda f, u: multiply(number(-2), apply("ierfcx", u)),
     "ierfcx": lambda f, u: subtract(multiply(TWO, u, f), apply("erfcx", u)),
-    "loghalferfc": lambda f, u: multiply(number(-2), power(Named("pi"), negate(HALF)), inverse_mills_ratio(u)),
+    "logerfc": lambda f, u: _slope_of_tail(u),
+    "loghalferfc": lambda f, u: _slope_of_tail(u),
     "sigmoid": lambda f, u: multiply(f, subtract(ONE, f)),
     "softplus": lambda f, u: apply("sigmoid", u),
     "logcosh": lambda f, u: apply("tanh", u),
@@ -164,7 +170,7 @@ def _power(node: Scalar, base: Scalar, exponent: Scalar, read: Read, flat: froze
         outer = multiply(exponent, power(base, _lowered(exponent)))
         if is_flat(base, flat) and not (isinstance(exponent, Number) and not 0 < exponent.value < 1):
             steep = multiply(exponent, power(base, subtract(exponent, ONE)))
-            outer = select(relation("<", NOUGHT, base), steep, NOUGHT)
+            outer = select(relation("!=", base, NOUGHT), steep, NOUGHT)
         total = multiply(outer, derivative(base, read, flat))
     if read in reads_of(exponent):
         total = add(total, multiply(node, apply("log", base), derivative(exponent, read, flat)))

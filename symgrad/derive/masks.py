@@ -5,7 +5,7 @@ from __future__ import annotations
 from fractions import Fraction
 
 from symgrad.declare.algebra import apply, multiply
-from symgrad.declare.conditions import all_of, negation
+from symgrad.declare.conditions import all_of, has_opposite, negation
 from symgrad.declare.integers import depends_on_data
 from symgrad.declare.scalars import NOUGHT, Apply, Compare, Mul, Number, Reduce, Scalar, Select
 
@@ -23,7 +23,7 @@ def masked(node: Reduce) -> Reduce:
     match _chosen_exponential(node.body) if node.kind == "sum" else node.body:
         case Select(condition, then, otherwise) if otherwise == identity:
             return masked(Reduce(node.kind, node.indices, all_of(node.condition, condition), then, node.ties))
-        case Select(condition, then, otherwise) if then == identity:
+        case Select(condition, then, otherwise) if then == identity and has_opposite(condition):
             where = all_of(node.condition, negation(condition))
             return masked(Reduce(node.kind, node.indices, where, otherwise, node.ties))
         case Mul(coefficient, factors) if node.kind == "sum":

@@ -7,7 +7,7 @@ from typing import overload
 
 from symgrad.declare.algebra import add, multiply, select
 from symgrad.declare.bounds import nonnegative
-from symgrad.declare.conditions import all_of, conjuncts, negation
+from symgrad.declare.conditions import all_of, conjuncts, has_opposite, negation
 from symgrad.declare.integers import Entry, Index, Poly, as_poly, depends_on_data, indices_of
 from symgrad.declare.program import Equation, Program
 from symgrad.declare.reads import places
@@ -148,7 +148,9 @@ class _Splitter:
 
     def _top_term(self, term: Scalar, equation: Equation) -> Scalar:
         match term:
-            case Select(condition, then, Reduce("sum") as node) if then == NOUGHT and equation.target in self.recurrent:
+            case Select(condition, then, Reduce("sum") as node) if (
+                then == NOUGHT and equation.target in self.recurrent and has_opposite(condition)
+            ):
                 return self._inside(with_condition(node, negation(condition)), equation, ())
             case Reduce("sum"):
                 return self._inside(term, equation, ())

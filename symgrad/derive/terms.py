@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import overload
 
@@ -10,6 +10,7 @@ from symgrad.declare.algebra import add, multiply
 from symgrad.declare.conditions import all_of
 from symgrad.declare.frozen import remember
 from symgrad.declare.integers import Atom, Index, Poly, as_poly, atoms
+from symgrad.declare.program import Equation
 from symgrad.declare.rewriting import map_polynomials
 from symgrad.declare.scalars import (
     TRUE,
@@ -80,6 +81,11 @@ def rename(node: Node, table: Mapping[Index, Poly]) -> Node:
     """Substitute free indices, in integer expressions at any depth."""
     kept: dict[Atom, Poly] = {k: v for k, v in table.items() if v != as_poly(k)}
     return map_polynomials(node, lambda p: substitute(p, kept), lambda n: kept.keys().isdisjoint(all_indices(n)))
+
+
+def written_out(definition: Equation, indices: Sequence[Poly]) -> Scalar:
+    """What an equation says of an element."""
+    return rename(definition.body, dict(zip(definition.indices, indices, strict=True)))
 
 
 @remember

@@ -304,10 +304,10 @@ _WORD = re.compile(r"\w+")
 
 def helper_text(names: set[str], layer: str) -> str:
     """The helpers asked for and those that they call, in the table's order, with the layer's name in messages."""
-    wanted = set(names)
-    for name, text in HELPERS.items():
-        # The table lists a helper after those that call it.
-        if name in wanted:
-            wanted |= HELPERS.keys() & _WORD.findall(text)
+    wanted = waiting = names & HELPERS.keys()
+    while waiting:
+        called = (HELPERS.keys() & _WORD.findall(HELPERS[name]) for name in waiting)
+        waiting = set().union(*called) - wanted
+        wanted = wanted | waiting
     found = [text.replace("{LAYER}", layer).strip("\n") for name, text in HELPERS.items() if name in wanted]
     return "\n\n\n".join(found)

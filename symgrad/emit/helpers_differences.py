@@ -5,6 +5,9 @@ eighth of those, three bits are lost at most, and everywhere else the difference
 """
 
 DIFFERENCES = {
+    "_FEW": """
+_FEW = 8  # up to so many coordinates no product of matrices is faster than the differences themselves
+""",
     "_squared_gaps": '''
 def _squared_gaps(left, right, *weights):
     """Sum (left[n, d] - right[m, d])^2, perhaps times weights[d], over d, to the digits of the differences.
@@ -13,11 +16,13 @@ def _squared_gaps(left, right, *weights):
     """
     if left.ndim > 2:
         return _stacked(_squared_gaps, left, right, *weights)
-    if weights and weights[0].min(initial=0) < 0:
-        positive, negative = (_squared_gaps(left, right, np.maximum(w, 0)) for w in (weights[0], -weights[0]))
+    below = weights[0] < 0 if weights else np.False_
+    if below.any():
+        parts = ((~below, weights[0]), (below, -weights[0]))
+        positive, negative = (_squared_gaps(left[:, some], right[:, some], w[some]) for some, w in parts)
         return positive - negative
     (N, D), M = left.shape, len(right)
-    if D <= 8:
+    if D <= _FEW:
         squares, columns = np.zeros((N, M), left.dtype), np.ascontiguousarray(right.T)
         rows = 32768 // max(M, 1) + 1
         for start in range(0, N, rows):
@@ -48,7 +53,7 @@ def _weighted_gaps(weights, left, right, near):
     if left.ndim > 2:
         return _stacked(_weighted_gaps, weights, left, right, near)
     N, D = left.shape
-    if D <= 8:
+    if D <= _FEW:
         total, columns = np.empty_like(left, order="C"), np.ascontiguousarray(right.T)
         rows = 32768 // max(len(right), 1) + 1
         for start in range(0, N, rows):
@@ -68,11 +73,11 @@ def _weighted_gaps(weights, left, right, near):
 ''',
     "_near_pairs": '''
 def _near_pairs(left, right):
-    """Whether left[n] and right[m] are so near each other that a product of matrices would lose their difference."""
+    """Whether a product of matrices would lose the digits of left[n] - right[m], which are near each other."""
     if left.ndim > 2:
         return _stacked(_near_pairs, left, right)
     (N, D), M = left.shape, len(right)
-    if D <= 8:  # then nobody asks
+    if D <= _FEW:  # then nobody asks
         return np.broadcast_to(True, (N, M))
     near, step = np.zeros((N, M), bool), 65536 // max(M, 1) + 1
     rows, columns, _ = _gap_factors(left, right)

@@ -114,6 +114,14 @@ def _ierfcx(x):
         value = _polynomial(_IERFCX[x.dtype.char], 1 - 7.5 / (x + 3.75)) / (1 + 2 * x)
         return value / (1 + 2 * x)
 ''',
+    "_logerfc": '''
+def _logerfc(x):
+    """log(erfc(x)), for x > 1/2 by the scaled function, elsewhere by what erfc(x) is less than 1."""
+    far = x > 0.5
+    scaled = _erfcx(np.where(far, x, 1).astype(x.dtype))
+    with np.errstate(over="ignore", under="ignore"):
+        return np.where(far, np.log(scaled) - np.square(x), np.log1p(-_erf(np.where(far, 0, x).astype(x.dtype))))
+''',
     "_loghalferfc": '''
 def _loghalferfc(x):
     """log(erfc(x) / 2), for x > 0 by the scaled function, elsewhere by what the other half lacks."""

@@ -161,7 +161,7 @@ def _summary(text: str, room: int) -> tuple[list[str], list[str]]:
     fitting = [cut for cut in (len(first), *reversed(cuts)) if cut < room and cut < len(text)]
     if fitting:
         return [text[: fitting[0]] + "."], ["", _sentence(text[fitting[0] + 2 :])]
-    bare = _SHAPE.sub("", first) + "."
+    bare = _SHAPE.sub("", first).removesuffix(".") + "."
     if bare != first and len(bare) <= room:
         shapes = ", ".join(re.findall(r"\w+" + _SHAPE.pattern, first))
         return [bare], ["", f"Shapes: {shapes}.", *([_sentence(second)] if second else [])]

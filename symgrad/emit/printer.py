@@ -61,7 +61,7 @@ _INFIX: dict[str, tuple[str, int]] = {
     "eq": ("==", COMPARE),
     "ne": ("!=", COMPARE),
 }
-_OWN = ("sigmoid", "softplus", "logcosh", "log1mexp", "erf", "erfc", "erfcx", "ierfcx", "loghalferfc")
+_OWN = ("sigmoid", "softplus", "logcosh", "log1mexp", "erf", "erfc", "erfcx", "ierfcx", "logerfc", "loghalferfc")
 _CALLS = {"pow": "np.power"} | {f: f"_{f}" for f in _OWN}
 _REDUCTIONS = {"sum": "sum", "max": "max", "min": "min", "product": "prod", "argmax": "argmax", "argmin": "argmin"}
 _PAD_MODES = {"wrap": "wrap", "replicate": "edge", "reflect": "reflect"}

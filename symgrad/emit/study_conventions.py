@@ -37,6 +37,7 @@ DEFINED: dict[str, Scalar] = {
     "ierfcx": subtract(
         power(Named("pi"), Number(Fraction(-1, 2))), multiply(_U, apply("exp", power(_U, number(2))), apply("erfc", _U))
     ),
+    "logerfc": Apply("log", (apply("erfc", _U),)),
     "loghalferfc": Apply("log", (multiply(Number(Fraction(1, 2)), apply("erfc", _U)),)),
     "log1mexp": Apply("log", (subtract(UNIT, apply("exp", _U)),)),
 }

@@ -60,8 +60,8 @@ def _extreme(page: Page, node: Apply, args: tuple[Scalar, ...], read: Read) -> S
 
 def _is_guarded(slope: Scalar, base: Scalar) -> bool:
     """Return whether the slope is 0 by convention where the base of a power is."""
-    positive = Relation("<", NOUGHT, base)
-    return any(isinstance(n, Select) and n.condition == positive and n.otherwise == NOUGHT for n in walk(slope))
+    apart = Relation("!=", base, NOUGHT)
+    return any(isinstance(n, Select) and n.condition == apart and n.otherwise == NOUGHT for n in walk(slope))
 
 
 def _on_values(condition: Node) -> bool:

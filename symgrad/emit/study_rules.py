@@ -82,6 +82,12 @@ RULES: dict[str, RuleWords] = {
         "Near 1 a share has lost what it lacks. At most one is above 1/2, so one sum over the others serves all n; no "
         "other is near 1.",
     ),
+    "0 where the cotangent is left out": RuleWords(
+        "What a condition leaves out has no gradient",
+        r"\bar{z}\, v = (\bar{z}\, v \text{ if } c,\ 0 \text{ otherwise}) \quad\text{where } \bar{z} = 0"
+        r" \text{ unless } c",
+        "The value beside the cotangent may be no number there, and 0 times that would be none.",
+    ),
     "p log(p) = 0 where p = exp(-oo)": RuleWords(
         "A share of 0 beside its logarithm",
         r"p \log p = 0 \quad\text{where } p = e^{-\infty}",
@@ -182,9 +188,9 @@ RULES: dict[str, RuleWords] = {
     "sqrt(1 + u) - 1 = u/(sqrt(1 + u) + 1)": RuleWords(
         "Root near 1", r"\sqrt{1 + u} - 1 = \frac{u}{\sqrt{1 + u} + 1}", STABLE
     ),
-    "log(erfc(u)) = log(2) + loghalferfc(u)": RuleWords(
+    "log(c erfc(u)) = log(c) + logerfc(u)": RuleWords(
         "Logarithm of the normal distribution",
-        r"\log \operatorname{erfc}(u) = \log 2 + \operatorname{loghalferfc}(u), \qquad 1 - \operatorname{erf}(u)"
+        r"\log (c \operatorname{erfc}(u)) = \log c + \operatorname{logerfc}(u), \qquad 1 - \operatorname{erf}(u)"
         r" = \operatorname{erfc}(u)",
         "Far out erfc(u) is 0 long before its logarithm is infinite.",
     ),
@@ -200,10 +206,10 @@ RULES: dict[str, RuleWords] = {
         r"\frac{1}{e^{u} - 1} = -\frac{e^{-u}}{e^{-u} - 1} \quad\text{where } u > 0",
         "Either way the exponent below the line is at most 0: no exponential overflows.",
     ),
-    "|exp(u) - 1| = exp(u) - 1 where u > 0": RuleWords(
+    "|exp(u) - 1| = exp(u) - 1 where u > 1": RuleWords(
         "The distance of an exponential from 1 below the line",
-        r"|e^{u} - 1| = \begin{cases} e^{u} - 1 & u > 0 \\ 1 - e^{-|u|} & \text{otherwise} \end{cases}",
-        "Each case has a form of its own in which no exponential overflows.",
+        r"|e^{u} - 1| = \begin{cases} e^{u} - 1 & u > 1 \\ |e^{\min(u, 1)} - 1| & \text{otherwise} \end{cases}",
+        "Each case has a form of its own: one in which no exponential overflows, and one that keeps its digits near 0.",
     ),
     "(exp(u) - exp(-u))/(exp(u) + exp(-u)) = tanh(u)": RuleWords(
         "Hyperbolic tangent", r"\frac{e^{u} - e^{-u}}{e^{u} + e^{-u}} = \tanh(u)", STABLE

@@ -56,11 +56,12 @@ _SAFE: dict[str, Scalar] = {
 }
 
 
-def guard(node: Scalar, condition: Condition) -> Scalar:
-    """Arguments that are harmless where the condition fails: NumPy evaluates both arms of a choice.
+def guard(node: Scalar, condition: Condition, holds: bool = True) -> Scalar:
+    """Arguments that are harmless where an arm of a choice is not taken: NumPy evaluates both.
 
-    An argument that has nothing in common with the condition is the same where it holds; one number may be computed
-    from another.
+    The arm is the one taken where the condition holds, or the other one: by the same condition, since where a value is
+    no number its opposite fails as well. An argument that has nothing in common with the condition is the same in both
+    cases; one number may be computed from another.
     """
     decided = _names(condition)
     asked = {condition, *conjuncts(condition)}
@@ -70,22 +71,25 @@ def guard(node: Scalar, condition: Condition) -> Scalar:
         scalars = not free_indices(part) and not free_indices(condition)
         return bool(_names(part) & decided) or bool(scalars and tensors_of(part) and tensors_of(condition))
 
+    def where(part: Scalar, safe: Scalar) -> Scalar:
+        return _where(condition, holds, part, safe)
+
     def change(part: Node) -> Node:
         if part in asked:
             return part  # it is evaluated everywhere in any case, and would never be the same again
         part = map_children(part, change)
         match part:
             case Apply(function, (u,)) if function in _SAFE and is_decided(u) and not _is_tame(function, u):
-                return apply(function, _where(condition, u, _SAFE[function]))
+                return apply(function, where(u, _SAFE[function]))
             case Power(base, exponent) if (
                 not _is_harmless(exponent)
                 and not isinstance(base, FromInteger)
                 and is_decided(base)
                 and not is_shifted_sum(base)
             ):
-                return Power(_where(condition, base, UNIT), exponent)
+                return Power(where(base, UNIT), exponent)
             case Power(base, Number(n)) if n >= 2 and bounding & set(tensors_of(base)):
-                return Power(_where(condition, base, NOUGHT), Number(n))  # it would overflow where it is not taken
+                return Power(where(base, NOUGHT), Number(n))  # it would overflow where it is not taken
         return part
 
     if all(isinstance(c, Truth) for c in conjuncts(condition)):
@@ -93,14 +97,15 @@ def guard(node: Scalar, condition: Condition) -> Scalar:
     return changed(node, change)
 
 
-def _where(condition: Condition, node: Scalar, otherwise: Scalar) -> Scalar:
-    """The node where the condition holds, asked once: a choice inside a choice is guarded with the outer one."""
+def _where(condition: Condition, holds: bool, node: Scalar, safe: Scalar) -> Scalar:
+    """The node in its arm, asked once: a choice inside a choice is guarded with the outer one."""
     inner = node
-    while isinstance(inner, Select) and inner.otherwise == otherwise:
-        if inner.condition == condition:
+    while isinstance(inner, Select) and safe in (inner.then, inner.otherwise):
+        taken = inner.otherwise == safe
+        if inner.condition == condition and taken == holds:
             return node
-        inner = inner.then
-    return select(condition, node, otherwise)
+        inner = inner.then if taken else inner.otherwise
+    return select(condition, node, safe) if holds else select(condition, safe, node)
 
 
 def _is_tame(function: str, argument: Scalar) -> bool:

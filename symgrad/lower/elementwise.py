@@ -273,7 +273,7 @@ def _select(b: Builder, condition: Condition, then: Scalar, otherwise: Scalar, o
     if bordered is not None:
         return value_of(b, bordered, order)
     first = as_float(value_of(b, guard(then, condition), order))
-    second = as_float(value_of(b, guard(otherwise, negation(condition)), order))
+    second = as_float(value_of(b, guard(otherwise, condition, holds=False), order))
     test = condition_value(b, condition, order)
     if b.fast and not b.in_step and any(isinstance(part, Relation) for part in walk(condition)):
         b.because("where data decide between two values, bits are chosen: no branch to guess wrong for each element")

@@ -167,6 +167,8 @@ def describe(array: Array) -> str:
                 "gt": "mask",
                 "le": "mask",
                 "ge": "mask",
+                "eq": "mask",
+                "ne": "mask",
                 "and": "mask",
             }.get(function, f"{function}_value")
         case Subscript(source, _) | Transpose(source, _) | Reshape(source, _) | Cast(source, _):

@@ -12,6 +12,8 @@ SCALAR = {f: f"math.{f}" for f in ("sqrt", "exp", "expm1", "log", "log1p", "sin"
 SCALAR |= {f"arc{f}": f"math.a{f}" for f in ("sin", "cos", "tan", "sinh", "cosh", "tanh")}
 SCALAR |= {"floor": "math.floor", "ceil": "math.ceil", "erf": "math.erf", "erfc": "math.erfc", "arctan2": "math.atan2"}
 SCALAR |= {"maximum": "max", "minimum": "min", "pow": "math.pow"}
+TYPED = frozenset({"log1mexp", "erfcx", "ierfcx", "logerfc", "loghalferfc"})
+"""Functions whose digits depend on the dtype of what they are given."""
 OPERATORS = frozenset({"add", "sub", "mul", "div", "mod", "neg"})
 
 
@@ -21,6 +23,11 @@ def mapped(function: str, values: list[Value], order: Axes, kind: str = "float")
     arrays = tuple(align(v, axes) for v in values)
     if kind == "float" and all(v.kind == "scalar" for v in values):
         function = "where" if function == "chosen" else function
+        if function in TYPED:
+            arrays = tuple(Helper("np.float64", (a,)) for a in arrays)
+        if function == "div" and _is_of_sizes(arrays[1]):
+            # A Python number cannot be divided by an extent of 0.
+            return Value(Helper("float", (Helper("np.divide", arrays),)), (), "scalar")
         array: Array = Map(SCALAR.get(function, function), arrays)
         if function not in SCALAR and function not in OPERATORS:
             array = Helper("float", (array,))  # no counterpart in math
@@ -29,6 +36,18 @@ def mapped(function: str, values: list[Value], order: Axes, kind: str = "float")
         # Two Python numbers chosen by an array would come out as float64.
         return Value(Cast(Map(function, arrays), "float"), axes, kind)
     return Value(Map(function, arrays), axes, kind)
+
+
+def _is_of_sizes(array: Array) -> bool:
+    """Whether a number is a product or a power of extents, which may be 0."""
+    match array:
+        case Whole(poly):
+            return poly.constant is None
+        case Map("mul", args):
+            return any(map(_is_of_sizes, args))
+        case Map("math.sqrt" | "math.pow", (base, *_)):
+            return _is_of_sizes(base)
+    return False
 
 
 def as_float(value: Value) -> Value:

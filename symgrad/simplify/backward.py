@@ -19,7 +19,7 @@ from symgrad.declare.rewriting import Change, changed, map_children, without_sto
 from symgrad.declare.scalars import Node, Read, Reduce, Scalar, free_indices, tensors_of, walk
 from symgrad.declare.typical import typical_sizes
 from symgrad.derive.adjoint import Adjoint
-from symgrad.derive.terms import rename
+from symgrad.derive.terms import written_out
 from symgrad.derive.trace import Trace
 from symgrad.simplify.cores import Cores
 from symgrad.simplify.cost import cost, placed_by_data
@@ -28,6 +28,7 @@ from symgrad.simplify.meeting import RULE, met
 from symgrad.simplify.placed import RULE as CHOSEN
 from symgrad.simplify.placed import elements_chosen
 from symgrad.simplify.sums import pulled
+from symgrad.simplify.supports import left_out
 from symgrad.simplify.terms import expand, factor_out
 from symgrad.simplify.together import RULE as TOGETHER
 from symgrad.simplify.together import summed_together
@@ -76,7 +77,8 @@ class _Simplifier:
         wanted = needed(everything, gradients | set(self.adjoint.program.outputs) | {e.target for e in self.forward})
         equations = self.cores.fold(list(wanted))
         made = tuple(e.target for e in equations if e not in self.forward)
-        kept = (*self.forward, *(e for e in equations if e.target in made))
+        chosen = left_out(tuple(e for e in equations if e.target in made), self.trace)
+        kept = (*self.forward, *chosen)
         program = replace(self.adjoint.program, equations=kept)
         return replace(self.adjoint, program=program, backward=made)
 
@@ -155,8 +157,7 @@ def _inline(body: Scalar, definitions: Mapping[str, Equation]) -> Scalar:
         if isinstance(node, Read) and node.tensor in definitions and node.extension is None:
             definition = definitions[node.tensor]
             if all(isinstance(p.atom, Index) for p in node.indices):
-                written_out = rename(definition.body, dict(zip(definition.indices, node.indices, strict=True)))
-                return changed(written_out, change)
+                return changed(written_out(definition, node.indices), change)
         return node
 
     return changed(body, change)

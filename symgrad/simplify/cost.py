@@ -38,6 +38,7 @@ _WEIGHT = {
     "erf": 40,
     "erfcx": 40,
     "ierfcx": 40,
+    "logerfc": 60,
     "loghalferfc": 60,
 }
 

@@ -1,7 +1,7 @@
 """Shares beside their own logarithms, as in an entropy: 0 log(0) counts as 0, and so does its slope.
 
 A share is 0 to the end where its exponent is -oo, as a mask of logits says; its logarithm is -oo then, which times 0 is
-no number.
+no number. The limit is 0 for powers of logarithms, and for sums of those and of numbers; nothing else is touched.
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ from symgrad.declare.conditions import relation
 from symgrad.declare.program import Equation, Program
 from symgrad.declare.recurrence import recurrent_axes
 from symgrad.declare.rewriting import changed, map_children
-from symgrad.declare.scalars import NOUGHT, Apply, Mul, Node, Number, Read, Scalar, reads_of, walk
+from symgrad.declare.scalars import NOUGHT, Add, Apply, Mul, Node, Number, Power, Read, Scalar, reads_of, walk
 from symgrad.derive.terms import rename
 from symgrad.derive.trace import Trace
 from symgrad.simplify.terms import factors_of
@@ -24,7 +24,7 @@ RULE = "p log(p) = 0 where p = exp(-oo)"
 
 
 def guard_entropies(program: Program, trace: Trace) -> Program:
-    """Put 0 for what holds the logarithm of a share, or its exponent, beside the share where the exponent is -oo."""
+    """Put 0 for logarithms of a share, or its exponent, beside the share where the exponent is -oo."""
     steps = recurrent_axes(program.equations)
     definitions = {e.target: e for e in program.equations if e.target not in steps}
 
@@ -50,7 +50,7 @@ def _guarded(node: Mul, definitions: Mapping[str, Equation]) -> Scalar:
             continue
         for place, factor in enumerate(factors):
             if factor != share and _holds_logarithm(factor, share, exponent, definitions):
-                factors[place] = select(relation("<", Number(-inf), exponent), factor, NOUGHT)
+                factors[place] = select(relation("!=", exponent, Number(-inf)), factor, NOUGHT)
     return multiply(Number(node.coefficient), *factors)
 
 
@@ -69,7 +69,34 @@ def _exponent(node: Scalar, definitions: Mapping[str, Equation]) -> Scalar | Non
 
 
 def _holds_logarithm(node: Scalar, share: Scalar, exponent: Scalar, definitions: Mapping[str, Equation]) -> bool:
-    """Whether a factor holds the logarithm of the share, or is the named logarithm that the share is made of."""
+    """Whether a factor is made of logarithms of the share, or is the named logarithm that the share is made of."""
     if node == exponent and isinstance(node, Read) and node.tensor in definitions:
         return True
-    return any(isinstance(part, Apply) and part.function == "log" and share in set(walk(part)) for part in walk(node))
+    held = any(isinstance(part, Apply) and part.function == "log" and share in set(walk(part)) for part in walk(node))
+    return held and _grows_slowly(node, share)
+
+
+def _grows_slowly(node: Scalar, share: Scalar) -> bool:
+    """Whether the share times a value goes to 0 with the share: powers and sums of its logarithms, and of itself."""
+    if node == share or share not in set(walk(node)):
+        return True
+    match node:
+        case Apply("log", (inner,)):
+            return _is_algebraic(inner, share)
+        case Add(args) | Mul(_, args):
+            return all(_grows_slowly(a, share) for a in args)
+        case Power(base, Number(n)) if n >= 0:
+            return _grows_slowly(base, share)
+    return False
+
+
+def _is_algebraic(node: Scalar, share: Scalar) -> bool:
+    """Whether a value is made of sums, products and powers of the share: its logarithm grows as that of the share."""
+    if node == share or share not in set(walk(node)):
+        return True
+    match node:
+        case Add(args) | Mul(_, args):
+            return all(_is_algebraic(a, share) for a in args)
+        case Power(base, Number()):
+            return _is_algebraic(base, share)
+    return False

@@ -38,7 +38,7 @@ from symgrad.declare.scalars import (
     tensors_of,
     walk,
 )
-from symgrad.derive.terms import rename
+from symgrad.derive.terms import rename, written_out
 from symgrad.derive.trace import Trace
 from symgrad.naming import base_of, fresh
 
@@ -65,10 +65,10 @@ def guard_maxima(program: Program, ours: frozenset[str], trace: Trace) -> Progra
     def change(node: Node) -> Node:
         match node:
             case Apply("log", (Read(tensor) as total,)) if tensor in empty:
-                return select(relation("<", NOUGHT, total), node, Number(-inf))
+                return select(relation("!=", total, NOUGHT), node, Number(-inf))
             case Apply("log", (Add() as total,)) if found.may_vanish(total):
                 finite_terms = changed(total, change)
-                return select(relation("<", NOUGHT, finite_terms), apply("log", finite_terms), Number(-inf))
+                return select(relation("!=", finite_terms, NOUGHT), apply("log", finite_terms), Number(-inf))
             case Stopped(Read(tensor, indices, extension)) if tensor in shifts:
                 return Stopped(Read(shifts[tensor].target, indices, extension))
             case Stopped(Apply("max", _) as largest) if found.may_be(largest):
@@ -167,8 +167,7 @@ class _Infinities:
             case Read(tensor, indices, None) if tensor in self.names and tensor not in within:
                 definition = self.definitions[tensor]
                 if not isinstance(definition.body, Reduce):
-                    table = dict(zip(definition.indices, indices, strict=True))
-                    return self._resolved(rename(definition.body, table), (*within, tensor))
+                    return self._resolved(written_out(definition, indices), (*within, tensor))
             case Select(condition, then, otherwise):
                 if all(map(_holds, conjuncts(condition))):
                     return self._resolved(then, within)

@@ -13,7 +13,7 @@ from symgrad.declare.program import Equation, Program
 from symgrad.declare.recurrence import recurrent_axes
 from symgrad.declare.rewriting import changed, map_children
 from symgrad.declare.scalars import Apply, Mul, Node, Number, Power, Read, Reduce, Scalar, reads_of, tensors_of, walk
-from symgrad.derive.terms import rename
+from symgrad.derive.terms import written_out
 from symgrad.derive.trace import Trace
 from symgrad.simplify.shift import shift
 from symgrad.simplify.terms import factors_of
@@ -85,7 +85,7 @@ def _as_exponential(factor: Scalar, definitions: Mapping[str, Equation]) -> Scal
         case Read(tensor, indices, None) if tensor in definitions:
             definition = definitions[tensor]
             if isinstance(definition.body, Apply) and definition.body.function == "sigmoid":
-                here = rename(definition.body, dict(zip(definition.indices, indices, strict=True)))
+                here = written_out(definition, indices)
                 return _as_exponential(here, definitions)
     return factor
 

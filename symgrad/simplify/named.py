@@ -52,6 +52,7 @@ COSTLY = frozenset(
         "erfc",
         "erfcx",
         "ierfcx",
+        "logerfc",
         "loghalferfc",
         "sin",
         "cos",

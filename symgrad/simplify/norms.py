@@ -13,7 +13,7 @@ from symgrad.declare.program import Equation, Program
 from symgrad.declare.rewriting import changed, map_children
 from symgrad.declare.scalars import NOUGHT, Add, Apply, Mul, Node, Number, Power, Read, Reduce, Scalar, reads_of
 from symgrad.derive.flat import flat_tensors, is_flat
-from symgrad.derive.terms import rename
+from symgrad.derive.terms import written_out
 from symgrad.derive.trace import Trace
 from symgrad.simplify.patterns import instance
 
@@ -38,7 +38,7 @@ def guard_norms(program: Program, trace: Trace) -> Program:
                 case Power(base, exponent) if _is_negative(exponent) and is_flat(base, flat):
                     others = factors[:place] + factors[place + 1 :]
                     if all(any(_vanishes(o, zero, definitions) for o in others) for zero in _zeros(base, definitions)):
-                        factors[place] = select(relation("<", NOUGHT, base), factor, NOUGHT)
+                        factors[place] = select(relation("!=", base, NOUGHT), factor, NOUGHT)
         return multiply(Number(node.coefficient), *factors)
 
     equations = []
@@ -66,9 +66,7 @@ def _zeros(node: Scalar, definitions: Mapping[str, Equation], bound: frozenset[I
     """What is 0 where the node is: the ways in which that can be."""
     match node:
         case Read(tensor, indices, None) if tensor in definitions:
-            definition = definitions[tensor]
-            table = dict(zip(definition.indices, indices, strict=True))
-            return _zeros(rename(definition.body, table), definitions, bound)
+            return _zeros(written_out(definitions[tensor], indices), definitions, bound)
         case Reduce("sum" | "max", indices, _, body, _):
             return _zeros(body, definitions, bound | frozenset(indices))
         case Power(base, exponent) if not _is_negative(exponent):
@@ -90,9 +88,7 @@ def _vanishes(node: Scalar, zeros: Zeros, definitions: Mapping[str, Equation]) -
         return True
     match node:
         case Read(tensor, indices, None) if tensor in definitions:
-            definition = definitions[tensor]
-            table = dict(zip(definition.indices, indices, strict=True))
-            return _vanishes(rename(definition.body, table), zeros, definitions)
+            return _vanishes(written_out(definitions[tensor], indices), zeros, definitions)
         case Mul(_, factors):
             return any(_vanishes(f, zeros, definitions) for f in factors)
         case Add(args):

@@ -21,6 +21,7 @@ from symgrad.simplify.exponentials import (
     spread,
     tanh_of,
 )
+from symgrad.simplify.roots import is_broken
 from symgrad.simplify.terms import factors_of
 
 
@@ -164,8 +165,8 @@ def power_of_product(node: Scalar) -> Scalar | None:
         case Power(base, Number(n)):
             coefficient, factors = factors_of(base)
             exponents = [f.args[0] for f in factors if isinstance(f, Apply) and f.function == "exp"]
-            if exponents:
-                rest = multiply(Number(coefficient), *(f for f in factors if not _is_exp(f)))
+            rest = multiply(Number(coefficient), *(f for f in factors if not _is_exp(f)))
+            if exponents and not (isinstance(rest, Number) and rest.value < 0 and is_broken(Number(n))):
                 return multiply(apply("exp", spread(multiply(Number(n), add(*exponents)))), power(rest, Number(n)))
     return None
 

@@ -14,7 +14,7 @@ from symgrad.declare.algebra import apply, multiply, negate, number, power
 from symgrad.declare.program import Equation, Program
 from symgrad.declare.rewriting import changed, map_children
 from symgrad.declare.scalars import Apply, FromInteger, Mul, Node, Number, Power, Read, Scalar, walk
-from symgrad.derive.terms import rename
+from symgrad.derive.terms import written_out
 from symgrad.derive.trace import Trace
 from symgrad.simplify.terms import factors_of
 
@@ -23,7 +23,7 @@ RULE = "write out the definition inside a root"
 
 def root_of_sigmoid(node: Scalar) -> Scalar | None:
     """(sigmoid(u)^k v)^n = exp(-n k softplus(-u)) v^n, where n is no integer."""
-    if not (isinstance(node, Power) and _is_broken(node.exponent)):
+    if not (isinstance(node, Power) and is_broken(node.exponent)):
         return None
     coefficient, factors = factors_of(node.base)
     found: list[Scalar] = []
@@ -36,10 +36,11 @@ def root_of_sigmoid(node: Scalar) -> Scalar | None:
                 found.append(multiply(k, apply("softplus", negate(u))))
             case _:
                 rest.append(factor)
-    if not found:
+    left = multiply(*rest)
+    if not found or (isinstance(left, Number) and left.value < 0):
         return None
     exponents = (apply("exp", multiply(number(-1), node.exponent, f)) for f in found)
-    return multiply(*exponents, power(multiply(*rest), node.exponent))
+    return multiply(*exponents, power(left, node.exponent))
 
 
 def roots_of_named(program: Program, trace: Trace) -> Program:
@@ -49,7 +50,7 @@ def roots_of_named(program: Program, trace: Trace) -> Program:
     def change(node: Node) -> Node:
         node = map_children(node, change)
         match node:
-            case Power(base, Number() as n) if _is_broken(n):
+            case Power(base, Number() as n) if is_broken(n):
                 written = changed(base, lambda part: _written(part, definitions))
                 if written != base and _is_product(written):
                     return power(written, n)
@@ -63,7 +64,8 @@ def roots_of_named(program: Program, trace: Trace) -> Program:
     return program if tuple(equations) == program.equations else replace(program, equations=tuple(equations))
 
 
-def _is_broken(exponent: Scalar) -> bool:
+def is_broken(exponent: Scalar) -> bool:
+    """Whether an exponent is a number that is not whole: no negative number has such a power."""
     return isinstance(exponent, Number) and not (
         isinstance(exponent.value, Fraction) and exponent.value.denominator == 1
     )
@@ -89,7 +91,7 @@ def _written(node: Node, definitions: Mapping[str, Equation]) -> Node:
     match node:
         case Read(tensor, indices, None) if tensor in definitions:
             definition = definitions[tensor]
-            return rename(definition.body, dict(zip(definition.indices, indices, strict=True)))
+            return written_out(definition, indices)
         case Mul() | Power():
             return map_children(node, lambda child: _written(child, definitions))
     return node

@@ -12,12 +12,27 @@ from dataclasses import dataclass, replace
 from fractions import Fraction
 
 from symgrad.declare.algebra import apply, multiply, negate, power, select, subtract
-from symgrad.declare.conditions import relation
-from symgrad.declare.integers import Atom, Index, Poly, as_poly
+from symgrad.declare.conditions import all_of, relation
+from symgrad.declare.integers import Atom, Index, Poly, as_poly, depends_on_data
 from symgrad.declare.program import Equation, Program
 from symgrad.declare.recurrence import recurrent_axes
 from symgrad.declare.rewriting import changed, map_children
-from symgrad.declare.scalars import TRUE, UNIT, Add, Apply, Node, Number, Power, Read, Reduce, Scalar, reads_of
+from symgrad.declare.scalars import (
+    NOUGHT,
+    TRUE,
+    UNIT,
+    Add,
+    Apply,
+    Condition,
+    Node,
+    Number,
+    Power,
+    Read,
+    Reduce,
+    Scalar,
+    Select,
+    reads_of,
+)
 from symgrad.declare.substitution import substitute
 from symgrad.derive.terms import freshen, rename
 from symgrad.derive.trace import Trace
@@ -61,6 +76,7 @@ class _Made:
     """The equations made for a program: shares, and the logarithms of all the others together."""
 
     def __init__(self, program: Program) -> None:
+        self.program = program
         self.definitions = {e.target: e for e in program.equations}
         self.taken = set(program.names())
         self.waiting: list[Equation] = []
@@ -81,14 +97,33 @@ class _Made:
         match node:
             case Read(tensor, indices, None) if tensor in self.definitions:
                 definition = self.definitions[tensor]
-                found = _as_share(definition.body, self.definitions)
+                found = self._written_out(definition.body)
                 if found is None:
                     return None
                 self._reuse(definition, found)
                 table: dict[Atom, Poly] = dict(zip(definition.indices, indices, strict=True))
                 places = tuple(substitute(p, table) for p in found.places)
                 return _Share(found.total, places, {i: substitute(p, table) for i, p in found.binding.items()})
-        return _as_share(node, self.definitions)
+        return self._written_out(node)
+
+    def _written_out(self, node: Scalar) -> _Share | None:
+        """A quotient as a share; places that data choose are inside the axis that they are read along."""
+        chosen: dict[Poly, Index] = {}
+
+        def change(part: Node) -> Node:
+            if isinstance(part, Read) and part.extension is None:
+                for p, extent in zip(part.indices, self.program.extents(part.tensor), strict=True):
+                    if depends_on_data(p):
+                        chosen.setdefault(p, Index(f"chosen_{len(chosen)}", extent))
+                return replace(part, indices=tuple(as_poly(chosen[p]) if p in chosen else p for p in part.indices))
+            return map_children(part, change)
+
+        share = _as_share(changed(node, change), self.definitions)
+        if share is None:
+            return None
+        table: dict[Atom, Poly] = {index: p for p, index in chosen.items()}
+        places = tuple(substitute(p, table) for p in share.places)
+        return _Share(share.total, places, {i: substitute(p, table) for i, p in share.binding.items()})
 
     def _reuse(self, definition: Equation, found: _Share) -> None:
         """Let the shares of a sum be read from an equation that has them all."""
@@ -121,7 +156,7 @@ class _Made:
         summed = _summed(total)
         indices = (*total.indices, *summed.indices)
         body = multiply(
-            summed.body, power(Read(total.target, tuple(map(as_poly, total.indices))), Number(Fraction(-1)))
+            _masked(summed), power(Read(total.target, tuple(map(as_poly, total.indices))), Number(Fraction(-1)))
         )
         self._add(f"share_{reads_of(summed.body)[0].tensor}", indices, body)
         name = self.waiting[-1].target
@@ -132,7 +167,8 @@ class _Made:
         summed = _summed(total)
         here = tuple(map(as_poly, total.indices))
         p = self.shares[total.target](here, {i: as_poly(i) for i in summed.indices})
-        rest = Reduce("sum", summed.indices, relation("<=", p, HALF), summed.body)
+        small = all_of(summed.condition, relation("<=", p, HALF))
+        rest = Reduce("sum", summed.indices, small, summed.body)
         self._add(f"others_{total.target}", total.indices, freshen(rest, {i.name for i in summed.indices}))
         logs = (apply("log", Read(name, here)) for name in (self.waiting[-1].target, total.target))
         self._add(f"log_{self.waiting[-1].target}", total.indices, subtract(*logs))
@@ -150,18 +186,34 @@ def _summed(total: Equation) -> Reduce:
 
 
 def _as_share(node: Scalar, definitions: Mapping[str, Equation]) -> _Share | None:
-    """An exponential over the sum of all such."""
+    """An exponential over the sum of all such; where a mask leaves some out of the sum, the exponential has it too."""
+    mask: Condition = TRUE
+    if isinstance(node, Select) and node.otherwise == NOUGHT:
+        mask, node = node.condition, node.then
     coefficient, factors = factors_of(node)
     if coefficient != 1 or len(factors) != 2:
         return None
     for top, bottom in (factors, factors[::-1]):
-        match top, bottom:
-            case Apply("exp", (a,)), Power(Read(tensor, places, None), Number(n)) if n == -1 and grows(a):
+        top = select(mask, top, NOUGHT)
+        match bottom:
+            case Power(Read(tensor, places, None), Number(n)) if n == -1 and _grows(top):
                 total = definitions.get(tensor)
                 match total:
-                    case Equation(body=Reduce("sum", bound, condition, Apply("exp") as summand)) if condition == TRUE:
-                        here = rename(summand, dict(zip(total.indices, places, strict=True)))
+                    case Equation(body=Reduce("sum", bound, _, Apply("exp")) as summed):
+                        here = rename(_masked(summed), dict(zip(total.indices, places, strict=True)))
                         binding = instance(here, top, frozenset(bound))
                         if binding is not None and set(binding) == set(bound):
                             return _Share(total, places, binding)
     return None
+
+
+def _grows(top: Scalar) -> bool:
+    match top:
+        case Apply("exp", (a,)) | Select(_, Apply("exp", (a,)), _):
+            return grows(a)
+    return False
+
+
+def _masked(summed: Reduce) -> Scalar:
+    """What a sum adds up at every place."""
+    return select(summed.condition, summed.body, NOUGHT)

@@ -1,10 +1,11 @@
 """Forms that neither overflow nor cancel: named rules, each an identity over the reals.
 
-Pointwise rules are a table in ``pointwise.py``, the largest exponent is taken out of sums over an index in ``shift.py``
-roots are guarded where they are 0 in ``norms.py`` and maxima named in ``maxima.py``, groups of equal integers
-reduced in ``groups.py``, variances written as deviations in ``variances.py``,
-``1 - p`` as a sum of the others in ``shares.py``, shares of logistic functions as exponentials in ``logistics.py``,
-``0 log(0)`` is 0 in ``entropies.py``; here they are put in order.
+Pointwise rules are a table in ``pointwise.py``. Of the others ``shift.py`` takes the largest exponent out of sums over
+an index, ``infinite.py`` guards it where there is none, ``maxima.py`` names it, and ``weights.py``, ``logistics.py``,
+``roots.py`` and ``through.py`` bring exponentials where it can be; ``norms.py`` guards quotients by norms of 0,
+``variances.py`` writes moments as deviations, ``shares.py`` 1 less a share as a sum of the others, ``entropies.py``
+makes 0 log(0) 0, ``groups.py`` reduces groups of equal integers, ``placed.py`` reads where data say. Here they are put
+in order.
 """
 
 from __future__ import annotations
@@ -30,7 +31,7 @@ from symgrad.declare.scalars import (
     reads_of,
     walk,
 )
-from symgrad.derive.terms import rename
+from symgrad.derive.terms import written_out
 from symgrad.derive.trace import Trace
 from symgrad.simplify.entropies import guard_entropies
 from symgrad.simplify.exponentials import at_most_nought
@@ -93,7 +94,7 @@ def _log_of_named(program: Program, trace: Trace) -> Program:
                 return node
             case Read(tensor, indices, None) if tensor in definitions and tensor not in within:
                 definition = definitions[tensor]
-                inner = rename(definition.body, dict(zip(definition.indices, indices, strict=True)))
+                inner = written_out(definition, indices)
                 return seen_through(inner, (*within, tensor))
         return map_children(node, lambda child: seen_through(child, within))
 

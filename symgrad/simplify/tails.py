@@ -16,7 +16,10 @@ from symgrad.simplify.terms import factors_of
 
 
 def log_of_tail(node: Scalar) -> Scalar | None:
-    """log(c erfc(u) v) = log(2 c v) + log(erfc(u)/2), where 1 - erf(u) is erfc(u) and 1 + erf(u) is erfc(-u)."""
+    """log(c erfc(u) v) = log(c v) + log(erfc(u)), where 1 - erf(u) is erfc(u) and 1 + erf(u) is erfc(-u).
+
+    ``erfc(u)/2``, which is near 1 where u is far below 0, has a logarithm of its own.
+    """
     match node:
         case Apply("log", (inner,)):
             pass
@@ -25,12 +28,13 @@ def log_of_tail(node: Scalar) -> Scalar | None:
         case _:
             return None
     coefficient, factors = factors_of(inner)
-    if (found := _as_tail(inner)) is not None:
-        return add(log_of(Number(2 * found[0])), apply("loghalferfc", found[1]))
     for factor in factors:
         if (found := _as_tail(factor)) is not None and coefficient > 0:
-            rest = multiply(Number(2 * found[0] * coefficient), *(f for f in factors if f is not factor))
-            return add(apply("log", rest), apply("loghalferfc", found[1]))
+            scale, u = found[0] * coefficient, found[1]
+            rest = multiply(*(f for f in factors if f is not factor))
+            if scale == Fraction(1, 2):
+                return add(log_of(rest), apply("loghalferfc", u))
+            return add(log_of(multiply(Number(scale), rest)), apply("logerfc", u))
     return None
 
 

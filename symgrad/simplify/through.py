@@ -13,7 +13,7 @@ from symgrad.declare.recurrence import recurrent_axes
 from symgrad.declare.rewriting import changed, map_children
 from symgrad.declare.scalars import Apply, Node, Number, Read, Reduce, Sloped, Stopped, reads_of, walk
 from symgrad.derive.masks import masked
-from symgrad.derive.terms import rename
+from symgrad.derive.terms import written_out
 from symgrad.derive.trace import Trace
 from symgrad.simplify.exponentials import FAR, grows
 
@@ -89,7 +89,7 @@ def _written_out(program: Program, names: Set[str]) -> Program:
         match node:
             case Read(tensor, indices, None) if tensor in definitions:
                 definition = definitions[tensor]
-                inner = rename(definition.body, dict(zip(definition.indices, indices, strict=True)))
+                inner = written_out(definition, indices)
                 return changed(inner, change)
         node = map_children(node, change)
         return masked(node) if isinstance(node, Reduce) else node

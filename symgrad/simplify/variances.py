@@ -127,10 +127,10 @@ def _deviations(outer: Scalar, whole: _Sum, beside: Scalar, left: _Sum, right: _
 
 def _alike(left: Scalar, right: Scalar) -> bool:
     """Whether two products are the same, however their sizes are put together."""
-    return _powers(left) == _powers(right)
+    return _by_base(left) == _by_base(right)
 
 
-def _powers(node: Scalar) -> dict[Scalar, Fraction | float]:
+def _by_base(node: Scalar) -> dict[Scalar, Fraction | float]:
     """The number in front of a product as a power of itself, the factors by base, products of sizes taken apart."""
     coefficient, factors = factors_of(node)
     found: dict[Scalar, Fraction | float] = {Number(coefficient): 1}

@@ -42,11 +42,15 @@ def chain(layer: Layer) -> Adjoint:
 # --- every layer -------------------------------------------------------------------------------------------------
 
 
-@pytest.mark.parametrize("name", NAMES)
+UNREACHED = "labellings_with_blanks"
+"""States that cannot be reached are -oo: before simplification they are multiplied by 0."""
+
+
+@pytest.mark.parametrize(
+    "name", [pytest.param(name, marks=pytest.mark.xfail(strict=True)) if name == UNREACHED else name for name in NAMES]
+)
 def test_the_chain_rule_gives_the_derivatives_of_the_equations(name: str) -> None:
     """The scatter form, before anything is simplified."""
-    if name == "labellings_with_blanks":
-        pytest.xfail("states that cannot be reached are -oo: before simplification they are multiplied by 0")
     here, derived = point(name), stages(name).chained
     found = reference(here)
     seeds = cotangents(dict(found.values), here.layer)

@@ -331,6 +331,12 @@ def test_docstring_whose_summary_is_too_long_names_shapes_below() -> None:
     ]
 
 
+def test_a_summary_without_its_shapes_ends_once() -> None:
+    assert lay_out('"""Sum of squares of rows[n, m] beside others[n]."""', 50).splitlines()[0] == (
+        '"""Sum of squares of rows beside others.'
+    )
+
+
 def test_docstring_of_a_module_keeps_its_formulas() -> None:
     text = (
         '"""layer: Words that are too long: the remark.\n\nDeclaration:\n    y[i] = x[i] + x[i + 1] + x[i + 2] + 1\n"""'

@@ -160,3 +160,17 @@ def test_stacks_of_rows_with_two_axes(shapes: dict[str, tuple[int, ...]]) -> Non
 def test_rows_along_two_axes(width: int) -> None:
     assert "_squared_gaps" in compile_layer(OTHERS).source
     assert as_declared(OTHERS, normals(x=(4, 2, width), c=(3, width)))
+
+
+@pytest.mark.parametrize("schedule", SCHEDULES)
+@pytest.mark.parametrize("width", [4, 12])
+@pytest.mark.filterwarnings("error")
+def test_infinite_gaps_beside_weights_of_both_signs(width: int, schedule: str) -> None:
+    rng = np.random.default_rng(5)
+    X, C, W = rng.normal(size=(40, width)), rng.normal(size=(30, width)), rng.normal(size=width)
+    W[:2] = 0.5, -0.5
+    X[3, 0] = X[4, 1] = np.inf
+    values = compile_layer(WEIGHED, schedule=schedule).forward(X, C, W)[0]
+    want = (np.square(X[:, None] - C) * W).sum(axis=2)
+    assert (want[3] == np.inf).all() and (want[4] == -np.inf).all()
+    np.testing.assert_allclose(values, want, atol=1e-12)

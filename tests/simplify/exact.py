@@ -103,7 +103,7 @@ def right_everywhere(declared: Layer, arrays: Arrays, digits: int = 60, slack: f
     the condition of the expression itself makes of rounded inputs.
     """
     for dtype in (np.float32, np.float64):
-        given = {name: a.astype(dtype) for name, a in arrays.items()}
+        given = {name: a.astype(dtype) if a.dtype.kind == "f" else a for name, a in arrays.items()}
         value, gradients = quiet(declared, given)
         assert value.dtype == dtype
         with mpmath.workdps(digits):

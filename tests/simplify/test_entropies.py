@@ -29,6 +29,11 @@ FORMS: dict[str, list[Any]] = {
         Eq(q[n], shares(z, n, i)),
         Eq(h, Sum(p[n] * log(p[n] / q[n]), n)),
     ],
+    "divergence from a mean": [
+        Eq(p[n], shares(x, n, i)),
+        Eq(q[n], shares(z, n, i)),
+        Eq(h, Sum(p[n] * log(2 * p[n] / (p[n] + q[n])), n)),
+    ],
     "divergence by a difference": [
         Eq(p[n], shares(x, n, i)),
         Eq(q[n], shares(z, n, i)),
@@ -53,6 +58,33 @@ def test_logits_of_minus_infinity_are_as_if_they_were_not_there(name: str, dtype
         np.testing.assert_array_equal(gradients[key][[1, 5]], 0)
 
 
+def test_powers_of_the_logarithm_and_of_the_share_beside_it() -> None:
+    share = exp(x[n] - 1)
+    layer = Layer("made", [x[N]], [Eq(p[n], share), Eq(y[n], p[n] * (3 + p[n] - log(2 * p[n] ** 2)) ** 2)], outputs=[y])
+    value, gradients = quiet(layer, {"x": np.array([-np.inf, 1.0])})
+    np.testing.assert_allclose(value, [0, (4 - np.log(2)) ** 2])
+    assert gradients["x"][0] == 0
+
+
+@pytest.mark.parametrize(
+    ("right", "written"),
+    [
+        (p[n] * (1 / p[n] + log(p[n])), lambda s: s * (1 / s + np.log(s))),
+        (p[n] * log(1 / p[n] + exp(1 / p[n])), lambda s: s * np.log(1 / s + np.exp(1 / s))),
+    ],
+    ids=str,
+)
+def test_what_grows_beside_a_share_stays_as_it_is_written(right: Any, written: Any) -> None:
+    compiled = compile_layer(Layer("made", [x[N]], [Eq(p[n], exp(x[n])), Eq(y[n], right)], outputs=[y]))
+    points = np.array([-np.inf, -1.0, 0])
+    with np.errstate(all="ignore"):
+        np.testing.assert_allclose(compiled.forward(points)[0], written(np.exp(points)))
+
+
 def test_an_ordinary_logarithm_of_0_stays_one() -> None:
     compiled = compile_layer(Layer("plain", [x[N]], [Eq(y[n], x[n] * log(x[n]))]))
-    assert "inf" not in compiled.source.split("# --- helpers")[0]
+    points = np.array([0, 0.5, 2])
+    with np.errstate(all="ignore"):
+        value, residuals = compiled.forward(points)
+        np.testing.assert_allclose(value, points * np.log(points))
+        np.testing.assert_allclose(compiled.backward(residuals, np.ones(3)).x, 1 + np.log(points))

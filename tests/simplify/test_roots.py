@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 from sympy import Eq, Idx, IndexedBase, Rational, Sum, exp, sqrt, symbols
 
-from symgrad import Layer
+from symgrad import Layer, compile_layer
 
 from ..agreement import as_declared, normals
 from .exact import finite_and_right, right_everywhere
@@ -52,3 +52,10 @@ def test_distances_of_shares(name: str) -> None:
     X = np.array([[1e4, -1e4, 0], [3, 2, 1], [-1e4, -1e4, -1e4], [0, 200, 190]], np.float32)
     finite_and_right(distance(name), {"x": X, "z": X[[1, 2, 0, 2], ::-1].copy()})
     assert as_declared(distance(name), normals(x=(3, 4), z=(3, 4)))
+
+
+@pytest.mark.parametrize("body", [-LOGISTIC, -2 * exp(x[n]), -LOGISTIC * exp(x[n])], ids=str)
+def test_a_root_of_what_is_negative_is_no_number(body: Any) -> None:
+    compiled = compile_layer(Layer("root", [x[N]], [Eq(y[n], sqrt(body, evaluate=False))]))
+    with np.errstate(invalid="ignore"):
+        assert np.isnan(compiled.forward(np.array([-1.0, 2]))[0]).all()

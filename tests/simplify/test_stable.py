@@ -165,7 +165,7 @@ INSTANCES: dict[str, list[Scalar]] = {
         inverse(apply("expm1", u)),
         power(apply("expm1", negate(multiply(u, v))), number(-2)),
     ],
-    "|exp(u) - 1| = exp(u) - 1 where u > 0": [
+    "|exp(u) - 1| = exp(u) - 1 where u > 1": [
         inverse(add(v, multiply(number(2), apply("abs", apply("expm1", u))))),
         inverse(add(one, apply("abs", negate(apply("expm1", negate(multiply(u, v))))))),
     ],
@@ -179,7 +179,7 @@ INSTANCES: dict[str, list[Scalar]] = {
         apply("log", inverse(add(v, w))),
         apply("log", multiply(v, power(apply("cosh", u), number(-2)))),
     ],
-    "log(erfc(u)) = log(2) + loghalferfc(u)": [
+    "log(c erfc(u)) = log(c) + logerfc(u)": [
         apply("log", add(Number(Fraction(1, 2)), multiply(Number(Fraction(1, 2)), apply("erf", u)))),
         apply("log1p", negate(apply("erf", multiply(u, v)))),
         apply("log", multiply(number(3), power(v, number(2)), apply("erfc", u))),

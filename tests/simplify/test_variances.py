@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from typing import Any
+
 import numpy as np
 import pytest
 from sympy import Eq, Idx, IndexedBase, Max, Piecewise, Rational, Sum, Symbol, sqrt, symbols
@@ -12,7 +15,7 @@ from symgrad.derive.trace import Trace
 from symgrad.simplify.stable import stabilise
 from symgrad.simplify.variances import RULE, as_deviations
 
-from ..agreement import as_declared, normals
+from ..agreement import SCHEDULES, as_declared, normals
 from ..data_evaluator import run
 from .exact import right_everywhere
 
@@ -137,3 +140,31 @@ def test_squares_that_are_asked_for_are_kept() -> None:
 
 def test_the_derivation_shows_the_identity() -> None:
     assert "Deviations from the mean" in compile_layer(LAYERS["in one"]).derivation.to_text()
+
+
+WRITTEN: dict[str, tuple[Any, Callable[[np.ndarray], np.ndarray]]] = {
+    "variance": (
+        Sum(x[i, c] ** 2, i) / N - MEAN**2,
+        lambda r: (r**2).sum(axis=0) / len(r) - (r.sum(axis=0) / np.float64(len(r))) ** 2,
+    ),
+    "beside one over the extent": (
+        Sum(x[i, c] ** 2, i) / N - MEAN**2 + 1 / N,
+        lambda r: (r**2).sum(axis=0) / len(r) + 1 / np.float64(len(r)) + np.nan,
+    ),
+    "one over the extent": (Sum(x[i, c], i) + 1 / N, lambda r: r.sum(axis=0) + 1 / np.float64(len(r))),
+    "one over the square": (Sum(x[i, c], i) - 2 / N**2, lambda r: r.sum(axis=0) - 2 / np.float64(len(r)) ** 2),
+    "one over the root": (Sum(x[i, c], i) - 2 / sqrt(N), lambda r: r.sum(axis=0) - 2 / np.sqrt(len(r))),
+}
+
+
+@pytest.mark.parametrize("schedule", SCHEDULES)
+@pytest.mark.parametrize("name", WRITTEN)
+def test_no_rows_give_what_numpy_gives(name: str, schedule: str) -> None:
+    right, written = WRITTEN[name]
+    compiled = compile_layer(Layer("empty", [x[N, C]], [Eq(y[c], right)]), schedule=schedule)
+    none = np.zeros((0, 3), np.float32)
+    with np.errstate(all="ignore"):
+        value, residuals = compiled.forward(none)
+        assert compiled.backward(residuals, np.ones_like(value)).x.shape == none.shape
+        np.testing.assert_array_equal(value, written(none))
+    assert value.dtype == np.float32
