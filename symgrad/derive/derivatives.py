@@ -205,28 +205,32 @@ def _extreme(function: str, args: tuple[Scalar, ...], read: Read, flat: frozense
 UNBOUNDED = frozenset({"exp", "expm1", "sinh", "cosh", "tan", "log", "log1p", "log1mexp", "arctanh"})
 
 
-def may_be_infinite(node: Scalar, positive: frozenset[Scalar] = frozenset()) -> bool:
+def may_be_infinite(node: Scalar, apart: frozenset[Scalar] = frozenset()) -> bool:
     """Whether a value can be infinite, or no number, where what it reads is finite: by a power or a steep function.
 
-    The logarithm of a float that is positive is finite, and so are its powers from -1/2 to 1.
+    What is ``apart`` from 0 by a condition has a finite logarithm, and finite powers from -1/2 to 1.
     """
     match node:
-        case Apply("log", (inner,)) if inner in positive:
-            return may_be_infinite(inner, positive)
-        case Power(inner, Number(exponent)) if inner in positive and Fraction(-1, 2) <= exponent <= 1:
-            return may_be_infinite(inner, positive)
+        case Apply("log", (inner,)) if inner in apart:
+            return may_be_infinite(inner, apart)
+        case Power(inner, Number(exponent)) if inner in apart and Fraction(-1, 2) <= exponent <= 1:
+            return may_be_infinite(inner, apart)
         case Apply(function, _) if function in UNBOUNDED and reads_of(node):
             return True
         case Power(base, _) if reads_of(base):
             return True
         case Select(condition, then, otherwise):
-            above = {
-                c.right
-                for c in conjuncts(condition)
-                if isinstance(c, Relation) and (c.relation, c.left) == ("<", NOUGHT)
-            }
-            return may_be_infinite(then, positive | above) or may_be_infinite(otherwise, positive)
-    return any(may_be_infinite(child, positive) for child in children(node) if not isinstance(child, Condition))
+            told = frozenset(map(_not_nought, conjuncts(condition)))
+            return may_be_infinite(then, apart | told) or may_be_infinite(otherwise, apart)
+    return any(may_be_infinite(child, apart) for child in children(node) if not isinstance(child, Condition))
+
+
+def _not_nought(condition: Condition) -> Scalar:
+    """What a condition keeps apart from 0; 1 if nothing."""
+    match condition:
+        case Relation("<", Number(0), value) | Relation("!=", Number(0), value) | Relation("!=", value, Number(0)):
+            return value
+    return UNIT
 
 
 def live_reads(body: Scalar) -> tuple[Read, ...]:
