@@ -371,6 +371,8 @@ ARGUMENTS = {
     ),
     "requires text": bad(lambda: one(x[n], requires=["N > 2"]), "odd", "N > 2 is not a condition", "write a relation"),
     "typical size is text": bad(lambda: one(x[n], typical={N: "many"}), "odd", "typical", "N", "many"),
+    "typical size is huge": bad(lambda: one(x[n], typical={N: 10**400}), "odd", "typical says N = 1000", "finite"),
+    "typical size is too long to show": bad(lambda: one(x[n], typical={N: 10**5000}), "typical says N", "too long"),
     "typical size is negative": bad(lambda: one(x[n], typical={N: -1}), "odd", "typical says N = -1", "at least 1"),
     "typical size is unknown": bad(lambda: one(x[n], typical={M: 3}), "typical names M", "no size", "known: N"),
     "typical is a list": bad(lambda: one(x[n], typical=[N]), "odd", "typical", error=SymgradError),
