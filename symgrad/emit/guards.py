@@ -55,6 +55,17 @@ def guarded(
     return [*guards.definitions(), " = ".join(inputs) + " = None", *guards.lines(printer, statements, wanted)]
 
 
+def returned(statements: tuple[Statement, ...], inputs: Mapping[str, str]) -> list[str]:
+    """The results as they are returned: None for one that was computed for another's sake alone."""
+    if len(inputs) < 2:
+        return [*inputs]
+    needs = needed_by(statements, {r: {r} for r in inputs})
+    shared = {
+        r for s, users in zip(statements, needs, strict=True) for r in inputs if r in defines(s) and {*users} - {r}
+    }
+    return [f'{r} if "{i}" in wrt else None' if r in shared else r for r, i in inputs.items()]
+
+
 def _flags(
     statements: tuple[Statement, ...],
     wanted: Mapping[str, Set[str]],

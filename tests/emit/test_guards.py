@@ -10,6 +10,7 @@ from sympy import symbols
 
 from symgrad import Graph, chain, compile_layer, layers
 from symgrad.compiler import CompiledLayer
+from symgrad.declare.textform import parse_layer
 
 N, M = symbols("N M", integer=True, positive=True)
 DEEP = chain(*[layers.dense, layers.tanh] * 5, name="deep")
@@ -57,6 +58,18 @@ def test_tests_of_one_or_two_inputs_stand_where_they_are() -> None:
     lines = backward_lines(compile_layer(chain(layers.dense, layers.tanh, layers.dense, name="two")))
     assert not any("wants_" in line for line in backward_lines(compile_layer(layers.dense)))
     assert '    if "dense_w" in wrt:' in lines
+
+
+@pytest.mark.parametrize("text", ["y[i] = exp(x[i] - b[i])", "y[i] = sqrt(x[i] + b[i])*a[i]"])
+def test_a_gradient_that_another_is_made_of_is_none_unless_asked_for(text: str) -> None:
+    compiled = compile_layer(parse_layer(text))
+    arrays = {t.name: np.array([1.0, 2.0, 3.0]) for t in compiled.layer.inputs}
+    _, residuals = compiled.forward(*arrays.values())
+    every = compiled.backward(residuals, np.ones(3))
+    for name in arrays:
+        alone = compiled.backward(residuals, np.ones(3), wrt=(name,))
+        np.testing.assert_array_equal(getattr(alone, name), getattr(every, name))
+        assert [n for n in arrays if getattr(alone, n) is not None] == [name]
 
 
 def test_a_tensor_of_the_users_keeps_its_name() -> None:
