@@ -221,7 +221,8 @@ class _Writer:
             return printer.lines(statements)
         taken = {*self.plan.adjoint.program.names(), *self.local.sizes, self.dtype, self.threads}
         taken |= {name for s in statements for name in defines(s) | uses(s)}
-        return guarded(printer, statements, dict(zip(results, inputs, strict=True)), taken)
+        totals = self.plan.adjoint.totals
+        return guarded(printer, statements, dict(zip(results, inputs, strict=True)), taken, totals)
 
 
 def _spaced(lines: Iterable[str]) -> tuple[str, ...]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from itertools import combinations
 
 import numpy as np
@@ -70,6 +71,13 @@ def test_a_gradient_that_another_is_made_of_is_none_unless_asked_for(text: str) 
         alone = compiled.backward(residuals, np.ones(3), wrt=(name,))
         np.testing.assert_array_equal(getattr(alone, name), getattr(every, name))
         assert [n for n in arrays if getattr(alone, n) is not None] == [name]
+
+
+@pytest.mark.parametrize("name", ["a", "gradient_in", "grad_a"])
+def test_a_sum_is_called_after_a_cotangent_and_not_after_what_sounds_like_one(name: str) -> None:
+    text = "m[n] = sum(a[n,j], j)/J; y[n,i] = exp(m[n]*u[i])*a[n,i]*m[n]"
+    lines = "\n".join(backward_lines(compile_layer(parse_layer(re.sub(r"\ba\b", name, text)))))
+    assert {*re.findall(r"\bdot_\w+", lines)} == {"dot_grad_y", "dot_grad_y_2"}
 
 
 def test_a_tensor_of_the_users_keeps_its_name() -> None:
