@@ -10,7 +10,7 @@ from symgrad.declare.arguments import expect_layer, listed
 from symgrad.declare.bounds import nonnegative
 from symgrad.declare.door_integers import to_poly
 from symgrad.declare.expressions import expression, shown
-from symgrad.declare.integers import Size, as_poly
+from symgrad.declare.integers import Poly, Size, as_poly
 from symgrad.declare.layer import Layer
 from symgrad.declare.program import Attribute, Equation, Part, Program, Tensor
 from symgrad.declare.rewriting import with_tensors
@@ -58,6 +58,7 @@ class Graph:
         self.taken: set[str] = set()
         self.flows: dict[str, set[str]] = {}
         self.held: dict[str, str] = {}
+        self.letters: dict[tuple[str, Poly], str] = {}
 
     def input(self, name: str, shape: Sequence[Any] = (), *, integer: bool = False, constant: bool = False) -> Wire:
         """Declare an input of the whole.

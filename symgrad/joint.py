@@ -178,7 +178,7 @@ class Joint:
                 case Size(name):
                     return self.sizes.get(name)
                 case Index(name, extent):
-                    return as_poly(Index(name if name not in self.graph.taken else f"{name}_", self.poly(extent)))
+                    return as_poly(self._index(name, self.poly(extent)))
                 case Entry(tensor, indices, guarded):
                     return as_poly(Entry(self.tensors[tensor], tuple(map(self.poly, indices)), guarded))
                 case RealFloor(value):
@@ -187,6 +187,14 @@ class Joint:
             return None
 
         return rebuild(poly, change)
+
+    def _index(self, name: str, extent: Poly) -> Index:
+        """An index of a layer: one letter has one range in the whole graph."""
+        letters = self.graph.letters
+        if (name, extent) not in letters:
+            free = name if name not in self.graph.taken else f"{name}_"
+            letters[name, extent] = fresh(free, letters.values())
+        return Index(letters[name, extent], extent)
 
     def scalar(self, node: Scalar) -> Scalar:
         """A real expression of the layer in the graph's sizes and tensors, with the numbers that are fixed."""

@@ -79,6 +79,15 @@ def test_inputs_and_outputs_with_the_names_of_arguments_stand_in_a_dict() -> Non
     np.testing.assert_array_equal([first[0], second[0]], [21.0, 22.0])
 
 
+def test_one_letter_has_one_range_in_the_whole() -> None:
+    whole = chain(layers.relu, layers.dense, layers.tanh, layers.dense, name="mlp")
+    ranges = {(i.label, i.upper) for e in whole.equations for i in e.atoms(Idx) if i.upper is not None}
+    assert len(ranges) == len({name for name, _ in ranges}) == 5
+    table = compile_layer(whole).derivation.to_markdown().split("| index | values |")[1].split("\n\n")[0]
+    letters = [letter for row in table.splitlines()[2:] for letter in row.split("|")[1].strip(" $").split(",\\, ")]
+    assert len(letters) == len(set(letters)) >= 5
+
+
 def residual() -> Layer:
     graph = Graph("residual")
     source = graph.input("x", (N, M))
