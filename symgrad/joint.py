@@ -22,7 +22,7 @@ from symgrad.declare.scalars import FALSE, TRUE, Node, Number, Read, Scalar, Sto
 from symgrad.declare.substitution import rebuild
 from symgrad.declare.write import condition_to_sympy, poly_to_sympy, scalar_to_sympy
 from symgrad.errors import DeclarationError
-from symgrad.naming import fresh
+from symgrad.naming import base_of, fresh
 from symgrad.wires import Wire
 
 if TYPE_CHECKING:
@@ -192,8 +192,10 @@ class Joint:
         """An index of a layer: one letter has one range in the whole graph."""
         letters = self.graph.letters
         if (name, extent) not in letters:
-            free = name if name not in self.graph.taken else f"{name}_"
-            letters[name, extent] = fresh(free, letters.values())
+            own = name if name not in self.graph.taken else f"{name}_"
+            used = {*letters.values(), *(base_of(n) for n in letters.values())}
+            other = next((letter for letter in LETTERS if letter not in {*used, *self.graph.taken}), own)
+            letters[name, extent] = own if own not in used else fresh(other, used)
         return Index(letters[name, extent], extent)
 
     def scalar(self, node: Scalar) -> Scalar:
