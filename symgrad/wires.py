@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 import sympy
 
-from symgrad.declare.arguments import is_finite, is_number
+from symgrad.declare.arguments import fits, is_finite, is_number
 from symgrad.declare.expressions import shown
 from symgrad.declare.integers import Poly
 from symgrad.declare.layer import Layer
@@ -95,6 +95,8 @@ def _number(graph: Graph, what: str, value: Any, whole: bool, minimum: int | Non
     finite = not is_number(value) or is_finite(value)
     wanted = f"{'an' if finite else 'a finite'} integer{least}" if whole else "a finite number"
     good = is_number(value) and finite and not (whole and int(value) != value)
+    if good and whole and not fits(value):
+        raise DeclarationError(f"{graph.name}: {what} is an integer of 64 bits, not {shown(value)}")
     if not good or (minimum is not None and value < minimum):
         raise DeclarationError(f"{graph.name}: {what} is {wanted}, not {shown(value)}")
     return int(value) if whole else float(value)

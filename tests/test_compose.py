@@ -190,6 +190,7 @@ ERRORS: dict[str, tuple[Any, str]] = {
     "attribute of symbols": (lambda: fixed(layers.conv2d, stride=N), "an integer of at least 1, not N"),
     "attribute not finite": (lambda: fixed(layers.conv2d, stride=float("inf")), "at least 1, not inf"),
     "attribute huge": (lambda: fixed(layers.conv2d, stride=10**400), "finite integer of at least 1, not 1000"),
+    "attribute of 65 bits": (lambda: fixed(layers.conv2d, stride=2**64), "stride of conv2d is an integer of 64 bits"),
     "real attribute huge": (lambda: fixed(layers.leaky_relu, slope=10**400), "finite number, not 1000"),
     "attribute too long": (lambda: fixed(layers.conv2d, stride=10**5000), "finite integer .* too long to show"),
     "input called name": (

@@ -323,6 +323,12 @@ ARGUMENTS = {
     "default is negative": bad(
         lambda: one(padding * x[n], attributes={padding: -1}), "attribute padding must be at least 0, its default is -1"
     ),
+    "integer default is huge": bad(
+        lambda: one(stride * x[n], attributes={stride: 2**63}), "attribute stride", "no integer of 64 bits"
+    ),
+    "a requirement reads data": bad(
+        lambda: one(x[n], requires=[x[0] > 0]), "x[0] > 0 reads x", "about extents and attributes"
+    ),
     "integer default is infinite": bad(
         lambda: one(stride * x[n], attributes={stride: float("inf")}),
         *("odd", "attribute stride", "inf"),

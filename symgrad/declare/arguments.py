@@ -88,6 +88,9 @@ def default_of(layer: str, name: str, given: Any, whole: bool) -> int | float:
         return float(given)
     if int(given) != given:
         raise DeclarationError(f"{layer}: attribute {name} is an integer, its default {given} is not", about)
+    if not fits(given):
+        text = f"{layer}: the default of attribute {name} is {shown(given)}, which is no integer of 64 bits"
+        raise DeclarationError(text, about)
     return int(given)
 
 
@@ -97,6 +100,11 @@ def is_finite(number: Any) -> bool:
         return math.isfinite(number)
     except OverflowError:
         return False
+
+
+def fits(number: Any) -> bool:
+    """Whether an integer has 64 bits, as those of arrays have."""
+    return -(2**63) <= int(number) < 2**63
 
 
 def typical_sizes(layer: str, given: Mapping[Any, Any], sizes: Mapping[str, Size]) -> tuple[tuple[str, int], ...]:

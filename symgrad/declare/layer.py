@@ -202,6 +202,11 @@ class _Reader:
         condition = to_condition(relation, replace(self.scope, sizes=empty | given))
         if condition == FALSE:
             raise self.scope.fail(f"the requirement {relation} never holds; an extent is at least 0", relation)
+        if read := tensors_of(condition):
+            text = f"the requirement {relation} reads {read[0]}; requires is about extents and attributes"
+            raise self.scope.fail(
+                f"{text}, and an equation tells of data, Piecewise((u, condition), (0, True))", relation
+            )
         return Requirement(condition, message)
 
     def _check_extents(self, tensor: str, extents: tuple[Poly, ...]) -> None:

@@ -147,6 +147,12 @@ def test_inputs_are_found_where_few_have_a_value(declared: Layer, seed: int) -> 
     assert sum(entry.compared for entry in report.entries if entry.check == "gradient by complex step") > 2
 
 
+def test_a_layer_that_never_has_an_element_is_checked_without_any() -> None:
+    for text in ("y[i:0] = x[i]", "inputs: x[0]; y[i] = x[i]"):
+        report = check_layer(parse_layer(text), cases=2)
+        assert report.ok, str(report)
+
+
 def test_where_no_value_is_found_the_left_side_is_named() -> None:
     report = check_layer(layer(Eq(y[n], log(-exp(x[n]))), [x[N]]), cases=1)
     assert not report.ok
