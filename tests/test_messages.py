@@ -326,6 +326,14 @@ ARGUMENTS = {
     "integer default is huge": bad(
         lambda: one(stride * x[n], attributes={stride: 2**63}), "attribute stride", "no integer of 64 bits"
     ),
+    "an extent rounds a function": bad(
+        lambda: one(x[0], y[Idx("q", sympy.floor(sympy.exp(N)))]),
+        *("equation of y", "axis 0 of y", "floor(exp(N))", "sizes and integer attributes"),
+    ),
+    "an extent rounds a real attribute": bad(
+        lambda: one(x[0], y[Idx("q", sympy.floor(slope * N))], attributes={slope: 1.5}),
+        *("equation of y", "axis 0 of y", "integer attributes"),
+    ),
     "a requirement reads data": bad(
         lambda: one(x[n], requires=[x[0] > 0]), "x[0] > 0 reads x", "about extents and attributes"
     ),

@@ -36,10 +36,7 @@ from symgrad.naming import base_of, fresh
 
 @dataclass(frozen=True, slots=True)
 class Adjoint:
-    """A derived backward pass: ``program`` has the forward equations first, then ``backward`` names the rest.
-
-    ``totals`` are the cotangents of every tensor that has one, by name.
-    """
+    """A derived pass: ``program`` has the forward equations first, ``backward`` the rest, ``totals`` the cotangents."""
 
     program: Program
     cotangents: tuple[str, ...]
