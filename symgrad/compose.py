@@ -2,15 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
 from typing import Any
 
 from symgrad.declare.arguments import expect_layer, listed
 from symgrad.declare.bounds import nonnegative
 from symgrad.declare.door_integers import to_poly
-from symgrad.declare.expressions import expression
-from symgrad.declare.integers import Size, as_poly
+from symgrad.declare.expressions import expression, shown
+from symgrad.declare.integers import Poly, Size, as_poly
 from symgrad.declare.layer import Layer
 from symgrad.declare.program import Attribute, Equation, Part, Program, Tensor
 from symgrad.declare.rewriting import with_tensors
@@ -20,7 +20,7 @@ from symgrad.errors import ArgumentError, DeclarationError
 from symgrad.flow import without_gradient
 from symgrad.joint import Joint
 from symgrad.naming import check_name, fresh
-from symgrad.wires import Wire, connections, expect_wire, shown
+from symgrad.wires import Wire, connections, expect_wire
 
 
 class Graph:
@@ -58,6 +58,7 @@ class Graph:
         self.taken: set[str] = set()
         self.flows: dict[str, set[str]] = {}
         self.held: dict[str, str] = {}
+        self.letters: dict[tuple[str, Poly], str] = {}
 
     def input(self, name: str, shape: Sequence[Any] = (), *, integer: bool = False, constant: bool = False) -> Wire:
         """Declare an input of the whole.
@@ -90,12 +91,13 @@ class Graph:
     def _wire(self, tensor: Tensor) -> Wire:
         return Wire(tensor.name, tensor.extents, self, tensor.integer)
 
-    def __call__(self, layer: Layer, /, *wires: Wire, name: str | None = None, **given: Any) -> Any:
+    def __call__(self, layer: Layer, /, *wires: Wire | Mapping[str, Any], name: str | None = None, **given: Any) -> Any:
         """Use a layer.
 
         Args:
             layer: any Layer, itself a graph perhaps.
-            *wires: its first inputs.
+            *wires: its first inputs; then perhaps a dict of what ``given`` takes, ``graph(layer, {"name": wire})``
+                where an input or an attribute is called ``name``.
             name: what to call this use; by default the layer's name.
             **given: further inputs as wires, or attributes as numbers, which are then fixed: the whole has no such
                 attribute.
@@ -109,11 +111,24 @@ class Graph:
                 attribute cannot have its number, or a keyword names nothing of the layer.
         """
         expect_layer(layer, "Graph")
-        found = self._use(layer, wires, given, layer.name if name is None else name)
+        first, more = _with_mapping(wires)
+        called = {t.name for t in layer.program.inputs} | {a.name for a in layer.program.attributes}
+        if name is not None and not isinstance(name, str) and "name" in called:
+            raise DeclarationError(
+                f"{self.name}: name= is what this use of {layer.name} is called, and takes a string; what {layer.name} "
+                f'calls name itself is given in a dict, graph({layer.name}, ..., {{"name": ...}})'
+            )
+        pairs = [*more.items(), *given.items()]
+        found = self._use(layer, first, pairs, layer.name if name is None else name)
         return found if len(found) > 1 else found[0]
 
     def _use(
-        self, layer: Layer, wires: Sequence[Wire], given: Mapping[Any, Any], name: str, kept: Sequence[str] = ()
+        self,
+        layer: Layer,
+        wires: Sequence[Any],
+        given: Iterable[tuple[Any, Any]],
+        name: str,
+        kept: Sequence[str] = (),
     ) -> tuple[Wire, ...]:
         """The wires of the outputs of a layer; the inputs in ``kept`` become inputs of the whole as they are called."""
         label = fresh(check_name(name, f"{self.name}: the name"), self.uses)
@@ -134,11 +149,12 @@ class Graph:
             for o in layer.outputs
         )
 
-    def layer(self, *outputs: Wire, doc: str = "", **named: Wire) -> Layer:
+    def layer(self, /, *outputs: Wire | Mapping[str, Wire], doc: str = "", **named: Wire) -> Layer:
         """The whole as a Layer.
 
         Args:
-            *outputs: wires that it returns.
+            *outputs: wires that it returns; then perhaps a dict of what ``named`` takes, ``layer({"doc": wire})`` where
+                an output is called ``doc``.
             doc: a line about it.
             **named: further wires that it returns, under names of their own.
 
@@ -146,9 +162,18 @@ class Graph:
             DeclarationError: there is no output, one is no wire of this graph, an input as it is, or returned twice
                 under one name; a name is taken; or the whole does not say what it means.
         """
-        if not (outputs or named):
+        if isinstance(doc, Wire):
+            raise DeclarationError(
+                f"{self.name}: doc= is the text about the layer; an output called doc is given in a dict, "
+                f'graph.layer({{"doc": wire}})'
+            )
+        wires, more = _with_mapping(outputs)
+        if twice := sorted(more.keys() & named.keys()):
+            raise DeclarationError(f"{self.name}: the output {twice[0]} is given twice")
+        named = more | named
+        if not (wires or named):
             raise DeclarationError(f"{self.name}: give the wires that are returned, each an output of a layer inside")
-        plain = [self._output(wire, f"output {place}") for place, wire in enumerate(outputs)]
+        plain = [self._output(wire, f"output {place}") for place, wire in enumerate(wires)]
         pairs = {name: self._output(wire, f"the output {name}") for name, wire in named.items()}
         for name in pairs:
             if check_name(name, f"{self.name}: the output") in self.taken:
@@ -203,6 +228,13 @@ class Graph:
         return layer
 
 
+def _with_mapping(given: Sequence[Any]) -> tuple[Sequence[Any], dict[Any, Any]]:
+    """What stands in order, and the dict that may come after it."""
+    if given and isinstance(given[-1], Mapping):
+        return given[:-1], dict(given[-1])
+    return given, {}
+
+
 def _retargeted(equation: Equation, names: Mapping[str, str]) -> Equation:
     """The equation with tensors under other names."""
     target = names.get(equation.target, equation.target)
@@ -238,9 +270,10 @@ def chain(*layers: Layer | tuple[Layer, Mapping[str, Any]], name: str | None = N
         raise DeclarationError("a chain needs at least one layer")
     graph = Graph("_".join(layer.name for layer, _ in pairs) if name is None else name)
     (first, attributes), *others = pairs
-    wire = graph._use(first, (), attributes, first.name, [t.name for t in first.program.inputs[:1]])[0]
+    kept = [t.name for t in first.program.inputs[:1]]
+    wire = graph._use(first, (), attributes.items(), first.name, kept)[0]
     for layer, attributes in others:
-        wire = graph._use(layer, (wire,), attributes, layer.name)[0]
+        wire = graph._use(layer, (wire,), attributes.items(), layer.name)[0]
     doc = f"{' -> '.join(layer.name for layer, _ in pairs)}."
     last = pairs[-1][0].outputs[0]
     return graph.layer(wire, doc=doc) if last in graph.taken else graph.layer(doc=doc, **{last: wire})

@@ -47,10 +47,6 @@ class DerivationError(SymgradError):
     """A declared expression has no derivative that symgrad knows."""
 
 
-class LoweringError(SymgradError):
-    """A statement has no array program."""
-
-
 class EmissionError(SymgradError):
     """A module cannot be written: unsafe text, foreign file, refused path."""
 

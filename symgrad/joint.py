@@ -22,7 +22,7 @@ from symgrad.declare.scalars import FALSE, TRUE, Node, Number, Read, Scalar, Sto
 from symgrad.declare.substitution import rebuild
 from symgrad.declare.write import condition_to_sympy, poly_to_sympy, scalar_to_sympy
 from symgrad.errors import DeclarationError
-from symgrad.naming import fresh
+from symgrad.naming import base_of, fresh
 from symgrad.wires import Wire
 
 if TYPE_CHECKING:
@@ -178,7 +178,7 @@ class Joint:
                 case Size(name):
                     return self.sizes.get(name)
                 case Index(name, extent):
-                    return as_poly(Index(name if name not in self.graph.taken else f"{name}_", self.poly(extent)))
+                    return as_poly(self._index(name, self.poly(extent)))
                 case Entry(tensor, indices, guarded):
                     return as_poly(Entry(self.tensors[tensor], tuple(map(self.poly, indices)), guarded))
                 case RealFloor(value):
@@ -187,6 +187,16 @@ class Joint:
             return None
 
         return rebuild(poly, change)
+
+    def _index(self, name: str, extent: Poly) -> Index:
+        """An index of a layer: one letter has one range in the whole graph."""
+        letters = self.graph.letters
+        if (name, extent) not in letters:
+            own = name if name not in self.graph.taken else f"{name}_"
+            used = {*letters.values(), *(base_of(n) for n in letters.values())}
+            other = next((letter for letter in LETTERS if letter not in {*used, *self.graph.taken}), own)
+            letters[name, extent] = own if own not in used else fresh(other, used)
+        return Index(letters[name, extent], extent)
 
     def scalar(self, node: Scalar) -> Scalar:
         """A real expression of the layer in the graph's sizes and tensors, with the numbers that are fixed."""

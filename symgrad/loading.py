@@ -87,13 +87,10 @@ def _of_the_catalogue(function: str) -> str:
 
     if function not in layers.catalogue():
         return ""
-    from symgrad.declare.textform import parse_layer
     from symgrad.declare.textwrite import text_of
 
-    layer = layers.get(function)
-    text = text_of(layer.equations, layer.attributes)
     try:
-        parse_layer(text)
+        text = text_of(layers.get(function), "; ", named=False)
     except SymgradError:
         return ""  # what the text form has no notation for
     return f"it as the layer {function} of the catalogue is written: {text}"

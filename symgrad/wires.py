@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
-from math import isfinite
 from typing import TYPE_CHECKING, Any
 
 import sympy
 
-from symgrad.declare.arguments import is_number
+from symgrad.declare.arguments import fits, is_finite, is_number
+from symgrad.declare.expressions import shown
 from symgrad.declare.integers import Poly
 from symgrad.declare.layer import Layer
 from symgrad.declare.program import Tensor
@@ -60,7 +60,7 @@ def expect_wire(graph: Graph, given: Any, what: str) -> Wire:
 
 
 def connections(
-    graph: Graph, layer: Layer, label: str, wires: Sequence[Any], given: Mapping[Any, Any]
+    graph: Graph, layer: Layer, label: str, wires: Sequence[Any], given: Iterable[tuple[Any, Any]]
 ) -> tuple[dict[str, Wire], dict[str, int | float]]:
     """Wires by input and numbers by attribute, of one use of a layer.
 
@@ -71,12 +71,12 @@ def connections(
     attributes = {a.name: a for a in layer.program.attributes}
     if len(wires) > len(inputs):
         raise DeclarationError(f"{graph.name}: {label} has {len(inputs)} inputs, {len(wires)} wires were given")
-    pairs: list[tuple[Any, Any]] = [*zip(inputs, wires, strict=False), *given.items()]
+    pairs: list[tuple[Any, Any]] = [*zip(inputs, wires, strict=False), *given]
     connected: dict[str, Wire] = {}
     fixed: dict[str, int | float] = {}
     for key, value in pairs:
         name = key.name if isinstance(key, sympy.Symbol) else key
-        what = f"{name} of {label}"
+        what = f"{name if isinstance(name, str) else shown(name)} of {label}"
         if name in attributes and not isinstance(value, Wire):
             fixed[name] = _number(graph, what, value, attributes[name].integer, attributes[name].minimum)
         elif name in inputs and name not in connected:
@@ -92,8 +92,11 @@ def connections(
 def _number(graph: Graph, what: str, value: Any, whole: bool, minimum: int | None) -> int | float:
     """A number that an attribute can have."""
     least = "" if minimum is None else f" of at least {minimum}"
-    wanted = f"an integer{least}" if whole else "a finite number"
-    good = is_number(value) and isfinite(value) and not (whole and int(value) != value)
+    finite = not is_number(value) or is_finite(value)
+    wanted = f"{'an' if finite else 'a finite'} integer{least}" if whole else "a finite number"
+    good = is_number(value) and finite and not (whole and int(value) != value)
+    if good and whole and not fits(value):
+        raise DeclarationError(f"{graph.name}: {what} is an integer of 64 bits, not {shown(value)}")
     if not good or (minimum is not None and value < minimum):
         raise DeclarationError(f"{graph.name}: {what} is {wanted}, not {shown(value)}")
     return int(value) if whole else float(value)
@@ -112,9 +115,3 @@ def _fitting(graph: Graph, label: str, tensor: Tensor, wire: Wire) -> Wire:
             f"{graph.name}: {tensor.name} of {label} holds {kinds[0]}, but the wire {wire} holds {kinds[1]}"
         )
     return wire
-
-
-def shown(given: Any) -> str:
-    """A value as a person wrote it, short."""
-    text = " ".join((str(given) if isinstance(given, sympy.Basic) else repr(given)).split())
-    return text if len(text) <= 60 else text[:60] + "..."

@@ -18,6 +18,9 @@ N, C, H, W, K, M, A, B = symbols("N C H W K M A B", integer=True, positive=True)
 a, b, y, x = (IndexedBase(name) for name in "abyx")
 i, j = Idx("i", A), Idx("j", B)
 ADD = Layer("add", [a[A, B], b[A, B]], [Eq(y[i, j], a[i, j] + b[i, j])])
+name, layer = IndexedBase("name"), IndexedBase("layer")
+doc = symbols("doc", integer=True)
+NAMED = Layer("named", [name[A], layer[A]], [Eq(y[i], name[i] + doc * layer[i])], {doc: 1})
 PAIR = chain(layers.layer_norm, layers.gelu, name="pair")
 
 
@@ -63,6 +66,26 @@ def test_a_network_of_convolutions_is_torchs() -> None:
     want.backward(torch.tensor(cotangent))
     for gradient, tensor in zip(compile_layer(whole).backward(residuals, cotangent), tensors, strict=True):
         np.testing.assert_allclose(gradient, tensor.grad.numpy(), rtol=1e-8, atol=1e-12)
+
+
+def test_inputs_and_outputs_with_the_names_of_arguments_stand_in_a_dict() -> None:
+    graph = Graph("g")
+    source, other = graph.input("x", (N,)), graph.input("z", (N,))
+    both = graph(NAMED, {"name": source, "layer": other}, name="first", doc=2)
+    whole = graph.layer({"doc": both, "self": graph(NAMED, both, {"layer": source, "doc": 1})})
+    assert [t.name for t in whole.inputs] == ["x", "z"]
+    assert whole.outputs == ("doc", "self")
+    first, second = compile_layer(whole).forward([1.0], [10.0])[0]
+    np.testing.assert_array_equal([first[0], second[0]], [21.0, 22.0])
+
+
+def test_one_letter_has_one_range_in_the_whole() -> None:
+    whole = chain(layers.relu, layers.dense, layers.tanh, layers.dense, name="mlp")
+    ranges = {(i.label, i.upper) for e in whole.equations for i in e.atoms(Idx) if i.upper is not None}
+    assert len(ranges) == len({name for name, _ in ranges}) == 5
+    table = compile_layer(whole).derivation.to_markdown().split("| index | values |")[1].split("\n\n")[0]
+    letters = [letter for row in table.splitlines()[2:] for letter in row.split("|")[1].strip(" $").split(",\\, ")]
+    assert len(letters) == len(set(letters)) >= 5
 
 
 def residual() -> Layer:
@@ -166,6 +189,22 @@ ERRORS: dict[str, tuple[Any, str]] = {
     "attribute of text": (lambda: fixed(layers.conv2d, stride="a"), "an integer of at least 1, not 'a'"),
     "attribute of symbols": (lambda: fixed(layers.conv2d, stride=N), "an integer of at least 1, not N"),
     "attribute not finite": (lambda: fixed(layers.conv2d, stride=float("inf")), "at least 1, not inf"),
+    "attribute huge": (lambda: fixed(layers.conv2d, stride=10**400), "finite integer of at least 1, not 1000"),
+    "attribute of 65 bits": (lambda: fixed(layers.conv2d, stride=2**64), "stride of conv2d is an integer of 64 bits"),
+    "real attribute huge": (lambda: fixed(layers.leaky_relu, slope=10**400), "finite number, not 1000"),
+    "attribute too long": (lambda: fixed(layers.conv2d, stride=10**5000), "finite integer .* too long to show"),
+    "input called name": (
+        lambda: (g := Graph("g"))(NAMED, name=g.input("x", (N,))),
+        'name= is what this use of named is called.*{"name": ...}',
+    ),
+    "output called doc": (
+        lambda: (g := Graph("g")).layer(doc=g(NAMED, {"name": g.input("x", (N,))})),
+        'doc= is the text about the layer; .*{"doc": wire}',
+    ),
+    "output named twice": (
+        lambda: (g := Graph("g")).layer({"o": (h := g(NAMED, {"name": g.input("x", (N,))}))}, o=h),
+        "output o is given twice",
+    ),
     "attribute not a number": (lambda: fixed(layers.leaky_relu, slope=float("nan")), "finite number, not nan"),
     "attribute half": (lambda: fixed(layers.conv2d, stride=1.5), "an integer of at least 1, not 1.5"),
     "attribute a wire": (lambda: misuse(stride=stray()), "stride of dense: give a wire for an input"),

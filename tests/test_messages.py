@@ -323,6 +323,20 @@ ARGUMENTS = {
     "default is negative": bad(
         lambda: one(padding * x[n], attributes={padding: -1}), "attribute padding must be at least 0, its default is -1"
     ),
+    "integer default is huge": bad(
+        lambda: one(stride * x[n], attributes={stride: 2**63}), "attribute stride", "no integer of 64 bits"
+    ),
+    "an extent rounds a function": bad(
+        lambda: one(x[0], y[Idx("q", sympy.floor(sympy.exp(N)))]),
+        *("equation of y", "axis 0 of y", "floor(exp(N))", "sizes and integer attributes"),
+    ),
+    "an extent rounds a real attribute": bad(
+        lambda: one(x[0], y[Idx("q", sympy.floor(slope * N))], attributes={slope: 1.5}),
+        *("equation of y", "axis 0 of y", "integer attributes"),
+    ),
+    "a requirement reads data": bad(
+        lambda: one(x[n], requires=[x[0] > 0]), "x[0] > 0 reads x", "about extents and attributes"
+    ),
     "integer default is infinite": bad(
         lambda: one(stride * x[n], attributes={stride: float("inf")}),
         *("odd", "attribute stride", "inf"),
@@ -371,6 +385,8 @@ ARGUMENTS = {
     ),
     "requires text": bad(lambda: one(x[n], requires=["N > 2"]), "odd", "N > 2 is not a condition", "write a relation"),
     "typical size is text": bad(lambda: one(x[n], typical={N: "many"}), "odd", "typical", "N", "many"),
+    "typical size is huge": bad(lambda: one(x[n], typical={N: 10**400}), "odd", "typical says N = 1000", "finite"),
+    "typical size is too long to show": bad(lambda: one(x[n], typical={N: 10**5000}), "typical says N", "too long"),
     "typical size is negative": bad(lambda: one(x[n], typical={N: -1}), "odd", "typical says N = -1", "at least 1"),
     "typical size is unknown": bad(lambda: one(x[n], typical={M: 3}), "typical names M", "no size", "known: N"),
     "typical is a list": bad(lambda: one(x[n], typical=[N]), "odd", "typical", error=SymgradError),

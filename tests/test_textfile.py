@@ -89,14 +89,48 @@ def test_what_is_required_is_checked_at_run_time():
         ("layer: print; y[i] = x[i]", "column 8", "is a name of Python's own"),
         ("layer: a = 3; y[i] = x[i]", "column 8", "takes no equation"),
         ("constants: x[i]; y[i] = x[i]", "column 12", "takes names"),
-        ("constant: x; y[i] = x[i]", "column 1", "constant: is no clause; there are layer: constants:"),
+        ("constant: x; y[i] = x[i]", "column 1", "constant: is no clause; there are layer: inputs: constants:"),
         ("requires: I < 9, x[0] > 1; y[i] = x[i]", "column 18", "x is a tensor; requires: is about extents"),
         ("requires: I; y[i] = x[i]", "column 11", "expected a condition"),
+        ("inputs: x, v; y[i] = x[i]", "column 12", "no equation reads v"),
+        ("inputs: x, x[N]; y[i] = x[i]", "column 12", "x is named twice"),
+        ("inputs: x + 1; y[i] = x[i]", "column 9", "expected an input"),
+        ("inputs: i[N]; y[i] = x[i]", "column 9", "i is an index, and no input"),
+        ("inputs: y[N]; y[i] = x[i]", "column 9", "y is a left side, and no input"),
+        ("inputs: s; s = 2; y[i] = s*x[i]", "column 9", "s is an attribute, and no input"),
+        ("inputs: x[i]; y[i] = x[i]", "column 11", "i is an index; an axis has an extent such as I"),
+        ("inputs: x[x]; y[i] = x[i]", "column 11", "x is a tensor; an axis has an extent such as X_0"),
+        ("inputs: x[N, M]; y[i] = x[i]", "column 25", "x has 1 axis here and 2 elsewhere"),
+        ("inputs: x[-2]; y[i] = x[i]", "column 11", "the extent of an axis of x is -2, which is negative"),
+        ("inputs: x[1.5]; y[i] = x[i]", "column 11", "is an integer, which 3/2 is not"),
+        ("inputs: x[N:M]; y[i] = x[i]", "column 11", "this cannot stand in an equation"),
     ],
 )
 def test_a_clause_that_is_wrong_is_shown(text, place, message):
     with pytest.raises(DeclarationError, match=f"^text equation, {place}: .*{message}"):
         parse_layer(text)
+
+
+def test_a_clause_gives_inputs_their_order_and_their_shapes():
+    layer = parse_layer("inputs: w, x[N, 2*C], s, m[N]; y[n,c] = s*x[n,c]*x[n,c + C]*sum(w[k]*v[k], k)")
+    assert {t.name: str(t.shape) for t in layer.inputs} == {
+        "w": "(K,)",
+        "x": "(N, 2*C)",
+        "s": "()",
+        "m": "(N,)",
+        "v": "(K,)",
+    }
+    square = symgrad.compile_layer(parse_layer("inputs: a[N, N]; y[i] = sum(a[i,j]*x[j], j) + a[i,i]"))
+    a, x = np.arange(4.0).reshape(2, 2), np.array([1.0, 2.0])
+    np.testing.assert_allclose(square.forward(a, x)[0], a @ x + np.diag(a))
+    with pytest.raises(ValueError, match="a"):
+        square.forward(np.ones((2, 3)), np.ones(3))
+
+
+def test_a_requirement_tells_the_kind_of_an_attribute():
+    layer = parse_layer("requires: p >= 0, 0 < q; p = 0; q = 2; y[i:X0] = pad(x)[i - p] + q")
+    assert [(a.name, a.minimum) for a in layer.program.attributes] == [("p", 0), ("q", 1)]
+    assert layer.program.requirements == ()
 
 
 # --- files -----------------------------------------------------------------------------------------------------------
@@ -195,7 +229,7 @@ ACTIVATIONS = [
 @pytest.mark.parametrize("name", ACTIVATIONS)
 def test_a_layer_used_as_a_function_is_shown_as_text_that_means_the_same(name):
     layer = symgrad.layers.get(name)
-    text = text_of(layer.equations, layer.attributes)
+    text = text_of(layer, "; ", named=False)
     if name != "softplus":  # which has a short form of its own
         with pytest.raises(DeclarationError, match="column 8: unknown function") as caught:
             find_layer(f"y[i] = {name}(x[i])")

@@ -74,6 +74,8 @@ def test_attributes_have_defaults_and_the_kind_of_their_default():
     layer = parse_layer("stride = 2; slope = 0.5; y[i] = slope*x[stride*i]")
     assert layer.attributes == {Symbol("stride", integer=True): 2, Symbol("slope", real=True): 0.5}
     assert [tensor.name for tensor in layer.inputs] == ["x"]
+    shifted = parse_layer("s = 0.0; n = -0; y[i] = s + n + x[i]")
+    assert [(a.name, a.integer) for a in shifted.program.attributes] == [("s", False), ("n", True)]
 
 
 def test_an_index_that_nothing_bounds_is_given_an_extent():

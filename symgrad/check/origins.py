@@ -19,13 +19,14 @@ from symgrad.check.numeric import STEP, Direction, Numeric, along, moved, random
 from symgrad.check.report import Entry, compare
 from symgrad.check.values import Case, has_stops
 from symgrad.declare.layer import Layer
+from symgrad.errors import CheckError
 
 
 def of_original(point: Point, rng: np.random.Generator) -> Iterator[Entry]:
     """Compare what a derived layer gives, and its gradient along a random direction.
 
     Nothing is compared where the original holds values that are constant for differentiation, which a difference sees
-    through, or has kinks nearby.
+    through, has kinks nearby, or has no meaning: the derived layer may go without a read that is out of bounds here.
     """
     subject, case = point.subject, point.case
     origin = subject.layer.origin
@@ -63,8 +64,11 @@ class _Original:
         self.case = replace(point.case, arrays={name: arrays[name] for name in own})
 
     def at(self, case: Case) -> float | None:
-        """Return the value, by the complex step."""
-        return Numeric(self.layer, case, self.cotangents).complex_step(self.tangents)
+        """Return the value, by the complex step; None where the layer refuses the case."""
+        try:
+            return Numeric(self.layer, case, self.cotangents).complex_step(self.tangents)
+        except CheckError:
+            return None
 
     def settled(self, direction: Direction) -> float | None:
         """Return the central difference; None where two steps do not tell the same story or branches differ."""
@@ -75,9 +79,11 @@ class _Original:
 
     def _difference(self, direction: Direction, step: float) -> float | None:
         ends = [replace(self.case, arrays=moved(self.case.arrays, direction, h)) for h in (step, -step)]
-        branches = [Numeric(self.layer, case, self.cotangents).decisions for case in (self.case, *ends)]
         above, below = map(self.at, ends)
-        if above is None or below is None or any(b != branches[0] for b in branches):
+        if above is None or below is None:
+            return None
+        branches = [Numeric(self.layer, case, self.cotangents).decisions for case in (self.case, *ends)]
+        if any(b != branches[0] for b in branches):
             return None
         return (above - below) / (2 * step)
 

@@ -165,13 +165,14 @@ def draw_sizes(geometry: Geometry, rng: np.random.Generator, style: str) -> Size
     Raises:
         CheckError: none of the candidates gives every index an extent of at least 1.
     """
+    least = 1 if _may_have_elements(geometry) else 0
     found: list[Sizes] = []
     cheapest: tuple[float, Sizes | None] = (math.inf, None)
     for attempt in range(TRIES):
         # Defaults may fit no small size, as a window of 1000 does; and with many indices only tiny extents are cheap.
         age = 4 * attempt // TRIES
         sizes = _candidate(geometry, rng, "varied" if style == "plain" and age else style, (7, 4, 3, 2)[age])
-        if not geometry.fits(sizes):
+        if not geometry.fits(sizes, least):
             continue
         work = geometry.work(sizes)
         if work < cheapest[0]:
@@ -187,6 +188,13 @@ def draw_sizes(geometry: Geometry, rng: np.random.Generator, style: str) -> Size
         )
     found = found or [cheapest[1]]
     return found[0] if style == "ones" else max(found, key=lambda sizes: _worth(geometry, sizes, style))
+
+
+def _may_have_elements(geometry: Geometry) -> bool:
+    """Return whether no extent is 0 whatever the sizes are."""
+    extents = [e for t in geometry.layer.program.inputs for e in t.extents]
+    extents += [i.extent for e in geometry.layer.program.equations for i in e.indices]
+    return all(extent.constant != 0 for extent in extents)
 
 
 def _worth(geometry: Geometry, sizes: Sizes, style: str) -> float:

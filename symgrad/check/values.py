@@ -27,10 +27,16 @@ RECIPES: Mapping[str, Draw] = {
     "positive": lambda rng, shape: rng.uniform(0.5, 2.0, size=shape),
     "unit": lambda rng, shape: rng.uniform(0.1, 0.9, size=shape),
     "above one": lambda rng, shape: rng.uniform(1.1, 3.0, size=shape),
+    "small": lambda rng, shape: rng.uniform(-0.2, 0.2, size=shape),
+    "large": lambda rng, shape: rng.uniform(20.0, 40.0, size=shape),
+    "diagonally dominant": lambda rng, shape: _dominant(rng, shape),
 }
 """Ways to draw real inputs, tried in this order until the equations give finite values."""
 
 SIZES_TRIED = 6
+MIXTURES_TRIED = 24
+INTEGERS_TRIED = 60
+"""How often sizes are drawn, recipes of each input its own, and integers in windows of each input's own."""
 
 
 @dataclass(frozen=True)
@@ -100,6 +106,7 @@ class Sampler:
         self.positions = position_bounds(layer)
         self.inside = False  # whether positions have to be: unless a border or a condition takes what is outside
         self.recipes: dict[str, str] = {}
+        self.blamed = ""  # the left side that was not finite last
 
     def case(self, style: str) -> Case:
         """Return a case in one of the styles of ``shapes.STYLES``, at which every output is finite.
@@ -108,6 +115,7 @@ class Sampler:
             CheckError: no sizes fit, or at none of those tried do the equations give finite values.
         """
         refused: CheckError | DeclarationError | None = None
+        self.blamed = ""
         for _ in range(SIZES_TRIED):
             sizes = draw_sizes(self.geometry, self.rng, style)
             try:
@@ -117,8 +125,15 @@ class Sampler:
                 continue
             if arrays is not None:
                 return Case(sizes, arrays)
-        reason = refused or f"{self.layer.name}: no values were found at which every output is finite"
-        raise CheckError(str(reason))
+        raise CheckError(str(refused or self._nowhere_finite()))
+
+    def _nowhere_finite(self) -> str:
+        tried = ", ".join(RECIPES)
+        return (
+            f"{self.layer.name}: no values were found at which every output is finite; {self.blamed} is not at inputs "
+            f"that are {tried}. Keep what it divides by, or takes a root or a logarithm of, where that has a value: "
+            f"sqrt(Max(u, 0)), Piecewise((log(u), u > 0), (0, True)); or shift and scale the inputs"
+        )
 
     def empty_case(self, case: Case) -> Case | None:
         """Return the case with one dimension 0, None where no dimension may be, or no integer is valid any more."""
@@ -157,13 +172,16 @@ class Sampler:
         return None
 
     def _finite(self, sizes: Sizes) -> dict[str, Array] | None:
-        """Return values at which the equations are finite: all inputs by one recipe, then each as plain as may be."""
+        """Return values at which the equations are finite: all inputs by one recipe, each by its own if need be.
+
+        Then each input is as plain as may be.
+        """
         for recipes in self._recipes():
             arrays = self._readable(sizes, recipes)
             if not self._is_finite(arrays, sizes) or not (self.recipes or self._reliable(recipes, arrays, sizes)):
                 continue
             for t in self.layer.inputs:
-                if recipes[t.name] != "normal" and not t.integer and not self.recipes:
+                if not t.integer and recipes[t.name] != "normal" and not self.recipes:
                     plainer = {**recipes, t.name: "normal"}
                     tried = {**arrays, t.name: self._real(t.name, sizes, "normal")}
                     if self._reliable(plainer, tried, sizes):
@@ -184,28 +202,47 @@ class Sampler:
             yield self.recipes
         for recipe in RECIPES:
             yield {t.name: recipe for t in self.layer.inputs}
+        names = [t.name for t in self.layer.inputs if not t.integer]
+        for _ in range(MIXTURES_TRIED if len(names) > 1 else 0):
+            yield dict(zip(names, self.rng.choice(list(RECIPES), size=len(names)).tolist(), strict=True))
 
     def _readable(self, sizes: Sizes, recipes: Mapping[str, str]) -> dict[str, Array]:
-        """Return values whose integers keep every read in bounds: from the largest extent downwards."""
+        """Return values whose integers keep every read in bounds, and no range empty that must not be.
+
+        Integers are drawn from the largest extent downwards, then each input's from a window of its own: the narrower,
+        the more often do first and last positions that several inputs give stand in order.
+        """
         top = max([2, *sizes.dimensions.values()]) + 1
         refused: CheckError | None = None
-        for most in range(top, 0, -1) if self.bounds else [1]:
-            arrays = self._draw(sizes, recipes, most)
+        readable: list[dict[str, Array]] = []
+        plain = [(most, 0) for most in range(top, 0, -1)]
+        windows = [(top, max(1, top - top * k // INTEGERS_TRIED)) for k in range(INTEGERS_TRIED)]
+        for most, width in [*plain, *windows] if self.bounds else [(1, 0)]:
+            arrays = self._draw(sizes, recipes, most, width)
             try:
-                self._is_finite(arrays, sizes)
-                return arrays
+                if self._is_finite(arrays, sizes):
+                    return arrays
+                readable.append(arrays)
             except CheckError as error:
                 refused = error
+            if len(readable) > top:
+                break  # what is not finite hangs on the real numbers
+        if readable:
+            return readable[0]
         raise refused or CheckError(f"{self.layer.name}: no integers keep every read in bounds")
 
-    def _draw(self, sizes: Sizes, recipes: Mapping[str, str], top: int) -> dict[str, Array]:
+    def _draw(self, sizes: Sizes, recipes: Mapping[str, str], top: int, width: int = 0) -> dict[str, Array]:
+        """Return values; ``width`` is that of the window of each input of integers, 0 for all that it may hold."""
         arrays = {}
         for t in self.layer.inputs:
-            if t.integer:
-                shape = self.geometry.shape(t.name, sizes)
-                arrays[t.name] = self.rng.integers(0, max(self._most(t.name, sizes, top), 1), size=shape)
-            else:
+            if not t.integer:
                 arrays[t.name] = self._real(t.name, sizes, recipes.get(t.name, "normal"))
+                continue
+            shape, most = self.geometry.shape(t.name, sizes), max(self._most(t.name, sizes, top), 1)
+            low = int(self.rng.integers(0, max(most - width, 0), endpoint=True)) if width else 0
+            drawn = self.rng.integers(low, min(low + width, most) if width else most, size=shape)
+            rising = width and drawn.ndim and self.rng.integers(2)
+            arrays[t.name] = np.sort(drawn) if rising else drawn
         return arrays
 
     def _most(self, name: str, sizes: Sizes, top: int) -> int:
@@ -224,14 +261,24 @@ class Sampler:
     def _is_finite(self, arrays: Mapping[str, Array], sizes: Sizes) -> bool:
         """Return whether every output is finite and nothing on the way is nan; minus infinity may be, as a mask is."""
         lefts = self.evaluator(arrays, sizes.attributes)
-        clean = [not np.isnan(left).any() for left in lefts.values()]
-        return all(clean) and all(bool(np.isfinite(lefts[name]).all()) for name in self.layer.outputs)
+        wrong = (n for n, a in lefts.items() if np.isnan(a).any() or (n in self.layer.outputs and np.isinf(a).any()))
+        blamed = next(wrong, None)
+        self.blamed = blamed or self.blamed
+        return blamed is None
 
     def _usable(self, arrays: Mapping[str, Array], sizes: Sizes) -> bool:
         try:
             return self._is_finite(arrays, sizes)
         except CheckError:
             return False
+
+
+def _dominant(rng: np.random.Generator, shape: tuple[int, ...]) -> Array:
+    """Return symmetric matrices with a large diagonal, so positive definite ones; positive numbers of other shapes."""
+    if len(shape) < 2 or shape[-1] != shape[-2]:
+        return rng.uniform(0.5, 2.0, size=shape)
+    drawn = rng.uniform(0.1, 0.9, size=shape)
+    return (drawn + np.swapaxes(drawn, -1, -2)) / 2 + shape[-1] * np.eye(shape[-1])
 
 
 def kink_values(layer: Layer, attributes: Mapping[str, int | float]) -> npt.NDArray[np.float64]:

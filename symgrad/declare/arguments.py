@@ -10,6 +10,7 @@ from typing import Any
 
 import sympy
 
+from symgrad.declare.expressions import shown
 from symgrad.declare.integers import Size
 from symgrad.errors import About, ArgumentError, DeclarationError
 
@@ -25,7 +26,7 @@ def listed(layer: str, role: str, given: Any) -> tuple[Any, ...]:
     alone = given is None or isinstance(given, str | bytes | sympy.Basic | Mapping | set | frozenset)
     if alone or not isinstance(given, Iterable):
         inside = given if isinstance(given, sympy.Basic) else "..."
-        raise DeclarationError(f"{layer}: {role} is {_shown(given)}, which is no list; write {role}=[{inside}]")
+        raise DeclarationError(f"{layer}: {role} is {shown(given)}, which is no list; write {role}=[{inside}]")
     return tuple(given)
 
 
@@ -39,7 +40,7 @@ def mapped(layer: str, role: str, given: Any, value: str) -> dict[Any, Any]:
         return {}
     if isinstance(given, Mapping):
         return dict(given)
-    raise DeclarationError(f"{layer}: {role} is {_shown(given)}, which is no dict; write {role}={{symbol: {value}}}")
+    raise DeclarationError(f"{layer}: {role} is {shown(given)}, which is no dict; write {role}={{symbol: {value}}}")
 
 
 def worded(layer: str, given: Any) -> str:
@@ -53,7 +54,7 @@ def worded(layer: str, given: Any) -> str:
             if unicodedata.category(character) in ("Cc", "Cs") and character not in "\t\n\r":
                 raise DeclarationError(f"{layer}: doc has {character!r} at position {place}, which is no text; drop it")
         return given
-    raise DeclarationError(f"{layer}: doc is {_shown(given)}, which is no text; write doc='...' or leave it out")
+    raise DeclarationError(f"{layer}: doc is {shown(given)}, which is no text; write doc='...' or leave it out")
 
 
 def required(layer: str, given: Any) -> tuple[Any, str]:
@@ -66,7 +67,7 @@ def required(layer: str, given: Any) -> tuple[Any, str]:
         return given, f"{given} must hold"
     if len(given) != 2 or not isinstance(given[1], str) or not given[1].isprintable():
         raise DeclarationError(
-            f"{layer}: requires has {_shown(given)}; write a relation, or (relation, 'what is wrong')"
+            f"{layer}: requires has {shown(given)}; write a relation, or (relation, 'what is wrong')"
         )
     return given
 
@@ -79,23 +80,31 @@ def default_of(layer: str, name: str, given: Any, whole: bool) -> int | float:
     """
     about = About(parts=(name,))
     if not is_number(given):
-        raise DeclarationError(f"{layer}: the default {_shown(given)} of attribute {name} is not a number", about)
-    if not _is_finite(given):
-        text = f"{layer}: the default of attribute {name} is {_shown(given)}, which is not a finite number"
+        raise DeclarationError(f"{layer}: the default {shown(given)} of attribute {name} is not a number", about)
+    if not is_finite(given):
+        text = f"{layer}: the default of attribute {name} is {shown(given)}, which is not a finite number"
         raise DeclarationError(text, about)
     if not whole:
         return float(given)
     if int(given) != given:
         raise DeclarationError(f"{layer}: attribute {name} is an integer, its default {given} is not", about)
+    if not fits(given):
+        text = f"{layer}: the default of attribute {name} is {shown(given)}, which is no integer of 64 bits"
+        raise DeclarationError(text, about)
     return int(given)
 
 
-def _is_finite(number: Any) -> bool:
+def is_finite(number: Any) -> bool:
     """Whether a number is no infinity and none beyond what a float can be."""
     try:
         return math.isfinite(number)
     except OverflowError:
         return False
+
+
+def fits(number: Any) -> bool:
+    """Whether an integer has 64 bits, as those of arrays have."""
+    return -(2**63) <= int(number) < 2**63
 
 
 def typical_sizes(layer: str, given: Mapping[Any, Any], sizes: Mapping[str, Size]) -> tuple[tuple[str, int], ...]:
@@ -111,10 +120,10 @@ def typical_sizes(layer: str, given: Mapping[Any, Any], sizes: Mapping[str, Size
             known = ", ".join(sorted(sizes)) or "none"
             raise DeclarationError(f"{layer}: typical names {name}, which is no size of the layer (known: {known})")
         least = sizes[name].minimum
-        finite = is_number(value) and math.isfinite(value)
-        if not finite or int(value) != value or (least is not None and value < least):
+        if not is_number(value) or not is_finite(value) or int(value) != value or (least is not None and value < least):
             wanted = "an integer" if least is None else f"an integer of at least {least}"
-            raise DeclarationError(f"{layer}: typical says {name} = {_shown(value)}; write {wanted}")
+            beyond = ", which is no finite number" if is_number(value) and not is_finite(value) else ""
+            raise DeclarationError(f"{layer}: typical says {name} = {shown(value)}{beyond}; write {wanted}")
         found[name] = int(value)
     return tuple(sorted(found.items()))
 
@@ -135,15 +144,9 @@ def expect_layer(given: Any, function: str) -> None:
         raise ArgumentError(f"{function} takes a Layer, not {type(given).__name__}; write {function}(compiled.layer)")
     named = isinstance(given, str) and given.isidentifier()
     write = f"symgrad.layers.{given}" if named else "symgrad.Layer(...) or one of symgrad.layers"
-    raise ArgumentError(f"{function} takes a Layer, not {_shown(given)}; write {function}({write})")
+    raise ArgumentError(f"{function} takes a Layer, not {shown(given)}; write {function}({write})")
 
 
 def is_number(given: Any) -> bool:
     """Whether it is a real number, of Python, NumPy or SymPy."""
     return isinstance(given, numbers.Real | sympy.Number)
-
-
-def _shown(given: Any) -> str:
-    """A value as a person wrote it, short."""
-    text = str(given) if isinstance(given, sympy.Basic) else repr(given)
-    return text if len(text) <= 80 else text[:80] + "..."

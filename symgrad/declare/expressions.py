@@ -25,7 +25,7 @@ def expression(given: Any, what: str) -> Any:
         return given
     if isinstance(given, numbers.Real):
         return sympy.sympify(given, strict=True)
-    raise DeclarationError(f"{what} is {_shown(given)}, {_advice(given)}")
+    raise DeclarationError(f"{what} is {shown(given)}, {_advice(given)}")
 
 
 def expressions(given: Any, what: str) -> Any:
@@ -39,8 +39,12 @@ def expressions(given: Any, what: str) -> Any:
     return expression(given, what)
 
 
-def _shown(given: Any) -> str:
-    text = repr(given)
+def shown(given: Any) -> str:
+    """A value as a person wrote it, on one line, short."""
+    try:
+        text = " ".join((str(given) if isinstance(given, sympy.Basic) else repr(given)).split())
+    except ValueError:  # Python writes no integer of more than 4300 digits
+        return f"a {type(given).__name__} that is too long to show"
     return text if len(text) <= 80 else text[:80] + "..."
 
 

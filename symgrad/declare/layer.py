@@ -5,7 +5,6 @@ from __future__ import annotations
 import inspect
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
-from fractions import Fraction
 from typing import Any
 
 import sympy
@@ -16,11 +15,12 @@ from symgrad.declare.bounds import nonnegative
 from symgrad.declare.door import to_condition, to_scalar
 from symgrad.declare.door_integers import to_poly
 from symgrad.declare.formula import condition_text
+from symgrad.declare.holding import is_integer, no_integer
 from symgrad.declare.inline import without_inner_reductions
-from symgrad.declare.integers import Index, Poly, Size, as_poly
+from symgrad.declare.integers import Index, Poly, Size, as_poly, depends_on_data
 from symgrad.declare.program import Attribute, Equation, Part, Program, Requirement, Tensor
 from symgrad.declare.ranges import bound_in, range_from_reads
-from symgrad.declare.scalars import FALSE, TRUE, FromInteger, Number, Reduce, Scalar, Select, tensors_of
+from symgrad.declare.scalars import FALSE, TRUE, tensors_of
 from symgrad.declare.scope import Scope, label
 from symgrad.declare.unfold import unfolded
 from symgrad.declare.write import declaration, poly_to_sympy
@@ -202,6 +202,11 @@ class _Reader:
         condition = to_condition(relation, replace(self.scope, sizes=empty | given))
         if condition == FALSE:
             raise self.scope.fail(f"the requirement {relation} never holds; an extent is at least 0", relation)
+        if read := tensors_of(condition):
+            text = f"the requirement {relation} reads {read[0]}; requires is about extents and attributes"
+            raise self.scope.fail(
+                f"{text}, and an equation tells of data, Piecewise((u, condition), (0, True))", relation
+            )
         return Requirement(condition, message)
 
     def _check_extents(self, tensor: str, extents: tuple[Poly, ...]) -> None:
@@ -258,8 +263,8 @@ class _Reader:
         self.layer.ranges |= {n: (poly_to_sympy(a), poly_to_sympy(z)) for n, (a, z) in scope.inferred.items()}
         integer = target in scope.integers
         self.known[target] = tuple(i.extent for i in indices)
-        if integer and not _is_integer(body):
-            raise scope.fail(_no_integer(target, body, equation), target)
+        if integer and not is_integer(body):
+            raise scope.fail(no_integer(target, body, equation), target)
         return Equation(target, indices, body, integer)
 
     def _left_indices(self, target: str, lefts: Sequence[Any], equation: Any) -> tuple[Index, ...]:
@@ -280,6 +285,9 @@ class _Reader:
                 raise scope.fail(f"{name} on the left side {equation.lhs} is a size, not an index; use an Idx", index)
             if isinstance(index, Idx) and index.upper is not None:
                 first, last = to_poly(index.lower, scope), to_poly(index.upper, scope)
+                if depends_on_data(first) or depends_on_data(last):
+                    extent = f"axis {axis} of {target} has the extent {index.upper + 1}, which hangs on more than sizes"
+                    raise scope.fail(f"{extent}; one is made of sizes and integer attributes", index)
                 if first.constant != 0:
                     raise scope.fail(
                         f"index {name} on the left side begins at {first}; axes begin at 0, so shift it", index
@@ -320,30 +328,3 @@ class _Reader:
                 self.layer.ranges[name] = (sympy.Integer(0), poly_to_sympy(high))
             if failures and len(waiting) == before:
                 raise failures[0]
-
-
-def _is_integer(body: Scalar) -> bool:
-    """Whether a body gives integers: one of the indices, a reduction of them, or a choice between such."""
-    match body:
-        case Select(_, then, otherwise):
-            return all(_is_integer(arm) and not _is_total(arm) for arm in (then, otherwise))
-        case Number(value):
-            return isinstance(value, Fraction) and value.denominator == 1
-    return isinstance(body, FromInteger | Reduce)
-
-
-def _is_total(arm: Scalar) -> bool:
-    """Whether an arm is a reduction that gives no position."""
-    return isinstance(arm, Reduce) and not arm.kind.startswith("arg")
-
-
-def _no_integer(target: str, body: Scalar, equation: Any) -> str:
-    """What is wrong with the equation of a left side that is used as an integer, and what to write instead."""
-    if target not in tensors_of(body):
-        return f"{target} is used as an integer, but its equation gives a real number"
-    return (
-        f"{target} is an integer (it stands in an index) and reads itself, in {equation.rhs}; a recurrence holds real "
-        f"numbers. Let a counter be real and use floor({target}[..]) as the index; follow positions as rows that are 1 "
-        f"there and 0 elsewhere, here[t, d] = Sum(here[t + 1, i]*KroneckerDelta(next[t + 1, i], d), i), which "
-        f"ArgMax(here[t, d], d) turns into positions"
-    )

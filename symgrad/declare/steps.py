@@ -120,7 +120,7 @@ def is_earlier(
     gap = _gap(read, group, axes, shifts) * -sense
     if gap.constant is not None:
         return None if gap.constant < 0 else gap.constant > 0
-    facts = [p for c in read.behind if isinstance(c, Compare) for p in _nonnegative_by(c)]
+    facts = _facts([c for c in read.behind if isinstance(c, Compare)])
     gaps = [gap, *_where_equal(gap, read.behind)]
     if any(nonnegative(g - 1, facts) for g in gaps):
         return True
@@ -135,6 +135,13 @@ def _where_equal(gap: Poly, behind: Sequence[Condition]) -> Iterator[Poly]:
                 for rest in (as_poly(index) - condition.poly, as_poly(index) + condition.poly):
                     if index not in indices_of(rest):
                         yield substitute(gap, {index: rest})
+
+
+def _facts(conditions: Sequence[Compare]) -> list[Poly]:
+    """What is at least 0 where comparisons hold; what is at least 0 and not 0 is at least 1."""
+    facts = [p for c in conditions for p in _nonnegative_by(c)]
+    unequal = [p for c in conditions if c.relation == "!=" for p in (c.poly, -c.poly)]
+    return facts + [p - 1 for p in unequal if nonnegative(p, facts)]
 
 
 def _nonnegative_by(condition: Compare) -> tuple[Poly, ...]:

@@ -104,6 +104,7 @@ def tensors(
                 raise DeclarationError(f"{layer}: {role}=[{thing}]: {name_of(thing)} is not an input", about)
     plain = tuple(Surveyed(n, s, False, False) for n, s in shapes.items())
     whole = {name_of(t) for t in integers} | _used_as_integers(plain, equations)
+    whole |= _only_arms(_with_arms(set(used_in_indices(equations)), equations), equations) & set(shapes)
     fixed = {name_of(t) for t in constants}
     return tuple(Surveyed(n, s, n in whole, n in fixed or n in whole) for n, s in shapes.items())
 
@@ -113,20 +114,36 @@ def integer_tensors(inputs: Sequence[Any], equations: Sequence[Any]) -> frozense
     named = {t.name for t in inputs if t.integer}
     named |= {left(e)[0] for e in equations if isinstance(e.rhs, notation.ArgMax | notation.ArgMin)}
     named |= used_in_indices(equations)
-    lefts = {left(e)[0] for e in equations}
-    while more := {n for e in equations if left(e)[0] in named for n in _arms(e.rhs) & lefts} - named:
-        named |= more  # an arm of a choice that is an integer is one as well
-    return frozenset(named)
+    return frozenset(named | (_with_arms(named, equations) & {left(e)[0] for e in equations}))
 
 
-def _arms(body: Any) -> set[str]:
+def _with_arms(integers: set[str], equations: Sequence[Any]) -> set[str]:
+    """Names with those of the arms of a choice that is an integer, which are integers as well."""
+    found = set(integers)
+    while more := {n for e in equations if left(e)[0] in found for n in _arms(e.rhs)} - found:
+        found |= more
+    return found
+
+
+def _only_arms(integers: set[str], equations: Sequence[Any]) -> set[str]:
+    """Those of the names that are read nowhere but as arms of integers: nothing else asks them to be real."""
+    arms = [name for e in equations if left(e)[0] in integers for name in _arms(e.rhs)]
+    nodes = [n for e in equations for n in sympy.preorder_traversal(e.rhs)]
+    reads = [label(n.base) for n in nodes if isinstance(n, Indexed)]
+    reads += [n.name for n in nodes if isinstance(n, sympy.Symbol) and n.name not in reads]
+    return {name for name in arms if reads.count(name) == arms.count(name)}
+
+
+def _arms(body: Any) -> list[str]:
     """The tensors that a choice gives as they are."""
     match body:
         case sympy.Piecewise():
-            return {name for arm, _ in body.args for name in _arms(arm)}
+            return [name for arm, _ in body.args for name in _arms(arm)]
         case Indexed():
-            return {label(body.base)}
-    return set()
+            return [label(body.base)]
+        case sympy.Symbol():
+            return [str(body.name)]
+    return []
 
 
 def used_in_indices(equations: Sequence[Any]) -> frozenset[str]:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import ast
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from fractions import Fraction
 from types import EllipsisType
 from typing import Any
@@ -28,6 +28,7 @@ from symgrad.declare.textwords import (
     ROUNDING,
     UNARY,
 )
+from symgrad.declare.write import size_symbol
 
 
 class Builder:
@@ -37,13 +38,12 @@ class Builder:
     ``DeclarationError`` that points at the node.
     """
 
-    def __init__(self, source: Source, names: Names, hint: Callable[[str], str]) -> None:
+    def __init__(self, source: Source, names: Names, hint: Callable[[str], str], least: Mapping[str, int]) -> None:
         self.source, self.names, self.hint = source, names, hint
         self.places = Places(source, names.equations)
-        shapes = {name for shape in names.inputs.values() for name in shape}
-        self._extents = {n: Symbol(n, integer=True, positive=True) for n in sorted(shapes)}
+        self._extents = {n: Symbol(n, integer=True, positive=True) for n in sorted(names.sizes)}
         self._attributes = {
-            n: Symbol(n, integer=True) if isinstance(default, int) else Symbol(n, real=True)
+            n: size_symbol(n, least.get(n)) if isinstance(default, int) else Symbol(n, real=True)
             for n, default in names.attributes.items()
         }
         self._rank = {e.name: len(e.axes) for e in names.equations} | {n: len(s) for n, s in names.inputs.items()}
@@ -52,7 +52,7 @@ class Builder:
     def inputs(self) -> list[Expr]:
         """The inputs with their shapes, in order of appearance."""
         return [
-            IndexedBase(name)[tuple(self._extents[extent] for extent in shape)] if shape else Symbol(name)
+            IndexedBase(name)[tuple(self._axis(name, extent) for extent in shape)] if shape else Symbol(name)
             for name, shape in self.names.inputs.items()
         ]
 
@@ -145,17 +145,27 @@ class Builder:
         if given:
             return Idx(index, given[0][1])
         named = self.names.extents.get(index) if index in self.names.ranged else None
-        return Idx(index, (self._extents | self._attributes)[named]) if named else Idx(index)
+        return Idx(index, self._size(named, f"index {index}")) if named else Idx(index)
 
     def _extent(self, equation: TextEquation, index: str) -> Expr:
-        """The extent given to an index on a left side, an integer of at least 0."""
-        node = equation.given[index]
+        """The extent given to an index on a left side."""
         self.places.equation = equation.name
-        extent = self.number(node, frozenset(), "an extent")
+        return self._size(equation.given[index], index)
+
+    def _axis(self, tensor: str, node: ast.expr) -> Expr:
+        self.places.equation = ""
+        return self._size(node, f"an axis of {tensor}")
+
+    def _size(self, node: ast.expr, what: str) -> Expr:
+        """An extent: an integer of at least 0."""
+        if isinstance(node, ast.Name) and node.id in (known := self._extents | self._attributes):
+            extent = known[node.id]
+        else:
+            extent = self.number(node, frozenset(), "an extent")
         if extent.is_integer is False or extent.is_finite is False or extent.is_extended_real is False:
-            raise self.source.error(node, f"the extent of {index} is an integer, which {extent} is not")
+            raise self.source.error(node, f"the extent of {what} is an integer, which {extent} is not")
         if extent.is_negative:
-            raise self.source.error(node, f"the extent of {index} is {extent}, which is negative")
+            raise self.source.error(node, f"the extent of {what} is {extent}, which is negative")
         return extent
 
     def _literal(self, node: ast.expr, value: object) -> Expr:
@@ -167,7 +177,8 @@ class Builder:
                 return sympy.Integer(value)
             case float() if value - value == 0:
                 exact = Fraction(value)
-                return sympy.Rational(exact) if exact.denominator <= 1024 else sympy.Float(value)
+                few = exact.denominator <= 1024 and abs(exact.numerator) < 2**53
+                return sympy.Rational(exact) if few else sympy.Float(value)
         raise self.source.error(node, "this number is too large")
 
     def _name(self, node: ast.Name, scope: frozenset[str], place: str) -> Expr:
@@ -183,7 +194,7 @@ class Builder:
         known = self._attributes | self._extents | CONSTANTS
         if name in known and name not in self.names.inputs:
             return known[name]
-        if place:
+        if place and name not in self.names.scalars:
             close = suggestion(name, {*scope, *self._attributes, *self._extents})
             if place == "an extent" and self._extents and not close:
                 close = f"; the extents here are {', '.join(self._extents)}"

@@ -5,6 +5,7 @@ evaluated. ``;`` or a new line separates statements, ``#`` begins a comment. A s
 with its default, or a clause::
 
     layer: scaled_norm                  # the layer's name
+    inputs: x[N, 2*C], w                # their order, and shapes that the reads do not give
     constants: mask, scale              # inputs that get no gradient
     integers: label                     # inputs that hold integers, where no index shows it
     outputs: y, m                       # otherwise the left sides that no other equation reads
@@ -27,7 +28,16 @@ from dataclasses import dataclass, field
 
 from symgrad.declare.layer import Layer
 from symgrad.declare.textbuild import Builder
-from symgrad.declare.textnames import Names, TextEquation, collect_names, elements_of, names_in, number_of, suggestion
+from symgrad.declare.textnames import (
+    Given,
+    Names,
+    TextEquation,
+    collect_names,
+    elements_of,
+    names_in,
+    number_of,
+    suggestion,
+)
 from symgrad.declare.textsource import CLAUSES, Clause, Source
 from symgrad.declare.textwords import MOST_BITS, in_words_of_the_text
 from symgrad.errors import DeclarationError
@@ -44,13 +54,14 @@ class _Statements:
     equations: list[TextEquation] = field(default_factory=list)
     attributes: dict[str, ast.Assign] = field(default_factory=dict)
     named: dict[str, list[ast.Name]] = field(default_factory=dict)
+    inputs: dict[str, Given] = field(default_factory=dict)
     requires: list[ast.expr] = field(default_factory=list)
 
 
 def parse_layer(text: str, name: str = "layer") -> Layer:
     """Read a layer from its equations as text.
 
-    Its inputs stand in order of appearance. Without a clause that says otherwise its outputs are the left sides that
+    Without clauses that say otherwise its inputs stand in order of appearance, and its outputs are the left sides that
     no other equation reads.
 
     Args:
@@ -81,10 +92,10 @@ def read_layer(
     try:
         found = _statements(source, _parse(source))
         name = _name(source, found, name, unnamed)
-        names = collect_names(source, tuple(found.equations), found.attributes)
+        names = collect_names(source, tuple(found.equations), found.attributes, found.inputs)
         reached.append(found.equations[0].node)
-        builder = Builder(source, names, hint)
-        built = []
+        builder = Builder(source, names, hint, _least(found))
+        inputs, built = builder.inputs(), []
         for equation in found.equations:
             reached.append(equation.node)
             built.append(builder.equation(equation))
@@ -101,7 +112,7 @@ def read_layer(
     try:
         return Layer(
             name,
-            builder.inputs(),
+            inputs,
             built,
             builder.attributes(),
             constants=chosen.get("constants", ()),
@@ -218,12 +229,48 @@ def _clause(source: Source, clause: Clause, statement: ast.stmt, found: _Stateme
     if clause.word == "requires":
         found.requires += elements
         return
+    if clause.word == "inputs":
+        for element in elements:
+            given = _input(source, element)
+            if given.name in found.inputs:
+                raise source.error(element, f"{given.name} is named twice")
+            found.inputs[given.name] = given
+        return
     for element in elements:
         if not isinstance(element, ast.Name):
             raise source.error(element, f"expected a name; {clause.word}: takes names")
         found.named.setdefault(clause.word, []).append(element)
     if clause.word == "layer" and len(found.named["layer"]) > 1:
         raise source.error(found.named["layer"][1], "a text declares one layer, which has one name")
+
+
+def _input(source: Source, element: ast.expr) -> Given:
+    match element:
+        case ast.Name(id=name):
+            return Given(name, None, element)
+        case ast.Subscript(value=ast.Name(id=name)):
+            return Given(name, elements_of(element), element)
+    raise source.error(element, "expected an input, x or x[N, 2*C]; inputs: takes names, with shapes where needed")
+
+
+def _least(found: _Statements) -> dict[str, int]:
+    """What ``requires:`` says of an attribute by itself: that it is at least 0, or at least 1."""
+    least: dict[str, int] = {}
+    for condition in found.requires:
+        match condition:
+            case ast.Compare(left=ast.Name(id=name), ops=[ast.Gt() | ast.GtE() as op], comparators=[number]):
+                pass
+            case ast.Compare(left=number, ops=[ast.Lt() | ast.LtE() as op], comparators=[ast.Name(id=name)]):
+                pass
+            case _:
+                continue
+        bound = number_of(number)
+        if not isinstance(bound, int) or name not in found.attributes:
+            continue
+        bound += isinstance(op, ast.Gt | ast.Lt)
+        if bound in (0, 1):  # what a symbol can tell; more than that is a requirement like any other
+            least[name] = max(least.get(name, bound), bound)
+    return least
 
 
 def _equation(source: Source, statement: ast.Assign, target: ast.expr) -> TextEquation:

@@ -11,7 +11,7 @@ from functools import cached_property
 from symgrad.errors import DeclarationError
 
 WINDOW = 200  # characters of a line that a message shows
-CLAUSES = ("layer", "constants", "integers", "outputs", "requires")
+CLAUSES = ("layer", "inputs", "constants", "integers", "outputs", "requires")
 _CLAUSE = re.compile(rf"\s*({'|'.join(CLAUSES)})\s*:")
 _OPENING, _CLOSING = "([{", ")]}"
 

@@ -33,13 +33,14 @@ RELATIONS: dict[type[ast.cmpop], Any] = {
 REDUCERS: dict[str, Any] = dict(
     zip(REDUCTIONS, (sympy.Sum, sympy.Product, ReduceMax, ReduceMin, ArgMax, ArgMin, LogSumExp), strict=True)
 )
-ELEMENTARY = ("exp", "log", "sqrt", "sin", "cos", "tan", "sinh", "cosh", "tanh", "atan", "erf", "sign", "floor")
+_ROUND = ("sin", "cos", "tan", "sinh", "cosh", "tanh", "asin", "acos", "atan", "asinh", "acosh", "atanh")
+ELEMENTARY = ("exp", "log", "sqrt", *_ROUND, "erf", "erfc", "sign", "floor")
 UNARY: dict[str, Any] = {name: getattr(sympy, name) for name in ELEMENTARY} | {
     "abs": sympy.Abs,
     "ceil": sympy.ceiling,
     "stop_gradient": StopGradient,
 }
-PAIRED: dict[str, Any] = {"mod": sympy.Mod, "delta": sympy.KroneckerDelta}
+PAIRED: dict[str, Any] = {"mod": sympy.Mod, "delta": sympy.KroneckerDelta, "atan2": sympy.atan2}
 EXTREMA: dict[str, Any] = {"max": sympy.Max, "min": sympy.Min}
 CALLABLE = (*UNARY, *PAIRED, *EXTREMA, *REDUCERS, "where", "pad")
 CONSTANTS: dict[str, sympy.Expr] = {"pi": sympy.pi, "oo": sympy.oo, "inf": sympy.oo}
@@ -84,6 +85,12 @@ INSTEAD: dict[str, str] = {
     "select": "where(condition, u, v)",
     "piecewise": "where(condition, u, v)",
     "arctan": "atan(u)",
+    "arcsin": "asin(u)",
+    "arccos": "acos(u)",
+    "arctan2": "atan2(u, v)",
+    "arcsinh": "asinh(u)",
+    "arccosh": "acosh(u)",
+    "arctanh": "atanh(u)",
     "sec": "1/cos(u)",
     "csc": "1/sin(u)",
     "cot": "1/tan(u)",

@@ -36,12 +36,13 @@ from symgrad.naming import base_of, fresh
 
 @dataclass(frozen=True, slots=True)
 class Adjoint:
-    """A derived backward pass: ``program`` has the forward equations first, then ``backward`` names the rest."""
+    """A derived pass: ``program`` has the forward equations first, ``backward`` the rest, ``totals`` the cotangents."""
 
     program: Program
     cotangents: tuple[str, ...]
     gradients: tuple[str, ...]
     backward: tuple[str, ...]
+    totals: frozenset[str] = frozenset()
 
 
 def adjoint(program: Program, trace: Trace) -> Adjoint:
@@ -125,7 +126,8 @@ class _Reverse:
             outputs=tuple(self.grad[t.name] for t in wanted),
         )
         extras = tuple(e.target for e in self.extra)
-        return Adjoint(whole, tuple(cotangents), whole.outputs, extras + tuple(e.target for e in backward))
+        totals = frozenset({*cotangents, *self.grad.values()})
+        return Adjoint(whole, tuple(cotangents), whole.outputs, extras + tuple(e.target for e in backward), totals)
 
     def _through_recurrence(self, group: list[Equation]) -> list[Equation]:
         """Cotangents of equations that need each other: every read is distributed before any of them is summed up."""
@@ -153,7 +155,7 @@ class _Reverse:
         if not parts:
             return None
         target = self.grad[name]
-        own = indices or max((p for p, _ in parts), key=lambda axes: sum(not i.name.startswith("t_") for i in axes))
+        own = indices or parts[0][0]
         terms: list[Term] = []
         for axes, body in parts:
             for term in terms_of(_rename_apart(body, axes, own)):

@@ -52,17 +52,27 @@ def split(program: Program, trace: Trace) -> Program:
     program = factors_outside(replace(program, declared=program.equations), trace)
     program = explicit_extensions(prepare(program, trace), trace)
     known = len(trace.steps)
-    for ordered in (False, True):
-        splitter = _Splitter(program, trace, ordered)
-        for equation in program.equations:
-            splitter.statement(equation)
+    try:
+        return _statements(program, trace, ordered=False)
+    except NoOrderError as error:
+        # What is named reads the recurrence where the declaration does not: with its conditions it has an order.
+        del trace.steps[known:]
         try:
-            schedule(splitter.done)
+            return _statements(program, trace, ordered=True)
         except NoOrderError:
-            # What is named reads the recurrence where the declaration does not: with its conditions it has an order.
-            del trace.steps[known:]
-            continue
-        break
+            raise error from None
+
+
+def _statements(program: Program, trace: Trace, ordered: bool) -> Program:
+    """The program in statements.
+
+    Raises:
+        NoOrderError: a recurrence has no order of steps any more.
+    """
+    splitter = _Splitter(program, trace, ordered)
+    for equation in program.equations:
+        splitter.statement(equation)
+    schedule(splitter.done)
     return replace(program, equations=tuple(splitter.done))
 
 

@@ -28,15 +28,18 @@ class _Block:
     users: Users
     statements: list[tuple[Statement, Needs]]
 
-    @property
-    def name(self) -> str:
+    def name(self, cotangents: Set[str]) -> str:
         """What it computes: its first cotangent, else the first name."""
         names = [n for s, _ in self.statements for n in sorted(defines(s))]
-        return next((n for n in names if n.startswith("grad_")), names[0] if names else "more")
+        return next((n for n in names if n in cotangents), names[0] if names else "more")
 
 
 def guarded(
-    printer: Printer, statements: tuple[Statement, ...], inputs: Mapping[str, str], taken: Set[str]
+    printer: Printer,
+    statements: tuple[Statement, ...],
+    inputs: Mapping[str, str],
+    taken: Set[str],
+    cotangents: Set[str],
 ) -> list[str]:
     """Lines of the statements, with the gradients that are not asked for None.
 
@@ -45,14 +48,26 @@ def guarded(
         statements: the backward pass.
         inputs: for each result, the input whose gradient it is.
         taken: names that mean something already.
+        cotangents: what a test that has a name is called after.
 
     A test of more than two inputs that is long, or would stand in several places, is computed once and has a name:
     ``wants_grad_h = "x" in wrt or ...``.
     """
     wanted = {r: {r} for r in inputs}
     tests = {r: f'"{i}" in wrt' for r, i in inputs.items()}
-    guards = _Guards(tests, _flags(statements, wanted, tests, taken))
+    guards = _Guards(tests, _flags(statements, wanted, tests, taken, cotangents))
     return [*guards.definitions(), " = ".join(inputs) + " = None", *guards.lines(printer, statements, wanted)]
+
+
+def returned(statements: tuple[Statement, ...], inputs: Mapping[str, str]) -> list[str]:
+    """The results as they are returned: None for one that was computed for another's sake alone."""
+    if len(inputs) < 2:
+        return [*inputs]
+    needs = needed_by(statements, {r: {r} for r in inputs})
+    shared = {
+        r for s, users in zip(statements, needs, strict=True) for r in inputs if r in defines(s) and {*users} - {r}
+    }
+    return [f'{r} if "{i}" in wrt else None' if r in shared else r for r, i in inputs.items()]
 
 
 def _flags(
@@ -60,16 +75,17 @@ def _flags(
     wanted: Mapping[str, Set[str]],
     tests: Mapping[str, str],
     taken: Set[str],
+    cotangents: Set[str],
 ) -> dict[Users, str]:
     """Names of the tests that are computed once, those of few inputs first."""
     found: dict[Users, list[str]] = {}
     for block in _tested_blocks(statements, wanted):
-        found.setdefault(block.users, []).append(block.name)
+        found.setdefault(block.users, []).append(block.name(cotangents))
     used = set(taken)
     flags: dict[Users, str] = {}
     for users, names in sorted(found.items(), key=lambda item: len(item[0])):
         if len(users) > 2 and (len(names) > 1 or len(_either(tests[u] for u in users)) > LONGEST):
-            name = next((n for n in names if n.startswith("grad_")), names[0])
+            name = next((n for n in names if n in cotangents), names[0])
             flags[users] = fresh(f"wants_{name}", used)
             used.add(flags[users])
     return flags

@@ -20,7 +20,7 @@ from symgrad.emit.docstrings import (
     shape_text,
 )
 from symgrad.emit.empty_checks import empty_checks
-from symgrad.emit.guards import guarded
+from symgrad.emit.guards import guarded, returned
 from symgrad.emit.helpers import helper_text
 from symgrad.emit.helpers_parts import IMPORTS
 from symgrad.emit.index_checks import index_checks
@@ -205,7 +205,8 @@ class _Writer:
         if printer.uses_dtype:
             checks.append(f"{self.dtype} = {dtype}")
         self.helpers |= printer.helpers
-        tail = [f"return Gradients({', '.join(results)})"]
+        inputs = dict(zip(results, (t.name for t in wanted), strict=True))
+        tail = [f"return Gradients({', '.join(returned(self.plan.backward.statements, inputs))})"]
         return _spaced((*head, *lines, *checks, "", *body, *tail)), tuple(kept)
 
     def _real_residual(self) -> str | None:
@@ -220,7 +221,8 @@ class _Writer:
             return printer.lines(statements)
         taken = {*self.plan.adjoint.program.names(), *self.local.sizes, self.dtype, self.threads}
         taken |= {name for s in statements for name in defines(s) | uses(s)}
-        return guarded(printer, statements, dict(zip(results, inputs, strict=True)), taken)
+        totals = self.plan.adjoint.totals
+        return guarded(printer, statements, dict(zip(results, inputs, strict=True)), taken, totals)
 
 
 def _spaced(lines: Iterable[str]) -> tuple[str, ...]:

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 
 from symgrad.declare.checked import Checked, checked_entries
 from symgrad.declare.facts import facts
-from symgrad.declare.integers import Atom, Entry, Index, Poly, atoms
+from symgrad.declare.integers import Atom, Entry, Index, Poly
 from symgrad.declare.program import Program
 from symgrad.declare.rewriting import map_polynomials
 from symgrad.declare.scalars import Compare, Condition, Reduce
@@ -228,8 +228,3 @@ def comment(b: Builder, start: int, text: str) -> None:
         if not b.block[p].comment:
             b.block[p] = replace(b.block[p], comment=text)
             return
-
-
-def loop_variables(poly: Poly, loops: frozenset[Index]) -> frozenset[Atom]:
-    """The loop variables in an integer expression."""
-    return frozenset(a for a in atoms(poly) if a in loops)

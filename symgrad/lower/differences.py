@@ -69,11 +69,11 @@ def of_differences(b: Builder, bound: Axes, factors: list[Scalar], order: Axes, 
     b.because(f"{name}: a product of matrices does the sum of differences, but for rows too near each other for that")
     if gaps.difference.power == 1:
         return _weighted(b, gaps, bound)
-    squares = _squares(b, gaps, name)
+    squares = _squares(b, gaps)
     rest = tuple(i for i in bound if i not in gaps.coordinates)
     if not rest and not gaps.rest:
         return squares
-    others = operands_of(b, gaps.rest, stored_order(b, gaps.rest, (*order, *rest)), rest) if gaps.rest else []
+    others = operands_of(b, gaps.rest, stored_order(gaps.rest, (*order, *rest)), rest) if gaps.rest else []
     return contract(b, [Value(b.keep(squares.array, f"{name}_gaps"), squares.axes), *others], order, rest, name)
 
 
@@ -158,7 +158,7 @@ def _elements(b: Builder, indices: Iterable[Index]) -> int:
     return b.volume(sorted(indices, key=lambda i: i.name))
 
 
-def _squares(b: Builder, gaps: Gaps, name: str) -> Value:
+def _squares(b: Builder, gaps: Gaps) -> Value:
     """The squared distance of each pair of rows."""
     sides = (gaps.difference.first, gaps.difference.second)
     left, right = (

@@ -184,7 +184,7 @@ def lower_equation(b: Builder, equation: Equation, winner: str | None = None) ->
             plain.append(solve_rest(b, term))
             continue
         term, job = _products_first(b, term, job, free)
-        solved = solved_form(b, term, free)
+        solved = solved_form(b, term)
         if solved is not None and prefers_solved(b, job, solved):
             pivots = ", ".join(f"{p.index.name} = {p.value}" for p in solved.pivots)
             b.because(f"{equation.target}: solved for {pivots}")
@@ -246,7 +246,7 @@ def _products_first(b: Builder, term: Term, job: Scatter, free: Axes) -> tuple[T
     """Sum what no equality touches first, as a matrix product, where the solved form would not be one."""
     touched = {i for c in conjuncts(term.condition) for i in free_indices(c)}
     inner = tuple(i for i in term.bound if i not in touched)
-    solved = solved_form(b, term, free)
+    solved = solved_form(b, term)
     if b.general or not inner or solved is None or not prefers_solved(b, job, solved):
         return term, job
     if not makes_matrices(factors_of(term.body), inner) or makes_matrices(factors_of(solved.body), solved.bound):

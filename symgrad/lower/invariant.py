@@ -4,9 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import replace
-from typing import Any
 
-from symgrad.declare.integers import Index, Poly, indices_of
+from symgrad.declare.integers import Index, indices_of
 from symgrad.lower.arrays import (
     Array,
     Assign,
@@ -28,26 +27,14 @@ from symgrad.lower.arrays import (
     When,
 )
 from symgrad.lower.share import describe
-from symgrad.lower.traverse import map_parts, names_in, names_of, parts
+from symgrad.lower.traverse import map_parts, names_in, parts, polynomials_in
 
 Keep = Callable[[Array, str], Name]
 
 
 def varies(array: Array, loops: frozenset[Index], changing: frozenset[str]) -> bool:
     """Whether an expression depends on a loop variable or on an array that the loop changes."""
-    return bool(names_in(array) & changing) or any(indices_of(p) & loops for p in _polynomials(array))
-
-
-def _polynomials(part: Any) -> Iterator[Poly]:
-    """Every integer expression in an array expression."""
-    if isinstance(part, Poly):
-        yield part
-    elif isinstance(part, tuple):
-        for inner in part:
-            yield from _polynomials(inner)
-    elif hasattr(part, "__dataclass_fields__") and not isinstance(part, Index):
-        for name in names_of(part):
-            yield from _polynomials(getattr(part, name))
+    return bool(names_in(array) & changing) or any(indices_of(p) & loops for p in polynomials_in(array))
 
 
 def assigned(statements: Iterable[Statement]) -> frozenset[str]:

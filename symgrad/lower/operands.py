@@ -16,7 +16,7 @@ from symgrad.lower.elementwise import condition_value, product
 from symgrad.lower.values import as_float, mapped
 
 
-def stored_order(b: Builder, factors: list[Scalar], default: Axes) -> Axes:
+def stored_order(factors: list[Scalar], default: Axes) -> Axes:
     """Axes in the order in which the largest tensor has them, so that it need not be transposed."""
     reads = [r for f in factors for r in reads_of(f)]
     largest = max(reads, key=lambda r: (len(free_indices(r)), r.tensor), default=None)

@@ -78,7 +78,7 @@ def _placed(part: Condition, free: Axes, places: list[Poly | None]) -> tuple[int
     return None
 
 
-def solved_form(b: Builder, term: Term, free: Axes) -> Solved | None:
+def solved_form(b: Builder, term: Term) -> Solved | None:
     """The term without its equalities, if pivots +-1 suffice and no range condition is left over."""
     cotangents = tuple(i for i in term.bound if not b.small(i))
     solved = absorb(solve(term.bound, term.condition, term.body, cotangents, unit_only=True), b.program.extents)

@@ -147,14 +147,14 @@ def _inner(b: Builder, bound: Axes, condition: Condition, factors: list[Scalar],
         if product is not None:
             return product
     slides = window_indices(b, multiply(*factors), bound)
-    if slides and not is_product_of_matrices(b, factors, bound, slides):
+    if slides and not is_product_of_matrices(factors, bound, slides):
         b.because(f"{name}: a loop over the window offsets {_names(slides)}, each a strided slice")
         return _looped(b, bound, condition, factors, order, slides, name)
     offsets = _result_offsets(b, bound, condition, factors, order)
     if offsets:
         b.because(f"{name}: one sum for each window offset {_names(offsets)}, over strided slices")
         return _each_offset(b, bound, factors, order, offsets, name)
-    stored = stored_order(b, factors, (*order, *bound))
+    stored = stored_order(factors, (*order, *bound))
     squares = _square_sums(b, bound, condition, factors, stored)
     if squares is not None:
         return squares
@@ -228,7 +228,7 @@ def window_indices(b: Builder, body: Scalar, bound: Axes) -> Axes:
     return tuple(i for i in bound if i in found)
 
 
-def is_product_of_matrices(b: Builder, factors: list[Scalar], bound: Axes, slides: Axes) -> bool:
+def is_product_of_matrices(factors: list[Scalar], bound: Axes, slides: Axes) -> bool:
     """Whether two factors share a summed index and each has an index of its own, or more is summed than the window."""
     sets = [frozenset(free_indices(f)) for f in factors if free_indices(f)]
     for p, left in enumerate(sets):

@@ -102,7 +102,7 @@ def _solved(b: Builder, term: Term, free: Axes) -> Term:
     job = as_scatter(term, free)
     if job is None:
         return solve_rest(b, term)
-    solved = solved_form(b, term, free)
+    solved = solved_form(b, term)
     if solved is None:
         return term
     return Term(term.scale, solved.bound, solved.condition, solved.body)

@@ -101,9 +101,9 @@ def _better(
     """The second term as a product with windows, where the first, before steps were 1, is accumulated."""
     old, new = eliminate(b, terms[0]), eliminate(inner, terms[1])
     jobs = as_scatter(old, free[0]), as_scatter(new, free[1])
-    if jobs[0] is None or jobs[1] is None or prefers_solved(b, jobs[0], solved_form(b, old, free[0])):
+    if jobs[0] is None or jobs[1] is None or prefers_solved(b, jobs[0], solved_form(b, old)):
         return None
-    solved = solved_form(inner, new, free[1])
+    solved = solved_form(inner, new)
     if solved is None or not prefers_solved(inner, jobs[1], solved) or not _is_view(solved.body):
         return None
     term = Term(new.scale, solved.bound, solved.condition, solved.body)

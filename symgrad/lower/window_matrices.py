@@ -25,7 +25,7 @@ from symgrad.lower.walks import along
 def matrices_of_windows(b: Builder, term: Term, free: Axes) -> Iterator[tuple[Axes, Axes]]:
     """The indices of each matrix of windows in a term, and those of what it is a copy of."""
     job = as_scatter(term, free)
-    solved = solved_form(b, term, free) if job is not None else None
+    solved = solved_form(b, term) if job is not None else None
     if job is not None and solved is not None and prefers_solved(b, job, solved):
         term, job = Term(term.scale, solved.bound, solved.condition, solved.body), None
     if job is None:
@@ -34,7 +34,7 @@ def matrices_of_windows(b: Builder, term: Term, free: Axes) -> Iterator[tuple[Ax
     if job is None:
         looped = window_indices(b, term.body, term.bound)
         if not makes_matrices(factors, term.bound) or (
-            looped and not is_product_of_matrices(b, list(factors), term.bound, looped)
+            looped and not is_product_of_matrices(list(factors), term.bound, looped)
         ):
             return
         for factor in factors:

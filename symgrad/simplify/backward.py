@@ -67,7 +67,7 @@ class _Simplifier:
                 self.readers[tensor].add(e.target)
         self.recurrent = [e.target for g in groups(self.backward) if is_recurrent(g) for e in g if not _is_spread(e)]
         self.done: list[Equation] = []
-        self.cores = Cores(self.forward, program.names(), self.done, trace)
+        self.cores = Cores(self.forward, program.names(), self.done, trace, adjoint.totals)
 
     def run(self) -> Adjoint:
         for equation in self.backward:

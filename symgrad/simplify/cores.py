@@ -36,11 +36,15 @@ from symgrad.simplify.terms import factors_of
 class Cores:
     """Sums that have a name; ``done`` receives the equations that define them, ``taken`` their names.
 
+    ``cotangents`` are what a sum of many factors is called after.
+
     A sum that the forward pass has computed is read from there.
     """
 
-    def __init__(self, forward: list[Equation], taken: set[str], done: list[Equation], trace: Trace) -> None:
-        self.taken, self.done, self.trace = taken, done, trace
+    def __init__(
+        self, forward: list[Equation], taken: set[str], done: list[Equation], trace: Trace, cotangents: frozenset[str]
+    ) -> None:
+        self.taken, self.done, self.trace, self.cotangents = taken, done, trace, cotangents
         self.made: dict[str, tuple[str, tuple[int, ...]]] = {}
         self.names: set[str] = set()
         for equation in forward:
@@ -99,7 +103,7 @@ class Cores:
         if alone and wanted == equation.indices:
             self.made[key] = (equation.target, tuple(order.index(i) for i in wanted))
             return node
-        name = fresh(_core_name(node), self.taken)
+        name = fresh(_core_name(node, self.cotangents), self.taken)
         self.taken.add(name)
         self.names.add(name)
         made = Equation(name, wanted, freshen(node, {i.name for i in wanted}))
@@ -173,7 +177,7 @@ def _count(node: Node, name: str) -> int:
     return sum(isinstance(p, Read) and p.tensor == name for p in walk(node))
 
 
-def _core_name(node: Reduce) -> str:
+def _core_name(node: Reduce, cotangents: frozenset[str]) -> str:
     """``sum_grad_y`` or ``dot_grad_y_x``: what is summed."""
     reads = [r.tensor for r in reads_of(node.body)]
     _, factors = factors_of(node.body)
@@ -182,5 +186,5 @@ def _core_name(node: Reduce) -> str:
     names = [f.tensor for f in factors if isinstance(f, Read)]
     if len(factors) == 2 and len(names) == 2:
         return f"dot_{names[0]}_{names[1]}"
-    lead = next((n for n in reads if n.startswith("grad")), reads[0] if reads else "ones")
+    lead = next((n for n in reads if n in cotangents), reads[0] if reads else "ones")
     return f"dot_{lead}" if len(factors) > 1 else f"sum_{lead}"

@@ -24,9 +24,10 @@ from sympy import (
     symbols,
 )
 
-from symgrad import Layer, Padded, StopGradient
+from symgrad import Layer, Padded, StopGradient, check_layer
 from symgrad.check.shapes import STYLES
 from symgrad.check.values import Sampler, has_kinks, has_stops, kink_values
+from symgrad.declare.textform import parse_layer
 from symgrad.errors import CheckError
 
 N, M, T = symbols("N M T", integer=True, positive=True)
@@ -107,6 +108,56 @@ def test_integers_that_never_fit_are_an_error_that_names_the_read() -> None:
     beyond = layer(Eq(y[n], x[ids[n] + 100]), [x[T], ids[N]])
     with pytest.raises(CheckError, match=r"x\[ids\[n\] \+ 100\] reads x at index"):
         Sampler(beyond).case("plain")
+
+
+@pytest.mark.parametrize("seed", range(3))
+@pytest.mark.parametrize(
+    "text",
+    [
+        "m[r] = reduce_max(x[q], (q, first[r], last[r] - 1)); y[r] = m[r]*c[r]",
+        "m[r] = reduce_max(x[q], (q, offset[r], offset[r + 1] - 1)); y[r] = m[r]*c[r]",
+        "y[b] = reduce_max(x[i,j], (i, top[b], bottom[b] - 1), (j, left[b], right[b] - 1))",
+        "p[r] = sum(exp(x[q]), (q, first[r], last[r] - 1)); y[q] = sum(exp(x[q])/p[of[q]]*w[q], (s, 1))",
+    ],
+)
+def test_ranges_that_integers_give_are_not_empty(text: str, seed: int) -> None:
+    report = check_layer(parse_layer(text), seed=seed)
+    assert report.ok, str(report)
+
+
+L, A = IndexedBase("L"), IndexedBase("A")
+row, column, k = Idx("row", N), Idx("column", N), Idx("k")
+ROOT = sqrt(A[row, row] - Sum(L[row, k] ** 2, (k, 0, row - 1)))
+BELOW = (A[row, column] - Sum(L[row, k] * L[column, k], (k, 0, column - 1))) / L[column, column]
+FACTOR = Eq(L[row, column], Piecewise((ROOT, Eq(row, column)), (BELOW, row > column), (0, True)))
+NARROW = {
+    "a positive definite matrix": Layer("cholesky", [A[N, N]], [FACTOR]),
+    "its determinant": Layer("logdet", [A[N, N]], [FACTOR, Eq(y[Idx("o", 1)], Sum(log(L[row, row]), row))]),
+    "inside a ball": layer(Eq(y[n], sqrt(1 - Sum(x[n, m] ** 2, m))), [x[N, M]]),
+    "one above the other": layer(Eq(y[n], sqrt(x[n] - w[n])), [x[N], w[N]]),
+    "far away": layer(Eq(y[n], log(x[n] - 10)), [x[N]]),
+}
+
+
+@pytest.mark.parametrize("seed", range(3))
+@pytest.mark.parametrize("declared", NARROW.values(), ids=NARROW)
+def test_inputs_are_found_where_few_have_a_value(declared: Layer, seed: int) -> None:
+    report = check_layer(declared, seed=seed)
+    assert report.ok, str(report)
+    assert sum(entry.compared for entry in report.entries if entry.check == "gradient by complex step") > 2
+
+
+def test_a_layer_that_never_has_an_element_is_checked_without_any() -> None:
+    for text in ("y[i:0] = x[i]", "inputs: x[0]; y[i] = x[i]"):
+        report = check_layer(parse_layer(text), cases=2)
+        assert report.ok, str(report)
+
+
+def test_where_no_value_is_found_the_left_side_is_named() -> None:
+    report = check_layer(layer(Eq(y[n], log(-exp(x[n]))), [x[N]]), cases=1)
+    assert not report.ok
+    assert "y is not at inputs that are normal, positive" in str(report)
+    assert "sqrt(Max(u, 0))" in str(report)
 
 
 def test_kink_points_lie_where_branches_meet() -> None:

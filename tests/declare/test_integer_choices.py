@@ -7,6 +7,7 @@ import pytest
 from sympy import Eq, Idx, IndexedBase, Piecewise, Rational, symbols
 
 from symgrad import ArgMax, Layer, ReduceMax, check_layer, compile_layer
+from symgrad.declare.textform import parse_layer
 from symgrad.errors import DeclarationError
 
 B, T, K = symbols("B T K", integer=True, positive=True)
@@ -47,6 +48,27 @@ def test_a_choice_between_integers_is_an_integer(schedule: str) -> None:
 def test_the_layer_with_such_a_choice_passes_its_check() -> None:
     report = check_layer(backward_pointers())
     assert report.ok, report
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "p[i] = where(i > 2, a[i], b[i]); y[i] = x[p[i]]",
+        "p[i] = a[i]; y[i] = x[p[i]]*x[i]",
+        "p[i] = where(i > 2, a[i], q[i]); q[i] = where(i < 1, b[i], 0); y[i] = x[p[i]]",
+        "p[i] = where(i > 2, a[i], s); y[i] = x[p[i]]",
+    ],
+)
+def test_inputs_that_only_an_integer_is_chosen_from_are_integers(text: str) -> None:
+    layer = parse_layer(text)
+    assert [t.name for t in layer.inputs if not t.integer] == ["x"]
+    report = check_layer(layer)
+    assert report.ok, str(report)
+
+
+def test_an_input_that_is_read_as_a_real_number_too_stays_one() -> None:
+    with pytest.raises(DeclarationError, match="p is used as an integer, but its equation gives a real number"):
+        parse_layer("p[i] = where(i > 2, x[i], 0); y[i] = x[p[i]]")
 
 
 def test_a_choice_with_a_real_arm_is_refused() -> None:

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+import numpy as np
 import pytest
-from sympy import Eq, Idx, IndexedBase, Mod, Piecewise, Sum, Symbol, floor, symbols, tanh
+from sympy import Eq, Idx, IndexedBase, Mod, Ne, Piecewise, Sum, Symbol, floor, sqrt, symbols, tanh
 
-from symgrad import Layer, Padded
+from symgrad import Layer, Padded, check_layer, compile_layer
 from symgrad.declare.graph import components, needed
 from symgrad.declare.integers import Index, Size, as_poly
 from symgrad.declare.recurrence import Scan, schedule
@@ -71,7 +72,10 @@ def test_a_sum_over_all_earlier_steps_is_a_recurrence() -> None:
     [
         (Eq(h[t, i], x[t, i] + h[t, i]), "h[t, i] reads h[t, i]"),
         (Eq(h[t, i], x[t, i] + Padded(h)[t - 1, i] + Padded(h)[t + 1, i]), "h[t, i] reads h[t + 1, i]"),
-        (Eq(h[t, i], Piecewise((x[t, i], Eq(t, 0)), (h[floor(t / 2), i], True))), "h[t, i] reads h[t // 2, i]"),
+        (
+            Eq(h[t, i], Piecewise((x[t, i], Eq(t, 0)), (h[floor((t + 1) / 2), i], True))),
+            "h[t, i] reads h[(t + 1) // 2, i]",
+        ),
         (Eq(h[t, i], x[t, i] + h[Mod(t + 1, T), i]), "h[t, i] reads h[(t + 1) % T, i]"),
         (Eq(h[t, i], x[t, i] + Sum(h[t, j], j)), "h[t, i] reads h[t, j]"),
         (Eq(h[t, i], x[t, i] + Padded(h, mode="wrap")[t - 1, i]), "Padded(h, mode='wrap')"),
@@ -140,3 +144,38 @@ def test_the_range_of_a_condition() -> None:
     first, extent = interval(Compare(">=", step - 1), STEP) or (None, None)
     assert (str(first), str(extent)) == ("1", "T - 1")
     assert interval(Compare("!=", step - 1), STEP) is None
+
+
+def test_a_step_that_is_not_the_first_reads_the_one_of_half_its_number() -> None:
+    body = Piecewise((x[t, i], Eq(t, 0)), (x[t, i] * tanh(h[floor(t / 2), i]), True))
+    given = np.random.default_rng(0).normal(size=(9, 2))
+    expected = given.copy()
+    for step in range(1, 9):
+        expected[step] *= np.tanh(expected[step // 2])
+    tree = Layer("tree", [x[T, D]], [Eq(h[t, i], body)])
+    np.testing.assert_allclose(compile_layer(tree).forward(given)[0], expected, atol=1e-15)
+    report = check_layer(tree)
+    assert report.ok, str(report)
+
+
+A, L = IndexedBase("A"), IndexedBase("L")
+m, n, k = Idx("m", T), Idx("n", T), Idx("k")
+ROOT = sqrt(A[m, m] - Sum(L[m, k] ** 2, (k, 0, m - 1)))
+BELOW = (A[m, n] - Sum(L[m, k] * L[n, k], (k, 0, n - 1))) / L[n, n]
+
+
+@pytest.mark.parametrize(
+    "arms",
+    [
+        [(ROOT, Eq(m, n)), (BELOW, m > n), (0, True)],
+        [(0, m < n), (ROOT, Eq(m, n)), (BELOW, True)],
+        [(ROOT, Eq(m, n)), (0, m < n), (BELOW, True)],
+        [(BELOW, m > n), (0, m < n), (ROOT, True)],
+        [(0, m < n), (BELOW, Ne(m, n)), (ROOT, True)],
+    ],
+)
+def test_a_factorisation_is_a_recurrence_however_its_arms_are_sorted(arms) -> None:
+    factor = Layer("factor", [A[T, T]], [Eq(L[m, n], Piecewise(*arms))])
+    given = np.random.default_rng(0).normal(size=(5, 5))
+    given = given @ given.T + np.eye(5)
+    np.testing.assert_allclose(compile_layer(factor).forward(given)[0], np.linalg.cholesky(given), atol=1e-14)

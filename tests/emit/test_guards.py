@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from itertools import combinations
 
 import numpy as np
@@ -10,6 +11,7 @@ from sympy import symbols
 
 from symgrad import Graph, chain, compile_layer, layers
 from symgrad.compiler import CompiledLayer
+from symgrad.declare.textform import parse_layer
 
 N, M = symbols("N M", integer=True, positive=True)
 DEEP = chain(*[layers.dense, layers.tanh] * 5, name="deep")
@@ -57,6 +59,25 @@ def test_tests_of_one_or_two_inputs_stand_where_they_are() -> None:
     lines = backward_lines(compile_layer(chain(layers.dense, layers.tanh, layers.dense, name="two")))
     assert not any("wants_" in line for line in backward_lines(compile_layer(layers.dense)))
     assert '    if "dense_w" in wrt:' in lines
+
+
+@pytest.mark.parametrize("text", ["y[i] = exp(x[i] - b[i])", "y[i] = sqrt(x[i] + b[i])*a[i]"])
+def test_a_gradient_that_another_is_made_of_is_none_unless_asked_for(text: str) -> None:
+    compiled = compile_layer(parse_layer(text))
+    arrays = {t.name: np.array([1.0, 2.0, 3.0]) for t in compiled.layer.inputs}
+    _, residuals = compiled.forward(*arrays.values())
+    every = compiled.backward(residuals, np.ones(3))
+    for name in arrays:
+        alone = compiled.backward(residuals, np.ones(3), wrt=(name,))
+        np.testing.assert_array_equal(getattr(alone, name), getattr(every, name))
+        assert [n for n in arrays if getattr(alone, n) is not None] == [name]
+
+
+@pytest.mark.parametrize("name", ["a", "gradient_in", "grad_a"])
+def test_a_sum_is_called_after_a_cotangent_and_not_after_what_sounds_like_one(name: str) -> None:
+    text = "m[n] = sum(a[n,j], j)/J; y[n,i] = exp(m[n]*u[i])*a[n,i]*m[n]"
+    lines = "\n".join(backward_lines(compile_layer(parse_layer(re.sub(r"\ba\b", name, text)))))
+    assert {*re.findall(r"\bdot_\w+", lines)} == {"dot_grad_y", "dot_grad_y_2"}
 
 
 def test_a_tensor_of_the_users_keeps_its_name() -> None:
