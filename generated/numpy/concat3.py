@@ -11,7 +11,7 @@ Declaration:
 
 Derived:
     grad_first[n, p] = sum_{q : p == q} grad_y[n, q] * [P >= q + 1]
-    grad_second[n, q_2] = sum_{q : q == q_2 + P} grad_y[n, q] * (0 if P >= q + 1 else [P + Q >= q + 1])
+    grad_second[n, q_2] = sum_{q : q == q_2 + P} grad_y[n, q] * [P + Q >= q + 1, q >= P]
     grad_third[n, r] = sum_{q : q == r + P + Q} grad_y[n, q] * (0 if P >= q + 1 else (0 if P + Q >= q +
         1 else 1))
 
@@ -81,7 +81,7 @@ def backward(residuals, grad_y, wrt=None):
         # grad_first[n, p] = sum_{q : p == q} grad_y[n, q] * [P >= q + 1]
         grad_first = grad_y[:, :P].copy()
     if "second" in wrt:
-        # grad_second[n, q_2] = sum_{q : q == q_2 + P} grad_y[n, q] * (0 if P >= q + 1 else [P + Q >= q + 1])
+        # grad_second[n, q_2] = sum_{q : q == q_2 + P} grad_y[n, q] * [P + Q >= q + 1, q >= P]
         grad_second = grad_y[:, P : P + Q].copy()
     if "third" in wrt:
         # grad_third[n, r] = sum_{q : q == r + P + Q} grad_y[n, q] * (0 if P >= q + 1 else (0 if P + Q >= q + 1

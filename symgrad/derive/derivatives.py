@@ -19,7 +19,7 @@ from symgrad.declare.algebra import (
     subtract,
 )
 from symgrad.declare.bounds import nonnegative
-from symgrad.declare.conditions import all_of, conjuncts, relation
+from symgrad.declare.conditions import all_of, conjuncts, negation, relation
 from symgrad.declare.frozen import remember
 from symgrad.declare.integers import as_poly, extreme
 from symgrad.declare.scalars import (
@@ -43,6 +43,7 @@ from symgrad.declare.scalars import (
     Stopped,
     children,
     reads_of,
+    walk,
 )
 from symgrad.derive.flat import is_flat
 from symgrad.errors import DerivationError
@@ -152,7 +153,7 @@ def derivative(node: Scalar, read: Read, flat: frozenset[str] = frozenset()) -> 
             du, dv = BINARY[function]
             return add(multiply(du(u, v), derivative(u, read, flat)), multiply(dv(u, v), derivative(v, read, flat)))
         case Select(condition, then, otherwise):
-            return select(condition, derivative(then, read, flat), derivative(otherwise, read, flat))
+            return _in_one(condition, derivative(then, read, flat), derivative(otherwise, read, flat))
         case Sloped(variable, slope):
             return multiply(slope, derivative(variable, read, flat))
         case Stopped() | FromInteger() | Read() | Reduce():
@@ -223,6 +224,20 @@ def may_be_infinite(node: Scalar, apart: frozenset[Scalar] = frozenset()) -> boo
             told = frozenset(map(_not_nought, conjuncts(condition)))
             return may_be_infinite(then, apart | told) or may_be_infinite(otherwise, apart)
     return any(may_be_infinite(child, apart) for child in children(node) if not isinstance(child, Condition))
+
+
+def _in_one(condition: Condition, then: Scalar, otherwise: Scalar) -> Scalar:
+    """A choice; one arm among zeros is behind one condition, where integers alone decide."""
+    match then, otherwise:
+        case Number(0), Select(inner, chosen, Number(0)) if _is_whole(condition) and _is_whole(inner):
+            return select(all_of(negation(condition), inner), chosen, NOUGHT)
+        case Select(inner, chosen, Number(0)), Number(0) if _is_whole(condition) and _is_whole(inner):
+            return select(all_of(condition, inner), chosen, NOUGHT)
+    return select(condition, then, otherwise)
+
+
+def _is_whole(condition: Condition) -> bool:
+    return not any(isinstance(part, Relation) for part in walk(condition))
 
 
 def _not_nought(condition: Condition) -> Scalar:

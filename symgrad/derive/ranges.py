@@ -36,13 +36,13 @@ from symgrad.naming import fresh
 def pinned(
     program: Program, rest: tuple[Index, ...], where: Condition, value: Scalar
 ) -> tuple[tuple[Index, ...], Condition, Scalar]:
-    """A summed index that a factor ``[i == c]`` of the value gives a fixed value has that value."""
+    """A summed index that a factor ``[i == c, ..]`` of the value gives a fixed value has that value."""
     factors = value.args if isinstance(value, Mul) else (value,)
-    for factor in factors:
-        if not (isinstance(factor, Select) and factor.otherwise == NOUGHT and isinstance(factor.condition, Compare)):
+    tests = (c for f in factors if isinstance(f, Select) and f.otherwise == NOUGHT for c in conjuncts(f.condition))
+    for test in tests:
+        if not (isinstance(test, Compare) and test.relation == "=="):
             continue
-        test = factor.condition
-        for index in (i for i in rest if indices_of(test.poly) == {i} and test.relation == "=="):
+        for index in (i for i in rest if indices_of(test.poly) == {i}):
             split = affine_in(test.poly, index)
             at = None if split is None or split[0].constant not in (1, -1) else split[1] * -(split[0].constant or 1)
             if at is not None and nonnegative(at) and nonnegative(index.extent - 1 - at):
