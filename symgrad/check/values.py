@@ -111,7 +111,7 @@ class Sampler:
         for _ in range(SIZES_TRIED):
             sizes = draw_sizes(self.geometry, self.rng, style)
             try:
-                arrays = self._finite(sizes)
+                arrays = self.values(sizes)
             except (CheckError, DeclarationError) as error:
                 refused, self.inside = error, True
                 continue
@@ -119,6 +119,25 @@ class Sampler:
                 return Case(sizes, arrays)
         reason = refused or f"{self.layer.name}: no values were found at which every output is finite"
         raise CheckError(str(reason))
+
+    def values(self, sizes: Sizes) -> dict[str, Array] | None:
+        """Return values at which the equations are finite, None where none are found.
+
+        All inputs are drawn by one recipe, then each as plainly as may be.
+        """
+        for recipes in self._recipes():
+            arrays = self._readable(sizes, recipes)
+            if not self._is_finite(arrays, sizes) or not (self.recipes or self._reliable(recipes, arrays, sizes)):
+                continue
+            for t in self.layer.inputs:
+                if recipes[t.name] != "normal" and not t.integer and not self.recipes:
+                    plainer = {**recipes, t.name: "normal"}
+                    tried = {**arrays, t.name: self._real(t.name, sizes, "normal")}
+                    if self._reliable(plainer, tried, sizes):
+                        arrays, recipes = tried, plainer
+            self.recipes = recipes
+            return arrays
+        return None
 
     def empty_case(self, case: Case) -> Case | None:
         """Return the case with one dimension 0, None where no dimension may be, or no integer is valid any more."""
@@ -154,22 +173,6 @@ class Sampler:
             arrays = {**case.arrays, name: values}
             if self._usable(arrays, case.sizes):
                 return Case(case.sizes, arrays, "a negative integer")
-        return None
-
-    def _finite(self, sizes: Sizes) -> dict[str, Array] | None:
-        """Return values at which the equations are finite: all inputs by one recipe, then each as plain as may be."""
-        for recipes in self._recipes():
-            arrays = self._readable(sizes, recipes)
-            if not self._is_finite(arrays, sizes) or not (self.recipes or self._reliable(recipes, arrays, sizes)):
-                continue
-            for t in self.layer.inputs:
-                if recipes[t.name] != "normal" and not t.integer and not self.recipes:
-                    plainer = {**recipes, t.name: "normal"}
-                    tried = {**arrays, t.name: self._real(t.name, sizes, "normal")}
-                    if self._reliable(plainer, tried, sizes):
-                        arrays, recipes = tried, plainer
-            self.recipes = recipes
-            return arrays
         return None
 
     def _reliable(self, recipes: Mapping[str, str], arrays: Mapping[str, Array], sizes: Sizes) -> bool:
