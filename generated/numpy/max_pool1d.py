@@ -18,7 +18,7 @@ Derived:
     grad_x[n, c, l] = sum_{i, u : stride * i + u == l + padding, u == winner_y[n, c, i]} grad_y[n, c, i]
 
 Kept for backward (auto):
-    winner_y  8 * N * C * I bytes
+    winner_y  N * C * I bytes, twice that from K = 256 on, four times from 65536
 """
 
 from typing import NamedTuple

@@ -15,7 +15,7 @@ Derived:
     grad_x[n, c, l] = sum_{p, t : l + padding == stride * p + t, t == winner_y[n, c, p]} grad_y[n, c, p]
 
 Kept for backward (auto):
-    winner_y  8 * N * C * P bytes
+    winner_y  N * C * P bytes, twice that from K = 256 on, four times from 65536
 """
 
 from typing import NamedTuple

@@ -21,8 +21,8 @@ Derived:
         winner_max_v_y[n, c, h, j]} grad_max_v_y[n, c, h, j]
 
 Kept for backward (auto):
-    winner_y        8 * N * C * I * J bytes
-    winner_max_v_y  8 * N * C * H * J bytes
+    winner_y        N * C * I * J bytes, twice that from K_h = 256 on, four times from 65536
+    winner_max_v_y  N * C * H * J bytes, twice that from K_w = 256 on, four times from 65536
 """
 
 from typing import NamedTuple

@@ -20,8 +20,8 @@ Derived:
         h, j]} grad_max_v_y[n, c, h, j]
 
 Kept for backward (auto):
-    winner_y        8 * N * C * I * J bytes
-    winner_max_v_y  8 * N * C * H * J bytes
+    winner_y        N * C * I * J bytes, twice that from K = 256 on, four times from 65536
+    winner_max_v_y  N * C * H * J bytes, twice that from K = 256 on, four times from 65536
 """
 
 from typing import NamedTuple

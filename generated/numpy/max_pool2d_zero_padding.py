@@ -16,7 +16,7 @@ Derived:
         + u, stride * j + v == w + padding} grad_y[n, c, i, j]
 
 Kept for backward (auto):
-    winner_y  8 * N * C * I * J bytes
+    winner_y  N * C * I * J bytes, twice that from K * K = 256 on, four times from 65536
 """
 
 from typing import NamedTuple

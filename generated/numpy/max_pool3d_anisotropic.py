@@ -24,9 +24,9 @@ Derived:
         winner_max_v_y[n, c, d, h_2, j]} grad_max_v_y[n, c, d, h_2, j]
 
 Kept for backward (auto):
-    winner_y        8 * N * C * h_extent * I * J bytes
-    winner_max_u_y  8 * N * C * D * I * J bytes
-    winner_max_v_y  8 * N * C * D * H * J bytes
+    winner_y        N * C * h_extent * I * J bytes, twice that from K_d = 256 on, four times from 65536
+    winner_max_u_y  N * C * D * I * J bytes, twice that from K_h = 256 on, four times from 65536
+    winner_max_v_y  N * C * D * H * J bytes, twice that from K_w = 256 on, four times from 65536
 """
 
 from typing import NamedTuple

@@ -21,9 +21,9 @@ Derived:
         r]} grad_max_v_y[n, c, d, h, r]
 
 Kept for backward (auto):
-    winner_y        8 * N * C * P * Q * R bytes
-    winner_max_u_y  8 * N * C * D * Q * R bytes
-    winner_max_v_y  8 * N * C * D * H * R bytes
+    winner_y        N * C * P * Q * R bytes, twice that from K = 256 on, four times from 65536
+    winner_max_u_y  N * C * D * Q * R bytes, twice that from K = 256 on, four times from 65536
+    winner_max_v_y  N * C * D * H * R bytes, twice that from K = 256 on, four times from 65536
 """
 
 from typing import NamedTuple

@@ -18,7 +18,7 @@ Derived:
         grad_y[n, c, p, q, r]
 
 Kept for backward (auto):
-    winner_y  8 * N * C * P * Q * R bytes
+    winner_y  N * C * P * Q * R bytes, twice that from K * K * K = 256 on, four times from 65536
 """
 
 from typing import NamedTuple
