@@ -94,21 +94,23 @@ def backward(residuals, grad_y, wrt=None):
     # grad_x[n, c, h, w] = sum_{i, j, u, v : K * u + v == winner_y[n, c, i, j], h == u + row[n, c, i], v +
     #     column[n, c, j] == w} grad_y[n, c, i, j]
     grad_x = np.zeros((N, C, H, W), dtype=dtype)
+    positions = np.arange(K)[:, None, None] + column.transpose(2, 0, 1)[:, None]
+    positions_2 = np.arange(K)[:, None, None] + row.transpose(2, 0, 1)[:, None]
     _add_at(
         grad_x,
         np.arange(N)[:, None],
         np.arange(C),
-        np.clip((np.arange(K)[:, None, None] + row.transpose(2, 0, 1)[:, None])[:, None, :, None], 0, H - 1),
-        np.clip((np.arange(K)[:, None, None] + column.transpose(2, 0, 1)[:, None])[:, None], 0, W - 1),
+        np.clip(positions_2[:, None, :, None], 0, H - 1),
+        np.clip(positions[:, None], 0, W - 1),
         np.where(
-            (np.arange(K)[:, None, None] + row.transpose(2, 0, 1)[:, None] < H)[:, None, :, None]
+            (positions_2 < H)[:, None, :, None]
             & (
                 (K * np.arange(K)[:, None] + np.arange(K))[:, :, None, None]
                 == winner_y.transpose(2, 3, 0, 1)[:, :, None, None]
             )
-            & (np.arange(K)[:, None, None] + column.transpose(2, 0, 1)[:, None] < W)[:, None]
-            & (np.arange(K)[:, None, None] + row.transpose(2, 0, 1)[:, None] >= 0)[:, None, :, None]
-            & (np.arange(K)[:, None, None] + column.transpose(2, 0, 1)[:, None] >= 0)[:, None],
+            & (positions < W)[:, None]
+            & (positions_2 >= 0)[:, None, :, None]
+            & (positions >= 0)[:, None],
             grad_y.transpose(2, 3, 0, 1)[:, :, None, None],
             0,
         ),

@@ -159,8 +159,9 @@ def backward(residuals, grad_h, wrt=None):
         grad_h_total = grad_h[:, t] + grad_h_states[:, t + 1]
         # grad_pre_new[n, t, m] = factor_pre_new[n, t, m] * grad_h_total[n, t, m]
         grad_pre_new[:, t] = factor_pre_new[:, t] * grad_h_total
+        product = grad_pre_new[:, t] @ r[2]
         # grad_reset[n, t, m] = h_states[n, t, m] * sum_{m_2} grad_pre_new[n, t, m_2] * r[2, m_2, m]
-        grad_reset = h_states[:, t] * (grad_pre_new[:, t] @ r[2])
+        grad_reset = h_states[:, t] * product
         # grad_pre_reset[n, t, m] = factor_pre_reset[n, t, m] * grad_reset[n, t, m]
         grad_pre_reset[:, t] = factor_pre_reset[:, t] * grad_reset
         # grad_pre_update[n, t, m] = factor_pre_update[n, t, m] * grad_h_total[n, t, m]
@@ -169,7 +170,7 @@ def backward(residuals, grad_h, wrt=None):
         #     grad_pre_reset[n, t, m_2] * r[0, m_2, m] + sum_{m_2} grad_pre_update[n, t, m_2] * r[1, m_2, m] +
         #     grad_h_total[n, t, m] * update[n, t, m]
         grad_h_states[:, t] = (
-            reset[:, t] * (grad_pre_new[:, t] @ r[2])
+            reset[:, t] * product
             + grad_pre_reset[:, t] @ r[0]
             + grad_pre_update[:, t] @ r[1]
             + grad_h_total * update[:, t]

@@ -120,42 +120,32 @@ def backward(residuals, grad_whole, grad_halves, grad_quarters, wrt=None):
     #     c, i, j] % W} grad_quarters[n, c, i, j] + sum_{i, j : h == choose_whole[n, c, i, j] // W, w ==
     #     choose_whole[n, c, i, j] % W} grad_whole[n, c, i, j]
     grad_x = np.zeros((N, C, H, W), dtype=dtype)
+    positions_3 = choose_halves.transpose(2, 3, 0, 1) // W
     _add_at(
         grad_x,
         np.arange(N)[:, None],
         np.arange(C),
-        np.clip(choose_halves.transpose(2, 3, 0, 1) // W, 0, H - 1),
+        np.clip(positions_3, 0, H - 1),
         choose_halves.transpose(2, 3, 0, 1) % W,
-        np.where(
-            (choose_halves.transpose(2, 3, 0, 1) // W < H) & (choose_halves.transpose(2, 3, 0, 1) // W >= 0),
-            grad_halves.transpose(2, 3, 0, 1),
-            0,
-        ),
+        np.where((positions_3 < H) & (positions_3 >= 0), grad_halves.transpose(2, 3, 0, 1), 0),
     )
+    positions_2 = choose_quarters.transpose(2, 3, 0, 1) // W
     _add_at(
         grad_x,
         np.arange(N)[:, None],
         np.arange(C),
-        np.clip(choose_quarters.transpose(2, 3, 0, 1) // W, 0, H - 1),
+        np.clip(positions_2, 0, H - 1),
         choose_quarters.transpose(2, 3, 0, 1) % W,
-        np.where(
-            (choose_quarters.transpose(2, 3, 0, 1) // W < H)
-            & (choose_quarters.transpose(2, 3, 0, 1) // W >= 0),
-            grad_quarters.transpose(2, 3, 0, 1),
-            0,
-        ),
+        np.where((positions_2 < H) & (positions_2 >= 0), grad_quarters.transpose(2, 3, 0, 1), 0),
     )
+    positions = choose_whole.transpose(2, 3, 0, 1) // W
     _add_at(
         grad_x,
         np.arange(N)[:, None],
         np.arange(C),
-        np.clip(choose_whole.transpose(2, 3, 0, 1) // W, 0, H - 1),
+        np.clip(positions, 0, H - 1),
         choose_whole.transpose(2, 3, 0, 1) % W,
-        np.where(
-            (choose_whole.transpose(2, 3, 0, 1) // W < H) & (choose_whole.transpose(2, 3, 0, 1) // W >= 0),
-            grad_whole.transpose(2, 3, 0, 1),
-            0,
-        ),
+        np.where((positions < H) & (positions >= 0), grad_whole.transpose(2, 3, 0, 1), 0),
     )
     return Gradients(grad_x)
 

@@ -84,18 +84,14 @@ def backward(residuals, grad_y, wrt=None):
     # grad_x[n, c, h, w] = sum_{i, j : h == stride * i + choice[n, c, i, j] // K, stride * j + choice[n, c, i,
     #     j] % K == w} grad_y[n, c, i, j]
     grad_x = np.zeros((N, C, H, W), dtype=dtype)
+    positions = stride * np.arange(I)[:, None, None, None] + choice.transpose(2, 3, 0, 1) // K
     _add_at(
         grad_x,
         np.arange(N)[:, None],
         np.arange(C),
-        np.clip(stride * np.arange(I)[:, None, None, None] + choice.transpose(2, 3, 0, 1) // K, 0, H - 1),
+        np.clip(positions, 0, H - 1),
         stride * np.arange(J)[:, None, None] + choice.transpose(2, 3, 0, 1) % K,
-        np.where(
-            (stride * np.arange(I)[:, None, None, None] + choice.transpose(2, 3, 0, 1) // K < H)
-            & (stride * np.arange(I)[:, None, None, None] + choice.transpose(2, 3, 0, 1) // K >= 0),
-            grad_y.transpose(2, 3, 0, 1),
-            0,
-        ),
+        np.where((positions < H) & (positions >= 0), grad_y.transpose(2, 3, 0, 1), 0),
     )
     return Gradients(grad_x)
 

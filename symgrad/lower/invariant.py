@@ -30,7 +30,7 @@ from symgrad.lower.arrays import (
 from symgrad.lower.share import describe
 from symgrad.lower.traverse import map_parts, names_in, names_of, parts
 
-Keep = Callable[[Array, str], Name]
+Keep = Callable[[Array, str], Array]
 
 
 def varies(array: Array, loops: frozenset[Index], changing: frozenset[str]) -> bool:

@@ -17,10 +17,13 @@ from symgrad.lower.arrays import (
     By,
     Cast,
     Chunks,
+    Collapse,
     Const,
+    Einsum,
     For,
     Helper,
     Map,
+    MatMul,
     Name,
     Pad,
     Parts,
@@ -47,8 +50,8 @@ _VERBS = {"add": "plus", "sub": "minus", "mul": "times", "div": "over", "square"
 
 
 def share(statements: tuple[Statement, ...], taken: set[str]) -> tuple[Statement, ...]:
-    """Name every elementwise expression that occurs more than once outside loops, or in one turn of a loop."""
-    views = _views(statements)
+    """Name every expression that takes work and occurs more than once outside loops, or in one turn of a loop."""
+    views = views_of(statements)
     taken |= {name for s in walk(statements) for name in defines(s)}
     return tuple(_in_turns(s, taken, views) for s in _share(statements, taken))
 
@@ -80,8 +83,10 @@ def _in_turns(statement: Statement, taken: set[str], views: Mapping[str, set[str
 
 def _share(statements: tuple[Statement, ...], taken: set[str]) -> tuple[Statement, ...]:
     block = list(statements)
-    views = _views(statements)
+    views = views_of(statements)
     changed_in_place = {v for s in walk(block) for n in _mutated(s) for v in views.get(n, {n})}
+    made = Counter(s.name for s in walk(block) if isinstance(s, Assign))
+    unsteady = changed_in_place | {n for n, times in made.items() if times > 1}
 
     def replaced(statement: Statement, old: Array, name: str) -> Statement:
         """The statement with a name for an expression; what is changed later begins as a copy."""
@@ -95,16 +100,17 @@ def _share(statements: tuple[Statement, ...], taken: set[str]) -> tuple[Statemen
             if isinstance(statement, Assign | Update | Run):
                 for part in _every(statement.array):
                     counts[part] += 1
-        again = [a for a, n in counts.items() if n > 1 and _worth(a) and not names_in(a) & changed_in_place]
+        again = [a for a, n in counts.items() if n > 1 and _worth(a) and not names_in(a) & unsteady]
         if not again:
             return tuple(block)
         chosen = max(again, key=lambda a: (_weight(a), str(a)))
         whole = (s for s in block if isinstance(s, Assign) and s.array == chosen)
         named = next((s for s in whole if s.name not in changed_in_place), None)
         first = next(p for p, s in enumerate(block) if not isinstance(s, BLOCKS) and chosen in set(_every(s.array)))
-        if named is not None and block.index(named) <= first:
-            name = named.name
-            block = [s if s is named else replaced(s, chosen, name) for s in block]
+        if named is not None and (block.index(named) <= first or not (named.comment or made[named.name] > 1)):
+            # What has no formula of its own is nobody's result, and may come as early as it is needed.
+            block.insert(min(first, block.index(named)), block.pop(block.index(named)))
+            block = [s if s is named else replaced(s, chosen, named.name) for s in block]
             continue
         name = fresh(describe(chosen), taken)
         taken.add(name)
@@ -119,8 +125,10 @@ def _every(array: Array) -> tuple[Array, ...]:
 
 @remember
 def _worth(array: Array) -> bool:
-    if isinstance(array, Pad):
+    if isinstance(array, Pad | MatMul | Einsum | Collapse):
         return True
+    if isinstance(array, Whole):
+        return array.poly.atom not in dict(array.arrays) and bool(names_in(array))
     if isinstance(array, Map) and array.function != "neg":
         read = any(not isinstance(a, Whole) and names_in(a) - {"np.pi", "np.e"} for a in array.args)
         return read or (_weight(array) >= LONG and any(isinstance(a, Arange) for a in _every(array)))
@@ -149,12 +157,20 @@ def describe(array: Array) -> str:
             return text.removeprefix("np.")
         case Const(value):
             return "one" if value == 1 else "number"
+        case Whole() if names_in(array):
+            return "positions"
         case Whole(poly, ()):
             return show(poly) if show(poly).isidentifier() else "count"
         case Map("pow" | "math.pow", (left, right)):
             return _short(f"{describe(left)}_pow_{describe(right)}", "power")
         case Map(function, (left, right)) if function in _VERBS:
             return _short(f"{describe(left)}_{_VERBS[function]}_{describe(right)}", function)
+        case MatMul(left, right):
+            return _short(f"{describe(left)}_by_{describe(right)}", "product")
+        case Einsum():
+            return "product"
+        case Collapse(kind, source, _):
+            return _short(f"{kind}_{describe(source)}", kind)
         case Map(function, (inner,)):
             word = _VERBS.get(function)
             plain = function.removeprefix("math.")
@@ -180,7 +196,14 @@ def describe(array: Array) -> str:
 
 def _short(name: str, function: str) -> str:
     """Long descriptions say nothing; the operation alone does."""
-    words = {"add": "total", "sub": "difference", "mul": "scaled", "div": "ratio", "square": "square"}
+    words = {
+        "product": "product",
+        "add": "total",
+        "sub": "difference",
+        "mul": "scaled",
+        "div": "ratio",
+        "square": "square",
+    }
     return name if name.count("_") <= 3 and len(name) <= 28 else words.get(function, f"{function}_value")
 
 
@@ -228,11 +251,11 @@ def defines(statement: Statement) -> Set[str]:
         case For() | When() | Chunks():
             return {n for s in inside(statement) for n in defines(s)}
         case Blocks(body=body):
-            views = _views(body)
+            views = views_of(body)
             return {v for s in body for n in defines(s) for v in views.get(n, {n})}
         case Parts(body=body, sums=sums):
             local = {s.name for s in body if isinstance(s, Assign)}
-            views = _views(body)
+            views = views_of(body)
             return {v for s in body for n in defines(s) for v in views.get(n, {n}) if v not in local} | set(sums)
     return set()
 
@@ -277,7 +300,7 @@ def _needed(statements: tuple[Statement, ...], names: set[str]) -> Iterable[tupl
 
     ``names`` grows by what those read.
     """
-    views, counted = _views(statements), counts(statements)
+    views, counted = views_of(statements), counts(statements)
     for place in reversed(range(len(statements))):
         statement = statements[place]
         if not {v for n in defines(statement) for v in views.get(n, {n})} & names:
@@ -309,7 +332,7 @@ def _sizes_in(statement: Statement) -> set[str]:
     return found
 
 
-def _views(statements: tuple[Statement, ...]) -> dict[str, set[str]]:
+def views_of(statements: tuple[Statement, ...]) -> dict[str, set[str]]:
     """Names of one array that is written to by more than one of them, through views of views as well.
 
     Those inside of loops and of functions of parts are among them.
