@@ -30,6 +30,7 @@ class Residuals(NamedTuple):
     L: int
     N: int
     P: int
+    dtype: np.dtype
 
 
 class Gradients(NamedTuple):
@@ -55,16 +56,15 @@ def forward(x, *, P=2):
             0,
         )
     ).reshape(N, C, P) / ((L * np.arange(P) + L - 1) // P + 1 - L * np.arange(P) // P).astype(dtype)
-    return y, Residuals(C, L, N, P)
+    return y, Residuals(C, L, N, P, dtype)
 
 
 def backward(residuals, grad_y, wrt=None):
     """Pull grad_y back to x; ``wrt`` names the inputs whose gradient is wanted (default: all)."""
-    C, L, N, P = _kept(residuals)
-    grad_y = _cotangent("grad_y", grad_y, (N, C, P), np.asarray(grad_y).dtype)
+    C, L, N, P, dtype = _kept(residuals)
+    grad_y = _cotangent("grad_y", grad_y, (N, C, P), dtype)
     if "x" not in _wanted(wrt):
         return Gradients(None)
-    dtype = grad_y.dtype
 
     # grad_x[n, c, t] = sum_{p : (L * p + L - 1) // P >= t, t >= (L * p) // P} grad_y[n, c, p] / ((L * p + L -
     #     1) // P + 1 - (L * p) // P)

@@ -47,6 +47,7 @@ class Residuals(NamedTuple):
     K: int
     stride: int
     padding: int
+    dtype: np.dtype
 
 
 class Gradients(NamedTuple):
@@ -103,19 +104,18 @@ def forward(x, *, K=2, stride=2, padding=0):
             np.minimum(W, stride * np.arange(J) + K - padding) - np.maximum(stride * np.arange(J) - padding, 0)
         ).astype(dtype)
     )
-    return y, Residuals(C, D, H, N, W, K, stride, padding)
+    return y, Residuals(C, D, H, N, W, K, stride, padding, dtype)
 
 
 def backward(residuals, grad_y, wrt=None):
     """Pull grad_y back to x; ``wrt`` names the inputs whose gradient is wanted (default: all)."""
-    C, D, H, N, W, K, stride, padding = _kept(residuals)
+    C, D, H, N, W, K, stride, padding, dtype = _kept(residuals)
     h_extent = (D + 2 * padding - K) // stride + 1
     I = (H + 2 * padding - K) // stride + 1
     J = (W + 2 * padding - K) // stride + 1
-    grad_y = _cotangent("grad_y", grad_y, (N, C, h_extent, I, J), np.asarray(grad_y).dtype)
+    grad_y = _cotangent("grad_y", grad_y, (N, C, h_extent, I, J), dtype)
     if "x" not in _wanted(wrt):
         return Gradients(None)
-    dtype = grad_y.dtype
 
     # grad_sum_u_y[n, c, h, i, w] = sum_{j, v : stride * j + v == w + padding} grad_y[n, c, h, i, j] / ((min(D,
     #     stride * h + K - padding) - max(stride * h - padding, 0)) * (min(H, stride * i + K - padding) -

@@ -30,6 +30,7 @@ class Residuals(NamedTuple):
     P: int
     Q: int
     R: int
+    dtype: np.dtype
 
 
 class Gradients(NamedTuple):
@@ -48,7 +49,7 @@ def forward(first, second, third):
     first = _floats("first", first, 2)
     second = _floats("second", second, 2)
     third = _floats("third", third, 2)
-    _same_dtype(first=first, second=second, third=third)
+    dtype = _same_dtype(first=first, second=second, third=third)
     N, P = first.shape
     Q = second.shape[1]
     R = third.shape[1]
@@ -64,7 +65,7 @@ def forward(first, second, third):
         first_padded,
         np.where(np.arange(P + Q + R) < P + Q, second_padded, third_padded),
     )
-    return y, Residuals(N, P, Q, R)
+    return y, Residuals(N, P, Q, R, dtype)
 
 
 def backward(residuals, grad_y, wrt=None):
@@ -72,8 +73,8 @@ def backward(residuals, grad_y, wrt=None):
 
     ``wrt`` names the inputs whose gradient is wanted (default: all).
     """
-    N, P, Q, R = _kept(residuals)
-    grad_y = _cotangent("grad_y", grad_y, (N, P + Q + R), np.asarray(grad_y).dtype)
+    N, P, Q, R, dtype = _kept(residuals)
+    grad_y = _cotangent("grad_y", grad_y, (N, P + Q + R), dtype)
     wrt = _wanted(wrt)
 
     grad_first = grad_second = grad_third = None

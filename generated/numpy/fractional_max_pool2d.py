@@ -35,6 +35,7 @@ class Residuals(NamedTuple):
     H: int
     W: int
     K: int
+    dtype: np.dtype
 
 
 class Gradients(NamedTuple):
@@ -51,6 +52,7 @@ def forward(x, row, column, *, K=2):
     x = _floats("x", x, 4)
     row = _integers("row", row, 3)
     column = _integers("column", column, 3)
+    dtype = x.dtype
     K = _whole("K", K, 1)
     N, C, H, W = x.shape
     P = row.shape[2]
@@ -78,18 +80,17 @@ def forward(x, row, column, *, K=2):
     ].reshape(N, C, P, Q, K * K)
     y = y_candidates.max(axis=4)
     winner_y = y_candidates.argmax(axis=4)
-    return y, Residuals(row, column, winner_y, H, W, K)
+    return y, Residuals(row, column, winner_y, H, W, K, dtype)
 
 
 def backward(residuals, grad_y, wrt=None):
     """Pull grad_y back to x; ``wrt`` names the inputs whose gradient is wanted (default: all)."""
-    row, column, winner_y, H, W, K = _kept(residuals)
+    row, column, winner_y, H, W, K, dtype = _kept(residuals)
     N, C, P = row.shape
     Q = column.shape[2]
-    grad_y = _cotangent("grad_y", grad_y, (N, C, P, Q), np.asarray(grad_y).dtype)
+    grad_y = _cotangent("grad_y", grad_y, (N, C, P, Q), dtype)
     if "x" not in _wanted(wrt):
         return Gradients(None)
-    dtype = grad_y.dtype
 
     # grad_x[n, c, h, w] = sum_{i, j, u, v : K * u + v == winner_y[n, c, i, j], h == u + row[n, c, i], v +
     #     column[n, c, j] == w} grad_y[n, c, i, j]

@@ -47,6 +47,7 @@ class Residuals(NamedTuple):
     after_h: int
     after_w: int
     round_up: int
+    dtype: np.dtype
 
 
 class Gradients(NamedTuple):
@@ -72,6 +73,7 @@ def forward(
 ):
     """Compute y[N, C, I, J] from x[N, C, H, W]; the second result is for backward."""
     x = _floats("x", x, 4)
+    dtype = x.dtype
     K_h = _whole("K_h", K_h, 1)
     K_w = _whole("K_w", K_w, 1)
     stride_h = _whole("stride_h", stride_h, 1)
@@ -171,6 +173,7 @@ def forward(
         after_h,
         after_w,
         round_up,
+        dtype,
     )
 
 
@@ -191,6 +194,7 @@ def backward(residuals, grad_y, wrt=None):
         after_h,
         after_w,
         round_up,
+        dtype,
     ) = _kept(residuals)
     N, C = winner_y.shape[0], winner_y.shape[1]
     H = winner_max_v_y.shape[2]
@@ -202,10 +206,9 @@ def backward(residuals, grad_y, wrt=None):
         (H + after_h + before_h + dilation_h - K_h * dilation_h - round_up - 1) // stride_h + round_up + 1,
         (H + before_h - 1) // stride_h + 1,
     )
-    grad_y = _cotangent("grad_y", grad_y, (N, C, I, J), np.asarray(grad_y).dtype)
+    grad_y = _cotangent("grad_y", grad_y, (N, C, I, J), dtype)
     if "x" not in _wanted(wrt):
         return Gradients(None)
-    dtype = grad_y.dtype
 
     # grad_max_v_y[n, c, h, j] = sum_{i, u : h + before_h == stride_h * i + dilation_h * u, u == winner_y[n, c,
     #     i, j]} grad_y[n, c, i, j]

@@ -33,6 +33,7 @@ class Residuals(NamedTuple):
     K: int
     stride: int
     padding: int
+    dtype: np.dtype
 
 
 class Gradients(NamedTuple):
@@ -63,19 +64,18 @@ def forward(x, *, K=2, stride=2, padding=0):
             candidate = x_padded[:, :, u : u + I * stride : stride, v : v + J * stride : stride].copy()
             np.maximum(winner_y, np.multiply(candidate > y, K * u + v, dtype=winner_y.dtype), out=winner_y)
             np.maximum(y, candidate, out=y)
-    return y, Residuals(winner_y, H, W, K, stride, padding)
+    return y, Residuals(winner_y, H, W, K, stride, padding, dtype)
 
 
 def backward(residuals, grad_y, wrt=None):
     """Pull grad_y back to x; ``wrt`` names the inputs whose gradient is wanted (default: all)."""
-    winner_y, H, W, K, stride, padding = _kept(residuals)
+    winner_y, H, W, K, stride, padding, dtype = _kept(residuals)
     N, C = winner_y.shape[0], winner_y.shape[1]
     I = (H + 2 * padding - K - 1) // stride + 2
     J = (W + 2 * padding - K - 1) // stride + 2
-    grad_y = _cotangent("grad_y", grad_y, (N, C, I, J), np.asarray(grad_y).dtype)
+    grad_y = _cotangent("grad_y", grad_y, (N, C, I, J), dtype)
     if "x" not in _wanted(wrt):
         return Gradients(None)
-    dtype = grad_y.dtype
 
     # grad_x[n, c, h, w] = sum_{i, j, u, v : K * u + v == winner_y[n, c, i, j], h + padding == stride * i + u,
     #     stride * j + v == w + padding} grad_y[n, c, i, j]

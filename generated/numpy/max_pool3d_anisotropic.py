@@ -57,6 +57,7 @@ class Residuals(NamedTuple):
     after_h: int
     after_w: int
     round_up: int
+    dtype: np.dtype
 
 
 class Gradients(NamedTuple):
@@ -87,6 +88,7 @@ def forward(
 ):
     """Compute y[N, C, h_extent, I, J] from x[N, C, D, H, W]; the second result is for backward."""
     x = _floats("x", x, 5)
+    dtype = x.dtype
     K_d = _whole("K_d", K_d, 1)
     K_h = _whole("K_h", K_h, 1)
     K_w = _whole("K_w", K_w, 1)
@@ -243,6 +245,7 @@ def forward(
         after_h,
         after_w,
         round_up,
+        dtype,
     )
 
 
@@ -269,6 +272,7 @@ def backward(residuals, grad_y, wrt=None):
         after_h,
         after_w,
         round_up,
+        dtype,
     ) = _kept(residuals)
     N, C = winner_y.shape[0], winner_y.shape[1]
     D = winner_max_u_y.shape[2]
@@ -285,10 +289,9 @@ def backward(residuals, grad_y, wrt=None):
         (D + after_d + before_d + dilation_d - K_d * dilation_d - round_up - 1) // stride_d + round_up + 1,
         (D + before_d - 1) // stride_d + 1,
     )
-    grad_y = _cotangent("grad_y", grad_y, (N, C, h_extent, I, J), np.asarray(grad_y).dtype)
+    grad_y = _cotangent("grad_y", grad_y, (N, C, h_extent, I, J), dtype)
     if "x" not in _wanted(wrt):
         return Gradients(None)
-    dtype = grad_y.dtype
 
     # grad_max_u_y[n, c, d, i, j] = sum_{h, t : d + before_d == stride_d * h + dilation_d * t, t == winner_y[n,
     #     c, h, i, j]} grad_y[n, c, h, i, j]

@@ -36,6 +36,7 @@ class Residuals(NamedTuple):
     K: int
     stride: int
     padding: int
+    dtype: np.dtype
 
 
 class Gradients(NamedTuple):
@@ -85,20 +86,19 @@ def forward(x, *, K=2, stride=2, padding=0):
                     out=winner_y,
                 )
                 np.maximum(y, candidate, out=y)
-    return y, Residuals(winner_y, D, H, W, K, stride, padding)
+    return y, Residuals(winner_y, D, H, W, K, stride, padding, dtype)
 
 
 def backward(residuals, grad_y, wrt=None):
     """Pull grad_y back to x; ``wrt`` names the inputs whose gradient is wanted (default: all)."""
-    winner_y, D, H, W, K, stride, padding = _kept(residuals)
+    winner_y, D, H, W, K, stride, padding, dtype = _kept(residuals)
     N, C = winner_y.shape[0], winner_y.shape[1]
     P = (D + 2 * padding - K - 1) // stride + 2
     Q = (H + 2 * padding - K - 1) // stride + 2
     R = (W + 2 * padding - K - 1) // stride + 2
-    grad_y = _cotangent("grad_y", grad_y, (N, C, P, Q, R), np.asarray(grad_y).dtype)
+    grad_y = _cotangent("grad_y", grad_y, (N, C, P, Q, R), dtype)
     if "x" not in _wanted(wrt):
         return Gradients(None)
-    dtype = grad_y.dtype
 
     # grad_x[n, c, d, h, w] = sum_{p, q, r, t, u, v : K * K * t + K * u + v == winner_y[n, c, p, q, r], d +
     #     padding == stride * p + t, h + padding == stride * q + u, stride * r + v == w + padding} grad_y[n, c,

@@ -32,6 +32,7 @@ class Residuals(NamedTuple):
     N: int
     W: int
     padding: int
+    dtype: np.dtype
 
 
 class Gradients(NamedTuple):
@@ -46,6 +47,7 @@ def forward(x, *, padding=1, value=0.0):
     The second result is for backward.
     """
     x = _floats("x", x, 5)
+    dtype = x.dtype
     padding = _whole("padding", padding, 0)
     value = _number("value", value)
     N, C, D, H, W = x.shape
@@ -54,15 +56,13 @@ def forward(x, *, padding=1, value=0.0):
     #     j + 1, W + padding >= h + 1, h >= padding, i >= padding, j >= padding else value)
     x_padded = _bordered(x, ((0, 0), (0, 0), (padding, padding), (padding, padding), (padding, padding)), value)
     y = x_padded.copy()
-    return y, Residuals(C, D, H, N, W, padding)
+    return y, Residuals(C, D, H, N, W, padding, dtype)
 
 
 def backward(residuals, grad_y, wrt=None):
     """Pull grad_y back to x; ``wrt`` names the inputs whose gradient is wanted (default: all)."""
-    C, D, H, N, W, padding = _kept(residuals)
-    grad_y = _cotangent(
-        "grad_y", grad_y, (N, C, D + 2 * padding, H + 2 * padding, W + 2 * padding), np.asarray(grad_y).dtype
-    )
+    C, D, H, N, W, padding, dtype = _kept(residuals)
+    grad_y = _cotangent("grad_y", grad_y, (N, C, D + 2 * padding, H + 2 * padding, W + 2 * padding), dtype)
     if "x" not in _wanted(wrt):
         return Gradients(None)
 

@@ -29,6 +29,7 @@ class Residuals(NamedTuple):
     N: int
     W: int
     scale: int
+    dtype: np.dtype
 
 
 class Gradients(NamedTuple):
@@ -43,6 +44,7 @@ def forward(x, *, scale=2):
     The second result is for backward.
     """
     x = _floats("x", x, 4)
+    dtype = x.dtype
     scale = _whole("scale", scale, 1)
     N = x.shape[0]
     H = x.shape[2]
@@ -53,13 +55,13 @@ def forward(x, *, scale=2):
     # y[n, c, i, j] = x[n, scale * scale * c + scale * (i % scale) + j % scale, i // scale, j // scale]
     y = x.reshape(N, C, scale, scale, H, W).transpose(0, 1, 4, 2, 5, 3).copy()
     y = y.reshape(N, C, H * scale, W * scale)
-    return y, Residuals(C, H, N, W, scale)
+    return y, Residuals(C, H, N, W, scale, dtype)
 
 
 def backward(residuals, grad_y, wrt=None):
     """Pull grad_y back to x; ``wrt`` names the inputs whose gradient is wanted (default: all)."""
-    C, H, N, W, scale = _kept(residuals)
-    grad_y = _cotangent("grad_y", grad_y, (N, C, H * scale, W * scale), np.asarray(grad_y).dtype)
+    C, H, N, W, scale, dtype = _kept(residuals)
+    grad_y = _cotangent("grad_y", grad_y, (N, C, H * scale, W * scale), dtype)
     if "x" not in _wanted(wrt):
         return Gradients(None)
 

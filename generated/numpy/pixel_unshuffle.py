@@ -29,6 +29,7 @@ class Residuals(NamedTuple):
     N: int
     W: int
     scale: int
+    dtype: np.dtype
 
 
 class Gradients(NamedTuple):
@@ -43,6 +44,7 @@ def forward(x, *, scale=2):
     The second result is for backward.
     """
     x = _floats("x", x, 4)
+    dtype = x.dtype
     scale = _whole("scale", scale, 1)
     N = x.shape[0]
     C = x.shape[1]
@@ -54,13 +56,13 @@ def forward(x, *, scale=2):
     #     scale]
     y = x.reshape(N, C, H, scale, W, scale).transpose(0, 1, 3, 5, 2, 4).copy()
     y = y.reshape(N, C * scale * scale, H, W)
-    return y, Residuals(C, H, N, W, scale)
+    return y, Residuals(C, H, N, W, scale, dtype)
 
 
 def backward(residuals, grad_y, wrt=None):
     """Pull grad_y back to x; ``wrt`` names the inputs whose gradient is wanted (default: all)."""
-    C, H, N, W, scale = _kept(residuals)
-    grad_y = _cotangent("grad_y", grad_y, (N, C * scale * scale, H, W), np.asarray(grad_y).dtype)
+    C, H, N, W, scale, dtype = _kept(residuals)
+    grad_y = _cotangent("grad_y", grad_y, (N, C * scale * scale, H, W), dtype)
     if "x" not in _wanted(wrt):
         return Gradients(None)
 

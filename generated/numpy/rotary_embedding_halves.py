@@ -34,6 +34,7 @@ class Residuals(NamedTuple):
     N: int
     T: int
     base: float
+    dtype: np.dtype
 
 
 class Gradients(NamedTuple):
@@ -66,16 +67,15 @@ def forward(x, *, base=10000.0):
         np.cos(value_over_power_value) * x - np.sin(value_over_power_value) * x_padded[:, :, 2 * D :],
         np.sin(power_value_times_value) * x_padded[:, :, : 2 * D] + np.cos(power_value_times_value) * x,
     )
-    return y, Residuals(D, N, T, base)
+    return y, Residuals(D, N, T, base, dtype)
 
 
 def backward(residuals, grad_y, wrt=None):
     """Pull grad_y back to x; ``wrt`` names the inputs whose gradient is wanted (default: all)."""
-    D, N, T, base = _kept(residuals)
-    grad_y = _cotangent("grad_y", grad_y, (N, T, 2 * D), np.asarray(grad_y).dtype)
+    D, N, T, base, dtype = _kept(residuals)
+    grad_y = _cotangent("grad_y", grad_y, (N, T, 2 * D), dtype)
     if "x" not in _wanted(wrt):
         return Gradients(None)
-    dtype = grad_y.dtype
 
     # grad_x[n, t, i] = sum_{i_2 : i + D == i_2} grad_y[n, t, i_2] * (0 if D >= i_2 + 1 else sin(t * base^((D -
     #     i_2) / D))) + sum_{i_2 : i == i_2 + D} grad_y[n, t, i_2] * (-sin(t * base^(-i_2 / D)) if D >= i_2 + 1

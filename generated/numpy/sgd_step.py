@@ -26,6 +26,7 @@ class Residuals(NamedTuple):
 
     N: int
     learning_rate: float
+    dtype: np.dtype
 
 
 class Gradients(NamedTuple):
@@ -39,20 +40,20 @@ def forward(w, gradient, *, learning_rate=0.1):
     """Compute new_w[N] from w[N], gradient[N]; the second result is for backward."""
     w = _floats("w", w, 1)
     gradient = _floats("gradient", gradient, 1)
-    _same_dtype(w=w, gradient=gradient)
+    dtype = _same_dtype(w=w, gradient=gradient)
     learning_rate = _number("learning_rate", learning_rate)
     (N,) = w.shape
     _expect("gradient", gradient, "(N)", (N,))
 
     # new_w[i] = w[i] - gradient[i] * learning_rate
     new_w = w - learning_rate * gradient
-    return new_w, Residuals(N, learning_rate)
+    return new_w, Residuals(N, learning_rate, dtype)
 
 
 def backward(residuals, grad_new_w, wrt=None):
     """Pull grad_new_w back to w, gradient; ``wrt`` names the inputs whose gradient is wanted (default: all)."""
-    N, learning_rate = _kept(residuals)
-    grad_new_w = _cotangent("grad_new_w", grad_new_w, (N,), np.asarray(grad_new_w).dtype)
+    N, learning_rate, dtype = _kept(residuals)
+    grad_new_w = _cotangent("grad_new_w", grad_new_w, (N,), dtype)
     wrt = _wanted(wrt)
 
     grad_w = grad_gradient = None

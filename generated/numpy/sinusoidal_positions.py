@@ -27,6 +27,7 @@ class Residuals(NamedTuple):
     D: int
     N: int
     T: int
+    dtype: np.dtype
 
 
 class Gradients(NamedTuple):
@@ -53,13 +54,13 @@ def forward(x, *, base=10000.0):
         np.cos(value_over_power_value)[:, :, None],
     )
     y = y.reshape(N, T, 2 * D)
-    return y, Residuals(D, N, T)
+    return y, Residuals(D, N, T, dtype)
 
 
 def backward(residuals, grad_y, wrt=None):
     """Pull grad_y back to x; ``wrt`` names the inputs whose gradient is wanted (default: all)."""
-    D, N, T = _kept(residuals)
-    grad_y = _cotangent("grad_y", grad_y, (N, T, 2 * D), np.asarray(grad_y).dtype)
+    D, N, T, dtype = _kept(residuals)
+    grad_y = _cotangent("grad_y", grad_y, (N, T, 2 * D), dtype)
     if "x" not in _wanted(wrt):
         return Gradients(None)
 

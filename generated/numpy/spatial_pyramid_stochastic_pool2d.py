@@ -39,6 +39,7 @@ class Residuals(NamedTuple):
     choose_quarters: np.ndarray  # choose_quarters[N, C, 4, 4], an input
     H: int
     W: int
+    dtype: np.dtype
 
 
 class Gradients(NamedTuple):
@@ -65,6 +66,7 @@ def forward(x, choose_whole, choose_halves, choose_quarters):
     choose_whole = _integers("choose_whole", choose_whole, 4)
     choose_halves = _integers("choose_halves", choose_halves, 4)
     choose_quarters = _integers("choose_quarters", choose_quarters, 4)
+    dtype = x.dtype
     N, C, H, W = x.shape
     _expect("choose_whole", choose_whole, "(N, C, 1, 1)", (N, C, 1, 1))
     _expect("choose_halves", choose_halves, "(N, C, 2, 2)", (N, C, 2, 2))
@@ -98,7 +100,9 @@ def forward(x, choose_whole, choose_halves, choose_quarters):
         choose_quarters // W,
         choose_quarters % W,
     ]
-    return Outputs(whole, halves, quarters), Residuals(choose_whole, choose_halves, choose_quarters, H, W)
+    return Outputs(whole, halves, quarters), Residuals(
+        choose_whole, choose_halves, choose_quarters, H, W, dtype
+    )
 
 
 def backward(residuals, grad_whole, grad_halves, grad_quarters, wrt=None):
@@ -106,14 +110,13 @@ def backward(residuals, grad_whole, grad_halves, grad_quarters, wrt=None):
 
     ``wrt`` names the inputs whose gradient is wanted (default: all).
     """
-    choose_whole, choose_halves, choose_quarters, H, W = _kept(residuals)
+    choose_whole, choose_halves, choose_quarters, H, W, dtype = _kept(residuals)
     N, C = choose_whole.shape[0], choose_whole.shape[1]
-    grad_whole = _cotangent("grad_whole", grad_whole, (N, C, 1, 1), np.asarray(grad_whole).dtype)
-    grad_halves = _cotangent("grad_halves", grad_halves, (N, C, 2, 2), np.asarray(grad_whole).dtype)
-    grad_quarters = _cotangent("grad_quarters", grad_quarters, (N, C, 4, 4), np.asarray(grad_whole).dtype)
+    grad_whole = _cotangent("grad_whole", grad_whole, (N, C, 1, 1), dtype)
+    grad_halves = _cotangent("grad_halves", grad_halves, (N, C, 2, 2), dtype)
+    grad_quarters = _cotangent("grad_quarters", grad_quarters, (N, C, 4, 4), dtype)
     if "x" not in _wanted(wrt):
         return Gradients(None)
-    dtype = grad_whole.dtype
 
     # grad_x[n, c, h, w] = sum_{i, j : h == choose_halves[n, c, i, j] // W, w == choose_halves[n, c, i, j] % W}
     #     grad_halves[n, c, i, j] + sum_{i, j : h == choose_quarters[n, c, i, j] // W, w == choose_quarters[n,

@@ -30,6 +30,7 @@ class Residuals(NamedTuple):
     W: int
     K: int
     stride: int
+    dtype: np.dtype
 
 
 class Gradients(NamedTuple):
@@ -45,6 +46,7 @@ def forward(x, choice, *, K=2, stride=2):
     """
     x = _floats("x", x, 4)
     choice = _integers("choice", choice, 4)
+    dtype = x.dtype
     K = _whole("K", K, 1)
     stride = _whole("stride", stride, 1)
     N, C, H, W = x.shape
@@ -67,19 +69,18 @@ def forward(x, choice, *, K=2, stride=2):
         stride * np.arange(I)[:, None] + choice // K,
         stride * np.arange(J) + choice % K,
     ]
-    return y, Residuals(choice, H, W, K, stride)
+    return y, Residuals(choice, H, W, K, stride, dtype)
 
 
 def backward(residuals, grad_y, wrt=None):
     """Pull grad_y back to x; ``wrt`` names the inputs whose gradient is wanted (default: all)."""
-    choice, H, W, K, stride = _kept(residuals)
+    choice, H, W, K, stride, dtype = _kept(residuals)
     N, C = choice.shape[0], choice.shape[1]
     I = (H - K) // stride + 1
     J = (W - K) // stride + 1
-    grad_y = _cotangent("grad_y", grad_y, (N, C, I, J), np.asarray(grad_y).dtype)
+    grad_y = _cotangent("grad_y", grad_y, (N, C, I, J), dtype)
     if "x" not in _wanted(wrt):
         return Gradients(None)
-    dtype = grad_y.dtype
 
     # grad_x[n, c, h, w] = sum_{i, j : h == stride * i + choice[n, c, i, j] // K, stride * j + choice[n, c, i,
     #     j] % K == w} grad_y[n, c, i, j]

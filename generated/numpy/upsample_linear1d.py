@@ -29,6 +29,7 @@ class Residuals(NamedTuple):
     L: int
     N: int
     scale: int
+    dtype: np.dtype
 
 
 class Gradients(NamedTuple):
@@ -63,16 +64,15 @@ def forward(x, *, scale=2):
             ),
         ],
     )
-    return y, Residuals(C, L, N, scale)
+    return y, Residuals(C, L, N, scale, dtype)
 
 
 def backward(residuals, grad_y, wrt=None):
     """Pull grad_y back to x; ``wrt`` names the inputs whose gradient is wanted (default: all)."""
-    C, L, N, scale = _kept(residuals)
-    grad_y = _cotangent("grad_y", grad_y, (N, C, L * scale), np.asarray(grad_y).dtype)
+    C, L, N, scale, dtype = _kept(residuals)
+    grad_y = _cotangent("grad_y", grad_y, (N, C, L * scale), dtype)
     if "x" not in _wanted(wrt):
         return Gradients(None)
-    dtype = grad_y.dtype
 
     # grad_x[n, c, l] = sum_{i, a : l == min(L - 1, max(a + (2 * i + 1 - scale) // (2 * scale), 0))} grad_y[n,
     #     c, i] * (((2 * i + scale + 1) % (2 * scale)) * a / scale + 1 + -a - ((2 * i + scale + 1) % (2 *
