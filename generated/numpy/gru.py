@@ -214,9 +214,10 @@ def backward(residuals, grad_h, wrt=None):
         #     t : t0_t == 2} grad_sum_pre_new[n, t, m] * h_states[n, t, i_3] + sum_{n, t : t0_t == 0}
         #     grad_pre_reset[n, t, m] * h_states[n, t, i_3]
         grad_r = np.zeros((3, M, M), dtype=dtype)
-        grad_r[1] = grad_pre_update.transpose(2, 0, 1).reshape(M, N * T) @ h_states[:, :T].reshape(N * T, M)
-        grad_r[2] = grad_sum_pre_new.transpose(2, 0, 1).reshape(M, N * T) @ h_states[:, :T].reshape(N * T, M)
-        grad_r[0] = grad_pre_reset.transpose(2, 0, 1).reshape(M, N * T) @ h_states[:, :T].reshape(N * T, M)
+        h_states_matrix = h_states[:, :T].reshape(N * T, M)
+        grad_r[1] = grad_pre_update.transpose(2, 0, 1).reshape(M, N * T) @ h_states_matrix
+        grad_r[2] = grad_sum_pre_new.transpose(2, 0, 1).reshape(M, N * T) @ h_states_matrix
+        grad_r[0] = grad_pre_reset.transpose(2, 0, 1).reshape(M, N * T) @ h_states_matrix
     if "b" in wrt:
         # grad_b[t0_t, m] = sum_{n, t : t0_t == 1} grad_pre_update[n, t, m] + sum_{n, t : t0_t == 2}
         #     grad_pre_new[n, t, m] + sum_{n, t : t0_t == 0} grad_pre_reset[n, t, m]

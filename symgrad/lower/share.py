@@ -127,6 +127,8 @@ def _every(array: Array) -> tuple[Array, ...]:
 def _worth(array: Array) -> bool:
     if isinstance(array, Pad | MatMul | Einsum | Collapse):
         return True
+    if isinstance(array, Reshape):
+        return isinstance(array.source, Subscript | Transpose)  # mostly a copy
     if isinstance(array, Whole):
         return array.poly.atom not in dict(array.arrays) and bool(names_in(array))
     if isinstance(array, Map) and array.function != "neg":
@@ -185,6 +187,8 @@ def describe(array: Array) -> str:
                 "ge": "mask",
                 "and": "mask",
             }.get(function, f"{function}_value")
+        case Reshape(Subscript() | Transpose() as source, (_, _)):
+            return f"{describe(source)}_matrix"
         case Subscript(source, _) | Transpose(source, _) | Reshape(source, _) | Cast(source, _):
             return describe(source)
         case Pad(source, _, _):

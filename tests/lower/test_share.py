@@ -92,6 +92,12 @@ def test_positions_read_from_data_are_computed_once() -> None:
     assert compiled.backward(residuals, np.ones((1, 3))).x.tolist() == [[2.0, 1.0]]
 
 
+def test_a_matrix_that_is_copied_from_a_part_of_an_array_is_made_once() -> None:
+    source = ast.unparse(backward_of(symgrad.layers.gru))
+    assert source.count("h_states[:, :T].reshape(") == 1
+    assert source.count("@ h_states_matrix") == 3
+
+
 def test_an_input_that_is_not_asked_for_gets_no_gradient_though_another_is_made_of_it() -> None:
     compiled = compile_layer(symgrad.layers.margin_ranking)
     one = np.array([1.0, 2.0])
