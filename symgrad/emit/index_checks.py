@@ -82,7 +82,7 @@ def _renamed(read: _Read) -> _Read:
     """The read with its indices by number: reads of two equations may differ in their names alone."""
     indices = sorted(free_indices(FromInteger(read.index)) | free_indices(read.where), key=lambda i: i.name)
     table = {i: as_poly(Index(f"i{number}", i.extent)) for number, i in enumerate(indices)}
-    return replace(read, index=substitute(read.index, {**table}), where=rename(read.where, table))
+    return replace(read, index=substitute(read.index, dict(table.items())), where=rename(read.where, table))
 
 
 def _implies(stronger: _Read, weaker: _Read) -> bool:
