@@ -94,11 +94,13 @@ def forward(x, h0, w, r, b):
     _expect("r", r, "(3, M, M)", (3, M, M))
     _expect("b", b, "(3, M)", (3, M))
 
-    # sum_pre_reset[n, t, m] = sum_{c} w[0, m, c] * x[n, t, c]
-    sum_pre_reset = (x.reshape(N * T, C) @ w[0].T).reshape(N, T, M)
-    # sum_pre_update[n, t, m] = sum_{c_2} w[1, m, c_2] * x[n, t, c_2]
-    sum_pre_update = (x.reshape(N * T, C) @ w[1].T).reshape(N, T, M)
+    # pre_reset[n, t, m] = b[0, m] + sum_{c} w[0, m, c] * x[n, t, c]
+    pre_reset = (x.reshape(N * T, C) @ w[0].T).reshape(N, T, M)
+    pre_reset += b[0]
     reset = np.empty((N, T, M), dtype=dtype)
+    # pre_update[n, t, m] = b[1, m] + sum_{c_2} w[1, m, c_2] * x[n, t, c_2]
+    pre_update = (x.reshape(N * T, C) @ w[1].T).reshape(N, T, M)
+    pre_update += b[1]
     update = np.empty((N, T, M), dtype=dtype)
     # pre_new[n, t, m] = b[2, m] + sum_{c_3} w[2, m, c_3] * x[n, t, c_3]
     pre_new = (x.reshape(N * T, C) @ w[2].T).reshape(N, T, M)
@@ -112,18 +114,14 @@ def forward(x, h0, w, r, b):
     r_matrix_2 = r[1].T.copy()
     r_matrix_3 = r[2].T.copy()
     for t in range(T):
-        # sum_pre_reset_2[n, t, m] = sum_{i} h_states[n, t, i] * r[0, m, i]
-        sum_pre_reset_2 = h_states[:, t] @ r_matrix
-        # pre_reset[n, t, m] = -(-b[0, m] - sum_pre_reset[n, t, m] - sum_pre_reset_2[n, t, m])
-        pre_reset = -(-sum_pre_reset[:, t] - sum_pre_reset_2 - b[0])
+        # pre_reset[n, t, m] += sum_{i} h_states[n, t, i] * r[0, m, i]
+        pre_reset[:, t] += h_states[:, t] @ r_matrix
         # reset[n, t, m] = sigmoid(pre_reset[n, t, m])
-        reset[:, t] = _sigmoid(pre_reset)
-        # sum_pre_update_2[n, t, m] = sum_{i_2} h_states[n, t, i_2] * r[1, m, i_2]
-        sum_pre_update_2 = h_states[:, t] @ r_matrix_2
-        # pre_update[n, t, m] = -(-b[1, m] - sum_pre_update[n, t, m] - sum_pre_update_2[n, t, m])
-        pre_update = -(-sum_pre_update[:, t] - sum_pre_update_2 - b[1])
+        reset[:, t] = _sigmoid(pre_reset[:, t])
+        # pre_update[n, t, m] += sum_{i_2} h_states[n, t, i_2] * r[1, m, i_2]
+        pre_update[:, t] += h_states[:, t] @ r_matrix_2
         # update[n, t, m] = sigmoid(pre_update[n, t, m])
-        update[:, t] = _sigmoid(pre_update)
+        update[:, t] = _sigmoid(pre_update[:, t])
         # pre_new[n, t, m] += sum_{i_3} h_states[n, t, i_3] * r[2, m, i_3] * reset[n, t, i_3]
         pre_new[:, t] += h_states[:, t] * reset[:, t] @ r_matrix_3
         # new[n, t, m] = tanh(pre_new[n, t, m])

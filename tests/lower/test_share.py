@@ -140,3 +140,10 @@ def changed(block: list[ast.stmt], text: str) -> bool:
 def test_no_generated_module_multiplies_the_same_matrices_twice() -> None:
     folder = Path(__file__).parents[2] / "generated" / "numpy"
     assert [text for path in sorted(folder.glob("*.py")) for text in repeated(path)] == []
+
+
+@pytest.mark.parametrize("name", ["gru", "gru_reset_first"])
+def test_what_the_state_adds_to_a_gate_is_added_and_not_subtracted_twice(name: str) -> None:
+    source = compile_layer(symgrad.layers.get(name)).source.split("def backward")[0]
+    assert "-(-" not in source
+    assert "pre_" in source
