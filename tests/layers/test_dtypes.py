@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from functools import cache
+from itertools import product
 from pathlib import Path
 from typing import Any
 
@@ -13,7 +14,7 @@ import symgrad
 from symgrad.check.values import Case, Sampler
 
 MODULES = Path(__file__).parents[2] / "generated" / "numpy"
-SINGLE, DOUBLE = np.dtype(np.float32), np.dtype(np.float64)
+HALF, SINGLE, DOUBLE = map(np.dtype, (np.float16, np.float32, np.float64))
 
 
 @cache
@@ -26,15 +27,17 @@ def test_dtype_in_is_dtype_out(name: str) -> None:
     layer, case = symgrad.layers.get(name), case_of(name)
     module: dict[str, Any] = {}
     exec(compile((MODULES / f"{name}.py").read_text(), name, "exec"), module)
-    for given, cotangent in ((SINGLE, SINGLE), (SINGLE, DOUBLE), (DOUBLE, SINGLE), (DOUBLE, DOUBLE)):
+    for given, cotangent in (*product((SINGLE, DOUBLE), repeat=2), (HALF, HALF)):
         arrays = [a.astype(given) if a.dtype.kind == "f" else a for a in case.arrays.values()]
         if not any(a.dtype.kind == "f" for a in arrays):
             return  # of integers alone
-        value, residuals = module["forward"](*arrays, **case.attributes)
+        with np.errstate(all="ignore"):  # float16 cannot hold much
+            value, residuals = module["forward"](*arrays, **case.attributes)
         values = value if len(layer.outputs) > 1 else (value,)
         real = [v for v in values if np.asarray(v).dtype.kind == "f"]
         assert {np.asarray(v).dtype for v in real} <= {given}
-        gradients = module["backward"](residuals, *(np.ones(np.shape(v), cotangent) for v in real))
+        with np.errstate(all="ignore"):
+            gradients = module["backward"](residuals, *(np.ones(np.shape(v), cotangent) for v in real))
         for field, gradient in gradients._asdict().items():
             assert np.asarray(gradient).dtype == given, f"{field} for a cotangent of {cotangent}"
             assert np.shape(gradient) == case.arrays[field].shape
