@@ -27,7 +27,7 @@ from symgrad.lower.arrays import (
     Update,
     When,
 )
-from symgrad.lower.share import describe
+from symgrad.lower.descriptions import describe
 from symgrad.lower.traverse import map_parts, names_in, names_of, parts
 
 Keep = Callable[[Array, str], Array]
