@@ -30,6 +30,7 @@ class Residuals(NamedTuple):
     L: int
     N: int
     P: int
+    dtype: np.dtype
 
 
 class Gradients(NamedTuple):
@@ -55,16 +56,15 @@ def forward(x, *, P=2):
             0,
         )
     ).reshape(N, C, P) / ((L * np.arange(P) + L - 1) // P + 1 - L * np.arange(P) // P).astype(dtype)
-    return y, Residuals(C, L, N, P)
+    return y, Residuals(C, L, N, P, dtype)
 
 
 def backward(residuals, grad_y, wrt=None):
     """Pull grad_y back to x; ``wrt`` names the inputs whose gradient is wanted (default: all)."""
-    C, L, N, P = _kept(residuals)
-    grad_y = _cotangent("grad_y", grad_y, (N, C, P), np.asarray(grad_y).dtype)
+    C, L, N, P, dtype = _kept(residuals)
+    grad_y = _cotangent("grad_y", grad_y, (N, C, P), dtype)
     if "x" not in _wanted(wrt):
         return Gradients(None)
-    dtype = grad_y.dtype
 
     # grad_x[n, c, t] = sum_{p : (L * p + L - 1) // P >= t, t >= (L * p) // P} grad_y[n, c, p] / ((L * p + L -
     #     1) // P + 1 - (L * p) // P)
@@ -99,7 +99,9 @@ def _in_single(function):
 
 def _cast(value, old, new):
     """Convert the arrays of one dtype to another, inside tuples as well but for what is kept for backward."""
-    if isinstance(value, tuple) and not isinstance(value, Residuals):
+    if isinstance(value, Residuals):
+        return value
+    if isinstance(value, tuple):
         items = [_cast(item, old, new) for item in value]
         return tuple(items) if type(value) is tuple else type(value)(*items)
     return value.astype(new) if getattr(value, "dtype", None) == old else value

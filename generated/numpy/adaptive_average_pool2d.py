@@ -34,6 +34,7 @@ class Residuals(NamedTuple):
     W: int
     P: int
     Q: int
+    dtype: np.dtype
 
 
 class Gradients(NamedTuple):
@@ -72,16 +73,15 @@ def forward(x, *, P=2, Q=2):
         ((H * np.arange(P) + H - 1) // P + 1 - H * np.arange(P) // P).astype(dtype)[:, None]
         * ((W * np.arange(Q) + W - 1) // Q + 1 - W * np.arange(Q) // Q).astype(dtype)
     )
-    return y, Residuals(C, H, N, W, P, Q)
+    return y, Residuals(C, H, N, W, P, Q, dtype)
 
 
 def backward(residuals, grad_y, wrt=None):
     """Pull grad_y back to x; ``wrt`` names the inputs whose gradient is wanted (default: all)."""
-    C, H, N, W, P, Q = _kept(residuals)
-    grad_y = _cotangent("grad_y", grad_y, (N, C, P, Q), np.asarray(grad_y).dtype)
+    C, H, N, W, P, Q, dtype = _kept(residuals)
+    grad_y = _cotangent("grad_y", grad_y, (N, C, P, Q), dtype)
     if "x" not in _wanted(wrt):
         return Gradients(None)
-    dtype = grad_y.dtype
 
     # grad_x[n, c, u, v] = sum_{i, j : (H * i + H - 1) // P >= u, (W * j + W - 1) // Q >= v, u >= (H * i) // P,
     #     v >= (W * j) // Q} grad_y[n, c, i, j] / (((H * i + H - 1) // P + 1 - (H * i) // P) * ((W * j + W - 1)
@@ -128,7 +128,9 @@ def _in_single(function):
 
 def _cast(value, old, new):
     """Convert the arrays of one dtype to another, inside tuples as well but for what is kept for backward."""
-    if isinstance(value, tuple) and not isinstance(value, Residuals):
+    if isinstance(value, Residuals):
+        return value
+    if isinstance(value, tuple):
         items = [_cast(item, old, new) for item in value]
         return tuple(items) if type(value) is tuple else type(value)(*items)
     return value.astype(new) if getattr(value, "dtype", None) == old else value

@@ -38,6 +38,7 @@ class Residuals(NamedTuple):
     O: int
     P: int
     Q: int
+    dtype: np.dtype
 
 
 class Gradients(NamedTuple):
@@ -89,16 +90,15 @@ def forward(x, *, O=2, P=2, Q=2):
         )[:, :, None]
         * ((W * np.arange(Q) + W - 1) // Q + 1 - W * np.arange(Q) // Q).astype(dtype)
     )
-    return y, Residuals(C, D, H, N, W, O, P, Q)
+    return y, Residuals(C, D, H, N, W, O, P, Q, dtype)
 
 
 def backward(residuals, grad_y, wrt=None):
     """Pull grad_y back to x; ``wrt`` names the inputs whose gradient is wanted (default: all)."""
-    C, D, H, N, W, O, P, Q = _kept(residuals)
-    grad_y = _cotangent("grad_y", grad_y, (N, C, O, P, Q), np.asarray(grad_y).dtype)
+    C, D, H, N, W, O, P, Q, dtype = _kept(residuals)
+    grad_y = _cotangent("grad_y", grad_y, (N, C, O, P, Q), dtype)
     if "x" not in _wanted(wrt):
         return Gradients(None)
-    dtype = grad_y.dtype
 
     # grad_x[n, c, t, u, v] = sum_{p, q, r : (D * p + D - 1) // O >= t, (H * q + H - 1) // P >= u, (W * r + W -
     #     1) // Q >= v, t >= (D * p) // O, u >= (H * q) // P, v >= (W * r) // Q} grad_y[n, c, p, q, r] / (((D *
@@ -162,7 +162,9 @@ def _in_single(function):
 
 def _cast(value, old, new):
     """Convert the arrays of one dtype to another, inside tuples as well but for what is kept for backward."""
-    if isinstance(value, tuple) and not isinstance(value, Residuals):
+    if isinstance(value, Residuals):
+        return value
+    if isinstance(value, tuple):
         items = [_cast(item, old, new) for item in value]
         return tuple(items) if type(value) is tuple else type(value)(*items)
     return value.astype(new) if getattr(value, "dtype", None) == old else value

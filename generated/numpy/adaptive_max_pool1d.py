@@ -29,6 +29,7 @@ class Residuals(NamedTuple):
     winner_y: np.ndarray  # winner_y[N, C, P], kept
     L: int
     P: int
+    dtype: np.dtype
 
 
 class Gradients(NamedTuple):
@@ -40,6 +41,7 @@ class Gradients(NamedTuple):
 def forward(x, *, P=2):
     """Compute y[N, C, P] from x[N, C, L]; the second result is for backward."""
     x = _floats("x", x, 3)
+    dtype = x.dtype
     P = _whole("P", P, 1)
     N, C, L = x.shape
     _require(L > 0, "the maximum over t has no values to choose from: L is 0")
@@ -53,17 +55,16 @@ def forward(x, *, P=2):
     )
     y = y_candidates.max(axis=3)
     winner_y = y_candidates.argmax(axis=3)
-    return y, Residuals(winner_y, L, P)
+    return y, Residuals(winner_y, L, P, dtype)
 
 
 def backward(residuals, grad_y, wrt=None):
     """Pull grad_y back to x; ``wrt`` names the inputs whose gradient is wanted (default: all)."""
-    winner_y, L, P = _kept(residuals)
+    winner_y, L, P, dtype = _kept(residuals)
     N, C = winner_y.shape[0], winner_y.shape[1]
-    grad_y = _cotangent("grad_y", grad_y, (N, C, P), np.asarray(grad_y).dtype)
+    grad_y = _cotangent("grad_y", grad_y, (N, C, P), dtype)
     if "x" not in _wanted(wrt):
         return Gradients(None)
-    dtype = grad_y.dtype
 
     # grad_x[n, c, t] = sum_{p : (L * p + L - 1) // P >= t, t >= (L * p) // P, t == winner_y[n, c, p]} grad_y[n,
     #     c, p]
@@ -98,7 +99,9 @@ def _in_single(function):
 
 def _cast(value, old, new):
     """Convert the arrays of one dtype to another, inside tuples as well but for what is kept for backward."""
-    if isinstance(value, tuple) and not isinstance(value, Residuals):
+    if isinstance(value, Residuals):
+        return value
+    if isinstance(value, tuple):
         items = [_cast(item, old, new) for item in value]
         return tuple(items) if type(value) is tuple else type(value)(*items)
     return value.astype(new) if getattr(value, "dtype", None) == old else value

@@ -32,6 +32,7 @@ class Residuals(NamedTuple):
     W: int
     P: int
     Q: int
+    dtype: np.dtype
 
 
 class Gradients(NamedTuple):
@@ -43,6 +44,7 @@ class Gradients(NamedTuple):
 def forward(x, *, P=2, Q=2):
     """Compute y[N, C, P, Q] from x[N, C, H, W]; the second result is for backward."""
     x = _floats("x", x, 4)
+    dtype = x.dtype
     P = _whole("P", P, 1)
     Q = _whole("Q", Q, 1)
     N, C, H, W = x.shape
@@ -61,17 +63,16 @@ def forward(x, *, P=2, Q=2):
     ).reshape(N, C, P, Q, H * W)
     y = y_candidates.max(axis=4)
     winner_y = y_candidates.argmax(axis=4)
-    return y, Residuals(winner_y, H, W, P, Q)
+    return y, Residuals(winner_y, H, W, P, Q, dtype)
 
 
 def backward(residuals, grad_y, wrt=None):
     """Pull grad_y back to x; ``wrt`` names the inputs whose gradient is wanted (default: all)."""
-    winner_y, H, W, P, Q = _kept(residuals)
+    winner_y, H, W, P, Q, dtype = _kept(residuals)
     N, C = winner_y.shape[0], winner_y.shape[1]
-    grad_y = _cotangent("grad_y", grad_y, (N, C, P, Q), np.asarray(grad_y).dtype)
+    grad_y = _cotangent("grad_y", grad_y, (N, C, P, Q), dtype)
     if "x" not in _wanted(wrt):
         return Gradients(None)
-    dtype = grad_y.dtype
 
     # grad_x[n, c, u, v] = sum_{i, j : (H * i + H - 1) // P >= u, (W * j + W - 1) // Q >= v, W * u + v ==
     #     winner_y[n, c, i, j], u >= (H * i) // P, v >= (W * j) // Q} grad_y[n, c, i, j]
@@ -113,7 +114,9 @@ def _in_single(function):
 
 def _cast(value, old, new):
     """Convert the arrays of one dtype to another, inside tuples as well but for what is kept for backward."""
-    if isinstance(value, tuple) and not isinstance(value, Residuals):
+    if isinstance(value, Residuals):
+        return value
+    if isinstance(value, tuple):
         items = [_cast(item, old, new) for item in value]
         return tuple(items) if type(value) is tuple else type(value)(*items)
     return value.astype(new) if getattr(value, "dtype", None) == old else value

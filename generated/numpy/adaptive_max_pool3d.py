@@ -35,6 +35,7 @@ class Residuals(NamedTuple):
     O: int
     P: int
     Q: int
+    dtype: np.dtype
 
 
 class Gradients(NamedTuple):
@@ -46,6 +47,7 @@ class Gradients(NamedTuple):
 def forward(x, *, O=2, P=2, Q=2):
     """Compute y[N, C, O, P, Q] from x[N, C, D, H, W]; the second result is for backward."""
     x = _floats("x", x, 5)
+    dtype = x.dtype
     O = _whole("O", O, 1)
     P = _whole("P", P, 1)
     Q = _whole("Q", Q, 1)
@@ -68,17 +70,16 @@ def forward(x, *, O=2, P=2, Q=2):
     ).reshape(N, C, O, P, Q, D * H * W)
     y = y_candidates.max(axis=5)
     winner_y = y_candidates.argmax(axis=5)
-    return y, Residuals(winner_y, D, H, W, O, P, Q)
+    return y, Residuals(winner_y, D, H, W, O, P, Q, dtype)
 
 
 def backward(residuals, grad_y, wrt=None):
     """Pull grad_y back to x; ``wrt`` names the inputs whose gradient is wanted (default: all)."""
-    winner_y, D, H, W, O, P, Q = _kept(residuals)
+    winner_y, D, H, W, O, P, Q, dtype = _kept(residuals)
     N, C = winner_y.shape[0], winner_y.shape[1]
-    grad_y = _cotangent("grad_y", grad_y, (N, C, O, P, Q), np.asarray(grad_y).dtype)
+    grad_y = _cotangent("grad_y", grad_y, (N, C, O, P, Q), dtype)
     if "x" not in _wanted(wrt):
         return Gradients(None)
-    dtype = grad_y.dtype
 
     # grad_x[n, c, t, u, v] = sum_{p, q, r : (D * p + D - 1) // O >= t, (H * q + H - 1) // P >= u, (W * r + W -
     #     1) // Q >= v, H * W * t + W * u + v == winner_y[n, c, p, q, r], t >= (D * p) // O, u >= (H * q) // P,
@@ -135,7 +136,9 @@ def _in_single(function):
 
 def _cast(value, old, new):
     """Convert the arrays of one dtype to another, inside tuples as well but for what is kept for backward."""
-    if isinstance(value, tuple) and not isinstance(value, Residuals):
+    if isinstance(value, Residuals):
+        return value
+    if isinstance(value, tuple):
         items = [_cast(item, old, new) for item in value]
         return tuple(items) if type(value) is tuple else type(value)(*items)
     return value.astype(new) if getattr(value, "dtype", None) == old else value

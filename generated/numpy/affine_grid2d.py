@@ -28,6 +28,7 @@ class Residuals(NamedTuple):
     N: int
     P: int
     Q: int
+    dtype: np.dtype
 
 
 class Gradients(NamedTuple):
@@ -52,16 +53,15 @@ def forward(theta, *, P=16, Q=16):
         + (((2 * np.arange(P) + 1).astype(dtype) / P - 1)[:, None] * theta[:, :, 1][:, None])[:, :, None]
         + theta[:, :, 2][:, None, None]
     )
-    return y, Residuals(N, P, Q)
+    return y, Residuals(N, P, Q, dtype)
 
 
 def backward(residuals, grad_y, wrt=None):
     """Pull grad_y back to theta; ``wrt`` names the inputs whose gradient is wanted (default: all)."""
-    N, P, Q = _kept(residuals)
-    grad_y = _cotangent("grad_y", grad_y, (N, P, Q, 2), np.asarray(grad_y).dtype)
+    N, P, Q, dtype = _kept(residuals)
+    grad_y = _cotangent("grad_y", grad_y, (N, P, Q, 2), dtype)
     if "theta" not in _wanted(wrt):
         return Gradients(None)
-    dtype = grad_y.dtype
 
     # grad_theta[n, a, t2_t] = sum_{i, j : t2_t == 1} grad_y[n, i, j, a] * ((2 * i + 1) / P - 1) + sum_{i, j :
     #     t2_t == 2} grad_y[n, i, j, a] + sum_{i, j : t2_t == 0} grad_y[n, i, j, a] * ((2 * j + 1) / Q - 1)
@@ -95,7 +95,9 @@ def _in_single(function):
 
 def _cast(value, old, new):
     """Convert the arrays of one dtype to another, inside tuples as well but for what is kept for backward."""
-    if isinstance(value, tuple) and not isinstance(value, Residuals):
+    if isinstance(value, Residuals):
+        return value
+    if isinstance(value, tuple):
         items = [_cast(item, old, new) for item in value]
         return tuple(items) if type(value) is tuple else type(value)(*items)
     return value.astype(new) if getattr(value, "dtype", None) == old else value

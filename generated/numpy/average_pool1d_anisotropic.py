@@ -37,6 +37,7 @@ class Residuals(NamedTuple):
     before_l: int
     after_l: int
     round_up: int
+    dtype: np.dtype
 
 
 class Gradients(NamedTuple):
@@ -91,20 +92,19 @@ def forward(x, *, K_l=2, stride_l=1, dilation_l=1, before_l=0, after_l=0, round_
     y = total / np.minimum(
         (L + after_l + before_l - stride_l * np.arange(I) - 1) // dilation_l + 1, K_l
     ).astype(dtype)
-    return y, Residuals(C, L, N, K_l, stride_l, dilation_l, before_l, after_l, round_up)
+    return y, Residuals(C, L, N, K_l, stride_l, dilation_l, before_l, after_l, round_up, dtype)
 
 
 def backward(residuals, grad_y, wrt=None):
     """Pull grad_y back to x; ``wrt`` names the inputs whose gradient is wanted (default: all)."""
-    C, L, N, K_l, stride_l, dilation_l, before_l, after_l, round_up = _kept(residuals)
+    C, L, N, K_l, stride_l, dilation_l, before_l, after_l, round_up, dtype = _kept(residuals)
     I = min(
         (L + after_l + before_l + dilation_l - K_l * dilation_l - round_up - 1) // stride_l + round_up + 1,
         (L + before_l - 1) // stride_l + 1,
     )
-    grad_y = _cotangent("grad_y", grad_y, (N, C, I), np.asarray(grad_y).dtype)
+    grad_y = _cotangent("grad_y", grad_y, (N, C, I), dtype)
     if "x" not in _wanted(wrt):
         return Gradients(None)
-    dtype = grad_y.dtype
 
     # grad_x[n, c, l] = sum_{i, u : stride_l * i + dilation_l * u == l + before_l} grad_y[n, c, i] / min((L +
     #     after_l + before_l - stride_l * i - 1) // dilation_l + 1, K_l)
@@ -144,7 +144,9 @@ def _in_single(function):
 
 def _cast(value, old, new):
     """Convert the arrays of one dtype to another, inside tuples as well but for what is kept for backward."""
-    if isinstance(value, tuple) and not isinstance(value, Residuals):
+    if isinstance(value, Residuals):
+        return value
+    if isinstance(value, tuple):
         items = [_cast(item, old, new) for item in value]
         return tuple(items) if type(value) is tuple else type(value)(*items)
     return value.astype(new) if getattr(value, "dtype", None) == old else value

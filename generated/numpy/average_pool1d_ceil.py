@@ -33,6 +33,7 @@ class Residuals(NamedTuple):
     K: int
     stride: int
     padding: int
+    dtype: np.dtype
 
 
 class Gradients(NamedTuple):
@@ -66,17 +67,16 @@ def forward(x, *, K=2, stride=2, padding=0):
     y = total / (
         np.minimum(L, stride * np.arange(P) + K - padding) - np.maximum(stride * np.arange(P) - padding, 0)
     ).astype(dtype)
-    return y, Residuals(C, L, N, K, stride, padding)
+    return y, Residuals(C, L, N, K, stride, padding, dtype)
 
 
 def backward(residuals, grad_y, wrt=None):
     """Pull grad_y back to x; ``wrt`` names the inputs whose gradient is wanted (default: all)."""
-    C, L, N, K, stride, padding = _kept(residuals)
+    C, L, N, K, stride, padding, dtype = _kept(residuals)
     P = min((L + 2 * padding - K - 1) // stride + 1, (L + padding - 1) // stride) + 1
-    grad_y = _cotangent("grad_y", grad_y, (N, C, P), np.asarray(grad_y).dtype)
+    grad_y = _cotangent("grad_y", grad_y, (N, C, P), dtype)
     if "x" not in _wanted(wrt):
         return Gradients(None)
-    dtype = grad_y.dtype
 
     # grad_x[n, c, l] = sum_{p, t : l + padding == stride * p + t} grad_y[n, c, p] / (min(L, stride * p + K -
     #     padding) - max(stride * p - padding, 0))
@@ -109,7 +109,9 @@ def _in_single(function):
 
 def _cast(value, old, new):
     """Convert the arrays of one dtype to another, inside tuples as well but for what is kept for backward."""
-    if isinstance(value, tuple) and not isinstance(value, Residuals):
+    if isinstance(value, Residuals):
+        return value
+    if isinstance(value, tuple):
         items = [_cast(item, old, new) for item in value]
         return tuple(items) if type(value) is tuple else type(value)(*items)
     return value.astype(new) if getattr(value, "dtype", None) == old else value

@@ -38,6 +38,7 @@ class Residuals(NamedTuple):
     K: int
     stride: int
     padding: int
+    dtype: np.dtype
 
 
 class Gradients(NamedTuple):
@@ -67,17 +68,16 @@ def forward(x, *, K=2, stride=2, padding=0):
     y = total / (
         np.minimum(L, stride * np.arange(I) + K - padding) - np.maximum(stride * np.arange(I) - padding, 0)
     ).astype(dtype)
-    return y, Residuals(C, L, N, K, stride, padding)
+    return y, Residuals(C, L, N, K, stride, padding, dtype)
 
 
 def backward(residuals, grad_y, wrt=None):
     """Pull grad_y back to x; ``wrt`` names the inputs whose gradient is wanted (default: all)."""
-    C, L, N, K, stride, padding = _kept(residuals)
+    C, L, N, K, stride, padding, dtype = _kept(residuals)
     I = (L + 2 * padding - K) // stride + 1
-    grad_y = _cotangent("grad_y", grad_y, (N, C, I), np.asarray(grad_y).dtype)
+    grad_y = _cotangent("grad_y", grad_y, (N, C, I), dtype)
     if "x" not in _wanted(wrt):
         return Gradients(None)
-    dtype = grad_y.dtype
 
     # grad_x[n, c, l] = sum_{i, u : stride * i + u == l + padding} grad_y[n, c, i] / (min(L, stride * i + K -
     #     padding) - max(stride * i - padding, 0))
@@ -110,7 +110,9 @@ def _in_single(function):
 
 def _cast(value, old, new):
     """Convert the arrays of one dtype to another, inside tuples as well but for what is kept for backward."""
-    if isinstance(value, tuple) and not isinstance(value, Residuals):
+    if isinstance(value, Residuals):
+        return value
+    if isinstance(value, tuple):
         items = [_cast(item, old, new) for item in value]
         return tuple(items) if type(value) is tuple else type(value)(*items)
     return value.astype(new) if getattr(value, "dtype", None) == old else value

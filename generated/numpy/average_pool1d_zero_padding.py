@@ -31,6 +31,7 @@ class Residuals(NamedTuple):
     K: int
     stride: int
     padding: int
+    dtype: np.dtype
 
 
 class Gradients(NamedTuple):
@@ -42,6 +43,7 @@ class Gradients(NamedTuple):
 def forward(x, *, K=2, stride=2, padding=0):
     """Compute y[N, C, P] from x[N, C, L]; the second result is for backward."""
     x = _floats("x", x, 3)
+    dtype = x.dtype
     K = _whole("K", K, 1)
     stride = _whole("stride", stride, 1)
     padding = _whole("padding", padding, 0)
@@ -55,17 +57,16 @@ def forward(x, *, K=2, stride=2, padding=0):
     for t in range(1, K):
         total += x_padded[:, :, t : t + P * stride : stride]
     y = total / K
-    return y, Residuals(C, L, N, K, stride, padding)
+    return y, Residuals(C, L, N, K, stride, padding, dtype)
 
 
 def backward(residuals, grad_y, wrt=None):
     """Pull grad_y back to x; ``wrt`` names the inputs whose gradient is wanted (default: all)."""
-    C, L, N, K, stride, padding = _kept(residuals)
+    C, L, N, K, stride, padding, dtype = _kept(residuals)
     P = (L + 2 * padding - K - 1) // stride + 2
-    grad_y = _cotangent("grad_y", grad_y, (N, C, P), np.asarray(grad_y).dtype)
+    grad_y = _cotangent("grad_y", grad_y, (N, C, P), dtype)
     if "x" not in _wanted(wrt):
         return Gradients(None)
-    dtype = grad_y.dtype
 
     # grad_x[n, c, l] = sum_{p, t : l + padding == stride * p + t} grad_y[n, c, p] / K
     grad_x_padded = np.zeros((N, C, L + 2 * padding + stride - 1), dtype=dtype)
@@ -95,7 +96,9 @@ def _in_single(function):
 
 def _cast(value, old, new):
     """Convert the arrays of one dtype to another, inside tuples as well but for what is kept for backward."""
-    if isinstance(value, tuple) and not isinstance(value, Residuals):
+    if isinstance(value, Residuals):
+        return value
+    if isinstance(value, tuple):
         items = [_cast(item, old, new) for item in value]
         return tuple(items) if type(value) is tuple else type(value)(*items)
     return value.astype(new) if getattr(value, "dtype", None) == old else value

@@ -35,6 +35,7 @@ class Residuals(NamedTuple):
     K: int
     stride: int
     padding: int
+    dtype: np.dtype
 
 
 class Gradients(NamedTuple):
@@ -46,6 +47,7 @@ class Gradients(NamedTuple):
 def forward(x, *, K=2, stride=2, padding=0):
     """Compute y[N, C, I, J] from x[N, C, H, W]; the second result is for backward."""
     x = _floats("x", x, 4)
+    dtype = x.dtype
     K = _whole("K", K, 1)
     stride = _whole("stride", stride, 1)
     padding = _whole("padding", padding, 0)
@@ -67,18 +69,17 @@ def forward(x, *, K=2, stride=2, padding=0):
     for v in range(1, K):
         total += sum_u_y_padded[:, :, :, v : v + J * stride : stride]
     y = total / math.pow(K, 2)
-    return y, Residuals(C, H, N, W, K, stride, padding)
+    return y, Residuals(C, H, N, W, K, stride, padding, dtype)
 
 
 def backward(residuals, grad_y, wrt=None):
     """Pull grad_y back to x; ``wrt`` names the inputs whose gradient is wanted (default: all)."""
-    C, H, N, W, K, stride, padding = _kept(residuals)
+    C, H, N, W, K, stride, padding, dtype = _kept(residuals)
     I = (H + 2 * padding - K) // stride + 1
     J = (W + 2 * padding - K) // stride + 1
-    grad_y = _cotangent("grad_y", grad_y, (N, C, I, J), np.asarray(grad_y).dtype)
+    grad_y = _cotangent("grad_y", grad_y, (N, C, I, J), dtype)
     if "x" not in _wanted(wrt):
         return Gradients(None)
-    dtype = grad_y.dtype
 
     # grad_sum_u_y[n, c, i, w] = sum_{j, v : stride * j + v == w + padding} grad_y[n, c, i, j] / K^2
     grad_sum_u_y_padded = np.zeros((N, C, I, W + 2 * padding), dtype=dtype)
@@ -113,7 +114,9 @@ def _in_single(function):
 
 def _cast(value, old, new):
     """Convert the arrays of one dtype to another, inside tuples as well but for what is kept for backward."""
-    if isinstance(value, tuple) and not isinstance(value, Residuals):
+    if isinstance(value, Residuals):
+        return value
+    if isinstance(value, tuple):
         items = [_cast(item, old, new) for item in value]
         return tuple(items) if type(value) is tuple else type(value)(*items)
     return value.astype(new) if getattr(value, "dtype", None) == old else value

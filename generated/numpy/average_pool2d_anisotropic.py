@@ -48,6 +48,7 @@ class Residuals(NamedTuple):
     after_h: int
     after_w: int
     round_up: int
+    dtype: np.dtype
 
 
 class Gradients(NamedTuple):
@@ -174,6 +175,7 @@ def forward(
         after_h,
         after_w,
         round_up,
+        dtype,
     )
 
 
@@ -195,6 +197,7 @@ def backward(residuals, grad_y, wrt=None):
         after_h,
         after_w,
         round_up,
+        dtype,
     ) = _kept(residuals)
     I = min(
         (H + after_h + before_h + dilation_h - K_h * dilation_h - round_up - 1) // stride_h + round_up + 1,
@@ -204,10 +207,9 @@ def backward(residuals, grad_y, wrt=None):
         (W + after_w + before_w + dilation_w - K_w * dilation_w - round_up - 1) // stride_w + round_up + 1,
         (W + before_w - 1) // stride_w + 1,
     )
-    grad_y = _cotangent("grad_y", grad_y, (N, C, I, J), np.asarray(grad_y).dtype)
+    grad_y = _cotangent("grad_y", grad_y, (N, C, I, J), dtype)
     if "x" not in _wanted(wrt):
         return Gradients(None)
-    dtype = grad_y.dtype
 
     # grad_sum_u_y[n, c, i, w] = sum_{j, v : stride_w * j + dilation_w * v == w + before_w} grad_y[n, c, i, j] /
     #     (min((H + after_h + before_h - stride_h * i - 1) // dilation_h + 1, K_h) * min((W + after_w + before_w
@@ -270,7 +272,9 @@ def _in_single(function):
 
 def _cast(value, old, new):
     """Convert the arrays of one dtype to another, inside tuples as well but for what is kept for backward."""
-    if isinstance(value, tuple) and not isinstance(value, Residuals):
+    if isinstance(value, Residuals):
+        return value
+    if isinstance(value, tuple):
         items = [_cast(item, old, new) for item in value]
         return tuple(items) if type(value) is tuple else type(value)(*items)
     return value.astype(new) if getattr(value, "dtype", None) == old else value

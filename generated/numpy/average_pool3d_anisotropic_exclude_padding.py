@@ -87,6 +87,7 @@ class Residuals(NamedTuple):
     after_h: int
     after_w: int
     round_up: int
+    dtype: np.dtype
 
 
 class Gradients(NamedTuple):
@@ -297,6 +298,7 @@ def forward(
         after_h,
         after_w,
         round_up,
+        dtype,
     )
 
 
@@ -324,6 +326,7 @@ def backward(residuals, grad_y, wrt=None):
         after_h,
         after_w,
         round_up,
+        dtype,
     ) = _kept(residuals)
     h_extent = min(
         (D + after_d + before_d + dilation_d - K_d * dilation_d - round_up - 1) // stride_d + round_up + 1,
@@ -337,10 +340,9 @@ def backward(residuals, grad_y, wrt=None):
         (W + after_w + before_w + dilation_w - K_w * dilation_w - round_up - 1) // stride_w + round_up + 1,
         (W + before_w - 1) // stride_w + 1,
     )
-    grad_y = _cotangent("grad_y", grad_y, (N, C, h_extent, I, J), np.asarray(grad_y).dtype)
+    grad_y = _cotangent("grad_y", grad_y, (N, C, h_extent, I, J), dtype)
     if "x" not in _wanted(wrt):
         return Gradients(None)
-    dtype = grad_y.dtype
 
     # grad_sum_u_y[n, c, h, i, w] = sum_{j, v : stride_w * j + dilation_w * v == w + before_w} grad_y[n, c, h,
     #     i, j] / max((max(-((stride_d * h - before_d) // dilation_d), 0)) * (max(-((stride_h * i - before_h) //
@@ -454,7 +456,9 @@ def _in_single(function):
 
 def _cast(value, old, new):
     """Convert the arrays of one dtype to another, inside tuples as well but for what is kept for backward."""
-    if isinstance(value, tuple) and not isinstance(value, Residuals):
+    if isinstance(value, Residuals):
+        return value
+    if isinstance(value, tuple):
         items = [_cast(item, old, new) for item in value]
         return tuple(items) if type(value) is tuple else type(value)(*items)
     return value.astype(new) if getattr(value, "dtype", None) == old else value

@@ -41,6 +41,7 @@ class Residuals(NamedTuple):
     K: int
     stride: int
     padding: int
+    dtype: np.dtype
 
 
 class Gradients(NamedTuple):
@@ -115,19 +116,18 @@ def forward(x, *, K=2, stride=2, padding=0):
             np.minimum(W, stride * np.arange(R) + K - padding) - np.maximum(stride * np.arange(R) - padding, 0)
         ).astype(dtype)
     )
-    return y, Residuals(C, D, H, N, W, K, stride, padding)
+    return y, Residuals(C, D, H, N, W, K, stride, padding, dtype)
 
 
 def backward(residuals, grad_y, wrt=None):
     """Pull grad_y back to x; ``wrt`` names the inputs whose gradient is wanted (default: all)."""
-    C, D, H, N, W, K, stride, padding = _kept(residuals)
+    C, D, H, N, W, K, stride, padding, dtype = _kept(residuals)
     P = min((D + 2 * padding - K - 1) // stride + 1, (D + padding - 1) // stride) + 1
     Q = min((H + 2 * padding - K - 1) // stride + 1, (H + padding - 1) // stride) + 1
     R = min((W + 2 * padding - K - 1) // stride + 1, (W + padding - 1) // stride) + 1
-    grad_y = _cotangent("grad_y", grad_y, (N, C, P, Q, R), np.asarray(grad_y).dtype)
+    grad_y = _cotangent("grad_y", grad_y, (N, C, P, Q, R), dtype)
     if "x" not in _wanted(wrt):
         return Gradients(None)
-    dtype = grad_y.dtype
 
     # grad_sum_u_y[n, c, p, q, w] = sum_{r, v : stride * r + v == w + padding} grad_y[n, c, p, q, r] / ((min(D,
     #     stride * p + K - padding) - max(stride * p - padding, 0)) * (min(H, stride * q + K - padding) -
@@ -186,7 +186,9 @@ def _in_single(function):
 
 def _cast(value, old, new):
     """Convert the arrays of one dtype to another, inside tuples as well but for what is kept for backward."""
-    if isinstance(value, tuple) and not isinstance(value, Residuals):
+    if isinstance(value, Residuals):
+        return value
+    if isinstance(value, tuple):
         items = [_cast(item, old, new) for item in value]
         return tuple(items) if type(value) is tuple else type(value)(*items)
     return value.astype(new) if getattr(value, "dtype", None) == old else value

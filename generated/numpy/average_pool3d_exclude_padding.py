@@ -47,6 +47,7 @@ class Residuals(NamedTuple):
     K: int
     stride: int
     padding: int
+    dtype: np.dtype
 
 
 class Gradients(NamedTuple):
@@ -103,19 +104,18 @@ def forward(x, *, K=2, stride=2, padding=0):
             np.minimum(W, stride * np.arange(J) + K - padding) - np.maximum(stride * np.arange(J) - padding, 0)
         ).astype(dtype)
     )
-    return y, Residuals(C, D, H, N, W, K, stride, padding)
+    return y, Residuals(C, D, H, N, W, K, stride, padding, dtype)
 
 
 def backward(residuals, grad_y, wrt=None):
     """Pull grad_y back to x; ``wrt`` names the inputs whose gradient is wanted (default: all)."""
-    C, D, H, N, W, K, stride, padding = _kept(residuals)
+    C, D, H, N, W, K, stride, padding, dtype = _kept(residuals)
     h_extent = (D + 2 * padding - K) // stride + 1
     I = (H + 2 * padding - K) // stride + 1
     J = (W + 2 * padding - K) // stride + 1
-    grad_y = _cotangent("grad_y", grad_y, (N, C, h_extent, I, J), np.asarray(grad_y).dtype)
+    grad_y = _cotangent("grad_y", grad_y, (N, C, h_extent, I, J), dtype)
     if "x" not in _wanted(wrt):
         return Gradients(None)
-    dtype = grad_y.dtype
 
     # grad_sum_u_y[n, c, h, i, w] = sum_{j, v : stride * j + v == w + padding} grad_y[n, c, h, i, j] / ((min(D,
     #     stride * h + K - padding) - max(stride * h - padding, 0)) * (min(H, stride * i + K - padding) -
@@ -169,7 +169,9 @@ def _in_single(function):
 
 def _cast(value, old, new):
     """Convert the arrays of one dtype to another, inside tuples as well but for what is kept for backward."""
-    if isinstance(value, tuple) and not isinstance(value, Residuals):
+    if isinstance(value, Residuals):
+        return value
+    if isinstance(value, tuple):
         items = [_cast(item, old, new) for item in value]
         return tuple(items) if type(value) is tuple else type(value)(*items)
     return value.astype(new) if getattr(value, "dtype", None) == old else value

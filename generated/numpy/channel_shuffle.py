@@ -27,6 +27,7 @@ class Residuals(NamedTuple):
     N: int
     W: int
     G: int
+    dtype: np.dtype
 
 
 class Gradients(NamedTuple):
@@ -38,6 +39,7 @@ class Gradients(NamedTuple):
 def forward(x, *, G=2):
     """Compute y[N, C * G, H, W] from x[N, C * G, H, W]; the second result is for backward."""
     x = _floats("x", x, 4)
+    dtype = x.dtype
     G = _whole("G", G, 1)
     N = x.shape[0]
     H = x.shape[2]
@@ -48,13 +50,13 @@ def forward(x, *, G=2):
     # y[n, k, i, j] = x[n, k // G + C * (k % G), i, j]
     y = x.reshape(N, G, C, H, W).transpose(0, 2, 1, 3, 4).copy()
     y = y.reshape(N, C * G, H, W)
-    return y, Residuals(C, H, N, W, G)
+    return y, Residuals(C, H, N, W, G, dtype)
 
 
 def backward(residuals, grad_y, wrt=None):
     """Pull grad_y back to x; ``wrt`` names the inputs whose gradient is wanted (default: all)."""
-    C, H, N, W, G = _kept(residuals)
-    grad_y = _cotangent("grad_y", grad_y, (N, C * G, H, W), np.asarray(grad_y).dtype)
+    C, H, N, W, G, dtype = _kept(residuals)
+    grad_y = _cotangent("grad_y", grad_y, (N, C * G, H, W), dtype)
     if "x" not in _wanted(wrt):
         return Gradients(None)
 
@@ -83,7 +85,9 @@ def _in_single(function):
 
 def _cast(value, old, new):
     """Convert the arrays of one dtype to another, inside tuples as well but for what is kept for backward."""
-    if isinstance(value, tuple) and not isinstance(value, Residuals):
+    if isinstance(value, Residuals):
+        return value
+    if isinstance(value, tuple):
         items = [_cast(item, old, new) for item in value]
         return tuple(items) if type(value) is tuple else type(value)(*items)
     return value.astype(new) if getattr(value, "dtype", None) == old else value

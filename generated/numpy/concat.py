@@ -26,6 +26,7 @@ class Residuals(NamedTuple):
     N: int
     P: int
     Q: int
+    dtype: np.dtype
 
 
 class Gradients(NamedTuple):
@@ -39,7 +40,7 @@ def forward(first, second):
     """Compute y[N, P + Q] from first[N, P], second[N, Q]; the second result is for backward."""
     first = _floats("first", first, 2)
     second = _floats("second", second, 2)
-    _same_dtype(first=first, second=second)
+    dtype = _same_dtype(first=first, second=second)
     N, P = first.shape
     Q = second.shape[1]
     _expect("second", second, "(N, Q)", (N, Q))
@@ -48,13 +49,13 @@ def forward(first, second):
     first_padded = np.pad(first, ((0, 0), (0, Q)))
     second_padded = np.pad(second, ((0, 0), (P, 0)))
     y = np.where(np.arange(P + Q) < P, first_padded, second_padded)
-    return y, Residuals(N, P, Q)
+    return y, Residuals(N, P, Q, dtype)
 
 
 def backward(residuals, grad_y, wrt=None):
     """Pull grad_y back to first, second; ``wrt`` names the inputs whose gradient is wanted (default: all)."""
-    N, P, Q = _kept(residuals)
-    grad_y = _cotangent("grad_y", grad_y, (N, P + Q), np.asarray(grad_y).dtype)
+    N, P, Q, dtype = _kept(residuals)
+    grad_y = _cotangent("grad_y", grad_y, (N, P + Q), dtype)
     wrt = _wanted(wrt)
 
     grad_first = grad_second = None
@@ -86,7 +87,9 @@ def _in_single(function):
 
 def _cast(value, old, new):
     """Convert the arrays of one dtype to another, inside tuples as well but for what is kept for backward."""
-    if isinstance(value, tuple) and not isinstance(value, Residuals):
+    if isinstance(value, Residuals):
+        return value
+    if isinstance(value, tuple):
         items = [_cast(item, old, new) for item in value]
         return tuple(items) if type(value) is tuple else type(value)(*items)
     return value.astype(new) if getattr(value, "dtype", None) == old else value

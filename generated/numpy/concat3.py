@@ -30,6 +30,7 @@ class Residuals(NamedTuple):
     P: int
     Q: int
     R: int
+    dtype: np.dtype
 
 
 class Gradients(NamedTuple):
@@ -48,7 +49,7 @@ def forward(first, second, third):
     first = _floats("first", first, 2)
     second = _floats("second", second, 2)
     third = _floats("third", third, 2)
-    _same_dtype(first=first, second=second, third=third)
+    dtype = _same_dtype(first=first, second=second, third=third)
     N, P = first.shape
     Q = second.shape[1]
     R = third.shape[1]
@@ -64,7 +65,7 @@ def forward(first, second, third):
         first_padded,
         np.where(np.arange(P + Q + R) < P + Q, second_padded, third_padded),
     )
-    return y, Residuals(N, P, Q, R)
+    return y, Residuals(N, P, Q, R, dtype)
 
 
 def backward(residuals, grad_y, wrt=None):
@@ -72,8 +73,8 @@ def backward(residuals, grad_y, wrt=None):
 
     ``wrt`` names the inputs whose gradient is wanted (default: all).
     """
-    N, P, Q, R = _kept(residuals)
-    grad_y = _cotangent("grad_y", grad_y, (N, P + Q + R), np.asarray(grad_y).dtype)
+    N, P, Q, R, dtype = _kept(residuals)
+    grad_y = _cotangent("grad_y", grad_y, (N, P + Q + R), dtype)
     wrt = _wanted(wrt)
 
     grad_first = grad_second = grad_third = None
@@ -109,7 +110,9 @@ def _in_single(function):
 
 def _cast(value, old, new):
     """Convert the arrays of one dtype to another, inside tuples as well but for what is kept for backward."""
-    if isinstance(value, tuple) and not isinstance(value, Residuals):
+    if isinstance(value, Residuals):
+        return value
+    if isinstance(value, tuple):
         items = [_cast(item, old, new) for item in value]
         return tuple(items) if type(value) is tuple else type(value)(*items)
     return value.astype(new) if getattr(value, "dtype", None) == old else value

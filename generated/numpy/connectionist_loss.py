@@ -213,9 +213,10 @@ def backward(residuals, grad_loss, wrt=None):
     #     (exp_path[n] + exp_path_2[n])) - [p == 2 * lengths[n], t + 1 == steps[n]] * (exp_path_2[n] *
     #     grad_loss[n] / (exp_path[n] + exp_path_2[n]))
     grad_path = np.zeros((N, T, 2 * S + 1), dtype=dtype)
+    positions = 2 * lengths
     mask_3 = T >= steps
     mask_4 = steps >= 1
-    mask_2 = (2 * S + 1 >= 2 * lengths) & (2 * lengths >= 1) & mask_3 & mask_4
+    mask_2 = (2 * S + 1 >= positions) & (positions >= 1) & mask_3 & mask_4
     clip_value = np.clip(steps - 1, 0, T - 1)
     total = exp_path + exp_path_2
     _add_at(
@@ -225,12 +226,12 @@ def backward(residuals, grad_loss, wrt=None):
         np.clip(2 * lengths - 1, 0, 2 * S),
         np.where(mask_2, -(exp_path * grad_loss / np.where(mask_2, total, 1)), 0),
     )
-    mask = (2 * S >= 2 * lengths) & (2 * lengths >= 0) & mask_3 & mask_4
+    mask = (2 * S >= positions) & (positions >= 0) & mask_3 & mask_4
     _add_at(
         grad_path,
         np.arange(N),
         clip_value,
-        np.clip(2 * lengths, 0, 2 * S),
+        np.clip(positions, 0, 2 * S),
         np.where(mask, -(exp_path_2 * grad_loss / np.where(mask, total, 1)), 0),
     )
     for t in reversed(range(T - 1)):
@@ -285,7 +286,9 @@ def _in_single(function):
 
 def _cast(value, old, new):
     """Convert the arrays of one dtype to another, inside tuples as well but for what is kept for backward."""
-    if isinstance(value, tuple) and not isinstance(value, Residuals):
+    if isinstance(value, Residuals):
+        return value
+    if isinstance(value, tuple):
         items = [_cast(item, old, new) for item in value]
         return tuple(items) if type(value) is tuple else type(value)(*items)
     return value.astype(new) if getattr(value, "dtype", None) == old else value

@@ -24,6 +24,7 @@ class Residuals(NamedTuple):
 
     M: int
     N: int
+    dtype: np.dtype
 
 
 class Gradients(NamedTuple):
@@ -35,20 +36,20 @@ class Gradients(NamedTuple):
 def forward(x):
     """Compute y[N, M] from x[N, M]; the second result is for backward."""
     x = _floats("x", x, 2)
+    dtype = x.dtype
     N, M = x.shape
 
     # y[n, m] = sum_{j : j >= m} x[n, j + 1]
     y = np.pad(x[:, 1:][:, ::-1].cumsum(axis=1), ((0, 0), (1, 0)))[:, :M][:, ::-1]
-    return y, Residuals(M, N)
+    return y, Residuals(M, N, dtype)
 
 
 def backward(residuals, grad_y, wrt=None):
     """Pull grad_y back to x; ``wrt`` names the inputs whose gradient is wanted (default: all)."""
-    M, N = _kept(residuals)
-    grad_y = _cotangent("grad_y", grad_y, (N, M), np.asarray(grad_y).dtype)
+    M, N, dtype = _kept(residuals)
+    grad_y = _cotangent("grad_y", grad_y, (N, M), dtype)
     if "x" not in _wanted(wrt):
         return Gradients(None)
-    dtype = grad_y.dtype
 
     # grad_x[n, m_2] = sum_{m, j : j + 1 == m_2, j >= m} grad_y[n, m]
     grad_x = np.zeros((N, M), dtype=dtype)
@@ -75,7 +76,9 @@ def _in_single(function):
 
 def _cast(value, old, new):
     """Convert the arrays of one dtype to another, inside tuples as well but for what is kept for backward."""
-    if isinstance(value, tuple) and not isinstance(value, Residuals):
+    if isinstance(value, Residuals):
+        return value
+    if isinstance(value, tuple):
         items = [_cast(item, old, new) for item in value]
         return tuple(items) if type(value) is tuple else type(value)(*items)
     return value.astype(new) if getattr(value, "dtype", None) == old else value

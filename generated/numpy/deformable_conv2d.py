@@ -212,46 +212,23 @@ def backward(residuals, grad_y, wrt=None):
         #     floor(row[n, u, v, i, j]))) * (1 + -d - (1 - 2 * d) * (column[n, u, v, i, j] - floor(column[n, u,
         #     v, i, j])))
         grad_x = np.zeros((N, C, H, W), dtype=dtype)
+        positions = (
+            np.arange(2)[:, None] + floor_column.astype(np.intp).transpose(1, 2, 3, 4, 0)[:, :, :, :, None]
+        )
+        positions_2 = (
+            np.arange(2)[:, None] + floor_row.astype(np.intp).transpose(1, 2, 3, 4, 0)[:, :, :, :, None]
+        )
         _add_at(
             grad_x.transpose(0, 2, 3, 1),
             np.arange(N),
-            np.clip(
-                (np.arange(2)[:, None] + floor_row.astype(np.intp).transpose(1, 2, 3, 4, 0)[:, :, :, :, None])[
-                    :, :, :, :, :, None
-                ],
-                0,
-                H - 1,
-            ),
-            np.clip(
-                (
-                    np.arange(2)[:, None]
-                    + floor_column.astype(np.intp).transpose(1, 2, 3, 4, 0)[:, :, :, :, None]
-                )[:, :, :, :, None],
-                0,
-                W - 1,
-            ),
+            np.clip(positions_2[:, :, :, :, :, None], 0, H - 1),
+            np.clip(positions[:, :, :, :, None], 0, W - 1),
             np.where(
                 (
-                    (
-                        np.arange(2)[:, None]
-                        + floor_row.astype(np.intp).transpose(1, 2, 3, 4, 0)[:, :, :, :, None]
-                        < H
-                    )[:, :, :, :, :, None]
-                    & (
-                        np.arange(2)[:, None]
-                        + floor_column.astype(np.intp).transpose(1, 2, 3, 4, 0)[:, :, :, :, None]
-                        < W
-                    )[:, :, :, :, None]
-                    & (
-                        np.arange(2)[:, None]
-                        + floor_row.astype(np.intp).transpose(1, 2, 3, 4, 0)[:, :, :, :, None]
-                        >= 0
-                    )[:, :, :, :, :, None]
-                    & (
-                        np.arange(2)[:, None]
-                        + floor_column.astype(np.intp).transpose(1, 2, 3, 4, 0)[:, :, :, :, None]
-                        >= 0
-                    )[:, :, :, :, None]
+                    (positions_2 < H)[:, :, :, :, :, None]
+                    & (positions < W)[:, :, :, :, None]
+                    & (positions_2 >= 0)[:, :, :, :, :, None]
+                    & (positions >= 0)[:, :, :, :, None]
                 )[:, :, :, :, :, :, :, None],
                 (
                     (
@@ -310,7 +287,9 @@ def _in_single(function):
 
 def _cast(value, old, new):
     """Convert the arrays of one dtype to another, inside tuples as well but for what is kept for backward."""
-    if isinstance(value, tuple) and not isinstance(value, Residuals):
+    if isinstance(value, Residuals):
+        return value
+    if isinstance(value, tuple):
         items = [_cast(item, old, new) for item in value]
         return tuple(items) if type(value) is tuple else type(value)(*items)
     return value.astype(new) if getattr(value, "dtype", None) == old else value

@@ -28,6 +28,7 @@ class Residuals(NamedTuple):
     N: int
     W: int
     scale: int
+    dtype: np.dtype
 
 
 class Gradients(NamedTuple):
@@ -42,6 +43,7 @@ def forward(x, *, scale=2):
     The second result is for backward.
     """
     x = _floats("x", x, 4)
+    dtype = x.dtype
     scale = _whole("scale", scale, 1)
     N = x.shape[0]
     H = x.shape[2]
@@ -52,13 +54,13 @@ def forward(x, *, scale=2):
     # y[n, c, i, j] = x[n, c + C * scale * (i % scale) + C * (j % scale), i // scale, j // scale]
     y = x.reshape(N, scale, scale, C, H, W).transpose(0, 3, 4, 1, 5, 2).copy()
     y = y.reshape(N, C, H * scale, W * scale)
-    return y, Residuals(C, H, N, W, scale)
+    return y, Residuals(C, H, N, W, scale, dtype)
 
 
 def backward(residuals, grad_y, wrt=None):
     """Pull grad_y back to x; ``wrt`` names the inputs whose gradient is wanted (default: all)."""
-    C, H, N, W, scale = _kept(residuals)
-    grad_y = _cotangent("grad_y", grad_y, (N, C, H * scale, W * scale), np.asarray(grad_y).dtype)
+    C, H, N, W, scale, dtype = _kept(residuals)
+    grad_y = _cotangent("grad_y", grad_y, (N, C, H * scale, W * scale), dtype)
     if "x" not in _wanted(wrt):
         return Gradients(None)
 
@@ -88,7 +90,9 @@ def _in_single(function):
 
 def _cast(value, old, new):
     """Convert the arrays of one dtype to another, inside tuples as well but for what is kept for backward."""
-    if isinstance(value, tuple) and not isinstance(value, Residuals):
+    if isinstance(value, Residuals):
+        return value
+    if isinstance(value, tuple):
         items = [_cast(item, old, new) for item in value]
         return tuple(items) if type(value) is tuple else type(value)(*items)
     return value.astype(new) if getattr(value, "dtype", None) == old else value

@@ -26,6 +26,7 @@ class Residuals(NamedTuple):
     ids: np.ndarray  # ids[N, T], an input
     D: int
     V: int
+    dtype: np.dtype
 
 
 class Gradients(NamedTuple):
@@ -38,23 +39,23 @@ def forward(table, ids):
     """Compute y[N, T, D] from table[V, D], ids[N, T]; the second result is for backward."""
     table = _floats("table", table, 2)
     ids = _integers("ids", ids, 2)
+    dtype = table.dtype
     V, D = table.shape
     N, T = ids.shape
     _within("ids", ids, V, "axis 0 of table")
 
     # y[n, t, d] = table[ids[n, t], d]
     y = table[ids]
-    return y, Residuals(ids, D, V)
+    return y, Residuals(ids, D, V, dtype)
 
 
 def backward(residuals, grad_y, wrt=None):
     """Pull grad_y back to table; ``wrt`` names the inputs whose gradient is wanted (default: all)."""
-    ids, D, V = _kept(residuals)
+    ids, D, V, dtype = _kept(residuals)
     N, T = ids.shape
-    grad_y = _cotangent("grad_y", grad_y, (N, T, D), np.asarray(grad_y).dtype)
+    grad_y = _cotangent("grad_y", grad_y, (N, T, D), dtype)
     if "table" not in _wanted(wrt):
         return Gradients(None)
-    dtype = grad_y.dtype
 
     # grad_table[v, d] = sum_{n, t : v == ids[n, t]} grad_y[n, t, d]
     grad_table = np.zeros((V, D), dtype=dtype)
@@ -81,7 +82,9 @@ def _in_single(function):
 
 def _cast(value, old, new):
     """Convert the arrays of one dtype to another, inside tuples as well but for what is kept for backward."""
-    if isinstance(value, tuple) and not isinstance(value, Residuals):
+    if isinstance(value, Residuals):
+        return value
+    if isinstance(value, tuple):
         items = [_cast(item, old, new) for item in value]
         return tuple(items) if type(value) is tuple else type(value)(*items)
     return value.astype(new) if getattr(value, "dtype", None) == old else value

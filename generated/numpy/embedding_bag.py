@@ -27,6 +27,7 @@ class Residuals(NamedTuple):
     lengths: np.ndarray  # lengths[N], an input
     D: int
     V: int
+    dtype: np.dtype
 
 
 class Gradients(NamedTuple):
@@ -40,6 +41,7 @@ def forward(table, ids, lengths):
     table = _floats("table", table, 2)
     ids = _integers("ids", ids, 2)
     lengths = _integers("lengths", lengths, 1)
+    dtype = table.dtype
     V, D = table.shape
     N, T = ids.shape
     _expect("lengths", lengths, "(N)", (N,))
@@ -51,17 +53,16 @@ def forward(table, ids, lengths):
         .swapaxes(-1, -2)
         .sum(axis=2, where=(np.arange(T) < lengths[:, None])[:, None])
     )
-    return y, Residuals(ids, lengths, D, V)
+    return y, Residuals(ids, lengths, D, V, dtype)
 
 
 def backward(residuals, grad_y, wrt=None):
     """Pull grad_y back to table; ``wrt`` names the inputs whose gradient is wanted (default: all)."""
-    ids, lengths, D, V = _kept(residuals)
+    ids, lengths, D, V, dtype = _kept(residuals)
     N, T = ids.shape
-    grad_y = _cotangent("grad_y", grad_y, (N, D), np.asarray(grad_y).dtype)
+    grad_y = _cotangent("grad_y", grad_y, (N, D), dtype)
     if "table" not in _wanted(wrt):
         return Gradients(None)
-    dtype = grad_y.dtype
 
     # grad_table[v, d] = sum_{n, t : lengths[n] >= t + 1, v == ids[n, t]} grad_y[n, d]
     grad_table = np.zeros((V, D), dtype=dtype)
@@ -92,7 +93,9 @@ def _in_single(function):
 
 def _cast(value, old, new):
     """Convert the arrays of one dtype to another, inside tuples as well but for what is kept for backward."""
-    if isinstance(value, tuple) and not isinstance(value, Residuals):
+    if isinstance(value, Residuals):
+        return value
+    if isinstance(value, tuple):
         items = [_cast(item, old, new) for item in value]
         return tuple(items) if type(value) is tuple else type(value)(*items)
     return value.astype(new) if getattr(value, "dtype", None) == old else value

@@ -28,6 +28,7 @@ class Residuals(NamedTuple):
     lengths: np.ndarray  # lengths[N], an input
     D: int
     V: int
+    dtype: np.dtype
 
 
 class Gradients(NamedTuple):
@@ -54,17 +55,16 @@ def forward(table, ids, lengths):
         .sum(axis=2, where=(np.arange(T) < lengths[:, None])[:, None])
         / np.maximum(lengths, 1).astype(dtype)[:, None]
     )
-    return y, Residuals(ids, lengths, D, V)
+    return y, Residuals(ids, lengths, D, V, dtype)
 
 
 def backward(residuals, grad_y, wrt=None):
     """Pull grad_y back to table; ``wrt`` names the inputs whose gradient is wanted (default: all)."""
-    ids, lengths, D, V = _kept(residuals)
+    ids, lengths, D, V, dtype = _kept(residuals)
     N, T = ids.shape
-    grad_y = _cotangent("grad_y", grad_y, (N, D), np.asarray(grad_y).dtype)
+    grad_y = _cotangent("grad_y", grad_y, (N, D), dtype)
     if "table" not in _wanted(wrt):
         return Gradients(None)
-    dtype = grad_y.dtype
 
     # grad_table[v, d] = sum_{n, t : lengths[n] >= t + 1, v == ids[n, t]} grad_y[n, d] / max(lengths[n], 1)
     grad_table = np.zeros((V, D), dtype=dtype)
@@ -99,7 +99,9 @@ def _in_single(function):
 
 def _cast(value, old, new):
     """Convert the arrays of one dtype to another, inside tuples as well but for what is kept for backward."""
-    if isinstance(value, tuple) and not isinstance(value, Residuals):
+    if isinstance(value, Residuals):
+        return value
+    if isinstance(value, tuple):
         items = [_cast(item, old, new) for item in value]
         return tuple(items) if type(value) is tuple else type(value)(*items)
     return value.astype(new) if getattr(value, "dtype", None) == old else value

@@ -28,6 +28,7 @@ class Residuals(NamedTuple):
     N: int
     T: int
     weight: float
+    dtype: np.dtype
 
 
 class Gradients(NamedTuple):
@@ -50,16 +51,15 @@ def forward(x, *, weight=0.9):
     y[:, 1:] = (1 - weight) * x[:, 1:]
     # the term with y, one step after the other
     _carry(y, weight, 1)
-    return y, Residuals(N, T, weight)
+    return y, Residuals(N, T, weight, dtype)
 
 
 def backward(residuals, grad_y, wrt=None):
     """Pull grad_y back to x; ``wrt`` names the inputs whose gradient is wanted (default: all)."""
-    N, T, weight = _kept(residuals)
-    grad_y = _cotangent("grad_y", grad_y, (N, T), np.asarray(grad_y).dtype)
+    N, T, weight, dtype = _kept(residuals)
+    grad_y = _cotangent("grad_y", grad_y, (N, T), dtype)
     if "x" not in _wanted(wrt):
         return Gradients(None)
-    dtype = grad_y.dtype
 
     grad_y_total = np.empty((N, T), dtype=dtype)
     # grad_y_total[n, T - 1] = grad_y[n, T - 1]
@@ -92,7 +92,9 @@ def _in_single(function):
 
 def _cast(value, old, new):
     """Convert the arrays of one dtype to another, inside tuples as well but for what is kept for backward."""
-    if isinstance(value, tuple) and not isinstance(value, Residuals):
+    if isinstance(value, Residuals):
+        return value
+    if isinstance(value, tuple):
         items = [_cast(item, old, new) for item in value]
         return tuple(items) if type(value) is tuple else type(value)(*items)
     return value.astype(new) if getattr(value, "dtype", None) == old else value

@@ -26,6 +26,7 @@ class Residuals(NamedTuple):
     H: int
     N: int
     W: int
+    dtype: np.dtype
 
 
 class Gradients(NamedTuple):
@@ -37,17 +38,18 @@ class Gradients(NamedTuple):
 def forward(x):
     """Compute y[N, C, H, W] from x[N, C, H, W]; the second result is for backward."""
     x = _floats("x", x, 4)
+    dtype = x.dtype
     N, C, H, W = x.shape
 
     # y[n, c, i, j] = x[n, c, i, W - j - 1]
     y = x[:, :, :, ::-1].copy()
-    return y, Residuals(C, H, N, W)
+    return y, Residuals(C, H, N, W, dtype)
 
 
 def backward(residuals, grad_y, wrt=None):
     """Pull grad_y back to x; ``wrt`` names the inputs whose gradient is wanted (default: all)."""
-    C, H, N, W = _kept(residuals)
-    grad_y = _cotangent("grad_y", grad_y, (N, C, H, W), np.asarray(grad_y).dtype)
+    C, H, N, W, dtype = _kept(residuals)
+    grad_y = _cotangent("grad_y", grad_y, (N, C, H, W), dtype)
     if "x" not in _wanted(wrt):
         return Gradients(None)
 
@@ -75,7 +77,9 @@ def _in_single(function):
 
 def _cast(value, old, new):
     """Convert the arrays of one dtype to another, inside tuples as well but for what is kept for backward."""
-    if isinstance(value, tuple) and not isinstance(value, Residuals):
+    if isinstance(value, Residuals):
+        return value
+    if isinstance(value, tuple):
         items = [_cast(item, old, new) for item in value]
         return tuple(items) if type(value) is tuple else type(value)(*items)
     return value.astype(new) if getattr(value, "dtype", None) == old else value

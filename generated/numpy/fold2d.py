@@ -36,6 +36,7 @@ class Residuals(NamedTuple):
     K: int
     stride: int
     padding: int
+    dtype: np.dtype
 
 
 class Gradients(NamedTuple):
@@ -95,13 +96,13 @@ def forward(x, *, H=4, W=4, K=3, stride=1, padding=0):
                 max((W + 2 * padding - K) // stride + 1, 0),
             )[:, K * u + v : K * u + v + C * K * K : K * K]
     y = y_padded[:, :, padding : H + padding, padding : W + padding]
-    return y, Residuals(C, N, H, W, K, stride, padding)
+    return y, Residuals(C, N, H, W, K, stride, padding, dtype)
 
 
 def backward(residuals, grad_y, wrt=None):
     """Pull grad_y back to x; ``wrt`` names the inputs whose gradient is wanted (default: all)."""
-    C, N, H, W, K, stride, padding = _kept(residuals)
-    grad_y = _cotangent("grad_y", grad_y, (N, C, H, W), np.asarray(grad_y).dtype)
+    C, N, H, W, K, stride, padding, dtype = _kept(residuals)
+    grad_y = _cotangent("grad_y", grad_y, (N, C, H, W), dtype)
     if "x" not in _wanted(wrt):
         return Gradients(None)
 
@@ -144,7 +145,9 @@ def _in_single(function):
 
 def _cast(value, old, new):
     """Convert the arrays of one dtype to another, inside tuples as well but for what is kept for backward."""
-    if isinstance(value, tuple) and not isinstance(value, Residuals):
+    if isinstance(value, Residuals):
+        return value
+    if isinstance(value, tuple):
         items = [_cast(item, old, new) for item in value]
         return tuple(items) if type(value) is tuple else type(value)(*items)
     return value.astype(new) if getattr(value, "dtype", None) == old else value

@@ -35,6 +35,7 @@ class Residuals(NamedTuple):
     H: int
     W: int
     K: int
+    dtype: np.dtype
 
 
 class Gradients(NamedTuple):
@@ -51,6 +52,7 @@ def forward(x, row, column, *, K=2):
     x = _floats("x", x, 4)
     row = _integers("row", row, 3)
     column = _integers("column", column, 3)
+    dtype = x.dtype
     K = _whole("K", K, 1)
     N, C, H, W = x.shape
     P = row.shape[2]
@@ -78,37 +80,38 @@ def forward(x, row, column, *, K=2):
     ].reshape(N, C, P, Q, K * K)
     y = y_candidates.max(axis=4)
     winner_y = y_candidates.argmax(axis=4)
-    return y, Residuals(row, column, winner_y, H, W, K)
+    return y, Residuals(row, column, winner_y, H, W, K, dtype)
 
 
 def backward(residuals, grad_y, wrt=None):
     """Pull grad_y back to x; ``wrt`` names the inputs whose gradient is wanted (default: all)."""
-    row, column, winner_y, H, W, K = _kept(residuals)
+    row, column, winner_y, H, W, K, dtype = _kept(residuals)
     N, C, P = row.shape
     Q = column.shape[2]
-    grad_y = _cotangent("grad_y", grad_y, (N, C, P, Q), np.asarray(grad_y).dtype)
+    grad_y = _cotangent("grad_y", grad_y, (N, C, P, Q), dtype)
     if "x" not in _wanted(wrt):
         return Gradients(None)
-    dtype = grad_y.dtype
 
     # grad_x[n, c, h, w] = sum_{i, j, u, v : K * u + v == winner_y[n, c, i, j], h == u + row[n, c, i], v +
     #     column[n, c, j] == w} grad_y[n, c, i, j]
     grad_x = np.zeros((N, C, H, W), dtype=dtype)
+    positions = np.arange(K)[:, None, None] + column.transpose(2, 0, 1)[:, None]
+    positions_2 = np.arange(K)[:, None, None] + row.transpose(2, 0, 1)[:, None]
     _add_at(
         grad_x,
         np.arange(N)[:, None],
         np.arange(C),
-        np.clip((np.arange(K)[:, None, None] + row.transpose(2, 0, 1)[:, None])[:, None, :, None], 0, H - 1),
-        np.clip((np.arange(K)[:, None, None] + column.transpose(2, 0, 1)[:, None])[:, None], 0, W - 1),
+        np.clip(positions_2[:, None, :, None], 0, H - 1),
+        np.clip(positions[:, None], 0, W - 1),
         np.where(
-            (np.arange(K)[:, None, None] + row.transpose(2, 0, 1)[:, None] < H)[:, None, :, None]
+            (positions_2 < H)[:, None, :, None]
             & (
                 (K * np.arange(K)[:, None] + np.arange(K))[:, :, None, None]
                 == winner_y.transpose(2, 3, 0, 1)[:, :, None, None]
             )
-            & (np.arange(K)[:, None, None] + column.transpose(2, 0, 1)[:, None] < W)[:, None]
-            & (np.arange(K)[:, None, None] + row.transpose(2, 0, 1)[:, None] >= 0)[:, None, :, None]
-            & (np.arange(K)[:, None, None] + column.transpose(2, 0, 1)[:, None] >= 0)[:, None],
+            & (positions < W)[:, None]
+            & (positions_2 >= 0)[:, None, :, None]
+            & (positions >= 0)[:, None],
             grad_y.transpose(2, 3, 0, 1)[:, :, None, None],
             0,
         ),
@@ -135,7 +138,9 @@ def _in_single(function):
 
 def _cast(value, old, new):
     """Convert the arrays of one dtype to another, inside tuples as well but for what is kept for backward."""
-    if isinstance(value, tuple) and not isinstance(value, Residuals):
+    if isinstance(value, Residuals):
+        return value
+    if isinstance(value, tuple):
         items = [_cast(item, old, new) for item in value]
         return tuple(items) if type(value) is tuple else type(value)(*items)
     return value.astype(new) if getattr(value, "dtype", None) == old else value

@@ -25,6 +25,7 @@ class Residuals(NamedTuple):
     C: int
     L: int
     N: int
+    dtype: np.dtype
 
 
 class Gradients(NamedTuple):
@@ -36,17 +37,18 @@ class Gradients(NamedTuple):
 def forward(x):
     """Compute y[N, C] from x[N, C, L]; the second result is for backward."""
     x = _floats("x", x, 3)
+    dtype = x.dtype
     N, C, L = x.shape
 
     # y[n, c] = sum_{i} x[n, c, i] / L
     y = x.sum(axis=2) / L
-    return y, Residuals(C, L, N)
+    return y, Residuals(C, L, N, dtype)
 
 
 def backward(residuals, grad_y, wrt=None):
     """Pull grad_y back to x; ``wrt`` names the inputs whose gradient is wanted (default: all)."""
-    C, L, N = _kept(residuals)
-    grad_y = _cotangent("grad_y", grad_y, (N, C), np.asarray(grad_y).dtype)
+    C, L, N, dtype = _kept(residuals)
+    grad_y = _cotangent("grad_y", grad_y, (N, C), dtype)
     if "x" not in _wanted(wrt):
         return Gradients(None)
 
@@ -74,7 +76,9 @@ def _in_single(function):
 
 def _cast(value, old, new):
     """Convert the arrays of one dtype to another, inside tuples as well but for what is kept for backward."""
-    if isinstance(value, tuple) and not isinstance(value, Residuals):
+    if isinstance(value, Residuals):
+        return value
+    if isinstance(value, tuple):
         items = [_cast(item, old, new) for item in value]
         return tuple(items) if type(value) is tuple else type(value)(*items)
     return value.astype(new) if getattr(value, "dtype", None) == old else value

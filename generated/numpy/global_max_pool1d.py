@@ -25,6 +25,7 @@ class Residuals(NamedTuple):
 
     winner_y: np.ndarray  # winner_y[N, C], kept
     L: int
+    dtype: np.dtype
 
 
 class Gradients(NamedTuple):
@@ -36,23 +37,23 @@ class Gradients(NamedTuple):
 def forward(x):
     """Compute y[N, C] from x[N, C, L]; the second result is for backward."""
     x = _floats("x", x, 3)
+    dtype = x.dtype
     N, C, L = x.shape
     _require(L > 0, "the maximum over i has no values to choose from: L is 0")
 
     # y[n, c] = max_{i} x[n, c, i]
     y = x.max(axis=2)
     winner_y = x.argmax(axis=2)
-    return y, Residuals(winner_y, L)
+    return y, Residuals(winner_y, L, dtype)
 
 
 def backward(residuals, grad_y, wrt=None):
     """Pull grad_y back to x; ``wrt`` names the inputs whose gradient is wanted (default: all)."""
-    winner_y, L = _kept(residuals)
+    winner_y, L, dtype = _kept(residuals)
     N, C = winner_y.shape
-    grad_y = _cotangent("grad_y", grad_y, (N, C), np.asarray(grad_y).dtype)
+    grad_y = _cotangent("grad_y", grad_y, (N, C), dtype)
     if "x" not in _wanted(wrt):
         return Gradients(None)
-    dtype = grad_y.dtype
 
     # grad_x[n, c, i] = [i == winner_y[n, c]] * grad_y[n, c]
     grad_x = np.zeros((N, C, L), dtype=dtype)
@@ -79,7 +80,9 @@ def _in_single(function):
 
 def _cast(value, old, new):
     """Convert the arrays of one dtype to another, inside tuples as well but for what is kept for backward."""
-    if isinstance(value, tuple) and not isinstance(value, Residuals):
+    if isinstance(value, Residuals):
+        return value
+    if isinstance(value, tuple):
         items = [_cast(item, old, new) for item in value]
         return tuple(items) if type(value) is tuple else type(value)(*items)
     return value.astype(new) if getattr(value, "dtype", None) == old else value

@@ -26,6 +26,7 @@ class Residuals(NamedTuple):
     winner_y: np.ndarray  # winner_y[N, C], kept
     H: int
     W: int
+    dtype: np.dtype
 
 
 class Gradients(NamedTuple):
@@ -37,6 +38,7 @@ class Gradients(NamedTuple):
 def forward(x):
     """Compute y[N, C] from x[N, C, H, W]; the second result is for backward."""
     x = _floats("x", x, 4)
+    dtype = x.dtype
     N, C, H, W = x.shape
     _require(H > 0, "the maximum over u has no values to choose from: H is 0")
     _require(W > 0, "the maximum over v has no values to choose from: W is 0")
@@ -45,17 +47,16 @@ def forward(x):
     y_candidates = x.reshape(N, C, H * W)
     y = y_candidates.max(axis=2)
     winner_y = y_candidates.argmax(axis=2)
-    return y, Residuals(winner_y, H, W)
+    return y, Residuals(winner_y, H, W, dtype)
 
 
 def backward(residuals, grad_y, wrt=None):
     """Pull grad_y back to x; ``wrt`` names the inputs whose gradient is wanted (default: all)."""
-    winner_y, H, W = _kept(residuals)
+    winner_y, H, W, dtype = _kept(residuals)
     N, C = winner_y.shape
-    grad_y = _cotangent("grad_y", grad_y, (N, C), np.asarray(grad_y).dtype)
+    grad_y = _cotangent("grad_y", grad_y, (N, C), dtype)
     if "x" not in _wanted(wrt):
         return Gradients(None)
-    dtype = grad_y.dtype
 
     # grad_x[n, c, u, v] = [W * u + v == winner_y[n, c]] * grad_y[n, c]
     grad_x = np.zeros((N, C, H * W), dtype=dtype)
@@ -83,7 +84,9 @@ def _in_single(function):
 
 def _cast(value, old, new):
     """Convert the arrays of one dtype to another, inside tuples as well but for what is kept for backward."""
-    if isinstance(value, tuple) and not isinstance(value, Residuals):
+    if isinstance(value, Residuals):
+        return value
+    if isinstance(value, tuple):
         items = [_cast(item, old, new) for item in value]
         return tuple(items) if type(value) is tuple else type(value)(*items)
     return value.astype(new) if getattr(value, "dtype", None) == old else value

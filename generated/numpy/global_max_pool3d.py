@@ -27,6 +27,7 @@ class Residuals(NamedTuple):
     D: int
     H: int
     W: int
+    dtype: np.dtype
 
 
 class Gradients(NamedTuple):
@@ -38,6 +39,7 @@ class Gradients(NamedTuple):
 def forward(x):
     """Compute y[N, C] from x[N, C, D, H, W]; the second result is for backward."""
     x = _floats("x", x, 5)
+    dtype = x.dtype
     N, C, D, H, W = x.shape
     _require(D > 0, "the maximum over i has no values to choose from: D is 0")
     _require(H > 0, "the maximum over j has no values to choose from: H is 0")
@@ -47,17 +49,16 @@ def forward(x):
     y_candidates = x.reshape(N, C, D * H * W)
     y = y_candidates.max(axis=2)
     winner_y = y_candidates.argmax(axis=2)
-    return y, Residuals(winner_y, D, H, W)
+    return y, Residuals(winner_y, D, H, W, dtype)
 
 
 def backward(residuals, grad_y, wrt=None):
     """Pull grad_y back to x; ``wrt`` names the inputs whose gradient is wanted (default: all)."""
-    winner_y, D, H, W = _kept(residuals)
+    winner_y, D, H, W, dtype = _kept(residuals)
     N, C = winner_y.shape
-    grad_y = _cotangent("grad_y", grad_y, (N, C), np.asarray(grad_y).dtype)
+    grad_y = _cotangent("grad_y", grad_y, (N, C), dtype)
     if "x" not in _wanted(wrt):
         return Gradients(None)
-    dtype = grad_y.dtype
 
     # grad_x[n, c, i, j, h] = [h + H * W * i + W * j == winner_y[n, c]] * grad_y[n, c]
     grad_x = np.zeros((N, C, D * H * W), dtype=dtype)
@@ -85,7 +86,9 @@ def _in_single(function):
 
 def _cast(value, old, new):
     """Convert the arrays of one dtype to another, inside tuples as well but for what is kept for backward."""
-    if isinstance(value, tuple) and not isinstance(value, Residuals):
+    if isinstance(value, Residuals):
+        return value
+    if isinstance(value, tuple):
         items = [_cast(item, old, new) for item in value]
         return tuple(items) if type(value) is tuple else type(value)(*items)
     return value.astype(new) if getattr(value, "dtype", None) == old else value

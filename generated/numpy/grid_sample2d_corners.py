@@ -169,41 +169,21 @@ def backward(residuals, grad_y, wrt=None):
         #     + 1 + -d - column[n, i, j]) * (floor(row[n, i, j]) + 2 * a * (row[n, i, j] - floor(row[n, i, j]))
         #     + 1 + -a - row[n, i, j])
         grad_x = np.zeros((N, C, H, W), dtype=dtype)
+        positions = np.arange(2)[:, None] + floor_column_2.astype(np.intp).transpose(1, 2, 0)[:, :, None]
+        positions_2 = np.arange(2)[:, None] + floor_row_2.astype(np.intp).transpose(1, 2, 0)[:, :, None]
         floor_row = np.floor(row.transpose(1, 2, 0))
         floor_column = np.floor(column.transpose(1, 2, 0))
         _add_at(
             grad_x.transpose(0, 2, 3, 1),
             np.arange(N),
-            np.clip(
-                (np.arange(2)[:, None] + floor_row_2.astype(np.intp).transpose(1, 2, 0)[:, :, None])[
-                    :, :, :, None
-                ],
-                0,
-                H - 1,
-            ),
-            np.clip(
-                (np.arange(2)[:, None] + floor_column_2.astype(np.intp).transpose(1, 2, 0)[:, :, None])[
-                    :, :, None
-                ],
-                0,
-                W - 1,
-            ),
+            np.clip(positions_2[:, :, :, None], 0, H - 1),
+            np.clip(positions[:, :, None], 0, W - 1),
             np.where(
                 (
-                    (np.arange(2)[:, None] + floor_row_2.astype(np.intp).transpose(1, 2, 0)[:, :, None] < H)[
-                        :, :, :, None
-                    ]
-                    & (
-                        np.arange(2)[:, None] + floor_column_2.astype(np.intp).transpose(1, 2, 0)[:, :, None]
-                        < W
-                    )[:, :, None]
-                    & (np.arange(2)[:, None] + floor_row_2.astype(np.intp).transpose(1, 2, 0)[:, :, None] >= 0)[
-                        :, :, :, None
-                    ]
-                    & (
-                        np.arange(2)[:, None] + floor_column_2.astype(np.intp).transpose(1, 2, 0)[:, :, None]
-                        >= 0
-                    )[:, :, None]
+                    (positions_2 < H)[:, :, :, None]
+                    & (positions < W)[:, :, None]
+                    & (positions_2 >= 0)[:, :, :, None]
+                    & (positions >= 0)[:, :, None]
                 )[:, :, :, :, :, None],
                 (
                     (
@@ -253,7 +233,9 @@ def _in_single(function):
 
 def _cast(value, old, new):
     """Convert the arrays of one dtype to another, inside tuples as well but for what is kept for backward."""
-    if isinstance(value, tuple) and not isinstance(value, Residuals):
+    if isinstance(value, Residuals):
+        return value
+    if isinstance(value, tuple):
         items = [_cast(item, old, new) for item in value]
         return tuple(items) if type(value) is tuple else type(value)(*items)
     return value.astype(new) if getattr(value, "dtype", None) == old else value

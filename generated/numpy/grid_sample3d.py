@@ -250,63 +250,28 @@ def backward(residuals, grad_y, wrt=None):
         #     i, j])) + 1 + -e - depth[n, h, i, j]) * (floor(row[n, h, i, j]) + 2 * a * (row[n, h, i, j] -
         #     floor(row[n, h, i, j])) + 1 + -a - row[n, h, i, j])
         grad_x = np.zeros((N, C, D, H, W), dtype=dtype)
+        positions = np.arange(2)[:, None] + floor_depth_2.astype(np.intp).transpose(1, 2, 3, 0)[:, :, :, None]
+        positions_2 = (
+            np.arange(2)[:, None] + floor_column_2.astype(np.intp).transpose(1, 2, 3, 0)[:, :, :, None]
+        )
+        positions_3 = np.arange(2)[:, None] + floor_row_2.astype(np.intp).transpose(1, 2, 3, 0)[:, :, :, None]
         floor_row = np.floor(row.transpose(1, 2, 3, 0))
         floor_depth = np.floor(depth.transpose(1, 2, 3, 0))
         floor_column = np.floor(column.transpose(1, 2, 3, 0))
         _add_at(
             grad_x.transpose(0, 2, 3, 4, 1),
             np.arange(N),
-            np.clip(
-                (np.arange(2)[:, None] + floor_depth_2.astype(np.intp).transpose(1, 2, 3, 0)[:, :, :, None])[
-                    :, :, :, :, None, None
-                ],
-                0,
-                D - 1,
-            ),
-            np.clip(
-                (np.arange(2)[:, None] + floor_row_2.astype(np.intp).transpose(1, 2, 3, 0)[:, :, :, None])[
-                    :, :, :, None, :, None
-                ],
-                0,
-                H - 1,
-            ),
-            np.clip(
-                (np.arange(2)[:, None] + floor_column_2.astype(np.intp).transpose(1, 2, 3, 0)[:, :, :, None])[
-                    :, :, :, None, None
-                ],
-                0,
-                W - 1,
-            ),
+            np.clip(positions[:, :, :, :, None, None], 0, D - 1),
+            np.clip(positions_3[:, :, :, None, :, None], 0, H - 1),
+            np.clip(positions_2[:, :, :, None, None], 0, W - 1),
             np.where(
                 (
-                    (
-                        np.arange(2)[:, None]
-                        + floor_depth_2.astype(np.intp).transpose(1, 2, 3, 0)[:, :, :, None]
-                        < D
-                    )[:, :, :, :, None, None]
-                    & (
-                        np.arange(2)[:, None] + floor_row_2.astype(np.intp).transpose(1, 2, 3, 0)[:, :, :, None]
-                        < H
-                    )[:, :, :, None, :, None]
-                    & (
-                        np.arange(2)[:, None]
-                        + floor_column_2.astype(np.intp).transpose(1, 2, 3, 0)[:, :, :, None]
-                        < W
-                    )[:, :, :, None, None]
-                    & (
-                        np.arange(2)[:, None] + floor_row_2.astype(np.intp).transpose(1, 2, 3, 0)[:, :, :, None]
-                        >= 0
-                    )[:, :, :, None, :, None]
-                    & (
-                        np.arange(2)[:, None]
-                        + floor_column_2.astype(np.intp).transpose(1, 2, 3, 0)[:, :, :, None]
-                        >= 0
-                    )[:, :, :, None, None]
-                    & (
-                        np.arange(2)[:, None]
-                        + floor_depth_2.astype(np.intp).transpose(1, 2, 3, 0)[:, :, :, None]
-                        >= 0
-                    )[:, :, :, :, None, None]
+                    (positions < D)[:, :, :, :, None, None]
+                    & (positions_3 < H)[:, :, :, None, :, None]
+                    & (positions_2 < W)[:, :, :, None, None]
+                    & (positions_3 >= 0)[:, :, :, None, :, None]
+                    & (positions_2 >= 0)[:, :, :, None, None]
+                    & (positions >= 0)[:, :, :, :, None, None]
                 )[:, :, :, :, :, :, :, None],
                 (
                     (
@@ -367,7 +332,9 @@ def _in_single(function):
 
 def _cast(value, old, new):
     """Convert the arrays of one dtype to another, inside tuples as well but for what is kept for backward."""
-    if isinstance(value, tuple) and not isinstance(value, Residuals):
+    if isinstance(value, Residuals):
+        return value
+    if isinstance(value, tuple):
         items = [_cast(item, old, new) for item in value]
         return tuple(items) if type(value) is tuple else type(value)(*items)
     return value.astype(new) if getattr(value, "dtype", None) == old else value

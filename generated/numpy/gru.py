@@ -20,11 +20,11 @@ Derived:
     grad_h_total[n, t, m] = grad_h[n, t, m] + grad_h_states[n, t + 1, m]
     grad_new[n, t, m] = grad_h_total[n, t, m] * (1 - update[n, t, m])
     grad_pre_new[n, t, m] = grad_new[n, t, m] * (1 - new[n, t, m]^2)
-    grad_sum_pre_new[n, t, m] = grad_pre_new[n, t, m] * reset[n, t, m]
     grad_reset[n, t, m] = grad_pre_new[n, t, m] * (s[2, m] + sum_pre_new[n, t, m])
     grad_pre_reset[n, t, m] = grad_reset[n, t, m] * reset[n, t, m] * (1 - reset[n, t, m])
     grad_update[n, t, m] = grad_h_total[n, t, m] * (h_states[n, t, m] - new[n, t, m])
     grad_pre_update[n, t, m] = grad_update[n, t, m] * update[n, t, m] * (1 - update[n, t, m])
+    grad_sum_pre_new[n, t, m] = grad_pre_new[n, t, m] * reset[n, t, m]
     grad_h_states[n, t, m] = [T >= t + 1] * (grad_h_total[n, t, m] * update[n, t, m]) + sum_{m_2 : T >=
         t + 1} grad_pre_reset[n, t, m_2] * r[0, m_2, m] + sum_{m_2 : T >= t + 1} grad_pre_update[n, t,
         m_2] * r[1, m_2, m] + sum_{m_2 : T >= t + 1} grad_sum_pre_new[n, t, m_2] * r[2, m_2, m]
@@ -101,11 +101,13 @@ def forward(x, h0, w, r, b, s):
     _expect("b", b, "(3, M)", (3, M))
     _expect("s", s, "(3, M)", (3, M))
 
-    # sum_pre_reset[n, t, m] = sum_{c} w[0, m, c] * x[n, t, c]
-    sum_pre_reset = (x.reshape(N * T, C) @ w[0].T).reshape(N, T, M)
-    # sum_pre_update[n, t, m] = sum_{c_2} w[1, m, c_2] * x[n, t, c_2]
-    sum_pre_update = (x.reshape(N * T, C) @ w[1].T).reshape(N, T, M)
+    # pre_reset[n, t, m] = b[0, m] + s[0, m] + sum_{c} w[0, m, c] * x[n, t, c]
+    pre_reset = (x.reshape(N * T, C) @ w[0].T).reshape(N, T, M)
+    pre_reset += b[0] + s[0]
     reset = np.empty((N, T, M), dtype=dtype)
+    # pre_update[n, t, m] = b[1, m] + s[1, m] + sum_{c_2} w[1, m, c_2] * x[n, t, c_2]
+    pre_update = (x.reshape(N * T, C) @ w[1].T).reshape(N, T, M)
+    pre_update += b[1] + s[1]
     update = np.empty((N, T, M), dtype=dtype)
     sum_pre_new = np.empty((N, T, M), dtype=dtype)
     # pre_new[n, t, m] = b[2, m] + sum_{c_3} w[2, m, c_3] * x[n, t, c_3]
@@ -117,23 +119,17 @@ def forward(x, h0, w, r, b, s):
     h_states[:, 0] = h0
     h = h_states[:, 1:]
     r_matrix = r[0].T.copy()
-    neg_b_minus_s = -b[0] - s[0]
     r_matrix_2 = r[1].T.copy()
-    neg_b_minus_s_2 = -b[1] - s[1]
     r_matrix_3 = r[2].T.copy()
     for t in range(T):
-        # sum_pre_reset_2[n, t, m] = sum_{i} h_states[n, t, i] * r[0, m, i]
-        sum_pre_reset_2 = h_states[:, t] @ r_matrix
-        # pre_reset[n, t, m] = -(-b[0, m] - s[0, m] - sum_pre_reset[n, t, m] - sum_pre_reset_2[n, t, m])
-        pre_reset = -(-sum_pre_reset[:, t] - sum_pre_reset_2 + neg_b_minus_s)
+        # pre_reset[n, t, m] += sum_{i} h_states[n, t, i] * r[0, m, i]
+        pre_reset[:, t] += h_states[:, t] @ r_matrix
         # reset[n, t, m] = sigmoid(pre_reset[n, t, m])
-        reset[:, t] = _sigmoid(pre_reset)
-        # sum_pre_update_2[n, t, m] = sum_{i_2} h_states[n, t, i_2] * r[1, m, i_2]
-        sum_pre_update_2 = h_states[:, t] @ r_matrix_2
-        # pre_update[n, t, m] = -(-b[1, m] - s[1, m] - sum_pre_update[n, t, m] - sum_pre_update_2[n, t, m])
-        pre_update = -(-sum_pre_update[:, t] - sum_pre_update_2 + neg_b_minus_s_2)
+        reset[:, t] = _sigmoid(pre_reset[:, t])
+        # pre_update[n, t, m] += sum_{i_2} h_states[n, t, i_2] * r[1, m, i_2]
+        pre_update[:, t] += h_states[:, t] @ r_matrix_2
         # update[n, t, m] = sigmoid(pre_update[n, t, m])
-        update[:, t] = _sigmoid(pre_update)
+        update[:, t] = _sigmoid(pre_update[:, t])
         # sum_pre_new[n, t, m] = sum_{i_3} h_states[n, t, i_3] * r[2, m, i_3]
         sum_pre_new[:, t] = h_states[:, t] @ r_matrix_3
         # pre_new[n, t, m] += reset[n, t, m] * (s[2, m] + sum_pre_new[n, t, m])
@@ -166,21 +162,21 @@ def backward(residuals, grad_h, wrt=None):
     # factor_pre_update[n, t, m] = update[n, t, m] * (1 - update[n, t, m]) * (h_states[n, t, m] - new[n, t, m])
     factor_pre_update = update * one_minus_update * (h_states[:, :T] - new)
     grad_pre_new = np.empty((N, T, M), dtype=dtype)
-    grad_sum_pre_new = np.empty((N, T, M), dtype=dtype)
     grad_pre_reset = np.empty((N, T, M), dtype=dtype)
     grad_pre_update = np.empty((N, T, M), dtype=dtype)
+    grad_sum_pre_new = np.empty((N, T, M), dtype=dtype)
     grad_h_states = np.zeros((N, T + 1, M), dtype=dtype)
     for t in reversed(range(T)):
         # grad_h_total[n, t, m] = grad_h[n, t, m] + grad_h_states[n, t + 1, m]
         grad_h_total = grad_h[:, t] + grad_h_states[:, t + 1]
         # grad_pre_new[n, t, m] = factor_pre_new[n, t, m] * grad_h_total[n, t, m]
         grad_pre_new[:, t] = factor_pre_new[:, t] * grad_h_total
-        # grad_sum_pre_new[n, t, m] = grad_pre_new[n, t, m] * reset[n, t, m]
-        grad_sum_pre_new[:, t] = grad_pre_new[:, t] * reset[:, t]
         # grad_pre_reset[n, t, m] = factor_pre_reset[n, t, m] * grad_pre_new[n, t, m]
         grad_pre_reset[:, t] = factor_pre_reset[:, t] * grad_pre_new[:, t]
         # grad_pre_update[n, t, m] = factor_pre_update[n, t, m] * grad_h_total[n, t, m]
         grad_pre_update[:, t] = factor_pre_update[:, t] * grad_h_total
+        # grad_sum_pre_new[n, t, m] = grad_pre_new[n, t, m] * reset[n, t, m]
+        grad_sum_pre_new[:, t] = grad_pre_new[:, t] * reset[:, t]
         # grad_h_states[n, t, m] = sum_{m_2} grad_pre_reset[n, t, m_2] * r[0, m_2, m] + sum_{m_2}
         #     grad_pre_update[n, t, m_2] * r[1, m_2, m] + sum_{m_2} grad_sum_pre_new[n, t, m_2] * r[2, m_2, m] +
         #     grad_h_total[n, t, m] * update[n, t, m]
@@ -214,9 +210,10 @@ def backward(residuals, grad_h, wrt=None):
         #     t : t0_t == 2} grad_sum_pre_new[n, t, m] * h_states[n, t, i_3] + sum_{n, t : t0_t == 0}
         #     grad_pre_reset[n, t, m] * h_states[n, t, i_3]
         grad_r = np.zeros((3, M, M), dtype=dtype)
-        grad_r[1] = grad_pre_update.transpose(2, 0, 1).reshape(M, N * T) @ h_states[:, :T].reshape(N * T, M)
-        grad_r[2] = grad_sum_pre_new.transpose(2, 0, 1).reshape(M, N * T) @ h_states[:, :T].reshape(N * T, M)
-        grad_r[0] = grad_pre_reset.transpose(2, 0, 1).reshape(M, N * T) @ h_states[:, :T].reshape(N * T, M)
+        h_states_matrix = h_states[:, :T].reshape(N * T, M)
+        grad_r[1] = grad_pre_update.transpose(2, 0, 1).reshape(M, N * T) @ h_states_matrix
+        grad_r[2] = grad_sum_pre_new.transpose(2, 0, 1).reshape(M, N * T) @ h_states_matrix
+        grad_r[0] = grad_pre_reset.transpose(2, 0, 1).reshape(M, N * T) @ h_states_matrix
     if "b" in wrt:
         # grad_b[t0_t, m] = sum_{n, t : t0_t == 1} grad_pre_update[n, t, m] + sum_{n, t : t0_t == 2}
         #     grad_pre_new[n, t, m] + sum_{n, t : t0_t == 0} grad_pre_reset[n, t, m]
@@ -253,7 +250,9 @@ def _in_single(function):
 
 def _cast(value, old, new):
     """Convert the arrays of one dtype to another, inside tuples as well but for what is kept for backward."""
-    if isinstance(value, tuple) and not isinstance(value, Residuals):
+    if isinstance(value, Residuals):
+        return value
+    if isinstance(value, tuple):
         items = [_cast(item, old, new) for item in value]
         return tuple(items) if type(value) is tuple else type(value)(*items)
     return value.astype(new) if getattr(value, "dtype", None) == old else value

@@ -25,6 +25,7 @@ class Residuals(NamedTuple):
 
     M: int
     N: int
+    dtype: np.dtype
 
 
 class Gradients(NamedTuple):
@@ -44,16 +45,15 @@ def forward(x):
     argmax_x = x.argmax(axis=1)
     # y[n, m] = [m == argmax_x[n]]
     y = (np.arange(M) == argmax_x[:, None]).astype(dtype)
-    return y, Residuals(M, N)
+    return y, Residuals(M, N, dtype)
 
 
 def backward(residuals, grad_y, wrt=None):
     """Pull grad_y back to x; ``wrt`` names the inputs whose gradient is wanted (default: all)."""
-    M, N = _kept(residuals)
-    grad_y = _cotangent("grad_y", grad_y, (N, M), np.asarray(grad_y).dtype)
+    M, N, dtype = _kept(residuals)
+    grad_y = _cotangent("grad_y", grad_y, (N, M), dtype)
     if "x" not in _wanted(wrt):
         return Gradients(None)
-    dtype = grad_y.dtype
 
     # grad_x[n, m] = 0
     grad_x = np.zeros((N, M), dtype=dtype)
@@ -79,7 +79,9 @@ def _in_single(function):
 
 def _cast(value, old, new):
     """Convert the arrays of one dtype to another, inside tuples as well but for what is kept for backward."""
-    if isinstance(value, tuple) and not isinstance(value, Residuals):
+    if isinstance(value, Residuals):
+        return value
+    if isinstance(value, tuple):
         items = [_cast(item, old, new) for item in value]
         return tuple(items) if type(value) is tuple else type(value)(*items)
     return value.astype(new) if getattr(value, "dtype", None) == old else value

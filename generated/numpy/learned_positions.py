@@ -27,6 +27,7 @@ class Residuals(NamedTuple):
     M: int
     N: int
     T: int
+    dtype: np.dtype
 
 
 class Gradients(NamedTuple):
@@ -40,7 +41,7 @@ def forward(x, table):
     """Compute y[N, T, D] from x[N, T, D], table[M, D]; the second result is for backward."""
     x = _floats("x", x, 3)
     table = _floats("table", table, 2)
-    _same_dtype(x=x, table=table)
+    dtype = _same_dtype(x=x, table=table)
     N, T, D = x.shape
     M = table.shape[0]
     _expect("table", table, "(M, D)", (M, D))
@@ -49,15 +50,14 @@ def forward(x, table):
 
     # y[n, t, d] = table[t, d] + x[n, t, d]
     y = x + table[:T]
-    return y, Residuals(D, M, N, T)
+    return y, Residuals(D, M, N, T, dtype)
 
 
 def backward(residuals, grad_y, wrt=None):
     """Pull grad_y back to x, table; ``wrt`` names the inputs whose gradient is wanted (default: all)."""
-    D, M, N, T = _kept(residuals)
-    grad_y = _cotangent("grad_y", grad_y, (N, T, D), np.asarray(grad_y).dtype)
+    D, M, N, T, dtype = _kept(residuals)
+    grad_y = _cotangent("grad_y", grad_y, (N, T, D), dtype)
     wrt = _wanted(wrt)
-    dtype = grad_y.dtype
 
     grad_x = grad_table = None
     if "x" in wrt:
@@ -89,7 +89,9 @@ def _in_single(function):
 
 def _cast(value, old, new):
     """Convert the arrays of one dtype to another, inside tuples as well but for what is kept for backward."""
-    if isinstance(value, tuple) and not isinstance(value, Residuals):
+    if isinstance(value, Residuals):
+        return value
+    if isinstance(value, tuple):
         items = [_cast(item, old, new) for item in value]
         return tuple(items) if type(value) is tuple else type(value)(*items)
     return value.astype(new) if getattr(value, "dtype", None) == old else value

@@ -34,6 +34,7 @@ class Residuals(NamedTuple):
     learning_rate: float
     beta2: float
     decay: float
+    dtype: np.dtype
 
 
 class Gradients(NamedTuple):
@@ -56,7 +57,7 @@ def forward(w, gradient, m, *, learning_rate=0.0001, beta1=0.9, beta2=0.99, deca
     w = _floats("w", w, 1)
     gradient = _floats("gradient", gradient, 1)
     m = _floats("m", m, 1)
-    _same_dtype(w=w, gradient=gradient, m=m)
+    dtype = _same_dtype(w=w, gradient=gradient, m=m)
     learning_rate = _number("learning_rate", learning_rate)
     beta1 = _number("beta1", beta1)
     beta2 = _number("beta2", beta2)
@@ -70,7 +71,7 @@ def forward(w, gradient, m, *, learning_rate=0.0001, beta1=0.9, beta2=0.99, deca
     new_w = (1 - decay * learning_rate) * w - learning_rate * np.sign(beta1 * m + (1 - beta1) * gradient)
     # new_m[i] = beta2 * m[i] + gradient[i] * (1 - beta2)
     new_m = beta2 * m + (1 - beta2) * gradient
-    return Outputs(new_w, new_m), Residuals(N, learning_rate, beta2, decay)
+    return Outputs(new_w, new_m), Residuals(N, learning_rate, beta2, decay, dtype)
 
 
 def backward(residuals, grad_new_w, grad_new_m, wrt=None):
@@ -78,9 +79,9 @@ def backward(residuals, grad_new_w, grad_new_m, wrt=None):
 
     ``wrt`` names the inputs whose gradient is wanted (default: all).
     """
-    N, learning_rate, beta2, decay = _kept(residuals)
-    grad_new_w = _cotangent("grad_new_w", grad_new_w, (N,), np.asarray(grad_new_w).dtype)
-    grad_new_m = _cotangent("grad_new_m", grad_new_m, (N,), np.asarray(grad_new_w).dtype)
+    N, learning_rate, beta2, decay, dtype = _kept(residuals)
+    grad_new_w = _cotangent("grad_new_w", grad_new_w, (N,), dtype)
+    grad_new_m = _cotangent("grad_new_m", grad_new_m, (N,), dtype)
     wrt = _wanted(wrt)
 
     grad_w = grad_gradient = grad_m = None
@@ -115,7 +116,9 @@ def _in_single(function):
 
 def _cast(value, old, new):
     """Convert the arrays of one dtype to another, inside tuples as well but for what is kept for backward."""
-    if isinstance(value, tuple) and not isinstance(value, Residuals):
+    if isinstance(value, Residuals):
+        return value
+    if isinstance(value, tuple):
         items = [_cast(item, old, new) for item in value]
         return tuple(items) if type(value) is tuple else type(value)(*items)
     return value.astype(new) if getattr(value, "dtype", None) == old else value

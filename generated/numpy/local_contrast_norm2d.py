@@ -124,13 +124,9 @@ def backward(residuals, grad_y, wrt=None):
     columns = grad_sum_deviation_windows.transpose(0, 3, 4, 1, 2).reshape(
         N, 2 * R + 4 * R * S + 2 * S + 1, H * W
     )
+    kernel_matrix = kernel[:, ::-1, ::-1].reshape(C, 2 * R + 4 * R * S + 2 * S + 1)
     grad_centred = (
-        2
-        * (
-            centred
-            * (kernel[:, ::-1, ::-1].reshape(C, 2 * R + 4 * R * S + 2 * S + 1) @ columns).reshape(N, C, H, W)
-        )
-        + grad_y / maximum_value[:, None]
+        2 * (centred * (kernel_matrix @ columns).reshape(N, C, H, W)) + grad_y / maximum_value[:, None]
     )
     # grad_x[n, c, i, j] = grad_centred[n, c, i, j] - sum_{c_2, i_2, j_2, u, v : i + R == i_2 + u, j + S == j_2
     #     + v} grad_centred[n, c_2, i_2, j_2] * kernel[c, u, v]
@@ -141,9 +137,7 @@ def backward(residuals, grad_y, wrt=None):
         .transpose(0, 3, 4, 1, 2)
         .reshape(N, 2 * R + 4 * R * S + 2 * S + 1, H * W)
     )
-    grad_x = grad_centred - (
-        kernel[:, ::-1, ::-1].reshape(C, 2 * R + 4 * R * S + 2 * S + 1) @ columns_2
-    ).reshape(N, C, H, W)
+    grad_x = grad_centred - (kernel_matrix @ columns_2).reshape(N, C, H, W)
     return Gradients(grad_x)
 
 
@@ -166,7 +160,9 @@ def _in_single(function):
 
 def _cast(value, old, new):
     """Convert the arrays of one dtype to another, inside tuples as well but for what is kept for backward."""
-    if isinstance(value, tuple) and not isinstance(value, Residuals):
+    if isinstance(value, Residuals):
+        return value
+    if isinstance(value, tuple):
         items = [_cast(item, old, new) for item in value]
         return tuple(items) if type(value) is tuple else type(value)(*items)
     return value.astype(new) if getattr(value, "dtype", None) == old else value

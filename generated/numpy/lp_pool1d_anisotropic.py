@@ -132,15 +132,16 @@ def backward(residuals, grad_y, wrt=None):
             (before_l, I * stride_l + K_l * dilation_l + 1 - L - before_l - dilation_l - stride_l),
         ),
     )
+    mask = sum_y != 0
+    chosen = np.where(mask, np.power(np.where(mask, sum_y, 1), 1 / power - 1) / power, 0)
     for u in range(K_l):
         abs_x_padded = np.abs(x_padded[:, :, dilation_l * u : dilation_l * u + I * stride_l : stride_l])
-        mask = abs_x_padded != 0
-        mask_2 = sum_y != 0
+        mask_2 = abs_x_padded != 0
         grad_x_padded[:, :, dilation_l * u : dilation_l * u + I * stride_l : stride_l] += (
             grad_y
             * np.sign(x_padded[:, :, dilation_l * u : dilation_l * u + I * stride_l : stride_l])
-            * np.where(mask, power * np.power(np.where(mask, abs_x_padded, 1), power - 1), 0)
-            * np.where(mask_2, np.power(np.where(mask_2, sum_y, 1), 1 / power - 1) / power, 0)
+            * np.where(mask_2, power * np.power(np.where(mask_2, abs_x_padded, 1), power - 1), 0)
+            * chosen
         )
     grad_x = grad_x_padded[:, :, before_l : L + before_l]
     return Gradients(grad_x)
@@ -165,7 +166,9 @@ def _in_single(function):
 
 def _cast(value, old, new):
     """Convert the arrays of one dtype to another, inside tuples as well but for what is kept for backward."""
-    if isinstance(value, tuple) and not isinstance(value, Residuals):
+    if isinstance(value, Residuals):
+        return value
+    if isinstance(value, tuple):
         items = [_cast(item, old, new) for item in value]
         return tuple(items) if type(value) is tuple else type(value)(*items)
     return value.astype(new) if getattr(value, "dtype", None) == old else value

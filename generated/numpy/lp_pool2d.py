@@ -93,16 +93,17 @@ def backward(residuals, grad_y, wrt=None):
     #     / power if sum_y[n, c, i, j] != 0 else 0)
     grad_x_padded = np.zeros((N, C, H + 2 * padding, W + 2 * padding), dtype=dtype)
     x_padded = _bordered(x, ((0, 0), (0, 0), (padding, padding), (padding, padding)))
+    mask = sum_y != 0
+    chosen = np.where(mask, np.power(np.where(mask, sum_y, 1), 1 / power - 1) / power, 0)
     for u in range(K):
         for v in range(K):
             abs_x_padded = np.abs(x_padded[:, :, u : u + I * stride : stride, v : v + J * stride : stride])
-            mask = abs_x_padded != 0
-            mask_2 = sum_y != 0
+            mask_2 = abs_x_padded != 0
             grad_x_padded[:, :, u : u + I * stride : stride, v : v + J * stride : stride] += (
                 grad_y
                 * np.sign(x_padded[:, :, u : u + I * stride : stride, v : v + J * stride : stride])
-                * np.where(mask, power * np.power(np.where(mask, abs_x_padded, 1), power - 1), 0)
-                * np.where(mask_2, np.power(np.where(mask_2, sum_y, 1), 1 / power - 1) / power, 0)
+                * np.where(mask_2, power * np.power(np.where(mask_2, abs_x_padded, 1), power - 1), 0)
+                * chosen
             )
     grad_x = grad_x_padded[:, :, padding : H + padding, padding : W + padding]
     return Gradients(grad_x)
@@ -127,7 +128,9 @@ def _in_single(function):
 
 def _cast(value, old, new):
     """Convert the arrays of one dtype to another, inside tuples as well but for what is kept for backward."""
-    if isinstance(value, tuple) and not isinstance(value, Residuals):
+    if isinstance(value, Residuals):
+        return value
+    if isinstance(value, tuple):
         items = [_cast(item, old, new) for item in value]
         return tuple(items) if type(value) is tuple else type(value)(*items)
     return value.astype(new) if getattr(value, "dtype", None) == old else value

@@ -285,6 +285,8 @@ def backward(residuals, grad_y, wrt=None):
             (before_w, J * stride_w + K_w * dilation_w + 1 - W - before_w - dilation_w - stride_w),
         ),
     )
+    mask = sum_y != 0
+    chosen = np.where(mask, np.power(np.where(mask, sum_y, 1), 1 / power - 1) / power, 0)
     for t in range(K_d):
         for u in range(K_h):
             for v in range(K_w):
@@ -297,8 +299,7 @@ def backward(residuals, grad_y, wrt=None):
                         dilation_w * v : dilation_w * v + J * stride_w : stride_w,
                     ]
                 )
-                mask = abs_x_padded != 0
-                mask_2 = sum_y != 0
+                mask_2 = abs_x_padded != 0
                 grad_x_padded[
                     :,
                     :,
@@ -316,8 +317,8 @@ def backward(residuals, grad_y, wrt=None):
                             dilation_w * v : dilation_w * v + J * stride_w : stride_w,
                         ]
                     )
-                    * np.where(mask, power * np.power(np.where(mask, abs_x_padded, 1), power - 1), 0)
-                    * np.where(mask_2, np.power(np.where(mask_2, sum_y, 1), 1 / power - 1) / power, 0)
+                    * np.where(mask_2, power * np.power(np.where(mask_2, abs_x_padded, 1), power - 1), 0)
+                    * chosen
                 )
     grad_x = grad_x_padded[:, :, before_d : D + before_d, before_h : H + before_h, before_w : W + before_w]
     return Gradients(grad_x)
@@ -342,7 +343,9 @@ def _in_single(function):
 
 def _cast(value, old, new):
     """Convert the arrays of one dtype to another, inside tuples as well but for what is kept for backward."""
-    if isinstance(value, tuple) and not isinstance(value, Residuals):
+    if isinstance(value, Residuals):
+        return value
+    if isinstance(value, tuple):
         items = [_cast(item, old, new) for item in value]
         return tuple(items) if type(value) is tuple else type(value)(*items)
     return value.astype(new) if getattr(value, "dtype", None) == old else value

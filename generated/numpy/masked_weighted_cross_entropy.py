@@ -80,7 +80,6 @@ def forward(logits, labels, class_weight, *, ignored=-100):
     mask_2 = total > 0
     # loss = (sum_loss / total if 0 < total else 0)
     loss = np.where(mask_2, sum_loss / np.where(mask_2, total, 1), 0)
-    _within_where("labels", labels, M, "axis 0 of class_weight", (total > 0) & (labels != ignored))
     return loss, Residuals(labels, class_weight, total, exp_logits, sum_exp, ignored)
 
 
@@ -127,7 +126,9 @@ def _in_single(function):
 
 def _cast(value, old, new):
     """Convert the arrays of one dtype to another, inside tuples as well but for what is kept for backward."""
-    if isinstance(value, tuple) and not isinstance(value, Residuals):
+    if isinstance(value, Residuals):
+        return value
+    if isinstance(value, tuple):
         items = [_cast(item, old, new) for item in value]
         return tuple(items) if type(value) is tuple else type(value)(*items)
     return value.astype(new) if getattr(value, "dtype", None) == old else value

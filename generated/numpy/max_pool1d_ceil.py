@@ -15,7 +15,7 @@ Derived:
     grad_x[n, c, l] = sum_{p, t : l + padding == stride * p + t, t == winner_y[n, c, p]} grad_y[n, c, p]
 
 Kept for backward (auto):
-    winner_y  8 * N * C * P bytes
+    winner_y  N * C * P bytes, twice that from K = 256 on, four times from 65536
 """
 
 from typing import NamedTuple
@@ -31,6 +31,7 @@ class Residuals(NamedTuple):
     K: int
     stride: int
     padding: int
+    dtype: np.dtype
 
 
 class Gradients(NamedTuple):
@@ -42,6 +43,7 @@ class Gradients(NamedTuple):
 def forward(x, *, K=2, stride=2, padding=0):
     """Compute y[N, C, P] from x[N, C, L]; the second result is for backward."""
     x = _floats("x", x, 3)
+    dtype = x.dtype
     K = _whole("K", K, 1)
     stride = _whole("stride", stride, 1)
     padding = _whole("padding", padding, 0)
@@ -62,18 +64,17 @@ def forward(x, *, K=2, stride=2, padding=0):
         candidate = x_padded[:, :, t : t + P * stride : stride].copy()
         np.maximum(winner_y, np.multiply(candidate > y, t, dtype=winner_y.dtype), out=winner_y)
         np.maximum(y, candidate, out=y)
-    return y, Residuals(winner_y, L, K, stride, padding)
+    return y, Residuals(winner_y, L, K, stride, padding, dtype)
 
 
 def backward(residuals, grad_y, wrt=None):
     """Pull grad_y back to x; ``wrt`` names the inputs whose gradient is wanted (default: all)."""
-    winner_y, L, K, stride, padding = _kept(residuals)
+    winner_y, L, K, stride, padding, dtype = _kept(residuals)
     N, C = winner_y.shape[0], winner_y.shape[1]
     P = min((L + 2 * padding - K - 1) // stride + 1, (L + padding - 1) // stride) + 1
-    grad_y = _cotangent("grad_y", grad_y, (N, C, P), np.asarray(grad_y).dtype)
+    grad_y = _cotangent("grad_y", grad_y, (N, C, P), dtype)
     if "x" not in _wanted(wrt):
         return Gradients(None)
-    dtype = grad_y.dtype
 
     # grad_x[n, c, l] = sum_{p, t : l + padding == stride * p + t, t == winner_y[n, c, p]} grad_y[n, c, p]
     grad_x_padded = np.zeros((N, C, max(K + P * stride - L - padding - stride, 0) + L + padding), dtype=dtype)
@@ -102,7 +103,9 @@ def _in_single(function):
 
 def _cast(value, old, new):
     """Convert the arrays of one dtype to another, inside tuples as well but for what is kept for backward."""
-    if isinstance(value, tuple) and not isinstance(value, Residuals):
+    if isinstance(value, Residuals):
+        return value
+    if isinstance(value, tuple):
         items = [_cast(item, old, new) for item in value]
         return tuple(items) if type(value) is tuple else type(value)(*items)
     return value.astype(new) if getattr(value, "dtype", None) == old else value

@@ -21,8 +21,8 @@ Derived:
         winner_max_v_y[n, c, h, j]} grad_max_v_y[n, c, h, j]
 
 Kept for backward (auto):
-    winner_y        8 * N * C * I * J bytes
-    winner_max_v_y  8 * N * C * H * J bytes
+    winner_y        N * C * I * J bytes, twice that from K_h = 256 on, four times from 65536
+    winner_max_v_y  N * C * H * J bytes, twice that from K_w = 256 on, four times from 65536
 """
 
 from typing import NamedTuple
@@ -47,6 +47,7 @@ class Residuals(NamedTuple):
     after_h: int
     after_w: int
     round_up: int
+    dtype: np.dtype
 
 
 class Gradients(NamedTuple):
@@ -72,6 +73,7 @@ def forward(
 ):
     """Compute y[N, C, I, J] from x[N, C, H, W]; the second result is for backward."""
     x = _floats("x", x, 4)
+    dtype = x.dtype
     K_h = _whole("K_h", K_h, 1)
     K_w = _whole("K_w", K_w, 1)
     stride_h = _whole("stride_h", stride_h, 1)
@@ -171,6 +173,7 @@ def forward(
         after_h,
         after_w,
         round_up,
+        dtype,
     )
 
 
@@ -191,6 +194,7 @@ def backward(residuals, grad_y, wrt=None):
         after_h,
         after_w,
         round_up,
+        dtype,
     ) = _kept(residuals)
     N, C = winner_y.shape[0], winner_y.shape[1]
     H = winner_max_v_y.shape[2]
@@ -202,10 +206,9 @@ def backward(residuals, grad_y, wrt=None):
         (H + after_h + before_h + dilation_h - K_h * dilation_h - round_up - 1) // stride_h + round_up + 1,
         (H + before_h - 1) // stride_h + 1,
     )
-    grad_y = _cotangent("grad_y", grad_y, (N, C, I, J), np.asarray(grad_y).dtype)
+    grad_y = _cotangent("grad_y", grad_y, (N, C, I, J), dtype)
     if "x" not in _wanted(wrt):
         return Gradients(None)
-    dtype = grad_y.dtype
 
     # grad_max_v_y[n, c, h, j] = sum_{i, u : h + before_h == stride_h * i + dilation_h * u, u == winner_y[n, c,
     #     i, j]} grad_y[n, c, i, j]
@@ -261,7 +264,9 @@ def _in_single(function):
 
 def _cast(value, old, new):
     """Convert the arrays of one dtype to another, inside tuples as well but for what is kept for backward."""
-    if isinstance(value, tuple) and not isinstance(value, Residuals):
+    if isinstance(value, Residuals):
+        return value
+    if isinstance(value, tuple):
         items = [_cast(item, old, new) for item in value]
         return tuple(items) if type(value) is tuple else type(value)(*items)
     return value.astype(new) if getattr(value, "dtype", None) == old else value

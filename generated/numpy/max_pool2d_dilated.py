@@ -20,8 +20,8 @@ Derived:
         h, j]} grad_max_v_y[n, c, h, j]
 
 Kept for backward (auto):
-    winner_y        8 * N * C * I * J bytes
-    winner_max_v_y  8 * N * C * H * J bytes
+    winner_y        N * C * I * J bytes, twice that from K = 256 on, four times from 65536
+    winner_max_v_y  N * C * H * J bytes, twice that from K = 256 on, four times from 65536
 """
 
 from typing import NamedTuple
@@ -39,6 +39,7 @@ class Residuals(NamedTuple):
     stride: int
     padding: int
     dilation: int
+    dtype: np.dtype
 
 
 class Gradients(NamedTuple):
@@ -50,6 +51,7 @@ class Gradients(NamedTuple):
 def forward(x, *, K=2, stride=2, padding=0, dilation=1):
     """Compute y[N, C, I, J] from x[N, C, H, W]; the second result is for backward."""
     x = _floats("x", x, 4)
+    dtype = x.dtype
     K = _whole("K", K, 1)
     stride = _whole("stride", stride, 1)
     padding = _whole("padding", padding, 0)
@@ -88,20 +90,19 @@ def forward(x, *, K=2, stride=2, padding=0, dilation=1):
         candidate_2 = max_v_y_padded[:, :, dilation * u : dilation * u + I * stride : stride].copy()
         np.maximum(winner_y, np.multiply(candidate_2 > y, u, dtype=winner_y.dtype), out=winner_y)
         np.maximum(y, candidate_2, out=y)
-    return y, Residuals(winner_y, winner_max_v_y, W, K, stride, padding, dilation)
+    return y, Residuals(winner_y, winner_max_v_y, W, K, stride, padding, dilation, dtype)
 
 
 def backward(residuals, grad_y, wrt=None):
     """Pull grad_y back to x; ``wrt`` names the inputs whose gradient is wanted (default: all)."""
-    winner_y, winner_max_v_y, W, K, stride, padding, dilation = _kept(residuals)
+    winner_y, winner_max_v_y, W, K, stride, padding, dilation, dtype = _kept(residuals)
     N, C = winner_y.shape[0], winner_y.shape[1]
     H = winner_max_v_y.shape[2]
     J = (W + dilation + 2 * padding - K * dilation - 1) // stride + 1
     I = (H + dilation + 2 * padding - K * dilation - 1) // stride + 1
-    grad_y = _cotangent("grad_y", grad_y, (N, C, I, J), np.asarray(grad_y).dtype)
+    grad_y = _cotangent("grad_y", grad_y, (N, C, I, J), dtype)
     if "x" not in _wanted(wrt):
         return Gradients(None)
-    dtype = grad_y.dtype
 
     # grad_max_v_y[n, c, h, j] = sum_{i, u : h + padding == stride * i + dilation * u, u == winner_y[n, c, i,
     #     j]} grad_y[n, c, i, j]
@@ -139,7 +140,9 @@ def _in_single(function):
 
 def _cast(value, old, new):
     """Convert the arrays of one dtype to another, inside tuples as well but for what is kept for backward."""
-    if isinstance(value, tuple) and not isinstance(value, Residuals):
+    if isinstance(value, Residuals):
+        return value
+    if isinstance(value, tuple):
         items = [_cast(item, old, new) for item in value]
         return tuple(items) if type(value) is tuple else type(value)(*items)
     return value.astype(new) if getattr(value, "dtype", None) == old else value

@@ -16,7 +16,7 @@ Derived:
         + u, stride * j + v == w + padding} grad_y[n, c, i, j]
 
 Kept for backward (auto):
-    winner_y  8 * N * C * I * J bytes
+    winner_y  N * C * I * J bytes, twice that from K * K = 256 on, four times from 65536
 """
 
 from typing import NamedTuple
@@ -33,6 +33,7 @@ class Residuals(NamedTuple):
     K: int
     stride: int
     padding: int
+    dtype: np.dtype
 
 
 class Gradients(NamedTuple):
@@ -63,19 +64,18 @@ def forward(x, *, K=2, stride=2, padding=0):
             candidate = x_padded[:, :, u : u + I * stride : stride, v : v + J * stride : stride].copy()
             np.maximum(winner_y, np.multiply(candidate > y, K * u + v, dtype=winner_y.dtype), out=winner_y)
             np.maximum(y, candidate, out=y)
-    return y, Residuals(winner_y, H, W, K, stride, padding)
+    return y, Residuals(winner_y, H, W, K, stride, padding, dtype)
 
 
 def backward(residuals, grad_y, wrt=None):
     """Pull grad_y back to x; ``wrt`` names the inputs whose gradient is wanted (default: all)."""
-    winner_y, H, W, K, stride, padding = _kept(residuals)
+    winner_y, H, W, K, stride, padding, dtype = _kept(residuals)
     N, C = winner_y.shape[0], winner_y.shape[1]
     I = (H + 2 * padding - K - 1) // stride + 2
     J = (W + 2 * padding - K - 1) // stride + 2
-    grad_y = _cotangent("grad_y", grad_y, (N, C, I, J), np.asarray(grad_y).dtype)
+    grad_y = _cotangent("grad_y", grad_y, (N, C, I, J), dtype)
     if "x" not in _wanted(wrt):
         return Gradients(None)
-    dtype = grad_y.dtype
 
     # grad_x[n, c, h, w] = sum_{i, j, u, v : K * u + v == winner_y[n, c, i, j], h + padding == stride * i + u,
     #     stride * j + v == w + padding} grad_y[n, c, i, j]
@@ -108,7 +108,9 @@ def _in_single(function):
 
 def _cast(value, old, new):
     """Convert the arrays of one dtype to another, inside tuples as well but for what is kept for backward."""
-    if isinstance(value, tuple) and not isinstance(value, Residuals):
+    if isinstance(value, Residuals):
+        return value
+    if isinstance(value, tuple):
         items = [_cast(item, old, new) for item in value]
         return tuple(items) if type(value) is tuple else type(value)(*items)
     return value.astype(new) if getattr(value, "dtype", None) == old else value

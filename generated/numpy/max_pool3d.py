@@ -24,9 +24,9 @@ Derived:
         h_2, j]} grad_max_v_y[n, c, d, h_2, j]
 
 Kept for backward (auto):
-    winner_y        8 * N * C * h_extent * I * J bytes
-    winner_max_u_y  8 * N * C * D * I * J bytes
-    winner_max_v_y  8 * N * C * D * H * J bytes
+    winner_y        N * C * h_extent * I * J bytes, twice that from K = 256 on, four times from 65536
+    winner_max_u_y  N * C * D * I * J bytes, twice that from K = 256 on, four times from 65536
+    winner_max_v_y  N * C * D * H * J bytes, twice that from K = 256 on, four times from 65536
 """
 
 from typing import NamedTuple
@@ -44,6 +44,7 @@ class Residuals(NamedTuple):
     K: int
     stride: int
     padding: int
+    dtype: np.dtype
 
 
 class Gradients(NamedTuple):
@@ -55,6 +56,7 @@ class Gradients(NamedTuple):
 def forward(x, *, K=2, stride=2, padding=0):
     """Compute y[N, C, h_extent, I, J] from x[N, C, D, H, W]; the second result is for backward."""
     x = _floats("x", x, 5)
+    dtype = x.dtype
     K = _whole("K", K, 1)
     stride = _whole("stride", stride, 1)
     padding = _whole("padding", padding, 0)
@@ -97,22 +99,21 @@ def forward(x, *, K=2, stride=2, padding=0):
         candidate_3 = max_u_y_padded[:, :, t : t + h_extent * stride : stride].copy()
         np.maximum(winner_y, np.multiply(candidate_3 > y, t, dtype=winner_y.dtype), out=winner_y)
         np.maximum(y, candidate_3, out=y)
-    return y, Residuals(winner_y, winner_max_u_y, winner_max_v_y, W, K, stride, padding)
+    return y, Residuals(winner_y, winner_max_u_y, winner_max_v_y, W, K, stride, padding, dtype)
 
 
 def backward(residuals, grad_y, wrt=None):
     """Pull grad_y back to x; ``wrt`` names the inputs whose gradient is wanted (default: all)."""
-    winner_y, winner_max_u_y, winner_max_v_y, W, K, stride, padding = _kept(residuals)
+    winner_y, winner_max_u_y, winner_max_v_y, W, K, stride, padding, dtype = _kept(residuals)
     N, C = winner_y.shape[0], winner_y.shape[1]
     D = winner_max_u_y.shape[2]
     H = winner_max_v_y.shape[3]
     J = (W + 2 * padding - K) // stride + 1
     I = (H + 2 * padding - K) // stride + 1
     h_extent = (D + 2 * padding - K) // stride + 1
-    grad_y = _cotangent("grad_y", grad_y, (N, C, h_extent, I, J), np.asarray(grad_y).dtype)
+    grad_y = _cotangent("grad_y", grad_y, (N, C, h_extent, I, J), dtype)
     if "x" not in _wanted(wrt):
         return Gradients(None)
-    dtype = grad_y.dtype
 
     # grad_max_u_y[n, c, d, i, j] = sum_{h, t : d + padding == stride * h + t, t == winner_y[n, c, h, i, j]}
     #     grad_y[n, c, h, i, j]
@@ -154,7 +155,9 @@ def _in_single(function):
 
 def _cast(value, old, new):
     """Convert the arrays of one dtype to another, inside tuples as well but for what is kept for backward."""
-    if isinstance(value, tuple) and not isinstance(value, Residuals):
+    if isinstance(value, Residuals):
+        return value
+    if isinstance(value, tuple):
         items = [_cast(item, old, new) for item in value]
         return tuple(items) if type(value) is tuple else type(value)(*items)
     return value.astype(new) if getattr(value, "dtype", None) == old else value

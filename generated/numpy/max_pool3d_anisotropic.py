@@ -24,9 +24,9 @@ Derived:
         winner_max_v_y[n, c, d, h_2, j]} grad_max_v_y[n, c, d, h_2, j]
 
 Kept for backward (auto):
-    winner_y        8 * N * C * h_extent * I * J bytes
-    winner_max_u_y  8 * N * C * D * I * J bytes
-    winner_max_v_y  8 * N * C * D * H * J bytes
+    winner_y        N * C * h_extent * I * J bytes, twice that from K_d = 256 on, four times from 65536
+    winner_max_u_y  N * C * D * I * J bytes, twice that from K_h = 256 on, four times from 65536
+    winner_max_v_y  N * C * D * H * J bytes, twice that from K_w = 256 on, four times from 65536
 """
 
 from typing import NamedTuple
@@ -57,6 +57,7 @@ class Residuals(NamedTuple):
     after_h: int
     after_w: int
     round_up: int
+    dtype: np.dtype
 
 
 class Gradients(NamedTuple):
@@ -87,6 +88,7 @@ def forward(
 ):
     """Compute y[N, C, h_extent, I, J] from x[N, C, D, H, W]; the second result is for backward."""
     x = _floats("x", x, 5)
+    dtype = x.dtype
     K_d = _whole("K_d", K_d, 1)
     K_h = _whole("K_h", K_h, 1)
     K_w = _whole("K_w", K_w, 1)
@@ -243,6 +245,7 @@ def forward(
         after_h,
         after_w,
         round_up,
+        dtype,
     )
 
 
@@ -269,6 +272,7 @@ def backward(residuals, grad_y, wrt=None):
         after_h,
         after_w,
         round_up,
+        dtype,
     ) = _kept(residuals)
     N, C = winner_y.shape[0], winner_y.shape[1]
     D = winner_max_u_y.shape[2]
@@ -285,10 +289,9 @@ def backward(residuals, grad_y, wrt=None):
         (D + after_d + before_d + dilation_d - K_d * dilation_d - round_up - 1) // stride_d + round_up + 1,
         (D + before_d - 1) // stride_d + 1,
     )
-    grad_y = _cotangent("grad_y", grad_y, (N, C, h_extent, I, J), np.asarray(grad_y).dtype)
+    grad_y = _cotangent("grad_y", grad_y, (N, C, h_extent, I, J), dtype)
     if "x" not in _wanted(wrt):
         return Gradients(None)
-    dtype = grad_y.dtype
 
     # grad_max_u_y[n, c, d, i, j] = sum_{h, t : d + before_d == stride_d * h + dilation_d * t, t == winner_y[n,
     #     c, h, i, j]} grad_y[n, c, h, i, j]
@@ -365,7 +368,9 @@ def _in_single(function):
 
 def _cast(value, old, new):
     """Convert the arrays of one dtype to another, inside tuples as well but for what is kept for backward."""
-    if isinstance(value, tuple) and not isinstance(value, Residuals):
+    if isinstance(value, Residuals):
+        return value
+    if isinstance(value, tuple):
         items = [_cast(item, old, new) for item in value]
         return tuple(items) if type(value) is tuple else type(value)(*items)
     return value.astype(new) if getattr(value, "dtype", None) == old else value

@@ -21,9 +21,9 @@ Derived:
         r]} grad_max_v_y[n, c, d, h, r]
 
 Kept for backward (auto):
-    winner_y        8 * N * C * P * Q * R bytes
-    winner_max_u_y  8 * N * C * D * Q * R bytes
-    winner_max_v_y  8 * N * C * D * H * R bytes
+    winner_y        N * C * P * Q * R bytes, twice that from K = 256 on, four times from 65536
+    winner_max_u_y  N * C * D * Q * R bytes, twice that from K = 256 on, four times from 65536
+    winner_max_v_y  N * C * D * H * R bytes, twice that from K = 256 on, four times from 65536
 """
 
 from typing import NamedTuple
@@ -41,6 +41,7 @@ class Residuals(NamedTuple):
     K: int
     stride: int
     padding: int
+    dtype: np.dtype
 
 
 class Gradients(NamedTuple):
@@ -52,6 +53,7 @@ class Gradients(NamedTuple):
 def forward(x, *, K=2, stride=2, padding=0):
     """Compute y[N, C, P, Q, R] from x[N, C, D, H, W]; the second result is for backward."""
     x = _floats("x", x, 5)
+    dtype = x.dtype
     K = _whole("K", K, 1)
     stride = _whole("stride", stride, 1)
     padding = _whole("padding", padding, 0)
@@ -116,22 +118,21 @@ def forward(x, *, K=2, stride=2, padding=0):
         candidate_3 = max_u_y_padded[:, :, t : t + P * stride : stride].copy()
         np.maximum(winner_y, np.multiply(candidate_3 > y, t, dtype=winner_y.dtype), out=winner_y)
         np.maximum(y, candidate_3, out=y)
-    return y, Residuals(winner_y, winner_max_u_y, winner_max_v_y, W, K, stride, padding)
+    return y, Residuals(winner_y, winner_max_u_y, winner_max_v_y, W, K, stride, padding, dtype)
 
 
 def backward(residuals, grad_y, wrt=None):
     """Pull grad_y back to x; ``wrt`` names the inputs whose gradient is wanted (default: all)."""
-    winner_y, winner_max_u_y, winner_max_v_y, W, K, stride, padding = _kept(residuals)
+    winner_y, winner_max_u_y, winner_max_v_y, W, K, stride, padding, dtype = _kept(residuals)
     N, C = winner_y.shape[0], winner_y.shape[1]
     D = winner_max_u_y.shape[2]
     H = winner_max_v_y.shape[3]
     R = min((W + 2 * padding - K - 1) // stride + 1, (W + padding - 1) // stride) + 1
     Q = min((H + 2 * padding - K - 1) // stride + 1, (H + padding - 1) // stride) + 1
     P = min((D + 2 * padding - K - 1) // stride + 1, (D + padding - 1) // stride) + 1
-    grad_y = _cotangent("grad_y", grad_y, (N, C, P, Q, R), np.asarray(grad_y).dtype)
+    grad_y = _cotangent("grad_y", grad_y, (N, C, P, Q, R), dtype)
     if "x" not in _wanted(wrt):
         return Gradients(None)
-    dtype = grad_y.dtype
 
     # grad_max_u_y[n, c, d, q, r] = sum_{p, t : d + padding == stride * p + t, t == winner_y[n, c, p, q, r]}
     #     grad_y[n, c, p, q, r]
@@ -179,7 +180,9 @@ def _in_single(function):
 
 def _cast(value, old, new):
     """Convert the arrays of one dtype to another, inside tuples as well but for what is kept for backward."""
-    if isinstance(value, tuple) and not isinstance(value, Residuals):
+    if isinstance(value, Residuals):
+        return value
+    if isinstance(value, tuple):
         items = [_cast(item, old, new) for item in value]
         return tuple(items) if type(value) is tuple else type(value)(*items)
     return value.astype(new) if getattr(value, "dtype", None) == old else value

@@ -18,7 +18,7 @@ Derived:
         grad_y[n, c, p, q, r]
 
 Kept for backward (auto):
-    winner_y  8 * N * C * P * Q * R bytes
+    winner_y  N * C * P * Q * R bytes, twice that from K * K * K = 256 on, four times from 65536
 """
 
 from typing import NamedTuple
@@ -36,6 +36,7 @@ class Residuals(NamedTuple):
     K: int
     stride: int
     padding: int
+    dtype: np.dtype
 
 
 class Gradients(NamedTuple):
@@ -85,20 +86,19 @@ def forward(x, *, K=2, stride=2, padding=0):
                     out=winner_y,
                 )
                 np.maximum(y, candidate, out=y)
-    return y, Residuals(winner_y, D, H, W, K, stride, padding)
+    return y, Residuals(winner_y, D, H, W, K, stride, padding, dtype)
 
 
 def backward(residuals, grad_y, wrt=None):
     """Pull grad_y back to x; ``wrt`` names the inputs whose gradient is wanted (default: all)."""
-    winner_y, D, H, W, K, stride, padding = _kept(residuals)
+    winner_y, D, H, W, K, stride, padding, dtype = _kept(residuals)
     N, C = winner_y.shape[0], winner_y.shape[1]
     P = (D + 2 * padding - K - 1) // stride + 2
     Q = (H + 2 * padding - K - 1) // stride + 2
     R = (W + 2 * padding - K - 1) // stride + 2
-    grad_y = _cotangent("grad_y", grad_y, (N, C, P, Q, R), np.asarray(grad_y).dtype)
+    grad_y = _cotangent("grad_y", grad_y, (N, C, P, Q, R), dtype)
     if "x" not in _wanted(wrt):
         return Gradients(None)
-    dtype = grad_y.dtype
 
     # grad_x[n, c, d, h, w] = sum_{p, q, r, t, u, v : K * K * t + K * u + v == winner_y[n, c, p, q, r], d +
     #     padding == stride * p + t, h + padding == stride * q + u, stride * r + v == w + padding} grad_y[n, c,
@@ -136,7 +136,9 @@ def _in_single(function):
 
 def _cast(value, old, new):
     """Convert the arrays of one dtype to another, inside tuples as well but for what is kept for backward."""
-    if isinstance(value, tuple) and not isinstance(value, Residuals):
+    if isinstance(value, Residuals):
+        return value
+    if isinstance(value, tuple):
         items = [_cast(item, old, new) for item in value]
         return tuple(items) if type(value) is tuple else type(value)(*items)
     return value.astype(new) if getattr(value, "dtype", None) == old else value

@@ -25,6 +25,7 @@ class Residuals(NamedTuple):
 
     positions: np.ndarray  # positions[N, C, L], an input
     P: int
+    dtype: np.dtype
 
 
 class Gradients(NamedTuple):
@@ -53,14 +54,14 @@ def forward(x, positions, *, P=4):
             (positions.transpose(2, 0, 1) < P) & (positions.transpose(2, 0, 1) >= 0), x.transpose(2, 0, 1), 0
         ),
     )
-    return y, Residuals(positions, P)
+    return y, Residuals(positions, P, dtype)
 
 
 def backward(residuals, grad_y, wrt=None):
     """Pull grad_y back to x; ``wrt`` names the inputs whose gradient is wanted (default: all)."""
-    positions, P = _kept(residuals)
+    positions, P, dtype = _kept(residuals)
     N, C = positions.shape[0], positions.shape[1]
-    grad_y = _cotangent("grad_y", grad_y, (N, C, P), np.asarray(grad_y).dtype)
+    grad_y = _cotangent("grad_y", grad_y, (N, C, P), dtype)
     if "x" not in _wanted(wrt):
         return Gradients(None)
 
@@ -92,7 +93,9 @@ def _in_single(function):
 
 def _cast(value, old, new):
     """Convert the arrays of one dtype to another, inside tuples as well but for what is kept for backward."""
-    if isinstance(value, tuple) and not isinstance(value, Residuals):
+    if isinstance(value, Residuals):
+        return value
+    if isinstance(value, tuple):
         items = [_cast(item, old, new) for item in value]
         return tuple(items) if type(value) is tuple else type(value)(*items)
     return value.astype(new) if getattr(value, "dtype", None) == old else value

@@ -29,6 +29,7 @@ class Residuals(NamedTuple):
     O: int
     P: int
     Q: int
+    dtype: np.dtype
 
 
 class Gradients(NamedTuple):
@@ -65,14 +66,14 @@ def forward(x, positions, *, O=4, P=4, Q=4):
         ),
     )
     y = y.reshape(N, C, O, P, Q)
-    return y, Residuals(positions, O, P, Q)
+    return y, Residuals(positions, O, P, Q, dtype)
 
 
 def backward(residuals, grad_y, wrt=None):
     """Pull grad_y back to x; ``wrt`` names the inputs whose gradient is wanted (default: all)."""
-    positions, O, P, Q = _kept(residuals)
+    positions, O, P, Q, dtype = _kept(residuals)
     N, C = positions.shape[0], positions.shape[1]
-    grad_y = _cotangent("grad_y", grad_y, (N, C, O, P, Q), np.asarray(grad_y).dtype)
+    grad_y = _cotangent("grad_y", grad_y, (N, C, O, P, Q), dtype)
     if "x" not in _wanted(wrt):
         return Gradients(None)
 
@@ -112,7 +113,9 @@ def _in_single(function):
 
 def _cast(value, old, new):
     """Convert the arrays of one dtype to another, inside tuples as well but for what is kept for backward."""
-    if isinstance(value, tuple) and not isinstance(value, Residuals):
+    if isinstance(value, Residuals):
+        return value
+    if isinstance(value, tuple):
         items = [_cast(item, old, new) for item in value]
         return tuple(items) if type(value) is tuple else type(value)(*items)
     return value.astype(new) if getattr(value, "dtype", None) == old else value

@@ -25,6 +25,7 @@ class Residuals(NamedTuple):
 
     winner_y: np.ndarray  # winner_y[N, L], kept
     M: int
+    dtype: np.dtype
 
 
 class Gradients(NamedTuple):
@@ -36,6 +37,7 @@ class Gradients(NamedTuple):
 def forward(x):
     """Compute y[N, L] from x[N, M, L]; the second result is for backward."""
     x = _floats("x", x, 3)
+    dtype = x.dtype
     N, M, L = x.shape
     _require(M > 0, "the minimum over m has no values to choose from: M is 0")
 
@@ -43,17 +45,16 @@ def forward(x):
     y_candidates = x.swapaxes(-1, -2)
     y = y_candidates.min(axis=2)
     winner_y = y_candidates.argmin(axis=2)
-    return y, Residuals(winner_y, M)
+    return y, Residuals(winner_y, M, dtype)
 
 
 def backward(residuals, grad_y, wrt=None):
     """Pull grad_y back to x; ``wrt`` names the inputs whose gradient is wanted (default: all)."""
-    winner_y, M = _kept(residuals)
+    winner_y, M, dtype = _kept(residuals)
     N, L = winner_y.shape
-    grad_y = _cotangent("grad_y", grad_y, (N, L), np.asarray(grad_y).dtype)
+    grad_y = _cotangent("grad_y", grad_y, (N, L), dtype)
     if "x" not in _wanted(wrt):
         return Gradients(None)
-    dtype = grad_y.dtype
 
     # grad_x[n, m, l] = [m == winner_y[n, l]] * grad_y[n, l]
     grad_x = np.zeros((N, M, L), dtype=dtype)
@@ -80,7 +81,9 @@ def _in_single(function):
 
 def _cast(value, old, new):
     """Convert the arrays of one dtype to another, inside tuples as well but for what is kept for backward."""
-    if isinstance(value, tuple) and not isinstance(value, Residuals):
+    if isinstance(value, Residuals):
+        return value
+    if isinstance(value, tuple):
         items = [_cast(item, old, new) for item in value]
         return tuple(items) if type(value) is tuple else type(value)(*items)
     return value.astype(new) if getattr(value, "dtype", None) == old else value

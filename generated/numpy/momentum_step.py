@@ -31,6 +31,7 @@ class Residuals(NamedTuple):
     N: int
     learning_rate: float
     momentum: float
+    dtype: np.dtype
 
 
 class Gradients(NamedTuple):
@@ -56,7 +57,7 @@ def forward(w, gradient, velocity, *, learning_rate=0.01, momentum=0.9):
     w = _floats("w", w, 1)
     gradient = _floats("gradient", gradient, 1)
     velocity = _floats("velocity", velocity, 1)
-    _same_dtype(w=w, gradient=gradient, velocity=velocity)
+    dtype = _same_dtype(w=w, gradient=gradient, velocity=velocity)
     learning_rate = _number("learning_rate", learning_rate)
     momentum = _number("momentum", momentum)
     (N,) = w.shape
@@ -67,7 +68,7 @@ def forward(w, gradient, velocity, *, learning_rate=0.01, momentum=0.9):
     new_velocity = gradient + momentum * velocity
     # new_w[i] = w[i] - learning_rate * new_velocity[i]
     new_w = w - learning_rate * new_velocity
-    return Outputs(new_w, new_velocity), Residuals(N, learning_rate, momentum)
+    return Outputs(new_w, new_velocity), Residuals(N, learning_rate, momentum, dtype)
 
 
 def backward(residuals, grad_new_w, grad_new_velocity, wrt=None):
@@ -75,9 +76,9 @@ def backward(residuals, grad_new_w, grad_new_velocity, wrt=None):
 
     ``wrt`` names the inputs whose gradient is wanted (default: all).
     """
-    N, learning_rate, momentum = _kept(residuals)
-    grad_new_w = _cotangent("grad_new_w", grad_new_w, (N,), np.asarray(grad_new_w).dtype)
-    grad_new_velocity = _cotangent("grad_new_velocity", grad_new_velocity, (N,), np.asarray(grad_new_w).dtype)
+    N, learning_rate, momentum, dtype = _kept(residuals)
+    grad_new_w = _cotangent("grad_new_w", grad_new_w, (N,), dtype)
+    grad_new_velocity = _cotangent("grad_new_velocity", grad_new_velocity, (N,), dtype)
     wrt = _wanted(wrt)
 
     grad_w = grad_gradient = grad_velocity = None
@@ -115,7 +116,9 @@ def _in_single(function):
 
 def _cast(value, old, new):
     """Convert the arrays of one dtype to another, inside tuples as well but for what is kept for backward."""
-    if isinstance(value, tuple) and not isinstance(value, Residuals):
+    if isinstance(value, Residuals):
+        return value
+    if isinstance(value, tuple):
         items = [_cast(item, old, new) for item in value]
         return tuple(items) if type(value) is tuple else type(value)(*items)
     return value.astype(new) if getattr(value, "dtype", None) == old else value

@@ -27,6 +27,7 @@ class Residuals(NamedTuple):
 
     N: int
     decay: float
+    dtype: np.dtype
 
 
 class Gradients(NamedTuple):
@@ -40,14 +41,14 @@ def forward(average, w, *, decay=0.999):
     """Compute new_average[N] from average[N], w[N]; the second result is for backward."""
     average = _floats("average", average, 1)
     w = _floats("w", w, 1)
-    _same_dtype(average=average, w=w)
+    dtype = _same_dtype(average=average, w=w)
     decay = _number("decay", decay)
     (N,) = average.shape
     _expect("w", w, "(N)", (N,))
 
     # new_average[i] = average[i] * decay + w[i] * (1 - decay)
     new_average = decay * average + (1 - decay) * w
-    return new_average, Residuals(N, decay)
+    return new_average, Residuals(N, decay, dtype)
 
 
 def backward(residuals, grad_new_average, wrt=None):
@@ -55,10 +56,8 @@ def backward(residuals, grad_new_average, wrt=None):
 
     ``wrt`` names the inputs whose gradient is wanted (default: all).
     """
-    N, decay = _kept(residuals)
-    grad_new_average = _cotangent(
-        "grad_new_average", grad_new_average, (N,), np.asarray(grad_new_average).dtype
-    )
+    N, decay, dtype = _kept(residuals)
+    grad_new_average = _cotangent("grad_new_average", grad_new_average, (N,), dtype)
     wrt = _wanted(wrt)
 
     grad_average = grad_w = None
@@ -90,7 +89,9 @@ def _in_single(function):
 
 def _cast(value, old, new):
     """Convert the arrays of one dtype to another, inside tuples as well but for what is kept for backward."""
-    if isinstance(value, tuple) and not isinstance(value, Residuals):
+    if isinstance(value, Residuals):
+        return value
+    if isinstance(value, tuple):
         items = [_cast(item, old, new) for item in value]
         return tuple(items) if type(value) is tuple else type(value)(*items)
     return value.astype(new) if getattr(value, "dtype", None) == old else value

@@ -150,29 +150,29 @@ def backward(residuals, grad_y, wrt=None):
     if "x" in wrt or "w_query" in wrt:
         # grad_q[n, h, t, d] = sum_{s} grad_scores[n, h, t, s] * k[n, h, s, d] / sqrt(D)
         grad_q = grad_scores @ k / math.sqrt(D)
+    if "x" in wrt or "w_value" in wrt:
+        grad_v_matrix = grad_v.transpose(0, 2, 1, 3).reshape(N * T, E * H)
+    if "x" in wrt or "w_query" in wrt:
+        grad_q_matrix = grad_q.transpose(0, 2, 1, 3).reshape(N * T, D * H)
+    if "x" in wrt or "w_key" in wrt:
+        grad_k_matrix = grad_k.transpose(0, 2, 1, 3).reshape(N * T, D * H)
     if "x" in wrt:
         # grad_x[n, s, m_3] = sum_{h, d} grad_k[n, h, s, d] * w_key[h, d, m_3] + sum_{h, d} grad_q[n, h, s, d] *
         #     w_query[h, d, m_3] + sum_{h, e} grad_v[n, h, s, e] * w_value[h, e, m_3]
         grad_x = (
-            (grad_k.transpose(0, 2, 1, 3).reshape(N * T, D * H) @ w_key.reshape(D * H, M)).reshape(N, T, M)
-            + (grad_q.transpose(0, 2, 1, 3).reshape(N * T, D * H) @ w_query.reshape(D * H, M)).reshape(N, T, M)
-            + (grad_v.transpose(0, 2, 1, 3).reshape(N * T, E * H) @ w_value.reshape(E * H, M)).reshape(N, T, M)
+            (grad_k_matrix @ w_key.reshape(D * H, M)).reshape(N, T, M)
+            + (grad_q_matrix @ w_query.reshape(D * H, M)).reshape(N, T, M)
+            + (grad_v_matrix @ w_value.reshape(E * H, M)).reshape(N, T, M)
         )
     if "w_query" in wrt:
         # grad_w_query[h, d, m] = sum_{n, t} grad_q[n, h, t, d] * x[n, t, m]
-        grad_w_query = (grad_q.transpose(0, 2, 1, 3).reshape(N * T, D * H).T @ x.reshape(N * T, M)).reshape(
-            H, D, M
-        )
+        grad_w_query = (grad_q_matrix.T @ x.reshape(N * T, M)).reshape(H, D, M)
     if "w_key" in wrt:
         # grad_w_key[h, d, m_2] = sum_{n, s} grad_k[n, h, s, d] * x[n, s, m_2]
-        grad_w_key = (grad_k.transpose(0, 2, 1, 3).reshape(N * T, D * H).T @ x.reshape(N * T, M)).reshape(
-            H, D, M
-        )
+        grad_w_key = (grad_k_matrix.T @ x.reshape(N * T, M)).reshape(H, D, M)
     if "w_value" in wrt:
         # grad_w_value[h, e, m_3] = sum_{n, s} grad_v[n, h, s, e] * x[n, s, m_3]
-        grad_w_value = (grad_v.transpose(0, 2, 1, 3).reshape(N * T, E * H).T @ x.reshape(N * T, M)).reshape(
-            H, E, M
-        )
+        grad_w_value = (grad_v_matrix.T @ x.reshape(N * T, M)).reshape(H, E, M)
     if "w_out" in wrt:
         # grad_w_out[o, h_2, e_2] = sum_{n, t} grad_y[n, t, o] * mixed[n, h_2, t, e_2]
         grad_w_out = (
@@ -200,7 +200,9 @@ def _in_single(function):
 
 def _cast(value, old, new):
     """Convert the arrays of one dtype to another, inside tuples as well but for what is kept for backward."""
-    if isinstance(value, tuple) and not isinstance(value, Residuals):
+    if isinstance(value, Residuals):
+        return value
+    if isinstance(value, tuple):
         items = [_cast(item, old, new) for item in value]
         return tuple(items) if type(value) is tuple else type(value)(*items)
     return value.astype(new) if getattr(value, "dtype", None) == old else value

@@ -24,6 +24,7 @@ class Residuals(NamedTuple):
 
     labels: np.ndarray  # labels[N], an input
     M: int
+    dtype: np.dtype
 
 
 class Gradients(NamedTuple):
@@ -36,13 +37,14 @@ def forward(log_probability, labels):
     """Compute each[N] from log_probability[N, M], labels[N]; the second result is for backward."""
     log_probability = _floats("log_probability", log_probability, 2)
     labels = _integers("labels", labels, 1)
+    dtype = log_probability.dtype
     N, M = log_probability.shape
     _expect("labels", labels, "(N)", (N,))
     _within("labels", labels, M, "axis 1 of log_probability")
 
     # each[n] = -log_probability[n, labels[n]]
     each = -log_probability[np.arange(N), labels]
-    return each, Residuals(labels, M)
+    return each, Residuals(labels, M, dtype)
 
 
 def backward(residuals, grad_each, wrt=None):
@@ -50,12 +52,11 @@ def backward(residuals, grad_each, wrt=None):
 
     ``wrt`` names the inputs whose gradient is wanted (default: all).
     """
-    labels, M = _kept(residuals)
+    labels, M, dtype = _kept(residuals)
     (N,) = labels.shape
-    grad_each = _cotangent("grad_each", grad_each, (N,), np.asarray(grad_each).dtype)
+    grad_each = _cotangent("grad_each", grad_each, (N,), dtype)
     if "log_probability" not in _wanted(wrt):
         return Gradients(None)
-    dtype = grad_each.dtype
 
     # grad_log_probability[n, m] = -[m == labels[n]] * grad_each[n]
     grad_log_probability = np.zeros((N, M), dtype=dtype)
@@ -82,7 +83,9 @@ def _in_single(function):
 
 def _cast(value, old, new):
     """Convert the arrays of one dtype to another, inside tuples as well but for what is kept for backward."""
-    if isinstance(value, tuple) and not isinstance(value, Residuals):
+    if isinstance(value, Residuals):
+        return value
+    if isinstance(value, tuple):
         items = [_cast(item, old, new) for item in value]
         return tuple(items) if type(value) is tuple else type(value)(*items)
     return value.astype(new) if getattr(value, "dtype", None) == old else value

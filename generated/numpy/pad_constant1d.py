@@ -27,6 +27,7 @@ class Residuals(NamedTuple):
     L: int
     N: int
     padding: int
+    dtype: np.dtype
 
 
 class Gradients(NamedTuple):
@@ -38,6 +39,7 @@ class Gradients(NamedTuple):
 def forward(x, *, padding=1, value=0.0):
     """Compute y[N, C, L + 2 * padding] from x[N, C, L]; the second result is for backward."""
     x = _floats("x", x, 3)
+    dtype = x.dtype
     padding = _whole("padding", padding, 0)
     value = _number("value", value)
     N, C, L = x.shape
@@ -45,13 +47,13 @@ def forward(x, *, padding=1, value=0.0):
     # y[n, c, i] = (x[n, c, i - padding] if L + padding >= i + 1, i >= padding else value)
     x_padded = _bordered(x, ((0, 0), (0, 0), (padding, padding)), value)
     y = x_padded.copy()
-    return y, Residuals(C, L, N, padding)
+    return y, Residuals(C, L, N, padding, dtype)
 
 
 def backward(residuals, grad_y, wrt=None):
     """Pull grad_y back to x; ``wrt`` names the inputs whose gradient is wanted (default: all)."""
-    C, L, N, padding = _kept(residuals)
-    grad_y = _cotangent("grad_y", grad_y, (N, C, L + 2 * padding), np.asarray(grad_y).dtype)
+    C, L, N, padding, dtype = _kept(residuals)
+    grad_y = _cotangent("grad_y", grad_y, (N, C, L + 2 * padding), dtype)
     if "x" not in _wanted(wrt):
         return Gradients(None)
 
@@ -79,7 +81,9 @@ def _in_single(function):
 
 def _cast(value, old, new):
     """Convert the arrays of one dtype to another, inside tuples as well but for what is kept for backward."""
-    if isinstance(value, tuple) and not isinstance(value, Residuals):
+    if isinstance(value, Residuals):
+        return value
+    if isinstance(value, tuple):
         items = [_cast(item, old, new) for item in value]
         return tuple(items) if type(value) is tuple else type(value)(*items)
     return value.astype(new) if getattr(value, "dtype", None) == old else value

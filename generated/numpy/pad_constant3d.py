@@ -32,6 +32,7 @@ class Residuals(NamedTuple):
     N: int
     W: int
     padding: int
+    dtype: np.dtype
 
 
 class Gradients(NamedTuple):
@@ -46,6 +47,7 @@ def forward(x, *, padding=1, value=0.0):
     The second result is for backward.
     """
     x = _floats("x", x, 5)
+    dtype = x.dtype
     padding = _whole("padding", padding, 0)
     value = _number("value", value)
     N, C, D, H, W = x.shape
@@ -54,15 +56,13 @@ def forward(x, *, padding=1, value=0.0):
     #     j + 1, W + padding >= h + 1, h >= padding, i >= padding, j >= padding else value)
     x_padded = _bordered(x, ((0, 0), (0, 0), (padding, padding), (padding, padding), (padding, padding)), value)
     y = x_padded.copy()
-    return y, Residuals(C, D, H, N, W, padding)
+    return y, Residuals(C, D, H, N, W, padding, dtype)
 
 
 def backward(residuals, grad_y, wrt=None):
     """Pull grad_y back to x; ``wrt`` names the inputs whose gradient is wanted (default: all)."""
-    C, D, H, N, W, padding = _kept(residuals)
-    grad_y = _cotangent(
-        "grad_y", grad_y, (N, C, D + 2 * padding, H + 2 * padding, W + 2 * padding), np.asarray(grad_y).dtype
-    )
+    C, D, H, N, W, padding, dtype = _kept(residuals)
+    grad_y = _cotangent("grad_y", grad_y, (N, C, D + 2 * padding, H + 2 * padding, W + 2 * padding), dtype)
     if "x" not in _wanted(wrt):
         return Gradients(None)
 
@@ -92,7 +92,9 @@ def _in_single(function):
 
 def _cast(value, old, new):
     """Convert the arrays of one dtype to another, inside tuples as well but for what is kept for backward."""
-    if isinstance(value, tuple) and not isinstance(value, Residuals):
+    if isinstance(value, Residuals):
+        return value
+    if isinstance(value, tuple):
         items = [_cast(item, old, new) for item in value]
         return tuple(items) if type(value) is tuple else type(value)(*items)
     return value.astype(new) if getattr(value, "dtype", None) == old else value

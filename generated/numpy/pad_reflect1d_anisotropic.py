@@ -31,6 +31,7 @@ class Residuals(NamedTuple):
     N: int
     before_l: int
     after_l: int
+    dtype: np.dtype
 
 
 class Gradients(NamedTuple):
@@ -42,6 +43,7 @@ class Gradients(NamedTuple):
 def forward(x, *, before_l=0, after_l=0):
     """Compute y[N, C, L + after_l + before_l] from x[N, C, L]; the second result is for backward."""
     x = _floats("x", x, 3)
+    dtype = x.dtype
     before_l = _whole("before_l", before_l, 0)
     after_l = _whole("after_l", after_l, 0)
     N, C, L = x.shape
@@ -54,13 +56,13 @@ def forward(x, *, before_l=0, after_l=0):
     # y[n, c, i] = x[n, c, min((i - before_l) % max(2 * L - 2, 1), 2 * L - (i - before_l) % max(2 * L - 2, 1) -
     #     2)]
     y = _repeat_border(x, ((0, 0), (0, 0), (before_l, after_l)), "reflect")
-    return y, Residuals(C, L, N, before_l, after_l)
+    return y, Residuals(C, L, N, before_l, after_l, dtype)
 
 
 def backward(residuals, grad_y, wrt=None):
     """Pull grad_y back to x; ``wrt`` names the inputs whose gradient is wanted (default: all)."""
-    C, L, N, before_l, after_l = _kept(residuals)
-    grad_y = _cotangent("grad_y", grad_y, (N, C, L + after_l + before_l), np.asarray(grad_y).dtype)
+    C, L, N, before_l, after_l, dtype = _kept(residuals)
+    grad_y = _cotangent("grad_y", grad_y, (N, C, L + after_l + before_l), dtype)
     if "x" not in _wanted(wrt):
         return Gradients(None)
 
@@ -89,7 +91,9 @@ def _in_single(function):
 
 def _cast(value, old, new):
     """Convert the arrays of one dtype to another, inside tuples as well but for what is kept for backward."""
-    if isinstance(value, tuple) and not isinstance(value, Residuals):
+    if isinstance(value, Residuals):
+        return value
+    if isinstance(value, tuple):
         items = [_cast(item, old, new) for item in value]
         return tuple(items) if type(value) is tuple else type(value)(*items)
     return value.astype(new) if getattr(value, "dtype", None) == old else value

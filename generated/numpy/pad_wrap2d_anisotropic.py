@@ -34,6 +34,7 @@ class Residuals(NamedTuple):
     before_w: int
     after_h: int
     after_w: int
+    dtype: np.dtype
 
 
 class Gradients(NamedTuple):
@@ -48,6 +49,7 @@ def forward(x, *, before_h=0, before_w=0, after_h=0, after_w=0):
     The second result is for backward.
     """
     x = _floats("x", x, 4)
+    dtype = x.dtype
     before_h = _whole("before_h", before_h, 0)
     before_w = _whole("before_w", before_w, 0)
     after_h = _whole("after_h", after_h, 0)
@@ -66,15 +68,13 @@ def forward(x, *, before_h=0, before_w=0, after_h=0, after_w=0):
 
     # y[n, c, i, j] = x[n, c, (i - before_h) % H, (j - before_w) % W]
     y = _repeat_border(x, ((0, 0), (0, 0), (before_h, after_h), (before_w, after_w)), "wrap")
-    return y, Residuals(C, H, N, W, before_h, before_w, after_h, after_w)
+    return y, Residuals(C, H, N, W, before_h, before_w, after_h, after_w, dtype)
 
 
 def backward(residuals, grad_y, wrt=None):
     """Pull grad_y back to x; ``wrt`` names the inputs whose gradient is wanted (default: all)."""
-    C, H, N, W, before_h, before_w, after_h, after_w = _kept(residuals)
-    grad_y = _cotangent(
-        "grad_y", grad_y, (N, C, H + after_h + before_h, W + after_w + before_w), np.asarray(grad_y).dtype
-    )
+    C, H, N, W, before_h, before_w, after_h, after_w, dtype = _kept(residuals)
+    grad_y = _cotangent("grad_y", grad_y, (N, C, H + after_h + before_h, W + after_w + before_w), dtype)
     if "x" not in _wanted(wrt):
         return Gradients(None)
 
@@ -102,7 +102,9 @@ def _in_single(function):
 
 def _cast(value, old, new):
     """Convert the arrays of one dtype to another, inside tuples as well but for what is kept for backward."""
-    if isinstance(value, tuple) and not isinstance(value, Residuals):
+    if isinstance(value, Residuals):
+        return value
+    if isinstance(value, tuple):
         items = [_cast(item, old, new) for item in value]
         return tuple(items) if type(value) is tuple else type(value)(*items)
     return value.astype(new) if getattr(value, "dtype", None) == old else value

@@ -35,6 +35,7 @@ class Residuals(NamedTuple):
     W: int
     P: int
     Q: int
+    dtype: np.dtype
 
 
 class Gradients(NamedTuple):
@@ -92,16 +93,15 @@ def forward(x, *, P=16, Q=16):
         ],
         y_part,
     )
-    return y, Residuals(C, H, N, W, P, Q)
+    return y, Residuals(C, H, N, W, P, Q, dtype)
 
 
 def backward(residuals, grad_y, wrt=None):
     """Pull grad_y back to x; ``wrt`` names the inputs whose gradient is wanted (default: all)."""
-    C, H, N, W, P, Q = _kept(residuals)
-    grad_y = _cotangent("grad_y", grad_y, (N, C, P, Q), np.asarray(grad_y).dtype)
+    C, H, N, W, P, Q, dtype = _kept(residuals)
+    grad_y = _cotangent("grad_y", grad_y, (N, C, P, Q), dtype)
     if "x" not in _wanted(wrt):
         return Gradients(None)
-    dtype = grad_y.dtype
 
     # grad_x[n, c, h, w] = sum_{i, j, a, d : h == min(H - 1, max(a + (H * i - i) // (P - 1), 0)), w == min(W -
     #     1, max(d + (W * j - j) // (Q - 1), 0))} grad_y[n, c, i, j] * (2 * ((H * i - i) % (P - 1)) * a / (P -
@@ -160,7 +160,9 @@ def _in_single(function):
 
 def _cast(value, old, new):
     """Convert the arrays of one dtype to another, inside tuples as well but for what is kept for backward."""
-    if isinstance(value, tuple) and not isinstance(value, Residuals):
+    if isinstance(value, Residuals):
+        return value
+    if isinstance(value, tuple):
         items = [_cast(item, old, new) for item in value]
         return tuple(items) if type(value) is tuple else type(value)(*items)
     return value.astype(new) if getattr(value, "dtype", None) == old else value

@@ -243,10 +243,9 @@ def backward(residuals, grad_y, wrt=None):
         #     1 + -a - row[k, i, u_2])
         position = image[:, None, None, None, None, None, None]
     floor_row = np.floor(row)
+    positions_2 = np.minimum(H - 1, np.arange(2) + floor_row.astype(np.intp)[:, :, :, None])
     if "boxes" in wrt:
-        position_2 = np.minimum(H - 1, np.arange(2) + floor_row.astype(np.intp)[:, :, :, None])[
-            :, None, None, :, :, :, None
-        ]
+        position_2 = positions_2[:, None, None, :, :, :, None]
     floor_column = np.floor(column)
     if "boxes" in wrt:
         position_3 = np.minimum(W - 1, np.arange(2) + floor_column.astype(np.intp)[:, :, :, None])[
@@ -278,9 +277,9 @@ def backward(residuals, grad_y, wrt=None):
         position_4 = np.minimum(H - 1, np.arange(2) + floor_row.astype(np.intp)[:, :, :, None])[
             :, :, :, None, None, :, None
         ]
-        position_5 = np.minimum(W - 1, np.arange(2) + floor_column.astype(np.intp)[:, :, :, None])[
-            :, None, None, :, :, None
-        ]
+    positions = np.minimum(W - 1, np.arange(2) + floor_column.astype(np.intp)[:, :, :, None])
+    if "boxes" in wrt:
+        position_5 = positions[:, None, None, :, :, None]
     total = (
         2 * np.arange(2, dtype=dtype) * (column - floor_column)[:, :, :, None]
         + (floor_column - column)[:, :, :, None]
@@ -332,32 +331,16 @@ def backward(residuals, grad_y, wrt=None):
         _add_at(
             grad_x.transpose(0, 2, 3, 1),
             np.clip(image[:, None, None, None, None, None, None], 0, N - 1),
-            np.clip(
-                np.minimum(H - 1, np.arange(2) + floor_row.astype(np.intp)[:, :, :, None])[
-                    :, :, None, :, None, :, None
-                ],
-                0,
-                H - 1,
-            ),
-            np.clip(
-                np.minimum(W - 1, np.arange(2) + floor_column.astype(np.intp)[:, :, :, None])[
-                    :, None, :, None, :, None
-                ],
-                0,
-                W - 1,
-            ),
+            np.clip(positions_2[:, :, None, :, None, :, None], 0, H - 1),
+            np.clip(positions[:, None, :, None, :, None], 0, W - 1),
             np.where(
                 (
                     mask_4[:, None, :, None, :, None, None]
                     & mask_3[:, :, None, :, None, None, None]
                     & mask_2[:, None, :, None, :, None, None]
                     & mask[:, :, None, :, None, None, None]
-                    & (np.minimum(H - 1, np.arange(2) + floor_row.astype(np.intp)[:, :, :, None]) >= 0)[
-                        :, :, None, :, None, :, None
-                    ]
-                    & (np.minimum(W - 1, np.arange(2) + floor_column.astype(np.intp)[:, :, :, None]) >= 0)[
-                        :, None, :, None, :, None
-                    ]
+                    & (positions_2 >= 0)[:, :, None, :, None, :, None]
+                    & (positions >= 0)[:, None, :, None, :, None]
                 )[:, :, :, :, :, :, :, None],
                 (
                     (total_2 / math.pow(G, 2))[:, :, None, :, :, None]
@@ -417,7 +400,9 @@ def _in_single(function):
 
 def _cast(value, old, new):
     """Convert the arrays of one dtype to another, inside tuples as well but for what is kept for backward."""
-    if isinstance(value, tuple) and not isinstance(value, Residuals):
+    if isinstance(value, Residuals):
+        return value
+    if isinstance(value, tuple):
         items = [_cast(item, old, new) for item in value]
         return tuple(items) if type(value) is tuple else type(value)(*items)
     return value.astype(new) if getattr(value, "dtype", None) == old else value

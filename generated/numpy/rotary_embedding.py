@@ -32,6 +32,7 @@ class Residuals(NamedTuple):
     N: int
     T: int
     base: float
+    dtype: np.dtype
 
 
 class Gradients(NamedTuple):
@@ -62,16 +63,15 @@ def forward(x, *, base=10000.0):
         (cos_value * x[:, :, 1::2] + sin_value * x[:, :, ::2])[:, :, :, None],
     )
     y = y.reshape(N, T, 2 * D)
-    return y, Residuals(D, N, T, base)
+    return y, Residuals(D, N, T, base, dtype)
 
 
 def backward(residuals, grad_y, wrt=None):
     """Pull grad_y back to x; ``wrt`` names the inputs whose gradient is wanted (default: all)."""
-    D, N, T, base = _kept(residuals)
-    grad_y = _cotangent("grad_y", grad_y, (N, T, 2 * D), np.asarray(grad_y).dtype)
+    D, N, T, base, dtype = _kept(residuals)
+    grad_y = _cotangent("grad_y", grad_y, (N, T, 2 * D), dtype)
     if "x" not in _wanted(wrt):
         return Gradients(None)
-    dtype = grad_y.dtype
 
     # grad_x[n, t, d] = sum_{i : d == 2 * (i // 2) + 1} grad_y[n, t, i] * (-sin(t * base^(-(i // 2) / D)) if i %
     #     2 == 0 else cos(t * base^(-(i // 2) / D))) + sum_{i : d == 2 * (i // 2)} grad_y[n, t, i] * (cos(t *
@@ -119,7 +119,9 @@ def _in_single(function):
 
 def _cast(value, old, new):
     """Convert the arrays of one dtype to another, inside tuples as well but for what is kept for backward."""
-    if isinstance(value, tuple) and not isinstance(value, Residuals):
+    if isinstance(value, Residuals):
+        return value
+    if isinstance(value, tuple):
         items = [_cast(item, old, new) for item in value]
         return tuple(items) if type(value) is tuple else type(value)(*items)
     return value.astype(new) if getattr(value, "dtype", None) == old else value

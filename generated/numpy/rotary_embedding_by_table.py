@@ -95,18 +95,18 @@ def backward(residuals, grad_y, wrt=None):
     #     (cosine[positions[n, t], e // 2] if e % 2 == 0 else sine[positions[n, t], e // 2])
     grad_x = np.zeros((N, H, T, 2 * D), dtype=dtype)
     grad_x_2 = np.zeros((N, H, T, D), dtype=dtype)
+    clip_value = np.clip(positions, 0, M - 1)
+    neg_value = -_nonempty(sine, 0)[clip_value]
     for e_low in range(2):
-        clip_value = np.clip(positions, 0, M - 1)
         grad_x_2 += (
-            np.where(e_low == 0, -_nonempty(sine, 0)[clip_value], _nonempty(cosine, 0)[clip_value])[:, None]
+            np.where(e_low == 0, neg_value, _nonempty(cosine, 0)[clip_value])[:, None]
             * grad_y[:, :, :, e_low : e_low + 2 * D : 2]
         )
     grad_x[:, :, :, 1 : 2 * D + 1 : 2] = grad_x_2
     grad_x_3 = np.zeros((N, H, T, D), dtype=dtype)
     for e_low in range(2):
-        clip_value_2 = np.clip(positions, 0, M - 1)
         grad_x_3 += (
-            np.where(e_low == 0, _nonempty(cosine, 0)[clip_value_2], _nonempty(sine, 0)[clip_value_2])[:, None]
+            np.where(e_low == 0, _nonempty(cosine, 0)[clip_value], _nonempty(sine, 0)[clip_value])[:, None]
             * grad_y[:, :, :, e_low : e_low + 2 * D : 2]
         )
     grad_x[:, :, :, : 2 * D : 2] += grad_x_3
@@ -132,7 +132,9 @@ def _in_single(function):
 
 def _cast(value, old, new):
     """Convert the arrays of one dtype to another, inside tuples as well but for what is kept for backward."""
-    if isinstance(value, tuple) and not isinstance(value, Residuals):
+    if isinstance(value, Residuals):
+        return value
+    if isinstance(value, tuple):
         items = [_cast(item, old, new) for item in value]
         return tuple(items) if type(value) is tuple else type(value)(*items)
     return value.astype(new) if getattr(value, "dtype", None) == old else value

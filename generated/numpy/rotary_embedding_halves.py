@@ -34,6 +34,7 @@ class Residuals(NamedTuple):
     N: int
     T: int
     base: float
+    dtype: np.dtype
 
 
 class Gradients(NamedTuple):
@@ -66,16 +67,15 @@ def forward(x, *, base=10000.0):
         np.cos(value_over_power_value) * x - np.sin(value_over_power_value) * x_padded[:, :, 2 * D :],
         np.sin(power_value_times_value) * x_padded[:, :, : 2 * D] + np.cos(power_value_times_value) * x,
     )
-    return y, Residuals(D, N, T, base)
+    return y, Residuals(D, N, T, base, dtype)
 
 
 def backward(residuals, grad_y, wrt=None):
     """Pull grad_y back to x; ``wrt`` names the inputs whose gradient is wanted (default: all)."""
-    D, N, T, base = _kept(residuals)
-    grad_y = _cotangent("grad_y", grad_y, (N, T, 2 * D), np.asarray(grad_y).dtype)
+    D, N, T, base, dtype = _kept(residuals)
+    grad_y = _cotangent("grad_y", grad_y, (N, T, 2 * D), dtype)
     if "x" not in _wanted(wrt):
         return Gradients(None)
-    dtype = grad_y.dtype
 
     # grad_x[n, t, i] = sum_{i_2 : i + D == i_2} grad_y[n, t, i_2] * (0 if D >= i_2 + 1 else sin(t * base^((D -
     #     i_2) / D))) + sum_{i_2 : i == i_2 + D} grad_y[n, t, i_2] * (-sin(t * base^(-i_2 / D)) if D >= i_2 + 1
@@ -134,7 +134,9 @@ def _in_single(function):
 
 def _cast(value, old, new):
     """Convert the arrays of one dtype to another, inside tuples as well but for what is kept for backward."""
-    if isinstance(value, tuple) and not isinstance(value, Residuals):
+    if isinstance(value, Residuals):
+        return value
+    if isinstance(value, tuple):
         items = [_cast(item, old, new) for item in value]
         return tuple(items) if type(value) is tuple else type(value)(*items)
     return value.astype(new) if getattr(value, "dtype", None) == old else value

@@ -25,6 +25,7 @@ class Residuals(NamedTuple):
 
     positions: np.ndarray  # positions[N, K], an input
     M: int
+    dtype: np.dtype
 
 
 class Gradients(NamedTuple):
@@ -39,7 +40,7 @@ def forward(x, positions, update):
     x = _floats("x", x, 2)
     positions = _integers("positions", positions, 2)
     update = _floats("update", update, 2)
-    _same_dtype(x=x, update=update)
+    dtype = _same_dtype(x=x, update=update)
     N, M = x.shape
     K = positions.shape[1]
     _expect("positions", positions, "(N, K)", (N, K))
@@ -53,14 +54,14 @@ def forward(x, positions, update):
         np.clip(positions.T, 0, M - 1),
         np.where((positions.T < M) & (positions.T >= 0), update.T, 0),
     )
-    return y, Residuals(positions, M)
+    return y, Residuals(positions, M, dtype)
 
 
 def backward(residuals, grad_y, wrt=None):
     """Pull grad_y back to x, update; ``wrt`` names the inputs whose gradient is wanted (default: all)."""
-    positions, M = _kept(residuals)
+    positions, M, dtype = _kept(residuals)
     N = positions.shape[0]
-    grad_y = _cotangent("grad_y", grad_y, (N, M), np.asarray(grad_y).dtype)
+    grad_y = _cotangent("grad_y", grad_y, (N, M), dtype)
     wrt = _wanted(wrt)
 
     grad_x = grad_update = None
@@ -96,7 +97,9 @@ def _in_single(function):
 
 def _cast(value, old, new):
     """Convert the arrays of one dtype to another, inside tuples as well but for what is kept for backward."""
-    if isinstance(value, tuple) and not isinstance(value, Residuals):
+    if isinstance(value, Residuals):
+        return value
+    if isinstance(value, tuple):
         items = [_cast(item, old, new) for item in value]
         return tuple(items) if type(value) is tuple else type(value)(*items)
     return value.astype(new) if getattr(value, "dtype", None) == old else value

@@ -26,6 +26,7 @@ class Residuals(NamedTuple):
     segment: np.ndarray  # segment[N], an input
     D: int
     R: int
+    dtype: np.dtype
 
 
 class Gradients(NamedTuple):
@@ -46,13 +47,13 @@ def forward(x, segment, *, R=8):
     # y[r, d] = sum_{n : r == segment[n]} x[n, d]
     y = np.zeros((R, D), dtype=dtype)
     _add_at(y, np.clip(segment, 0, R - 1), np.where(((segment < R) & (segment >= 0))[:, None], x, 0))
-    return y, Residuals(segment, D, R)
+    return y, Residuals(segment, D, R, dtype)
 
 
 def backward(residuals, grad_y, wrt=None):
     """Pull grad_y back to x; ``wrt`` names the inputs whose gradient is wanted (default: all)."""
-    segment, D, R = _kept(residuals)
-    grad_y = _cotangent("grad_y", grad_y, (R, D), np.asarray(grad_y).dtype)
+    segment, D, R, dtype = _kept(residuals)
+    grad_y = _cotangent("grad_y", grad_y, (R, D), dtype)
     if "x" not in _wanted(wrt):
         return Gradients(None)
 
@@ -80,7 +81,9 @@ def _in_single(function):
 
 def _cast(value, old, new):
     """Convert the arrays of one dtype to another, inside tuples as well but for what is kept for backward."""
-    if isinstance(value, tuple) and not isinstance(value, Residuals):
+    if isinstance(value, Residuals):
+        return value
+    if isinstance(value, tuple):
         items = [_cast(item, old, new) for item in value]
         return tuple(items) if type(value) is tuple else type(value)(*items)
     return value.astype(new) if getattr(value, "dtype", None) == old else value

@@ -26,6 +26,7 @@ class Residuals(NamedTuple):
 
     N: int
     learning_rate: float
+    dtype: np.dtype
 
 
 class Gradients(NamedTuple):
@@ -39,20 +40,20 @@ def forward(w, gradient, *, learning_rate=0.1):
     """Compute new_w[N] from w[N], gradient[N]; the second result is for backward."""
     w = _floats("w", w, 1)
     gradient = _floats("gradient", gradient, 1)
-    _same_dtype(w=w, gradient=gradient)
+    dtype = _same_dtype(w=w, gradient=gradient)
     learning_rate = _number("learning_rate", learning_rate)
     (N,) = w.shape
     _expect("gradient", gradient, "(N)", (N,))
 
     # new_w[i] = w[i] - gradient[i] * learning_rate
     new_w = w - learning_rate * gradient
-    return new_w, Residuals(N, learning_rate)
+    return new_w, Residuals(N, learning_rate, dtype)
 
 
 def backward(residuals, grad_new_w, wrt=None):
     """Pull grad_new_w back to w, gradient; ``wrt`` names the inputs whose gradient is wanted (default: all)."""
-    N, learning_rate = _kept(residuals)
-    grad_new_w = _cotangent("grad_new_w", grad_new_w, (N,), np.asarray(grad_new_w).dtype)
+    N, learning_rate, dtype = _kept(residuals)
+    grad_new_w = _cotangent("grad_new_w", grad_new_w, (N,), dtype)
     wrt = _wanted(wrt)
 
     grad_w = grad_gradient = None
@@ -84,7 +85,9 @@ def _in_single(function):
 
 def _cast(value, old, new):
     """Convert the arrays of one dtype to another, inside tuples as well but for what is kept for backward."""
-    if isinstance(value, tuple) and not isinstance(value, Residuals):
+    if isinstance(value, Residuals):
+        return value
+    if isinstance(value, tuple):
         items = [_cast(item, old, new) for item in value]
         return tuple(items) if type(value) is tuple else type(value)(*items)
     return value.astype(new) if getattr(value, "dtype", None) == old else value

@@ -27,6 +27,7 @@ class Residuals(NamedTuple):
     D: int
     N: int
     T: int
+    dtype: np.dtype
 
 
 class Gradients(NamedTuple):
@@ -53,13 +54,13 @@ def forward(x, *, base=10000.0):
         np.cos(value_over_power_value)[:, :, None],
     )
     y = y.reshape(N, T, 2 * D)
-    return y, Residuals(D, N, T)
+    return y, Residuals(D, N, T, dtype)
 
 
 def backward(residuals, grad_y, wrt=None):
     """Pull grad_y back to x; ``wrt`` names the inputs whose gradient is wanted (default: all)."""
-    D, N, T = _kept(residuals)
-    grad_y = _cotangent("grad_y", grad_y, (N, T, 2 * D), np.asarray(grad_y).dtype)
+    D, N, T, dtype = _kept(residuals)
+    grad_y = _cotangent("grad_y", grad_y, (N, T, 2 * D), dtype)
     if "x" not in _wanted(wrt):
         return Gradients(None)
 
@@ -87,7 +88,9 @@ def _in_single(function):
 
 def _cast(value, old, new):
     """Convert the arrays of one dtype to another, inside tuples as well but for what is kept for backward."""
-    if isinstance(value, tuple) and not isinstance(value, Residuals):
+    if isinstance(value, Residuals):
+        return value
+    if isinstance(value, tuple):
         items = [_cast(item, old, new) for item in value]
         return tuple(items) if type(value) is tuple else type(value)(*items)
     return value.astype(new) if getattr(value, "dtype", None) == old else value

@@ -41,6 +41,7 @@ class Residuals(NamedTuple):
     H: int
     N: int
     W: int
+    dtype: np.dtype
 
 
 class Gradients(NamedTuple):
@@ -112,7 +113,7 @@ def forward(x):
         ((H * np.arange(4) + H + 3) // 4 - H * np.arange(4) // 4).astype(dtype)[:, None]
         * ((W * np.arange(4) + W + 3) // 4 - W * np.arange(4) // 4).astype(dtype)
     )
-    return Outputs(whole, halves, quarters), Residuals(C, H, N, W)
+    return Outputs(whole, halves, quarters), Residuals(C, H, N, W, dtype)
 
 
 def backward(residuals, grad_whole, grad_halves, grad_quarters, wrt=None):
@@ -120,13 +121,12 @@ def backward(residuals, grad_whole, grad_halves, grad_quarters, wrt=None):
 
     ``wrt`` names the inputs whose gradient is wanted (default: all).
     """
-    C, H, N, W = _kept(residuals)
-    grad_whole = _cotangent("grad_whole", grad_whole, (N, C, 1, 1), np.asarray(grad_whole).dtype)
-    grad_halves = _cotangent("grad_halves", grad_halves, (N, C, 2, 2), np.asarray(grad_whole).dtype)
-    grad_quarters = _cotangent("grad_quarters", grad_quarters, (N, C, 4, 4), np.asarray(grad_whole).dtype)
+    C, H, N, W, dtype = _kept(residuals)
+    grad_whole = _cotangent("grad_whole", grad_whole, (N, C, 1, 1), dtype)
+    grad_halves = _cotangent("grad_halves", grad_halves, (N, C, 2, 2), dtype)
+    grad_quarters = _cotangent("grad_quarters", grad_quarters, (N, C, 4, 4), dtype)
     if "x" not in _wanted(wrt):
         return Gradients(None)
-    dtype = grad_whole.dtype
 
     # sum_grad_whole[n, c] = sum_{i, j} grad_whole[n, c, i, j]
     sum_grad_whole = grad_whole.sum(axis=(2, 3))
@@ -200,7 +200,9 @@ def _in_single(function):
 
 def _cast(value, old, new):
     """Convert the arrays of one dtype to another, inside tuples as well but for what is kept for backward."""
-    if isinstance(value, tuple) and not isinstance(value, Residuals):
+    if isinstance(value, Residuals):
+        return value
+    if isinstance(value, tuple):
         items = [_cast(item, old, new) for item in value]
         return tuple(items) if type(value) is tuple else type(value)(*items)
     return value.astype(new) if getattr(value, "dtype", None) == old else value

@@ -42,6 +42,7 @@ class Residuals(NamedTuple):
     winner_whole: np.ndarray  # winner_whole[N, C, 1, 1], kept
     H: int
     W: int
+    dtype: np.dtype
 
 
 class Gradients(NamedTuple):
@@ -64,6 +65,7 @@ def forward(x):
     The second result is for backward.
     """
     x = _floats("x", x, 4)
+    dtype = x.dtype
     N, C, H, W = x.shape
     _require(H > 0, "the maximum over u has no values to choose from: H is 0")
     _require(W > 0, "the maximum over v has no values to choose from: W is 0")
@@ -100,7 +102,9 @@ def forward(x):
     ).reshape(N, C, 4, 4, H * W)
     quarters = quarters_candidates.max(axis=4)
     winner_quarters = quarters_candidates.argmax(axis=4)
-    return Outputs(whole, halves, quarters), Residuals(winner_quarters, winner_halves, winner_whole, H, W)
+    return Outputs(whole, halves, quarters), Residuals(
+        winner_quarters, winner_halves, winner_whole, H, W, dtype
+    )
 
 
 def backward(residuals, grad_whole, grad_halves, grad_quarters, wrt=None):
@@ -108,14 +112,13 @@ def backward(residuals, grad_whole, grad_halves, grad_quarters, wrt=None):
 
     ``wrt`` names the inputs whose gradient is wanted (default: all).
     """
-    winner_quarters, winner_halves, winner_whole, H, W = _kept(residuals)
+    winner_quarters, winner_halves, winner_whole, H, W, dtype = _kept(residuals)
     N, C = winner_quarters.shape[0], winner_quarters.shape[1]
-    grad_whole = _cotangent("grad_whole", grad_whole, (N, C, 1, 1), np.asarray(grad_whole).dtype)
-    grad_halves = _cotangent("grad_halves", grad_halves, (N, C, 2, 2), np.asarray(grad_whole).dtype)
-    grad_quarters = _cotangent("grad_quarters", grad_quarters, (N, C, 4, 4), np.asarray(grad_whole).dtype)
+    grad_whole = _cotangent("grad_whole", grad_whole, (N, C, 1, 1), dtype)
+    grad_halves = _cotangent("grad_halves", grad_halves, (N, C, 2, 2), dtype)
+    grad_quarters = _cotangent("grad_quarters", grad_quarters, (N, C, 4, 4), dtype)
     if "x" not in _wanted(wrt):
         return Gradients(None)
-    dtype = grad_whole.dtype
 
     # grad_x[n, c, u_3, v_3] = sum_{i, j : (H * i + H + 1) // 2 >= u_3 + 1, (W * j + W + 1) // 2 >= v_3 + 1, W *
     #     u_3 + v_3 == winner_halves[n, c, i, j], u_3 >= (H * i) // 2, v_3 >= (W * j) // 2} grad_halves[n, c, i,
@@ -196,7 +199,9 @@ def _in_single(function):
 
 def _cast(value, old, new):
     """Convert the arrays of one dtype to another, inside tuples as well but for what is kept for backward."""
-    if isinstance(value, tuple) and not isinstance(value, Residuals):
+    if isinstance(value, Residuals):
+        return value
+    if isinstance(value, tuple):
         items = [_cast(item, old, new) for item in value]
         return tuple(items) if type(value) is tuple else type(value)(*items)
     return value.astype(new) if getattr(value, "dtype", None) == old else value

@@ -39,6 +39,7 @@ class Residuals(NamedTuple):
     choose_quarters: np.ndarray  # choose_quarters[N, C, 4, 4], an input
     H: int
     W: int
+    dtype: np.dtype
 
 
 class Gradients(NamedTuple):
@@ -65,6 +66,7 @@ def forward(x, choose_whole, choose_halves, choose_quarters):
     choose_whole = _integers("choose_whole", choose_whole, 4)
     choose_halves = _integers("choose_halves", choose_halves, 4)
     choose_quarters = _integers("choose_quarters", choose_quarters, 4)
+    dtype = x.dtype
     N, C, H, W = x.shape
     _expect("choose_whole", choose_whole, "(N, C, 1, 1)", (N, C, 1, 1))
     _expect("choose_halves", choose_halves, "(N, C, 2, 2)", (N, C, 2, 2))
@@ -98,7 +100,9 @@ def forward(x, choose_whole, choose_halves, choose_quarters):
         choose_quarters // W,
         choose_quarters % W,
     ]
-    return Outputs(whole, halves, quarters), Residuals(choose_whole, choose_halves, choose_quarters, H, W)
+    return Outputs(whole, halves, quarters), Residuals(
+        choose_whole, choose_halves, choose_quarters, H, W, dtype
+    )
 
 
 def backward(residuals, grad_whole, grad_halves, grad_quarters, wrt=None):
@@ -106,56 +110,45 @@ def backward(residuals, grad_whole, grad_halves, grad_quarters, wrt=None):
 
     ``wrt`` names the inputs whose gradient is wanted (default: all).
     """
-    choose_whole, choose_halves, choose_quarters, H, W = _kept(residuals)
+    choose_whole, choose_halves, choose_quarters, H, W, dtype = _kept(residuals)
     N, C = choose_whole.shape[0], choose_whole.shape[1]
-    grad_whole = _cotangent("grad_whole", grad_whole, (N, C, 1, 1), np.asarray(grad_whole).dtype)
-    grad_halves = _cotangent("grad_halves", grad_halves, (N, C, 2, 2), np.asarray(grad_whole).dtype)
-    grad_quarters = _cotangent("grad_quarters", grad_quarters, (N, C, 4, 4), np.asarray(grad_whole).dtype)
+    grad_whole = _cotangent("grad_whole", grad_whole, (N, C, 1, 1), dtype)
+    grad_halves = _cotangent("grad_halves", grad_halves, (N, C, 2, 2), dtype)
+    grad_quarters = _cotangent("grad_quarters", grad_quarters, (N, C, 4, 4), dtype)
     if "x" not in _wanted(wrt):
         return Gradients(None)
-    dtype = grad_whole.dtype
 
     # grad_x[n, c, h, w] = sum_{i, j : h == choose_halves[n, c, i, j] // W, w == choose_halves[n, c, i, j] % W}
     #     grad_halves[n, c, i, j] + sum_{i, j : h == choose_quarters[n, c, i, j] // W, w == choose_quarters[n,
     #     c, i, j] % W} grad_quarters[n, c, i, j] + sum_{i, j : h == choose_whole[n, c, i, j] // W, w ==
     #     choose_whole[n, c, i, j] % W} grad_whole[n, c, i, j]
     grad_x = np.zeros((N, C, H, W), dtype=dtype)
+    positions_3 = choose_halves.transpose(2, 3, 0, 1) // W
     _add_at(
         grad_x,
         np.arange(N)[:, None],
         np.arange(C),
-        np.clip(choose_halves.transpose(2, 3, 0, 1) // W, 0, H - 1),
+        np.clip(positions_3, 0, H - 1),
         choose_halves.transpose(2, 3, 0, 1) % W,
-        np.where(
-            (choose_halves.transpose(2, 3, 0, 1) // W < H) & (choose_halves.transpose(2, 3, 0, 1) // W >= 0),
-            grad_halves.transpose(2, 3, 0, 1),
-            0,
-        ),
+        np.where((positions_3 < H) & (positions_3 >= 0), grad_halves.transpose(2, 3, 0, 1), 0),
     )
+    positions_2 = choose_quarters.transpose(2, 3, 0, 1) // W
     _add_at(
         grad_x,
         np.arange(N)[:, None],
         np.arange(C),
-        np.clip(choose_quarters.transpose(2, 3, 0, 1) // W, 0, H - 1),
+        np.clip(positions_2, 0, H - 1),
         choose_quarters.transpose(2, 3, 0, 1) % W,
-        np.where(
-            (choose_quarters.transpose(2, 3, 0, 1) // W < H)
-            & (choose_quarters.transpose(2, 3, 0, 1) // W >= 0),
-            grad_quarters.transpose(2, 3, 0, 1),
-            0,
-        ),
+        np.where((positions_2 < H) & (positions_2 >= 0), grad_quarters.transpose(2, 3, 0, 1), 0),
     )
+    positions = choose_whole.transpose(2, 3, 0, 1) // W
     _add_at(
         grad_x,
         np.arange(N)[:, None],
         np.arange(C),
-        np.clip(choose_whole.transpose(2, 3, 0, 1) // W, 0, H - 1),
+        np.clip(positions, 0, H - 1),
         choose_whole.transpose(2, 3, 0, 1) % W,
-        np.where(
-            (choose_whole.transpose(2, 3, 0, 1) // W < H) & (choose_whole.transpose(2, 3, 0, 1) // W >= 0),
-            grad_whole.transpose(2, 3, 0, 1),
-            0,
-        ),
+        np.where((positions < H) & (positions >= 0), grad_whole.transpose(2, 3, 0, 1), 0),
     )
     return Gradients(grad_x)
 
@@ -179,7 +172,9 @@ def _in_single(function):
 
 def _cast(value, old, new):
     """Convert the arrays of one dtype to another, inside tuples as well but for what is kept for backward."""
-    if isinstance(value, tuple) and not isinstance(value, Residuals):
+    if isinstance(value, Residuals):
+        return value
+    if isinstance(value, tuple):
         items = [_cast(item, old, new) for item in value]
         return tuple(items) if type(value) is tuple else type(value)(*items)
     return value.astype(new) if getattr(value, "dtype", None) == old else value

@@ -26,6 +26,7 @@ class Residuals(NamedTuple):
     M: int
     N: int
     P: int
+    dtype: np.dtype
 
 
 class Gradients(NamedTuple):
@@ -44,6 +45,7 @@ class Outputs(NamedTuple):
 def forward(x, *, P=1):
     """Compute first[N, P], second[N, M - P] from x[N, M]; the second result is for backward."""
     x = _floats("x", x, 2)
+    dtype = x.dtype
     P = _whole("P", P, 1)
     N, M = x.shape
     _require(M - P >= 0, f"index i has a negative extent, M - P = {M - P}")
@@ -54,7 +56,7 @@ def forward(x, *, P=1):
     first = x[:, :P].copy()
     # second[n, i] = x[n, i + P]
     second = x[:, P:].copy()
-    return Outputs(first, second), Residuals(M, N, P)
+    return Outputs(first, second), Residuals(M, N, P, dtype)
 
 
 def backward(residuals, grad_first, grad_second, wrt=None):
@@ -62,12 +64,11 @@ def backward(residuals, grad_first, grad_second, wrt=None):
 
     ``wrt`` names the inputs whose gradient is wanted (default: all).
     """
-    M, N, P = _kept(residuals)
-    grad_first = _cotangent("grad_first", grad_first, (N, P), np.asarray(grad_first).dtype)
-    grad_second = _cotangent("grad_second", grad_second, (N, M - P), np.asarray(grad_first).dtype)
+    M, N, P, dtype = _kept(residuals)
+    grad_first = _cotangent("grad_first", grad_first, (N, P), dtype)
+    grad_second = _cotangent("grad_second", grad_second, (N, M - P), dtype)
     if "x" not in _wanted(wrt):
         return Gradients(None)
-    dtype = grad_first.dtype
 
     # grad_x[n, m] = sum_{i : i + P == m} grad_second[n, i] + sum_{i : i == m} grad_first[n, i]
     grad_x = np.zeros((N, M), dtype=dtype)
@@ -95,7 +96,9 @@ def _in_single(function):
 
 def _cast(value, old, new):
     """Convert the arrays of one dtype to another, inside tuples as well but for what is kept for backward."""
-    if isinstance(value, tuple) and not isinstance(value, Residuals):
+    if isinstance(value, Residuals):
+        return value
+    if isinstance(value, tuple):
         items = [_cast(item, old, new) for item in value]
         return tuple(items) if type(value) is tuple else type(value)(*items)
     return value.astype(new) if getattr(value, "dtype", None) == old else value

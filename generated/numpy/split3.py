@@ -29,6 +29,7 @@ class Residuals(NamedTuple):
     N: int
     P: int
     Q: int
+    dtype: np.dtype
 
 
 class Gradients(NamedTuple):
@@ -51,6 +52,7 @@ def forward(x, *, P=1, Q=1):
     The second result is for backward.
     """
     x = _floats("x", x, 2)
+    dtype = x.dtype
     P = _whole("P", P, 0)
     Q = _whole("Q", Q, 0)
     N, M = x.shape
@@ -65,7 +67,7 @@ def forward(x, *, P=1, Q=1):
     second = x[:, P : P + Q].copy()
     # third[n, i] = x[n, i + P + Q]
     third = x[:, P + Q :].copy()
-    return Outputs(first, second, third), Residuals(M, N, P, Q)
+    return Outputs(first, second, third), Residuals(M, N, P, Q, dtype)
 
 
 def backward(residuals, grad_first, grad_second, grad_third, wrt=None):
@@ -73,13 +75,12 @@ def backward(residuals, grad_first, grad_second, grad_third, wrt=None):
 
     ``wrt`` names the inputs whose gradient is wanted (default: all).
     """
-    M, N, P, Q = _kept(residuals)
-    grad_first = _cotangent("grad_first", grad_first, (N, P), np.asarray(grad_first).dtype)
-    grad_second = _cotangent("grad_second", grad_second, (N, Q), np.asarray(grad_first).dtype)
-    grad_third = _cotangent("grad_third", grad_third, (N, M - P - Q), np.asarray(grad_first).dtype)
+    M, N, P, Q, dtype = _kept(residuals)
+    grad_first = _cotangent("grad_first", grad_first, (N, P), dtype)
+    grad_second = _cotangent("grad_second", grad_second, (N, Q), dtype)
+    grad_third = _cotangent("grad_third", grad_third, (N, M - P - Q), dtype)
     if "x" not in _wanted(wrt):
         return Gradients(None)
-    dtype = grad_first.dtype
 
     # grad_x[n, m] = sum_{i : i + P + Q == m} grad_third[n, i] + sum_{i : i + P == m} grad_second[n, i] + sum_{i
     #     : i == m} grad_first[n, i]
@@ -109,7 +110,9 @@ def _in_single(function):
 
 def _cast(value, old, new):
     """Convert the arrays of one dtype to another, inside tuples as well but for what is kept for backward."""
-    if isinstance(value, tuple) and not isinstance(value, Residuals):
+    if isinstance(value, Residuals):
+        return value
+    if isinstance(value, tuple):
         items = [_cast(item, old, new) for item in value]
         return tuple(items) if type(value) is tuple else type(value)(*items)
     return value.astype(new) if getattr(value, "dtype", None) == old else value

@@ -92,20 +92,19 @@ def backward(residuals, grad_y, wrt=None):
     #     total[n, c, i, j] if 0 < total[n, c, i, j] else 0)
     grad_sum_u_total = np.zeros((N, C, I, W), dtype=dtype)
     mask = total > 0
-    grad_sum_u_total_share = grad_y * np.where(mask, -(y / np.where(mask, total, 1)), 0)
+    chosen_2 = np.where(mask, total, 1)
+    grad_sum_u_total_share = grad_y * np.where(mask, -(y / chosen_2), 0)
     for v in range(K):
         grad_sum_u_total[:, :, :, v : v + J * stride : stride] += grad_sum_u_total_share
     # grad_x[n, c, h, w] = 2 * sum_{i, j, u_2, v_2 : h == stride * i + u_2, stride * j + v_2 == w} grad_y[n, c,
     #     i, j] * x[n, c, stride * i + u_2, stride * j + v_2] * (1 / total[n, c, i, j] if 0 < total[n, c, i, j]
     #     else 0) + sum_{i, u : h == stride * i + u} grad_sum_u_total[n, c, i, w]
     grad_x = np.zeros((N, C, H, W), dtype=dtype)
+    chosen = np.where(mask, 1 / chosen_2, 0)
     for u_2 in range(K):
         for v_2 in range(K):
-            mask_2 = total > 0
             grad_x[:, :, u_2 : u_2 + I * stride : stride, v_2 : v_2 + J * stride : stride] += 2 * (
-                grad_y
-                * x[:, :, u_2 : u_2 + I * stride : stride, v_2 : v_2 + J * stride : stride]
-                * np.where(mask_2, 1 / np.where(mask_2, total, 1), 0)
+                grad_y * x[:, :, u_2 : u_2 + I * stride : stride, v_2 : v_2 + J * stride : stride] * chosen
             )
     for u in range(K):
         grad_x[:, :, u : u + I * stride : stride] += grad_sum_u_total
@@ -131,7 +130,9 @@ def _in_single(function):
 
 def _cast(value, old, new):
     """Convert the arrays of one dtype to another, inside tuples as well but for what is kept for backward."""
-    if isinstance(value, tuple) and not isinstance(value, Residuals):
+    if isinstance(value, Residuals):
+        return value
+    if isinstance(value, tuple):
         items = [_cast(item, old, new) for item in value]
         return tuple(items) if type(value) is tuple else type(value)(*items)
     return value.astype(new) if getattr(value, "dtype", None) == old else value

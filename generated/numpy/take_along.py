@@ -24,6 +24,7 @@ class Residuals(NamedTuple):
 
     positions: np.ndarray  # positions[N, K], an input
     M: int
+    dtype: np.dtype
 
 
 class Gradients(NamedTuple):
@@ -36,6 +37,7 @@ def forward(x, positions):
     """Compute y[N, K] from x[N, M], positions[N, K]; the second result is for backward."""
     x = _floats("x", x, 2)
     positions = _integers("positions", positions, 2)
+    dtype = x.dtype
     N, M = x.shape
     K = positions.shape[1]
     _expect("positions", positions, "(N, K)", (N, K))
@@ -43,17 +45,16 @@ def forward(x, positions):
 
     # y[n, k] = x[n, positions[n, k]]
     y = x[np.arange(N)[:, None], positions]
-    return y, Residuals(positions, M)
+    return y, Residuals(positions, M, dtype)
 
 
 def backward(residuals, grad_y, wrt=None):
     """Pull grad_y back to x; ``wrt`` names the inputs whose gradient is wanted (default: all)."""
-    positions, M = _kept(residuals)
+    positions, M, dtype = _kept(residuals)
     N, K = positions.shape
-    grad_y = _cotangent("grad_y", grad_y, (N, K), np.asarray(grad_y).dtype)
+    grad_y = _cotangent("grad_y", grad_y, (N, K), dtype)
     if "x" not in _wanted(wrt):
         return Gradients(None)
-    dtype = grad_y.dtype
 
     # grad_x[n, m] = sum_{k : m == positions[n, k]} grad_y[n, k]
     grad_x = np.zeros((N, M), dtype=dtype)
@@ -80,7 +81,9 @@ def _in_single(function):
 
 def _cast(value, old, new):
     """Convert the arrays of one dtype to another, inside tuples as well but for what is kept for backward."""
-    if isinstance(value, tuple) and not isinstance(value, Residuals):
+    if isinstance(value, Residuals):
+        return value
+    if isinstance(value, tuple):
         items = [_cast(item, old, new) for item in value]
         return tuple(items) if type(value) is tuple else type(value)(*items)
     return value.astype(new) if getattr(value, "dtype", None) == old else value

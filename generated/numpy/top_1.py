@@ -26,6 +26,7 @@ class Residuals(NamedTuple):
 
     argmax_x: np.ndarray  # argmax_x[N], kept
     M: int
+    dtype: np.dtype
 
 
 class Gradients(NamedTuple):
@@ -37,6 +38,7 @@ class Gradients(NamedTuple):
 def forward(x):
     """Compute y[N] from x[N, M]; the second result is for backward."""
     x = _floats("x", x, 2)
+    dtype = x.dtype
     N, M = x.shape
     _require(M > 0, "the maximum over k has no values to choose from: M is 0")
 
@@ -44,17 +46,16 @@ def forward(x):
     argmax_x = x.argmax(axis=1)
     # y[n] = x[n, argmax_x[n]]
     y = x[np.arange(N), argmax_x]
-    return y, Residuals(argmax_x, M)
+    return y, Residuals(argmax_x, M, dtype)
 
 
 def backward(residuals, grad_y, wrt=None):
     """Pull grad_y back to x; ``wrt`` names the inputs whose gradient is wanted (default: all)."""
-    argmax_x, M = _kept(residuals)
+    argmax_x, M, dtype = _kept(residuals)
     (N,) = argmax_x.shape
-    grad_y = _cotangent("grad_y", grad_y, (N,), np.asarray(grad_y).dtype)
+    grad_y = _cotangent("grad_y", grad_y, (N,), dtype)
     if "x" not in _wanted(wrt):
         return Gradients(None)
-    dtype = grad_y.dtype
 
     # grad_x[n, m] = [m == argmax_x[n]] * grad_y[n]
     grad_x = np.zeros((N, M), dtype=dtype)
@@ -81,7 +82,9 @@ def _in_single(function):
 
 def _cast(value, old, new):
     """Convert the arrays of one dtype to another, inside tuples as well but for what is kept for backward."""
-    if isinstance(value, tuple) and not isinstance(value, Residuals):
+    if isinstance(value, Residuals):
+        return value
+    if isinstance(value, tuple):
         items = [_cast(item, old, new) for item in value]
         return tuple(items) if type(value) is tuple else type(value)(*items)
     return value.astype(new) if getattr(value, "dtype", None) == old else value

@@ -25,6 +25,7 @@ class Residuals(NamedTuple):
     H: int
     N: int
     W: int
+    dtype: np.dtype
 
 
 class Gradients(NamedTuple):
@@ -36,17 +37,18 @@ class Gradients(NamedTuple):
 def forward(x):
     """Compute y[N, W, H] from x[N, H, W]; the second result is for backward."""
     x = _floats("x", x, 3)
+    dtype = x.dtype
     N, H, W = x.shape
 
     # y[n, j, i] = x[n, i, j]
     y = x.swapaxes(-1, -2).copy()
-    return y, Residuals(H, N, W)
+    return y, Residuals(H, N, W, dtype)
 
 
 def backward(residuals, grad_y, wrt=None):
     """Pull grad_y back to x; ``wrt`` names the inputs whose gradient is wanted (default: all)."""
-    H, N, W = _kept(residuals)
-    grad_y = _cotangent("grad_y", grad_y, (N, W, H), np.asarray(grad_y).dtype)
+    H, N, W, dtype = _kept(residuals)
+    grad_y = _cotangent("grad_y", grad_y, (N, W, H), dtype)
     if "x" not in _wanted(wrt):
         return Gradients(None)
 
@@ -74,7 +76,9 @@ def _in_single(function):
 
 def _cast(value, old, new):
     """Convert the arrays of one dtype to another, inside tuples as well but for what is kept for backward."""
-    if isinstance(value, tuple) and not isinstance(value, Residuals):
+    if isinstance(value, Residuals):
+        return value
+    if isinstance(value, tuple):
         items = [_cast(item, old, new) for item in value]
         return tuple(items) if type(value) is tuple else type(value)(*items)
     return value.astype(new) if getattr(value, "dtype", None) == old else value

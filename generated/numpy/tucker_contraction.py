@@ -109,7 +109,10 @@ def backward(residuals, grad_y, wrt=None):
         # grad_first[a, d] = sum_{n, k, m, o, s} core[a, o, s] * grad_y[n, k] * second[o, m] * third[k, s] *
         #     x[n, d, m]
         grad_first_part = second.T @ core
-        grad_first_part_2 = (x.transpose(1, 2, 0).reshape(D * M, N) @ grad_x_part_2).reshape(D, M, S)
+    if "first" in wrt or "third" in wrt:
+        x_matrix = x.transpose(1, 2, 0).reshape(D * M, N)
+    if "first" in wrt:
+        grad_first_part_2 = (x_matrix @ grad_x_part_2).reshape(D, M, S)
         grad_first = grad_first_part.reshape(A, M * S) @ grad_first_part_2.transpose(1, 2, 0).reshape(M * S, D)
     if "second" in wrt:
         # grad_second[o, m] = sum_{n, k, d, a, s} core[a, o, s] * first[a, d] * grad_y[n, k] * third[k, s] *
@@ -124,7 +127,7 @@ def backward(residuals, grad_y, wrt=None):
         #     x[n, d, m]
         grad_third_part = second.T @ core.transpose(2, 1, 0)
         grad_third_part_2 = first.T @ grad_third_part.swapaxes(-1, -2)
-        grad_third_part_3 = grad_third_part_2.reshape(S, D * M) @ x.transpose(1, 2, 0).reshape(D * M, N)
+        grad_third_part_3 = grad_third_part_2.reshape(S, D * M) @ x_matrix
         grad_third = grad_y.T @ grad_third_part_3.T
     return Gradients(grad_x, grad_core, grad_first, grad_second, grad_third)
 
@@ -148,7 +151,9 @@ def _in_single(function):
 
 def _cast(value, old, new):
     """Convert the arrays of one dtype to another, inside tuples as well but for what is kept for backward."""
-    if isinstance(value, tuple) and not isinstance(value, Residuals):
+    if isinstance(value, Residuals):
+        return value
+    if isinstance(value, tuple):
         items = [_cast(item, old, new) for item in value]
         return tuple(items) if type(value) is tuple else type(value)(*items)
     return value.astype(new) if getattr(value, "dtype", None) == old else value

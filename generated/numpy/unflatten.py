@@ -26,6 +26,7 @@ class Residuals(NamedTuple):
     N: int
     H: int
     W: int
+    dtype: np.dtype
 
 
 class Gradients(NamedTuple):
@@ -37,6 +38,7 @@ class Gradients(NamedTuple):
 def forward(x, *, H=1, W=1):
     """Compute y[N, C, H, W] from x[N, C * H * W]; the second result is for backward."""
     x = _floats("x", x, 2)
+    dtype = x.dtype
     H = _whole("H", H, 1)
     W = _whole("W", W, 1)
     N = x.shape[0]
@@ -45,13 +47,13 @@ def forward(x, *, H=1, W=1):
 
     # y[n, c, i, j] = x[n, H * W * c + W * i + j]
     y = x.reshape(N, C, H, W).copy()
-    return y, Residuals(C, N, H, W)
+    return y, Residuals(C, N, H, W, dtype)
 
 
 def backward(residuals, grad_y, wrt=None):
     """Pull grad_y back to x; ``wrt`` names the inputs whose gradient is wanted (default: all)."""
-    C, N, H, W = _kept(residuals)
-    grad_y = _cotangent("grad_y", grad_y, (N, C, H, W), np.asarray(grad_y).dtype)
+    C, N, H, W, dtype = _kept(residuals)
+    grad_y = _cotangent("grad_y", grad_y, (N, C, H, W), dtype)
     if "x" not in _wanted(wrt):
         return Gradients(None)
 
@@ -80,7 +82,9 @@ def _in_single(function):
 
 def _cast(value, old, new):
     """Convert the arrays of one dtype to another, inside tuples as well but for what is kept for backward."""
-    if isinstance(value, tuple) and not isinstance(value, Residuals):
+    if isinstance(value, Residuals):
+        return value
+    if isinstance(value, tuple):
         items = [_cast(item, old, new) for item in value]
         return tuple(items) if type(value) is tuple else type(value)(*items)
     return value.astype(new) if getattr(value, "dtype", None) == old else value

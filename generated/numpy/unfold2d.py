@@ -36,6 +36,7 @@ class Residuals(NamedTuple):
     K: int
     stride: int
     padding: int
+    dtype: np.dtype
 
 
 class Gradients(NamedTuple):
@@ -47,6 +48,7 @@ class Gradients(NamedTuple):
 def forward(x, *, K=3, stride=1, padding=0):
     """Compute y[N, C * K * K, L] from x[N, C, H, W]; the second result is for backward."""
     x = _floats("x", x, 4)
+    dtype = x.dtype
     K = _whole("K", K, 1)
     stride = _whole("stride", stride, 1)
     padding = _whole("padding", padding, 0)
@@ -71,22 +73,21 @@ def forward(x, *, K=3, stride=1, padding=0):
     x_windows = _windows(x_padded, (K, K), axes=(2, 3))[:, :, ::stride, ::stride]
     y = x_windows.transpose(0, 1, 4, 5, 2, 3).copy()
     y = y.reshape(N, C * K * K, L)
-    return y, Residuals(C, H, N, W, K, stride, padding)
+    return y, Residuals(C, H, N, W, K, stride, padding, dtype)
 
 
 def backward(residuals, grad_y, wrt=None):
     """Pull grad_y back to x; ``wrt`` names the inputs whose gradient is wanted (default: all)."""
-    C, H, N, W, K, stride, padding = _kept(residuals)
+    C, H, N, W, K, stride, padding, dtype = _kept(residuals)
     L = (
         (H + 2 * padding - K) // stride
         + ((H + 2 * padding - K) // stride) * ((W + 2 * padding - K) // stride)
         + (W + 2 * padding - K) // stride
         + 1
     )
-    grad_y = _cotangent("grad_y", grad_y, (N, C * K * K, L), np.asarray(grad_y).dtype)
+    grad_y = _cotangent("grad_y", grad_y, (N, C * K * K, L), dtype)
     if "x" not in _wanted(wrt):
         return Gradients(None)
-    dtype = grad_y.dtype
 
     # grad_x[n, c, h, w] = sum_{q, l : c == q // (K * K), h + padding == (q % (K * K)) // K + stride * (l // ((W
     #     + 2 * padding - K) // stride + 1)), w + padding == stride * (l % ((W + 2 * padding - K) // stride +
@@ -128,7 +129,9 @@ def _in_single(function):
 
 def _cast(value, old, new):
     """Convert the arrays of one dtype to another, inside tuples as well but for what is kept for backward."""
-    if isinstance(value, tuple) and not isinstance(value, Residuals):
+    if isinstance(value, Residuals):
+        return value
+    if isinstance(value, tuple):
         items = [_cast(item, old, new) for item in value]
         return tuple(items) if type(value) is tuple else type(value)(*items)
     return value.astype(new) if getattr(value, "dtype", None) == old else value

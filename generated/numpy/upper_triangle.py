@@ -26,6 +26,7 @@ class Residuals(NamedTuple):
     N: int
     W: int
     diagonal: int
+    dtype: np.dtype
 
 
 class Gradients(NamedTuple):
@@ -37,18 +38,19 @@ class Gradients(NamedTuple):
 def forward(x, *, diagonal=0):
     """Compute y[N, H, W] from x[N, H, W]; the second result is for backward."""
     x = _floats("x", x, 3)
+    dtype = x.dtype
     diagonal = _whole("diagonal", diagonal, None)
     N, H, W = x.shape
 
     # y[n, i, j] = (x[n, i, j] if j >= i + diagonal else 0)
     y = np.where(np.arange(W) >= (np.arange(H) + diagonal)[:, None], x, 0)
-    return y, Residuals(H, N, W, diagonal)
+    return y, Residuals(H, N, W, diagonal, dtype)
 
 
 def backward(residuals, grad_y, wrt=None):
     """Pull grad_y back to x; ``wrt`` names the inputs whose gradient is wanted (default: all)."""
-    H, N, W, diagonal = _kept(residuals)
-    grad_y = _cotangent("grad_y", grad_y, (N, H, W), np.asarray(grad_y).dtype)
+    H, N, W, diagonal, dtype = _kept(residuals)
+    grad_y = _cotangent("grad_y", grad_y, (N, H, W), dtype)
     if "x" not in _wanted(wrt):
         return Gradients(None)
 
@@ -76,7 +78,9 @@ def _in_single(function):
 
 def _cast(value, old, new):
     """Convert the arrays of one dtype to another, inside tuples as well but for what is kept for backward."""
-    if isinstance(value, tuple) and not isinstance(value, Residuals):
+    if isinstance(value, Residuals):
+        return value
+    if isinstance(value, tuple):
         items = [_cast(item, old, new) for item in value]
         return tuple(items) if type(value) is tuple else type(value)(*items)
     return value.astype(new) if getattr(value, "dtype", None) == old else value

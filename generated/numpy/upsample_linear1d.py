@@ -29,6 +29,7 @@ class Residuals(NamedTuple):
     L: int
     N: int
     scale: int
+    dtype: np.dtype
 
 
 class Gradients(NamedTuple):
@@ -63,16 +64,15 @@ def forward(x, *, scale=2):
             ),
         ],
     )
-    return y, Residuals(C, L, N, scale)
+    return y, Residuals(C, L, N, scale, dtype)
 
 
 def backward(residuals, grad_y, wrt=None):
     """Pull grad_y back to x; ``wrt`` names the inputs whose gradient is wanted (default: all)."""
-    C, L, N, scale = _kept(residuals)
-    grad_y = _cotangent("grad_y", grad_y, (N, C, L * scale), np.asarray(grad_y).dtype)
+    C, L, N, scale, dtype = _kept(residuals)
+    grad_y = _cotangent("grad_y", grad_y, (N, C, L * scale), dtype)
     if "x" not in _wanted(wrt):
         return Gradients(None)
-    dtype = grad_y.dtype
 
     # grad_x[n, c, l] = sum_{i, a : l == min(L - 1, max(a + (2 * i + 1 - scale) // (2 * scale), 0))} grad_y[n,
     #     c, i] * (((2 * i + scale + 1) % (2 * scale)) * a / scale + 1 + -a - ((2 * i + scale + 1) % (2 *
@@ -115,7 +115,9 @@ def _in_single(function):
 
 def _cast(value, old, new):
     """Convert the arrays of one dtype to another, inside tuples as well but for what is kept for backward."""
-    if isinstance(value, tuple) and not isinstance(value, Residuals):
+    if isinstance(value, Residuals):
+        return value
+    if isinstance(value, tuple):
         items = [_cast(item, old, new) for item in value]
         return tuple(items) if type(value) is tuple else type(value)(*items)
     return value.astype(new) if getattr(value, "dtype", None) == old else value

@@ -26,6 +26,7 @@ class Residuals(NamedTuple):
     L: int
     N: int
     scale: int
+    dtype: np.dtype
 
 
 class Gradients(NamedTuple):
@@ -37,19 +38,20 @@ class Gradients(NamedTuple):
 def forward(x, *, scale=2):
     """Compute y[N, C, L * scale] from x[N, C, L]; the second result is for backward."""
     x = _floats("x", x, 3)
+    dtype = x.dtype
     scale = _whole("scale", scale, 1)
     N, C, L = x.shape
 
     # y[n, c, p] = x[n, c, p // scale]
     y = np.broadcast_to(x[:, :, :, None], (N, C, L, scale)).copy()
     y = y.reshape(N, C, L * scale)
-    return y, Residuals(C, L, N, scale)
+    return y, Residuals(C, L, N, scale, dtype)
 
 
 def backward(residuals, grad_y, wrt=None):
     """Pull grad_y back to x; ``wrt`` names the inputs whose gradient is wanted (default: all)."""
-    C, L, N, scale = _kept(residuals)
-    grad_y = _cotangent("grad_y", grad_y, (N, C, L * scale), np.asarray(grad_y).dtype)
+    C, L, N, scale, dtype = _kept(residuals)
+    grad_y = _cotangent("grad_y", grad_y, (N, C, L * scale), dtype)
     if "x" not in _wanted(wrt):
         return Gradients(None)
 
@@ -79,7 +81,9 @@ def _in_single(function):
 
 def _cast(value, old, new):
     """Convert the arrays of one dtype to another, inside tuples as well but for what is kept for backward."""
-    if isinstance(value, tuple) and not isinstance(value, Residuals):
+    if isinstance(value, Residuals):
+        return value
+    if isinstance(value, tuple):
         items = [_cast(item, old, new) for item in value]
         return tuple(items) if type(value) is tuple else type(value)(*items)
     return value.astype(new) if getattr(value, "dtype", None) == old else value

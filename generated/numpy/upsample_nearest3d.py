@@ -29,6 +29,7 @@ class Residuals(NamedTuple):
     N: int
     W: int
     scale: int
+    dtype: np.dtype
 
 
 class Gradients(NamedTuple):
@@ -43,19 +44,20 @@ def forward(x, *, scale=2):
     The second result is for backward.
     """
     x = _floats("x", x, 5)
+    dtype = x.dtype
     scale = _whole("scale", scale, 1)
     N, C, D, H, W = x.shape
 
     # y[n, c, p, q, r] = x[n, c, p // scale, q // scale, r // scale]
     y = np.broadcast_to(x[:, :, :, None, :, None, :, None], (N, C, D, scale, H, scale, W, scale)).copy()
     y = y.reshape(N, C, D * scale, H * scale, W * scale)
-    return y, Residuals(C, D, H, N, W, scale)
+    return y, Residuals(C, D, H, N, W, scale, dtype)
 
 
 def backward(residuals, grad_y, wrt=None):
     """Pull grad_y back to x; ``wrt`` names the inputs whose gradient is wanted (default: all)."""
-    C, D, H, N, W, scale = _kept(residuals)
-    grad_y = _cotangent("grad_y", grad_y, (N, C, D * scale, H * scale, W * scale), np.asarray(grad_y).dtype)
+    C, D, H, N, W, scale, dtype = _kept(residuals)
+    grad_y = _cotangent("grad_y", grad_y, (N, C, D * scale, H * scale, W * scale), dtype)
     if "x" not in _wanted(wrt):
         return Gradients(None)
 
@@ -84,7 +86,9 @@ def _in_single(function):
 
 def _cast(value, old, new):
     """Convert the arrays of one dtype to another, inside tuples as well but for what is kept for backward."""
-    if isinstance(value, tuple) and not isinstance(value, Residuals):
+    if isinstance(value, Residuals):
+        return value
+    if isinstance(value, tuple):
         items = [_cast(item, old, new) for item in value]
         return tuple(items) if type(value) is tuple else type(value)(*items)
     return value.astype(new) if getattr(value, "dtype", None) == old else value

@@ -40,6 +40,7 @@ class Residuals(NamedTuple):
     N: int
     W: int
     scale: int
+    dtype: np.dtype
 
 
 class Gradients(NamedTuple):
@@ -107,16 +108,15 @@ def forward(x, *, scale=2):
         ],
         y_part_2,
     )
-    return y, Residuals(C, D, H, N, W, scale)
+    return y, Residuals(C, D, H, N, W, scale, dtype)
 
 
 def backward(residuals, grad_y, wrt=None):
     """Pull grad_y back to x; ``wrt`` names the inputs whose gradient is wanted (default: all)."""
-    C, D, H, N, W, scale = _kept(residuals)
-    grad_y = _cotangent("grad_y", grad_y, (N, C, D * scale, H * scale, W * scale), np.asarray(grad_y).dtype)
+    C, D, H, N, W, scale, dtype = _kept(residuals)
+    grad_y = _cotangent("grad_y", grad_y, (N, C, D * scale, H * scale, W * scale), dtype)
     if "x" not in _wanted(wrt):
         return Gradients(None)
-    dtype = grad_y.dtype
 
     # grad_x[n, c, d_2, h_2, w] = sum_{h, i, j, e, a, d : d_2 == min(D - 1, max(e + (2 * h + 1 - scale) // (2 *
     #     scale), 0)), h_2 == min(H - 1, max(a + (2 * i + 1 - scale) // (2 * scale), 0)), w == min(W - 1, max(d
@@ -192,7 +192,9 @@ def _in_single(function):
 
 def _cast(value, old, new):
     """Convert the arrays of one dtype to another, inside tuples as well but for what is kept for backward."""
-    if isinstance(value, tuple) and not isinstance(value, Residuals):
+    if isinstance(value, Residuals):
+        return value
+    if isinstance(value, tuple):
         items = [_cast(item, old, new) for item in value]
         return tuple(items) if type(value) is tuple else type(value)(*items)
     return value.astype(new) if getattr(value, "dtype", None) == old else value

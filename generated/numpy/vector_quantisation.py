@@ -28,6 +28,7 @@ class Residuals(NamedTuple):
     D: int
     K: int
     N: int
+    dtype: np.dtype
 
 
 class Gradients(NamedTuple):
@@ -41,7 +42,7 @@ def forward(x, codebook):
     """Compute y[N, D] from x[N, D], codebook[K, D]; the second result is for backward."""
     x = _floats("x", x, 2)
     codebook = _floats("codebook", codebook, 2)
-    _same_dtype(x=x, codebook=codebook)
+    dtype = _same_dtype(x=x, codebook=codebook)
     N, D = x.shape
     K = codebook.shape[0]
     _expect("codebook", codebook, "(K, D)", (K, D))
@@ -53,15 +54,14 @@ def forward(x, codebook):
     chosen = distance.argmin(axis=1)
     # y[n, d] = codebook[chosen[n], d]
     y = codebook[chosen]
-    return y, Residuals(D, K, N)
+    return y, Residuals(D, K, N, dtype)
 
 
 def backward(residuals, grad_y, wrt=None):
     """Pull grad_y back to x, codebook; ``wrt`` names the inputs whose gradient is wanted (default: all)."""
-    D, K, N = _kept(residuals)
-    grad_y = _cotangent("grad_y", grad_y, (N, D), np.asarray(grad_y).dtype)
+    D, K, N, dtype = _kept(residuals)
+    grad_y = _cotangent("grad_y", grad_y, (N, D), dtype)
     wrt = _wanted(wrt)
-    dtype = grad_y.dtype
 
     grad_x = grad_codebook = None
     if "x" in wrt:
@@ -92,7 +92,9 @@ def _in_single(function):
 
 def _cast(value, old, new):
     """Convert the arrays of one dtype to another, inside tuples as well but for what is kept for backward."""
-    if isinstance(value, tuple) and not isinstance(value, Residuals):
+    if isinstance(value, Residuals):
+        return value
+    if isinstance(value, tuple):
         items = [_cast(item, old, new) for item in value]
         return tuple(items) if type(value) is tuple else type(value)(*items)
     return value.astype(new) if getattr(value, "dtype", None) == old else value

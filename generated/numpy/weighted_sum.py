@@ -27,6 +27,7 @@ class Residuals(NamedTuple):
     N: int
     first_scale: float
     second_scale: float
+    dtype: np.dtype
 
 
 class Gradients(NamedTuple):
@@ -40,7 +41,7 @@ def forward(first, second, *, first_scale=1.0, second_scale=1.0):
     """Compute y[N, M] from first[N, M], second[N, M]; the second result is for backward."""
     first = _floats("first", first, 2)
     second = _floats("second", second, 2)
-    _same_dtype(first=first, second=second)
+    dtype = _same_dtype(first=first, second=second)
     first_scale = _number("first_scale", first_scale)
     second_scale = _number("second_scale", second_scale)
     N, M = first.shape
@@ -48,13 +49,13 @@ def forward(first, second, *, first_scale=1.0, second_scale=1.0):
 
     # y[n, m] = first[n, m] * first_scale + second[n, m] * second_scale
     y = first_scale * first + second_scale * second
-    return y, Residuals(M, N, first_scale, second_scale)
+    return y, Residuals(M, N, first_scale, second_scale, dtype)
 
 
 def backward(residuals, grad_y, wrt=None):
     """Pull grad_y back to first, second; ``wrt`` names the inputs whose gradient is wanted (default: all)."""
-    M, N, first_scale, second_scale = _kept(residuals)
-    grad_y = _cotangent("grad_y", grad_y, (N, M), np.asarray(grad_y).dtype)
+    M, N, first_scale, second_scale, dtype = _kept(residuals)
+    grad_y = _cotangent("grad_y", grad_y, (N, M), dtype)
     wrt = _wanted(wrt)
 
     grad_first = grad_second = None
@@ -86,7 +87,9 @@ def _in_single(function):
 
 def _cast(value, old, new):
     """Convert the arrays of one dtype to another, inside tuples as well but for what is kept for backward."""
-    if isinstance(value, tuple) and not isinstance(value, Residuals):
+    if isinstance(value, Residuals):
+        return value
+    if isinstance(value, tuple):
         items = [_cast(item, old, new) for item in value]
         return tuple(items) if type(value) is tuple else type(value)(*items)
     return value.astype(new) if getattr(value, "dtype", None) == old else value

@@ -29,6 +29,7 @@ class Residuals(NamedTuple):
     first_scale: float
     second_scale: float
     third_scale: float
+    dtype: np.dtype
 
 
 class Gradients(NamedTuple):
@@ -44,7 +45,7 @@ def forward(first, second, third, *, first_scale=1.0, second_scale=1.0, third_sc
     first = _floats("first", first, 2)
     second = _floats("second", second, 2)
     third = _floats("third", third, 2)
-    _same_dtype(first=first, second=second, third=third)
+    dtype = _same_dtype(first=first, second=second, third=third)
     first_scale = _number("first_scale", first_scale)
     second_scale = _number("second_scale", second_scale)
     third_scale = _number("third_scale", third_scale)
@@ -54,7 +55,7 @@ def forward(first, second, third, *, first_scale=1.0, second_scale=1.0, third_sc
 
     # y[n, m] = first[n, m] * first_scale + second[n, m] * second_scale + third[n, m] * third_scale
     y = first_scale * first + second_scale * second + third_scale * third
-    return y, Residuals(M, N, first_scale, second_scale, third_scale)
+    return y, Residuals(M, N, first_scale, second_scale, third_scale, dtype)
 
 
 def backward(residuals, grad_y, wrt=None):
@@ -62,8 +63,8 @@ def backward(residuals, grad_y, wrt=None):
 
     ``wrt`` names the inputs whose gradient is wanted (default: all).
     """
-    M, N, first_scale, second_scale, third_scale = _kept(residuals)
-    grad_y = _cotangent("grad_y", grad_y, (N, M), np.asarray(grad_y).dtype)
+    M, N, first_scale, second_scale, third_scale, dtype = _kept(residuals)
+    grad_y = _cotangent("grad_y", grad_y, (N, M), dtype)
     wrt = _wanted(wrt)
 
     grad_first = grad_second = grad_third = None
@@ -98,7 +99,9 @@ def _in_single(function):
 
 def _cast(value, old, new):
     """Convert the arrays of one dtype to another, inside tuples as well but for what is kept for backward."""
-    if isinstance(value, tuple) and not isinstance(value, Residuals):
+    if isinstance(value, Residuals):
+        return value
+    if isinstance(value, tuple):
         items = [_cast(item, old, new) for item in value]
         return tuple(items) if type(value) is tuple else type(value)(*items)
     return value.astype(new) if getattr(value, "dtype", None) == old else value

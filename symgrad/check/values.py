@@ -119,7 +119,7 @@ class Sampler:
         for _ in range(SIZES_TRIED):
             sizes = draw_sizes(self.geometry, self.rng, style)
             try:
-                arrays = self._finite(sizes)
+                arrays = self.values(sizes)
             except (CheckError, DeclarationError) as error:
                 refused, self.inside = error, True
                 continue
@@ -134,6 +134,25 @@ class Sampler:
             f"that are {tried}. Keep what it divides by, or takes a root or a logarithm of, where that has a value: "
             f"sqrt(Max(u, 0)), Piecewise((log(u), u > 0), (0, True)); or shift and scale the inputs"
         )
+
+    def values(self, sizes: Sizes) -> dict[str, Array] | None:
+        """Return values at which the equations are finite, None where none are found.
+
+        All inputs are drawn by one recipe, then each as plainly as may be.
+        """
+        for recipes in self._recipes():
+            arrays = self._readable(sizes, recipes)
+            if not self._is_finite(arrays, sizes) or not (self.recipes or self._reliable(recipes, arrays, sizes)):
+                continue
+            for t in self.layer.inputs:
+                if not t.integer and recipes[t.name] != "normal" and not self.recipes:
+                    plainer = {**recipes, t.name: "normal"}
+                    tried = {**arrays, t.name: self._real(t.name, sizes, "normal")}
+                    if self._reliable(plainer, tried, sizes):
+                        arrays, recipes = tried, plainer
+            self.recipes = recipes
+            return arrays
+        return None
 
     def empty_case(self, case: Case) -> Case | None:
         """Return the case with one dimension 0, None where no dimension may be, or no integer is valid any more."""
@@ -169,25 +188,6 @@ class Sampler:
             arrays = {**case.arrays, name: values}
             if self._usable(arrays, case.sizes):
                 return Case(case.sizes, arrays, "a negative integer")
-        return None
-
-    def _finite(self, sizes: Sizes) -> dict[str, Array] | None:
-        """Return values at which the equations are finite: all inputs by one recipe, each by its own if need be.
-
-        Then each input is as plain as may be.
-        """
-        for recipes in self._recipes():
-            arrays = self._readable(sizes, recipes)
-            if not self._is_finite(arrays, sizes) or not (self.recipes or self._reliable(recipes, arrays, sizes)):
-                continue
-            for t in self.layer.inputs:
-                if not t.integer and recipes[t.name] != "normal" and not self.recipes:
-                    plainer = {**recipes, t.name: "normal"}
-                    tried = {**arrays, t.name: self._real(t.name, sizes, "normal")}
-                    if self._reliable(plainer, tried, sizes):
-                        arrays, recipes = tried, plainer
-            self.recipes = recipes
-            return arrays
         return None
 
     def _reliable(self, recipes: Mapping[str, str], arrays: Mapping[str, Array], sizes: Sizes) -> bool:

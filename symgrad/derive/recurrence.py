@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, replace
 
-from symgrad.declare.algebra import apply, negate, select
+from symgrad.declare.algebra import add, apply, negate, select
 from symgrad.declare.bounds import nonnegative
 from symgrad.declare.conditions import all_of, at_least, conjuncts, negation
 from symgrad.declare.graph import groups, is_recurrent
@@ -237,7 +237,7 @@ class _Group:
     ) -> Scalar:
         name = f"pre_{equation.target}"
         if isinstance(argument, Add) and all(isinstance(a, Mul) and a.coefficient < 0 for a in argument.args):
-            found = self._name_part(name, negate(argument), equation, behind, made)
+            found = self._name_part(name, add(*map(negate, argument.args)), equation, behind, made)
             return argument if found is None else negate(found)
         return self._name_part(name, argument, equation, behind, made) or argument
 

@@ -6,15 +6,17 @@ A read behind a condition is checked where the condition holds; elsewhere the da
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from symgrad.declare.bounds import nonnegative
 from symgrad.declare.conditions import all_of, conjuncts
 from symgrad.declare.facts import facts
-from symgrad.declare.integers import Entry, Poly, atoms, depends_on_data, show
+from symgrad.declare.integers import Entry, Index, Poly, as_poly, atoms, depends_on_data, show
 from symgrad.declare.program import Program
 from symgrad.declare.reads import reaches_ends, undecided
 from symgrad.declare.scalars import TRUE, Condition, FromInteger, Reduce, free_indices, tensors_of, walk
+from symgrad.declare.substitution import substitute
+from symgrad.derive.terms import rename
 from symgrad.emit.printer import Printer, escape
 from symgrad.lower.arrays import Helper, Name, Value
 from symgrad.lower.axes import align, union
@@ -72,12 +74,20 @@ def _to_check(program: Program) -> Iterator[_Read]:
                 found[_Read(read.tensor, read.axis, read.index, read.extent, where)] = None
     # Conditions and indices read tensors too: what is read in any case, and inside an index, is checked first.
     ordered = sorted(found, key=lambda r: (r.where != TRUE, sum(isinstance(a, Entry) for a in atoms(r.index))))
-    yield from (r for r in ordered if not any(_implies(other, r) for other in found if other != r))
+    named = {_renamed(r): r for r in reversed(ordered)}
+    yield from (r for r in ordered if named.get(_renamed(r)) == r and not any(_implies(o, _renamed(r)) for o in named))
+
+
+def _renamed(read: _Read) -> _Read:
+    """The read with its indices by number: reads of two equations may differ in their names alone."""
+    indices = sorted(free_indices(FromInteger(read.index)) | free_indices(read.where), key=lambda i: i.name)
+    table = {i: as_poly(Index(f"i{number}", i.extent)) for number, i in enumerate(indices)}
+    return replace(read, index=substitute(read.index, dict(table.items())), where=rename(read.where, table))
 
 
 def _implies(stronger: _Read, weaker: _Read) -> bool:
-    """Whether the first check says all that the second one says: it is the same read under fewer conditions."""
-    same = (stronger.tensor, stronger.axis, stronger.index) == (weaker.tensor, weaker.axis, weaker.index)
+    """Whether the first check says all that the second one says: it reads the same place under fewer conditions."""
+    same = (stronger.index, stronger.extent) == (weaker.index, weaker.extent)
     return same and set(conjuncts(stronger.where)) < set(conjuncts(weaker.where))
 
 

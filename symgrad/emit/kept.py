@@ -9,11 +9,15 @@ from symgrad.declare.integers import Poly
 from symgrad.declare.program import Equation
 from symgrad.declare.scalars import Add, Apply, Mul, Power, Reduce, Relation, Scalar, Select, walk
 from symgrad.emit.printer import WIDTH
+from symgrad.lower.arrays import Assign, Fresh
 from symgrad.lower.plan import ModulePlan
+from symgrad.lower.share import walk as walk_statements
 
 Text = Callable[[Poly], str]
 POSITION = 8
-"""Bytes of an integer."""
+"""Bytes of an integer, where nothing says how large it may be."""
+NARROW = (1, 2, 4)
+"""Bytes of the integers of a smallest type; a larger one has ``POSITION``."""
 
 
 def kept_table(plan: ModulePlan, text: Text) -> list[str]:
@@ -25,7 +29,8 @@ def kept_table(plan: ModulePlan, text: Text) -> list[str]:
     given = {t.name for t in plan.program.inputs} | set(plan.program.outputs)
     made = {e.target: e for e in plan.adjoint.program.equations}
     free = ", ".join(n for n in plan.residuals if n in given) or "nothing"
-    rows = [(n, _bytes(made[n], text)) for n in plan.residuals if n in made and n not in given]
+    narrow = _narrow(plan)
+    rows = [(n, _bytes(made[n], text, narrow.get(n))) for n in plan.residuals if n in made and n not in given]
     numbers = any(not made[n].integer for n, _ in rows)
     rows += [(n, f"computed again: {_work(made[n], text)}") for n in plan.again]
     if not rows:
@@ -36,9 +41,21 @@ def kept_table(plan: ModulePlan, text: Text) -> list[str]:
     return lines if free == "nothing" else [*lines, *_wrapped(f"beside {free}, not copied", "    ")]
 
 
-def _bytes(equation: Equation, text: Text) -> str:
-    size = str(POSITION) if equation.integer else "b"
-    return f"{_product([size, *(text(i.extent) for i in equation.indices)])} bytes"
+def _narrow(plan: ModulePlan) -> dict[str, Poly]:
+    """The largest value of what is stored in the smallest type of integers that holds it, by name."""
+    made = (s for s in walk_statements(plan.forward.statements) if isinstance(s, Assign))
+    return {s.name: s.array.dtype for s in made if isinstance(s.array, Fresh) and isinstance(s.array.dtype, Poly)}
+
+
+def _bytes(equation: Equation, text: Text, largest: Poly | None = None) -> str:
+    """The bytes of an array; ``largest`` is the largest value that its integers may have, if that decides."""
+    extents = [text(i.extent) for i in equation.indices]
+    if largest is None:
+        return f"{_product([str(POSITION) if equation.integer else 'b', *extents])} bytes"
+    if largest.constant is not None:
+        size = next((n for n in NARROW if largest.constant < 256**n), POSITION)
+        return f"{_product([str(size), *extents])} bytes"
+    return f"{_product(extents)} bytes, twice that from {text(largest)} = 256 on, four times from 65536"
 
 
 def _work(equation: Equation, text: Text) -> str:

@@ -149,6 +149,8 @@ class _Writer:
         known = {t.name for t in self.program.inputs} | {e.target for e in self.plan.adjoint.program.equations}
         if name in known:
             return "np.ndarray"
+        if name == self.dtype:
+            return "np.dtype"
         integer = {a.name: a.integer for a in self.program.attributes}
         return "int" if integer.get(name, True) else "float"
 
@@ -170,6 +172,7 @@ class _Writer:
         body = printer.lines(self.plan.forward.statements)
         results = _results(self.program.outputs, "Outputs")
         kept = f"Residuals({', '.join(residuals)})"
+        printer.uses_dtype = printer.uses_dtype or self.dtype in residuals
         bounds = index_checks(self.plan, printer)
         body += [*bounds.late, f"return {results}, {kept}"]
         checks = [*entry_checks(self.layer, self.plan, self.local.sizes, printer), *bounds.early]
@@ -189,11 +192,14 @@ class _Writer:
         lines, kept = recovered(
             self.plan, self.local.sizes, sorted(printer.sizes - counts(self.plan.backward.statements))
         )
+        stored = self._real_residual()
+        if stored is None and wanted:
+            kept.append(self.dtype)  # a gradient has the dtype of its input, whatever that of the cotangent
         names = [*self.plan.residuals, *kept]
         head = [f"{', '.join(names)}{',' if len(names) == 1 else ''} = _kept(residuals)"] if names else []
         self.helpers |= {"_kept"} if names else set()
-        stored = self._real_residual()
-        source = f"{stored}.dtype" if stored else f"np.asarray({self.plan.adjoint.cotangents[0]}).dtype"
+        first = self.plan.adjoint.cotangents[0]
+        source = f"{stored}.dtype" if stored else self.dtype if wanted else f"np.asarray({first}).dtype"
         checks = [f'{c} = _cotangent("{c}", {c}, {shape}, {source})' for c, shape in shapes.items()]
         if len(wanted) > 1:
             checks.append("wrt = _wanted(wrt)")
@@ -202,7 +208,7 @@ class _Writer:
         else:
             checks.append("_wanted(wrt)")
         self.helpers.add("_wanted")
-        if printer.uses_dtype:
+        if printer.uses_dtype and self.dtype not in kept:
             checks.append(f"{self.dtype} = {dtype}")
         self.helpers |= printer.helpers
         inputs = dict(zip(results, (t.name for t in wanted), strict=True))

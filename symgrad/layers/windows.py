@@ -11,7 +11,7 @@ from symgrad.layers.symbols import C, H, K, L, N, W, c, n, padding, stride, tens
 
 P, Q = symbols("P Q", integer=True, positive=True)
 power, sharpness = symbols("power sharpness", real=True, positive=True)
-choice, positions, whole, halves, quarters = tensors("choice positions whole halves quarters")
+choice, positions, whole, halves, quarters, window = tensors("choice positions whole halves quarters window")
 i, j, l = Idx("i", windows(H)), Idx("j", windows(W)), Idx("i", windows(L))  # noqa: E741
 u, v, row, column = Idx("u", K), Idx("v", K), Idx("u", H), Idx("v", W)
 IMAGES = {N: 16, C: 64, H: 64, W: 64, K: 2}
@@ -283,20 +283,19 @@ average_pool2d_zero_padding = Layer(
 DOWN, ACROSS = floor((H - K) / stride) + 1, floor((W - K) / stride) + 1
 h, k = Idx("i", DOWN), Idx("j", ACROSS)
 
+position = Idx("p", K**2)
+
 stochastic_pool2d = Layer(
     "stochastic_pool2d",
     inputs=[x[N, C, H, W], choice[N, C, DOWN, ACROSS]],
     equations=[
         Eq(
-            y[n, c, h, k],
-            x[
-                n,
-                c,
-                stride * h + floor(choice[n, c, h, k] / K),
-                stride * k + Mod(choice[n, c, h, k], K),
-            ],
-        )
+            window[n, c, h, k, position],
+            x[n, c, stride * h + floor(position / K), stride * k + Mod(position, K)],
+        ),
+        Eq(y[n, c, h, k], window[n, c, h, k, choice[n, c, h, k]]),
     ],
+    outputs=[y],
     attributes={K: 2, stride: 2},
     typical=IMAGES,
     doc="""

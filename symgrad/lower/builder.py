@@ -19,6 +19,8 @@ from symgrad.declare.typical import typical, typical_sizes, volume
 from symgrad.lower.arrays import Array, Assign, For, Name, Statement
 from symgrad.lower.invariant import assigned, invariants_out, varies
 from symgrad.lower.reached import Edge
+from symgrad.lower.share import defines, views_of
+from symgrad.lower.traverse import names_in
 from symgrad.naming import fresh
 
 if TYPE_CHECKING:
@@ -173,13 +175,25 @@ class Builder:
         order = tuple(indices)
         with self._inside(frozenset(order), False) as inner:
             yield
-        body: tuple[Statement, ...] = tuple(inner)
+        body = tuple(inner if self.general else self._once(inner, frozenset(order)))
         for index in reversed(order):
             body = (For(index, body),)
         if body and isinstance(body[0], For):
             self.block.append(For(body[0].index, body[0].body, comment))
         else:
             self.block.extend(body)
+
+    def _once(self, inner: list[Statement], loops: frozenset[Index]) -> list[Statement]:
+        """The body of loops with what is the same in every turn computed before them."""
+        views = views_of((*self.block, *inner))
+        changed = {v for s in inner for n in defines(s) for v in views.get(n, {n})}
+        numbers = {a.name for a in self.program.attributes}
+
+        def keep(array: Array, base: str) -> Array:
+            """A name for what reads an array; a number is computed where it stands."""
+            return self.keep(array, base) if any(n not in numbers for n in names_in(array) if "." not in n) else array
+
+        return invariants_out(inner, loops, self.changing | changed, keep)
 
     @contextmanager
     def stepping(

@@ -26,10 +26,10 @@ from symgrad.lower.arrays import (
     Update,
     When,
 )
-from symgrad.lower.share import describe
+from symgrad.lower.descriptions import describe
 from symgrad.lower.traverse import map_parts, names_in, parts, polynomials_in
 
-Keep = Callable[[Array, str], Name]
+Keep = Callable[[Array, str], Array]
 
 
 def varies(array: Array, loops: frozenset[Index], changing: frozenset[str]) -> bool:

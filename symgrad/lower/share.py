@@ -8,19 +8,20 @@ from dataclasses import replace
 from itertools import chain
 
 from symgrad.declare.frozen import remember
-from symgrad.declare.integers import Size, atoms, show
+from symgrad.declare.integers import Size, atoms
 from symgrad.lower.arrays import (
     Arange,
     Array,
     Assign,
     Blocks,
     By,
-    Cast,
     Chunks,
-    Const,
+    Collapse,
+    Einsum,
     For,
     Helper,
     Map,
+    MatMul,
     Name,
     Pad,
     Parts,
@@ -32,8 +33,8 @@ from symgrad.lower.arrays import (
     Update,
     When,
     Whole,
-    Windows,
 )
+from symgrad.lower.descriptions import describe
 from symgrad.lower.traverse import map_arrays, map_parts, names_in, parts, polynomials_in
 from symgrad.naming import fresh
 
@@ -43,12 +44,10 @@ BLOCKS = (For, When, Chunks, Parts, Blocks)
 LONG = 6
 """An expression of positions alone gets a name from this many operations and operands on."""
 
-_VERBS = {"add": "plus", "sub": "minus", "mul": "times", "div": "over", "square": "squared"}
-
 
 def share(statements: tuple[Statement, ...], taken: set[str]) -> tuple[Statement, ...]:
-    """Name every elementwise expression that occurs more than once outside loops, or in one turn of a loop."""
-    views = _views(statements)
+    """Name every expression that takes work and occurs more than once outside loops, or in one turn of a loop."""
+    views = views_of(statements)
     taken |= {name for s in walk(statements) for name in defines(s)}
     return tuple(_in_turns(s, taken, views) for s in _share(statements, taken))
 
@@ -80,8 +79,10 @@ def _in_turns(statement: Statement, taken: set[str], views: Mapping[str, set[str
 
 def _share(statements: tuple[Statement, ...], taken: set[str]) -> tuple[Statement, ...]:
     block = list(statements)
-    views = _views(statements)
+    views = views_of(statements)
     changed_in_place = {v for s in walk(block) for n in _mutated(s) for v in views.get(n, {n})}
+    made = Counter(s.name for s in walk(block) if isinstance(s, Assign))
+    unsteady = changed_in_place | {n for n, times in made.items() if times > 1}
 
     def replaced(statement: Statement, old: Array, name: str) -> Statement:
         """The statement with a name for an expression; what is changed later begins as a copy."""
@@ -95,16 +96,17 @@ def _share(statements: tuple[Statement, ...], taken: set[str]) -> tuple[Statemen
             if isinstance(statement, Assign | Update | Run):
                 for part in _every(statement.array):
                     counts[part] += 1
-        again = [a for a, n in counts.items() if n > 1 and _worth(a) and not names_in(a) & changed_in_place]
+        again = [a for a, n in counts.items() if n > 1 and _worth(a) and not names_in(a) & unsteady]
         if not again:
             return tuple(block)
         chosen = max(again, key=lambda a: (_weight(a), str(a)))
         whole = (s for s in block if isinstance(s, Assign) and s.array == chosen)
         named = next((s for s in whole if s.name not in changed_in_place), None)
         first = next(p for p, s in enumerate(block) if not isinstance(s, BLOCKS) and chosen in set(_every(s.array)))
-        if named is not None and block.index(named) <= first:
-            name = named.name
-            block = [s if s is named else replaced(s, chosen, name) for s in block]
+        if named is not None and (block.index(named) <= first or not (named.comment or made[named.name] > 1)):
+            # What has no formula of its own is nobody's result, and may come as early as it is needed.
+            block.insert(min(first, block.index(named)), block.pop(block.index(named)))
+            block = [s if s is named else replaced(s, chosen, named.name) for s in block]
             continue
         name = fresh(describe(chosen), taken)
         taken.add(name)
@@ -119,8 +121,12 @@ def _every(array: Array) -> tuple[Array, ...]:
 
 @remember
 def _worth(array: Array) -> bool:
-    if isinstance(array, Pad):
+    if isinstance(array, Pad | MatMul | Einsum | Collapse):
         return True
+    if isinstance(array, Reshape):
+        return isinstance(array.source, Subscript | Transpose)  # mostly a copy
+    if isinstance(array, Whole):
+        return array.poly.atom not in dict(array.arrays) and bool(names_in(array))
     if isinstance(array, Map) and array.function != "neg":
         read = any(not isinstance(a, Whole) and names_in(a) - {"np.pi", "np.e"} for a in array.args)
         return read or (_weight(array) >= LONG and any(isinstance(a, Arange) for a in _every(array)))
@@ -140,50 +146,6 @@ def _replaced(statement: Statement, old: Array, new: Array) -> Statement:
         return new if array == old else map_parts(array, change)
 
     return replace(statement, array=change(statement.array))
-
-
-def describe(array: Array) -> str:
-    """A name for an expression: ``x_minus_mean``, ``exp_x``."""
-    match array:
-        case Name(text):
-            return text.removeprefix("np.")
-        case Const(value):
-            return "one" if value == 1 else "number"
-        case Whole(poly, ()):
-            return show(poly) if show(poly).isidentifier() else "count"
-        case Map("pow" | "math.pow", (left, right)):
-            return _short(f"{describe(left)}_pow_{describe(right)}", "power")
-        case Map(function, (left, right)) if function in _VERBS:
-            return _short(f"{describe(left)}_{_VERBS[function]}_{describe(right)}", function)
-        case Map(function, (inner,)):
-            word = _VERBS.get(function)
-            plain = function.removeprefix("math.")
-            return _short(f"{describe(inner)}_{word}" if word else f"{plain}_{describe(inner)}", plain)
-        case Map(function, _):
-            return {
-                "where": "chosen",
-                "chosen": "chosen",
-                "lt": "mask",
-                "gt": "mask",
-                "le": "mask",
-                "ge": "mask",
-                "eq": "mask",
-                "ne": "mask",
-                "and": "mask",
-            }.get(function, f"{function}_value")
-        case Subscript(source, _) | Transpose(source, _) | Reshape(source, _) | Cast(source, _):
-            return describe(source)
-        case Pad(source, _, _):
-            return f"{describe(source)}_padded"
-        case Windows(source, _, _):
-            return f"{describe(source)}_windows"
-    return "value"
-
-
-def _short(name: str, function: str) -> str:
-    """Long descriptions say nothing; the operation alone does."""
-    words = {"add": "total", "sub": "difference", "mul": "scaled", "div": "ratio", "square": "square"}
-    return name if name.count("_") <= 3 and len(name) <= 28 else words.get(function, f"{function}_value")
 
 
 def walk(statements: Iterable[Statement]) -> Iterable[Statement]:
@@ -230,11 +192,11 @@ def defines(statement: Statement) -> Set[str]:
         case For() | When() | Chunks():
             return {n for s in inside(statement) for n in defines(s)}
         case Blocks(body=body):
-            views = _views(body)
+            views = views_of(body)
             return {v for s in body for n in defines(s) for v in views.get(n, {n})}
         case Parts(body=body, sums=sums):
             local = {s.name for s in body if isinstance(s, Assign)}
-            views = _views(body)
+            views = views_of(body)
             return {v for s in body for n in defines(s) for v in views.get(n, {n}) if v not in local} | set(sums)
     return set()
 
@@ -279,7 +241,7 @@ def _needed(statements: tuple[Statement, ...], names: set[str]) -> Iterable[tupl
 
     ``names`` grows by what those read.
     """
-    views, counted = _views(statements), counts(statements)
+    views, counted = views_of(statements), counts(statements)
     for place in reversed(range(len(statements))):
         statement = statements[place]
         written = {v for s in walk((statement,)) for n in _mutated(s) for v in views.get(n, ())}
@@ -312,7 +274,7 @@ def _sizes_in(statement: Statement) -> set[str]:
     return found
 
 
-def _views(statements: tuple[Statement, ...]) -> dict[str, set[str]]:
+def views_of(statements: tuple[Statement, ...]) -> dict[str, set[str]]:
     """Names of one array that is written to, whole or as a view, by more than one of them: views of views as well.
 
     Those inside of loops and of functions of parts are among them.

@@ -169,3 +169,24 @@ def test_an_index_inside_an_index_is_checked_first() -> None:
     for wrong in (3, -1):
         with pytest.raises(IndexError, match=f"thrice: w holds {wrong}, but axis 0 of w has extent 3"):
             compiled.forward(np.arange(3.0), np.array([1, wrong, 0]))
+
+
+def test_a_place_that_is_checked_already_is_not_checked_again_under_more_conditions() -> None:
+    n, n_2, weight, total = Idx("n", N), Idx("n_2", N), IndexedBase("weight"), Symbol("total")
+    scores, kinds, loss = IndexedBase("scores"), IndexedBase("kinds"), Symbol("loss")
+    behind = Sum(Piecewise((weight[kinds[n_2]] * scores[n_2, kinds[n_2]], kinds[n_2] >= 0), (0, True)), n_2)
+    layer = Layer(
+        "picked",
+        [scores[N, M], kinds[N], weight[M]],
+        [
+            Eq(total, Sum(Piecewise((weight[kinds[n]], kinds[n] >= 0), (0, True)), n)),
+            Eq(loss, Piecewise((behind / total, total > 0), (0, True))),
+        ],
+        outputs=[loss],
+        integers=[kinds],
+    )
+    compiled = compile_layer(layer)
+    assert compiled.source.split("def backward")[0].count("_within_where(") == 1
+    for total_is_positive in (1.0, -1.0):
+        with pytest.raises(IndexError, match="kinds holds 5"):
+            compiled.forward(np.ones((2, 3)), np.array([0, 5]), np.full(3, total_is_positive))

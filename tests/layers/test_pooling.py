@@ -180,3 +180,13 @@ def test_what_is_left_over_at_the_far_end_gets_exactly_zero(compiled, rng):
         got = gradient(compiled, name, rng.normal(size=(1, 1, 7)), np.ones((1, 1, 2)), K=3, stride=3)
         assert got[0, 0, 6] == 0
         assert got.sum() == pytest.approx(2, rel=1e-12)
+
+
+@pytest.mark.parametrize("wrong", [-1, 4])
+def test_a_choice_outside_of_its_window_is_refused(compiled, wrong):
+    choice = np.array([[[[0, 1], [2, 3]]]])
+    y, _ = compiled("stochastic_pool2d").forward(np.arange(16.0).reshape(1, 1, 4, 4), choice)
+    assert y.ravel().tolist() == [0.0, 3.0, 12.0, 15.0]
+    choice[0, 0, 0, 1] = wrong
+    with pytest.raises(IndexError, match=f"choice holds {wrong}, but axis 4 of window has extent 4"):
+        compiled("stochastic_pool2d").forward(np.ones((1, 1, 4, 4)), choice)
