@@ -72,7 +72,7 @@ def test_powers_of_the_logarithm_and_of_the_share_beside_it() -> None:
         (p[n] * (1 / p[n] + log(p[n])), lambda s: s * (1 / s + np.log(s))),
         (p[n] * log(1 / p[n] + exp(1 / p[n])), lambda s: s * np.log(1 / s + np.exp(1 / s))),
     ],
-    ids=str,
+    ids=["quotient", "steep exponent"],
 )
 def test_what_grows_beside_a_share_stays_as_it_is_written(right: Any, written: Any) -> None:
     compiled = compile_layer(Layer("made", [x[N]], [Eq(p[n], exp(x[n])), Eq(y[n], right)], outputs=[y]))
