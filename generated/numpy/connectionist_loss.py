@@ -155,20 +155,23 @@ def forward(logits, labels, steps, lengths, *, blank=0):
     position_2 = steps - 1
     position_3 = 2 * lengths - 1
     position_4 = 2 * lengths
-    mask_3 = (0 <= position_2) & (position_2 < T)
-    mask = mask_3 & (0 <= position_4) & (position_4 < 2 * S + 1)
-    mask_2 = mask_3 & (0 <= position_3) & (position_3 < 2 * S + 1)
-    clip_value = np.clip(position_4, 0, 2 * S)
-    clip_value_2 = np.clip(position_3, 0, 2 * S)
-    clip_value_3 = np.clip(position_2, 0, T - 1)
-    max_path = np.maximum(
-        np.where(mask_2, path[np.arange(N), clip_value_3, clip_value_2], -1e30),
-        np.where(mask, path[np.arange(N), clip_value_3, clip_value], -1e30),
+    mask = (0 <= position_2) & (position_2 < T)
+    clip_value = np.clip(position_2, 0, T - 1)
+    chosen_2 = np.where(
+        mask & (0 <= position_4) & (position_4 < 2 * S + 1),
+        path[np.arange(N), clip_value, np.clip(position_4, 0, 2 * S)],
+        -1e30,
     )
+    chosen_3 = np.where(
+        mask & (0 <= position_3) & (position_3 < 2 * S + 1),
+        path[np.arange(N), clip_value, np.clip(position_3, 0, 2 * S)],
+        -1e30,
+    )
+    max_path = np.maximum(chosen_3, chosen_2)
     # exp_path[n] = exp(pad(path, -1e+30)[n, steps[n] - 1, 2 * lengths[n] - 1] - max_path[n])
-    exp_path = np.exp(np.where(mask_2, path[np.arange(N), clip_value_3, clip_value_2], -1e30) - max_path)
+    exp_path = np.exp(chosen_3 - max_path)
     # exp_path_2[n] = exp(pad(path, -1e+30)[n, steps[n] - 1, 2 * lengths[n]] - max_path[n])
-    exp_path_2 = np.exp(np.where(mask, path[np.arange(N), clip_value_3, clip_value], -1e30) - max_path)
+    exp_path_2 = np.exp(chosen_2 - max_path)
     # loss[n] = -(log(exp_path[n] + exp_path_2[n]) + max_path[n])
     loss = -(max_path + np.log(exp_path + exp_path_2))
     return loss, Residuals(

@@ -16,9 +16,11 @@ Derived:
     grad_sum_exp[n, t, j] = grad_path[n, t + 1, j] / sum_exp[n, t, j]
     grad_exp_path[n, t, f, j] = grad_sum_exp[n, t, j]
     grad_path[n, t, j] = [t + 1 == T] * (exp_path_2[n, j] * grad_exp_path_2[n, j]) + sum_{j_2 : T >= t +
-        2} exp_path[n, t, j, j_2] * grad_exp_path[n, t, j, j_2]
+        2} grad_exp_path[n, t, j, j_2] * exp(path[n, t, j] + transition[j, j_2] - max_exponent[n, t,
+        j_2])
     grad_score[n, t, j] = grad_path[n, t, j]
-    grad_transition[f, j] = sum_{n, t} exp_path[n, t, f, j] * grad_sum_exp[n, t, j]
+    grad_transition[f, j] = sum_{n, t} grad_sum_exp[n, t, j] * exp(path[n, t, f] + transition[f, j] -
+        max_exponent[n, t, j])
 
 Kept for backward (auto, b bytes a number):
     max_exponent  b * N * (T - 1) * K bytes

@@ -155,12 +155,12 @@ def backward(residuals, grad_y, grad_state, wrt=None):
     if "query" in wrt:
         # grad_query[n, t, d_2] = sum_{e} grad_y[n, t, e] * state[n, t, d_2, e]
         grad_query = np.einsum("nte,ntde->ntd", grad_y, state)
+    if "key" in wrt or "strength" in wrt:
+        product = np.einsum("nte,ntde->ntd", error, grad_state_total)
     if "key" in wrt:
         # grad_key[n, t, d] = strength[n, t] * sum_{e} error[n, t, e] * grad_state_total[n, t, d, e] - sum_{e}
         #     grad_error[n, t, e] * kept[n, t, d, e]
-        grad_key = strength[:, :, None] * np.einsum("nte,ntde->ntd", error, grad_state_total) - np.einsum(
-            "nte,ntde->ntd", grad_error, kept
-        )
+        grad_key = strength[:, :, None] * product - np.einsum("nte,ntde->ntd", grad_error, kept)
     if "value" in wrt:
         # grad_value[n, t, e] = grad_error[n, t, e]
         grad_value = grad_error
@@ -169,7 +169,7 @@ def backward(residuals, grad_y, grad_state, wrt=None):
         grad_decay = np.multiply(exp_decay, grad_exp_decay, out=grad_exp_decay)
     if "strength" in wrt:
         # grad_strength[n, t] = sum_{d, e} error[n, t, e] * grad_state_total[n, t, d, e] * key[n, t, d]
-        grad_strength_part = np.einsum("nte,ntde->ntd", error, grad_state_total)
+        grad_strength_part = product
         grad_strength = np.einsum("ntd,ntd->nt", key, grad_strength_part)
     if "state0" in wrt:
         # grad_state0[n, d, e] = grad_state_states[n, 0, d, e]

@@ -189,20 +189,27 @@ def backward(residuals, grad_h, wrt=None):
         #     t0_t == 2} grad_pre_new[n, t, m] * x[n, t, c_3] + sum_{n, t : t0_t == 0} grad_pre_reset[n, t, m] *
         #     x[n, t, c_3]
         grad_w = np.zeros((3, M, C), dtype=dtype)
-        grad_w[1] = grad_pre_update.transpose(2, 0, 1).reshape(M, N * T) @ x.reshape(N * T, C)
-        grad_w[2] = grad_pre_new.transpose(2, 0, 1).reshape(M, N * T) @ x.reshape(N * T, C)
-        grad_w[0] = grad_pre_reset.transpose(2, 0, 1).reshape(M, N * T) @ x.reshape(N * T, C)
+    if "w" in wrt or "r" in wrt:
+        grad_pre_update_matrix = grad_pre_update.transpose(2, 0, 1).reshape(M, N * T)
+    if "w" in wrt:
+        grad_w[1] = grad_pre_update_matrix @ x.reshape(N * T, C)
+    if "w" in wrt or "r" in wrt:
+        grad_pre_new_matrix = grad_pre_new.transpose(2, 0, 1).reshape(M, N * T)
+    if "w" in wrt:
+        grad_w[2] = grad_pre_new_matrix @ x.reshape(N * T, C)
+    if "w" in wrt or "r" in wrt:
+        grad_pre_reset_matrix = grad_pre_reset.transpose(2, 0, 1).reshape(M, N * T)
+    if "w" in wrt:
+        grad_w[0] = grad_pre_reset_matrix @ x.reshape(N * T, C)
     if "r" in wrt:
         # grad_r[t0_t, m, i_3] = sum_{n, t : t0_t == 1} grad_pre_update[n, t, m] * h_states[n, t, i_3] + sum_{n,
         #     t : t0_t == 2} grad_pre_new[n, t, m] * h_states[n, t, i_3] * reset[n, t, i_3] + sum_{n, t : t0_t
         #     == 0} grad_pre_reset[n, t, m] * h_states[n, t, i_3]
         grad_r = np.zeros((3, M, M), dtype=dtype)
         h_states_matrix = h_states[:, :T].reshape(N * T, M)
-        grad_r[1] = grad_pre_update.transpose(2, 0, 1).reshape(M, N * T) @ h_states_matrix
-        grad_r[2] = grad_pre_new.transpose(2, 0, 1).reshape(M, N * T) @ (h_states[:, :T] * reset).reshape(
-            N * T, M
-        )
-        grad_r[0] = grad_pre_reset.transpose(2, 0, 1).reshape(M, N * T) @ h_states_matrix
+        grad_r[1] = grad_pre_update_matrix @ h_states_matrix
+        grad_r[2] = grad_pre_new_matrix @ (h_states[:, :T] * reset).reshape(N * T, M)
+        grad_r[0] = grad_pre_reset_matrix @ h_states_matrix
     if "b" in wrt:
         # grad_b[t0_t, m] = sum_{n, t : t0_t == 1} grad_pre_update[n, t, m] + sum_{n, t : t0_t == 2}
         #     grad_pre_new[n, t, m] + sum_{n, t : t0_t == 0} grad_pre_reset[n, t, m]

@@ -207,14 +207,14 @@ def backward(residuals, grad_h, grad_cell, wrt=None):
     if "c0" in wrt:
         # grad_c0[n, m] = grad_cell_states[n, 0, m]
         grad_c0 = grad_cell_states[:, 0]
+    if "w" in wrt or "r" in wrt:
+        grad_z_matrix = grad_z.transpose(2, 3, 0, 1).reshape(4 * M, N * T)
     if "w" in wrt:
         # grad_w[g, m, c] = sum_{n, t} grad_z[n, t, g, m] * x[n, t, c]
-        grad_w = (grad_z.transpose(2, 3, 0, 1).reshape(4 * M, N * T) @ x.reshape(N * T, C)).reshape(4, M, C)
+        grad_w = (grad_z_matrix @ x.reshape(N * T, C)).reshape(4, M, C)
     if "r" in wrt:
         # grad_r[g, m, i] = sum_{n, t} grad_z[n, t, g, m] * h_states[n, t, i]
-        grad_r = (
-            grad_z.transpose(2, 3, 0, 1).reshape(4 * M, N * T) @ h_states[:, :T].reshape(N * T, M)
-        ).reshape(4, M, M)
+        grad_r = (grad_z_matrix @ h_states[:, :T].reshape(N * T, M)).reshape(4, M, M)
     if "b" in wrt:
         # grad_b[g, m] = sum_{n, t} grad_z[n, t, g, m]
         grad_b = grad_z.sum(axis=(0, 1))

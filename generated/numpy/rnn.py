@@ -110,12 +110,14 @@ def backward(residuals, grad_h, wrt=None):
     if "h0" in wrt:
         # grad_h0[n, m] = grad_h_states[n, 0, m]
         grad_h0 = grad_h_states[:, 0]
+    if "w" in wrt or "r" in wrt:
+        grad_pre_h_matrix = grad_pre_h.transpose(2, 0, 1).reshape(M, N * T)
     if "w" in wrt:
         # grad_w[m, c] = sum_{n, t} grad_pre_h[n, t, m] * x[n, t, c]
-        grad_w = grad_pre_h.transpose(2, 0, 1).reshape(M, N * T) @ x.reshape(N * T, C)
+        grad_w = grad_pre_h_matrix @ x.reshape(N * T, C)
     if "r" in wrt:
         # grad_r[m, i] = sum_{n, t} grad_pre_h[n, t, m] * h_states[n, t, i]
-        grad_r = grad_pre_h.transpose(2, 0, 1).reshape(M, N * T) @ h_states[:, :T].reshape(N * T, M)
+        grad_r = grad_pre_h_matrix @ h_states[:, :T].reshape(N * T, M)
     if "b" in wrt:
         # grad_b[m] = sum_{n, t} grad_pre_h[n, t, m]
         grad_b = grad_pre_h.sum(axis=(0, 1))

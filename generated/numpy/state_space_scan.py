@@ -122,14 +122,16 @@ def backward(residuals, grad_y, wrt=None):
     if "x" in wrt:
         # grad_x[n, t, c] = dot_B_grad_h[n, t, c] * step[n, t, c] + gain[c] * grad_y[n, t, c]
         grad_x = dot_B_grad_h * step + gain * grad_y
+    if "step" in wrt or "A" in wrt:
+        scaled_times_h_states = exp_step * grad_h * h_states[:, :T]
     if "step" in wrt:
         # grad_step[n, t, c] = sum_{k} A[c, k] * exp_step[n, t, c, k] * grad_h[n, t, c, k] * h_states[n, t, c,
         #     k] + dot_B_grad_h[n, t, c] * x[n, t, c]
-        grad_step = np.einsum("ck,ntck->ntc", A, exp_step * grad_h * h_states[:, :T]) + dot_B_grad_h * x
+        grad_step = np.einsum("ck,ntck->ntc", A, scaled_times_h_states) + dot_B_grad_h * x
     if "A" in wrt:
         # grad_A[c, k] = sum_{n, t} exp_step[n, t, c, k] * grad_h[n, t, c, k] * h_states[n, t, c, k] * step[n,
         #     t, c]
-        grad_A = np.einsum("ntc,ntck->ck", step, exp_step * grad_h * h_states[:, :T])
+        grad_A = np.einsum("ntc,ntck->ck", step, scaled_times_h_states)
     if "B" in wrt:
         # grad_B[n, t, k] = sum_{c} grad_h[n, t, c, k] * step[n, t, c] * x[n, t, c]
         grad_B = np.einsum("ntc,ntck->ntk", step * x, grad_h)

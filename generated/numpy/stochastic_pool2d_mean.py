@@ -72,8 +72,9 @@ def forward(x, *, K=2, stride=2):
     for u_2 in range(K):
         for v_2 in range(K):
             sum_y += np.square(x[:, :, u_2 : u_2 + I * stride : stride, v_2 : v_2 + J * stride : stride])
+    mask = total > 0
     # y[n, c, i, j] = (sum_y[n, c, i, j] / total[n, c, i, j] if 0 < total[n, c, i, j] else 0)
-    y = np.where(total > 0, sum_y / np.where(total > 0, total, 1), 0)
+    y = np.where(mask, sum_y / np.where(mask, total, 1), 0)
     return y, Residuals(x, total, y, K, stride)
 
 

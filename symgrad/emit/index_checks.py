@@ -5,7 +5,7 @@ A read behind a condition is checked where the condition holds; elsewhere the da
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, replace
 
 from symgrad.declare.bounds import nonnegative
@@ -14,7 +14,7 @@ from symgrad.declare.facts import facts
 from symgrad.declare.integers import Entry, Index, Poly, as_poly, atoms, depends_on_data, show
 from symgrad.declare.program import Program
 from symgrad.declare.reads import reaches_ends, undecided
-from symgrad.declare.scalars import TRUE, Condition, FromInteger, Reduce, free_indices, tensors_of, walk
+from symgrad.declare.scalars import TRUE, Compare, Condition, FromInteger, Reduce, free_indices, tensors_of, walk
 from symgrad.declare.substitution import substitute
 from symgrad.derive.terms import rename
 from symgrad.emit.printer import Printer, escape
@@ -62,10 +62,11 @@ class _Read:
 def _to_check(program: Program) -> Iterator[_Read]:
     """Undecided reads under conditions that can be evaluated; the ends of unconditional affine ones are required."""
     found: dict[_Read, None] = {}
-    known = facts(program)
+    known = (*facts(program), *_at_least_0(c for r in program.requirements for c in conjuncts(r.condition)))
     for equation in program.equations:
         for read in undecided(program, equation):
-            if nonnegative(read.index, known) and nonnegative(read.extent - 1 - read.index, known):
+            here = (*known, *_at_least_0(read.behind))
+            if nonnegative(read.index, here) and nonnegative(read.extent - 1 - read.index, here):
                 continue
             if not read.behind and not depends_on_data(read.index) and reaches_ends(read.index):
                 continue
@@ -76,6 +77,10 @@ def _to_check(program: Program) -> Iterator[_Read]:
     ordered = sorted(found, key=lambda r: (r.where != TRUE, sum(isinstance(a, Entry) for a in atoms(r.index))))
     named = {_renamed(r): r for r in reversed(ordered)}
     yield from (r for r in ordered if named.get(_renamed(r)) == r and not any(_implies(o, _renamed(r)) for o in named))
+
+
+def _at_least_0(conditions: Iterable[Condition]) -> list[Poly]:
+    return [c.poly for c in conditions if isinstance(c, Compare) and c.relation == ">="]
 
 
 def _renamed(read: _Read) -> _Read:

@@ -35,6 +35,7 @@ from symgrad.lower.arrays import Parts
 from symgrad.lower.part_statements import threads_name
 from symgrad.lower.plan import ModulePlan
 from symgrad.lower.products import shares_products
+from symgrad.lower.residuals import with_formed
 from symgrad.lower.share import counts, defines, uses
 from symgrad.naming import fresh
 
@@ -104,6 +105,7 @@ class _Writer:
         adjoint = self.plan.adjoint
         derived = tuple(e for e in adjoint.program.equations if e.target in adjoint.backward)
         derived = without_aliases(adjoint.program, derived, frozenset(adjoint.gradients))
+        derived = with_formed(derived, self.plan.formed)
         return ModuleSpec(
             docstring=module_docstring(self.program, derived, kept_table(self.plan, self._extent_text)),
             header=(

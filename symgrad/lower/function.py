@@ -39,12 +39,13 @@ from symgrad.lower.arrays import (
     For,
     Fresh,
     Helper,
+    Map,
     Name,
     Parts,
     Statement,
     When,
 )
-from symgrad.lower.axes import Axes
+from symgrad.lower.axes import Axes, align
 from symgrad.lower.borders import survey_borders, widen
 from symgrad.lower.builder import Builder, comment
 from symgrad.lower.chunks import in_chunks, joint_space
@@ -64,6 +65,7 @@ from symgrad.lower.placement import (
     solve_rest,
     solved_form,
 )
+from symgrad.lower.positions import along_the_axis
 from symgrad.lower.prepare import eliminate, fuse_digits, split_digits
 from symgrad.lower.reached import Edge
 from symgrad.lower.reads import integer
@@ -154,6 +156,12 @@ def lower_equation(b: Builder, equation: Equation, winner: str | None = None) ->
     """Emit the statements of one equation."""
     # An index that only a quotient mentions may drop out, and is then summed as a factor.
     equation = replace(equation, body=map_polynomials(equation.body, tighten))
+    if not b.general and (moved := along_the_axis(b.program, equation)) is not None:
+        lower_equation(b, moved[0], winner)
+        first = integer(b, moved[1], equation.indices)
+        counted = Map("sub", (Cast(Name(equation.target), "int"), align(first, equation.indices)))
+        b.emit(Assign(equation.target, counted))
+        return
     if equation.integer and _whole(b, equation, winner):
         return
     if first_equal(b, equation) or masked_at_edges(b, equation, lower_equation):

@@ -16,7 +16,19 @@ from symgrad.lower.schedules import in_blocks, lower_function
 
 @dataclass(frozen=True, slots=True)
 class ModulePlan:
-    """The array programs of a module's two functions."""
+    """The array programs of a module's two functions.
+
+    Attributes:
+        program: the layer as declared.
+        adjoint: its equations, forward and backward.
+        forward: what forward does.
+        backward: what backward does.
+        residuals: what forward keeps.
+        attributes: those that backward needs.
+        again: what backward computes again.
+        policy: the policy of the residuals.
+        formed: equations among those computed again that backward writes out, element by element.
+    """
 
     program: Program
     adjoint: Adjoint
@@ -26,6 +38,7 @@ class ModulePlan:
     attributes: tuple[str, ...]
     again: tuple[str, ...] = ()
     policy: str = "auto"
+    formed: tuple[Equation, ...] = ()
 
 
 def plan_module(
@@ -70,6 +83,7 @@ def plan_module(
         tuple(a.name for a in program.attributes if a.name in read or a.name in names & _sizes_used(evaluated)),
         tuple(e.target for e in (*kept.again, *kept.formed)),
         residuals,
+        kept.formed,
     )
 
 

@@ -90,13 +90,19 @@ def _share(statements: tuple[Statement, ...], taken: set[str]) -> tuple[Statemen
             return replace(statement, array=Helper("copy", (Name(name),)))
         return _replaced(statement, old, Name(name))
 
+    def is_steady(array: Array, places: list[int]) -> bool:
+        """Whether nothing that the expression reads changes from its first place to its last."""
+        names = {v for n in names_in(array) for v in views.get(n, {n})}
+        between = block[places[0] : places[-1]] if names & unsteady else []
+        return not any((defines(s) | _written(s, views)) & names for s in between)
+
     while True:
-        counts: Counter[Array] = Counter()
-        for statement in block:
+        places: dict[Array, list[int]] = {}
+        for place, statement in enumerate(block):
             if isinstance(statement, Assign | Update | Run):
                 for part in _every(statement.array):
-                    counts[part] += 1
-        again = [a for a, n in counts.items() if n > 1 and _worth(a) and not names_in(a) & unsteady]
+                    places.setdefault(part, []).append(place)
+        again = [a for a, found in places.items() if len(found) > 1 and _worth(a) and is_steady(a, found)]
         if not again:
             return tuple(block)
         chosen = max(again, key=lambda a: (_weight(a), str(a)))
@@ -168,6 +174,11 @@ def _mutated(statement: Statement) -> Set[str]:
         case Run(array):
             return _run_target(array)
     return set()
+
+
+def _written(statement: Statement, views: Mapping[str, set[str]]) -> set[str]:
+    """Names of the arrays that a statement, or one inside it, writes to; of their views as well."""
+    return {v for s in walk((statement,)) for n in _mutated(s) for v in views.get(n, {n})}
 
 
 def _index_names(target: Array) -> set[str]:
@@ -244,8 +255,7 @@ def _needed(statements: tuple[Statement, ...], names: set[str]) -> Iterable[tupl
     views, counted = views_of(statements), counts(statements)
     for place in reversed(range(len(statements))):
         statement = statements[place]
-        written = {v for s in walk((statement,)) for n in _mutated(s) for v in views.get(n, ())}
-        if not (defines(statement) | written) & names:
+        if not (defines(statement) | _written(statement, views)) & names:
             continue
         after = {v for n in names for v in views.get(n, {n})}
         if isinstance(statement, Parts | Blocks):
