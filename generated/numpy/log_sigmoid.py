@@ -127,15 +127,19 @@ def _wanted(wrt):
 
 def _sigmoid(x):
     """1 / (1 + exp(-x)); where exp overflows the quotient is 0, as it should be."""
+    value = np.negative(x, out=np.empty_like(x))
     with np.errstate(over="ignore"):
-        value = np.exp(-x)
+        np.exp(value, out=value)
     value += 1
-    return 1 / value
+    return np.divide(1, value, out=value)
 
 
 def _softplus(x):
     """log(1 + exp(x)) without overflow."""
-    return np.maximum(x, 0) + np.log1p(np.exp(-np.abs(x)))
+    value = np.abs(x, out=np.empty_like(x))
+    np.log1p(np.exp(np.negative(value, out=value), out=value), out=value)
+    value += np.maximum(x, 0)
+    return value
 
 
 forward, backward = _in_single(forward), _in_single(backward)

@@ -125,10 +125,11 @@ def _wanted(wrt):
 
 def _sigmoid(x):
     """1 / (1 + exp(-x)); where exp overflows the quotient is 0, as it should be."""
+    value = np.negative(x, out=np.empty_like(x))
     with np.errstate(over="ignore"):
-        value = np.exp(-x)
+        np.exp(value, out=value)
     value += 1
-    return 1 / value
+    return np.divide(1, value, out=value)
 
 
 forward, backward = _in_single(forward), _in_single(backward)

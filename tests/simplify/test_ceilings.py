@@ -13,7 +13,7 @@ from .exact import quiet, right_everywhere
 N = symbols("N", integer=True, positive=True)
 x, e, y, n = IndexedBase("x"), IndexedBase("e"), IndexedBase("y"), Idx("n", N)
 p = x[n]
-POINTS = np.array([-1e4, -90, -1.5, -1e-3, 1e-3, 0.5, 60, 100, 1e4])
+POINTS = np.array([-1e3, -90, -1.5, -1e-3, 1e-3, 0.5, 60, 100, 1e3])
 
 
 def pointwise(right: Any, *more: Any) -> Layer:
@@ -33,11 +33,11 @@ FORMS: dict[str, Any] = {
 
 @pytest.mark.parametrize("name", FORMS)
 def test_extrema_of_exponentials(name: str) -> None:
-    right_everywhere(pointwise(FORMS[name]), {"x": POINTS}, 9000)
+    right_everywhere(pointwise(FORMS[name]), {"x": POINTS}, 3000)
 
 
 def test_an_extremum_of_a_named_exponential() -> None:
-    right_everywhere(pointwise(Min(e[n], 2) + Max(p, 0), Eq(e[n], exp(p))), {"x": POINTS}, 9000)
+    right_everywhere(pointwise(Min(e[n], 2) + Max(p, 0), Eq(e[n], exp(p))), {"x": POINTS}, 3000)
 
 
 def test_the_number_still_wins_the_tie() -> None:

@@ -13,7 +13,7 @@ from .exact import right_everywhere
 N = symbols("N", integer=True, positive=True)
 x, y, n = IndexedBase("x"), IndexedBase("y"), Idx("n", N)
 p = x[n]
-POINTS = np.array([-1e4, -60, -1.5, -0.5, 0.5, 1.5, 89, 1e4])
+POINTS = np.array([-1e3, -60, -1.5, -0.5, 0.5, 1.5, 89, 1e3])
 FORMS: dict[str, Any] = {
     "inverse": 1 / (exp(p) - 1),
     "mean energy": p / (exp(p) - 1),
@@ -29,10 +29,10 @@ FORMS: dict[str, Any] = {
 @pytest.mark.parametrize("name", FORMS)
 def test_an_exponential_less_one_below_the_line(name: str) -> None:
     layer = Layer("below", [x[N]], [Eq(y[n], FORMS[name])])
-    right_everywhere(layer, {"x": POINTS}, 9000)
+    right_everywhere(layer, {"x": POINTS}, 3000)
 
 
-NEAR = np.array([-1, -0.25, -1e-3, -1e-5, -1e-6, -1e-7, 1e-7, 1e-6, 1e-5, 1e-3, 0.25, 0.9, 1.1, 90, 1e4])
+NEAR = np.array([-1, -0.25, -1e-3, -1e-5, -1e-6, -1e-7, 1e-7, 1e-6, 1e-5, 1e-3, 0.25, 0.9, 1.1, 90, 1e3])
 
 
 @pytest.mark.parametrize("power", [-1, -2, Rational(-1, 2)])

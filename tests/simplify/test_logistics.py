@@ -49,8 +49,8 @@ def test_a_sum_of_logistic_functions_beside_a_number_stays() -> None:
 def test_the_logarithm_of_a_difference() -> None:
     """A discretised logistic distribution."""
     layer = Layer("discretised", [x[N], v[N]], [Eq(y[n], log(logistic(x[n]) - logistic(v[n])))])
-    above = np.array([-1e4, -100, -1.5, 0.5, 30, 100, 1e4])
-    right_everywhere(layer, {"x": above, "v": above - np.array([1, 0.5, 0.25, 4, 0.5, 1, 2])}, 9000)
+    above = np.array([-1e3, -100, -1.5, 0.5, 30, 100, 1e3])
+    right_everywhere(layer, {"x": above, "v": above - np.array([1, 0.5, 0.25, 4, 0.5, 1, 2])}, 3000)
 
 
 p = x[n]
@@ -64,4 +64,4 @@ POWERS: dict[str, Any] = {
 @pytest.mark.parametrize("name", POWERS)
 def test_quotients_of_powers_of_sums(name: str) -> None:
     layer = Layer("powers", [x[N]], [Eq(y[n], POWERS[name])])
-    right_everywhere(layer, {"x": np.array([-1e4, -90, -1.5, -0.25, 0.5, 2, 45, 89, 1e4])}, 9000)
+    right_everywhere(layer, {"x": np.array([-1e3, -90, -1.5, -0.25, 0.5, 2, 45, 89, 1e3])}, 3000)
