@@ -212,7 +212,7 @@ def _wanted(wrt):
 
 def _sigmoid(x):
     """1 / (1 + exp(-x)); where exp overflows the quotient is 0, as it should be."""
-    value = np.negative(x, out=np.empty_like(x))
+    value = np.asarray(x / -1)  # a float also where x is an integer
     with np.errstate(over="ignore"):
         np.exp(value, out=value)
     value += 1

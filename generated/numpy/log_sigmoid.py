@@ -127,7 +127,7 @@ def _wanted(wrt):
 
 def _sigmoid(x):
     """1 / (1 + exp(-x)); where exp overflows the quotient is 0, as it should be."""
-    value = np.negative(x, out=np.empty_like(x))
+    value = np.asarray(x / -1)  # a float also where x is an integer
     with np.errstate(over="ignore"):
         np.exp(value, out=value)
     value += 1
@@ -136,8 +136,8 @@ def _sigmoid(x):
 
 def _softplus(x):
     """log(1 + exp(x)) without overflow."""
-    value = np.abs(x, out=np.empty_like(x))
-    np.log1p(np.exp(np.negative(value, out=value), out=value), out=value)
+    value = np.asarray(np.abs(x) / -1)  # a float also where x is an integer
+    np.log1p(np.exp(value, out=value), out=value)
     value += np.maximum(x, 0)
     return value
 

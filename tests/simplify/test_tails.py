@@ -5,7 +5,7 @@ from typing import Any
 import mpmath
 import numpy as np
 import pytest
-from sympy import Eq, Idx, IndexedBase, erf, erfc, exp, log, pi, sqrt, symbols
+from sympy import Eq, Idx, IndexedBase, Integer, cosh, erf, erfc, exp, log, pi, sqrt, symbols
 
 from symgrad import Layer, compile_layer
 from symgrad.emit.helpers import HELPERS
@@ -108,3 +108,29 @@ def test_functions_of_an_attribute(dtype: Any) -> None:
         np.testing.assert_allclose(value, points * float(want), rtol=4 * np.finfo(dtype).eps)
         gradient = compiled.backward(residuals, np.ones_like(points)).x
         np.testing.assert_allclose(gradient, float(want), rtol=4 * np.finfo(dtype).eps)
+
+
+@pytest.mark.parametrize("dtype", [np.float32, np.float64])
+def test_functions_of_whole_numbers(dtype: Any) -> None:
+    """What a helper is given need not be a float: a number, an attribute, positions."""
+    k = symbols("k", integer=True, positive=True)
+    forms = {
+        log(1 + exp(Integer(-1))): mpmath.log(1 + mpmath.exp(-1)),
+        log(1 + exp(k)): mpmath.log(1 + mpmath.exp(2)),
+        1 / (1 + exp(-k)): 1 / (1 + mpmath.exp(-2)),
+        log(cosh(k)): mpmath.log(mpmath.cosh(2)),
+        log(1 - exp(-k)): mpmath.log(1 - mpmath.exp(-2)),
+        erf(k): mpmath.erf(2),
+        erfc(k): mpmath.erfc(2),
+        log(erfc(k)): mpmath.log(mpmath.erfc(2)),
+    }
+    points = np.array([1.5, -2], dtype)
+    for right, want in forms.items():
+        compiled = compile_layer(Layer("scaled", [x[N]], [Eq(y[n], p * right)], attributes={k: 2}))
+        value, residuals = compiled.forward(points)
+        assert value.dtype == dtype
+        np.testing.assert_allclose(value, points * float(want), rtol=4 * np.finfo(dtype).eps, err_msg=str(right))
+        assert compiled.backward(residuals, np.ones_like(points)).x.dtype == dtype
+    places = compile_layer(Layer("places", [x[N]], [Eq(y[n], p * log(1 + exp(n)) + 1 / (1 + exp(-n)))]))
+    want = points * np.log1p(np.exp([0, 1])) + 1 / (1 + np.exp([0, -1]))
+    np.testing.assert_allclose(places.forward(points)[0], want, rtol=1e-6)
