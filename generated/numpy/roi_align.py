@@ -132,10 +132,44 @@ def forward(x, boxes, image, *, P=7, Q=7, G=2, spatial_scale=1.0, aligned=0):
     across = (wide / Q)[:, None, None] * (
         (np.arange(G, dtype=dtype) + 0.5) / G + np.arange(Q, dtype=dtype)[:, None]
     ) + left[:, None, None]
+    _within_where(
+        "image",
+        image[:, None, None],
+        N,
+        "axis 0 of x",
+        (across.transpose(1, 0, 2) >= -1)[:, :, None]
+        & (down.transpose(1, 0, 2) >= -1)[:, None, :, :, None]
+        & (across.transpose(1, 0, 2) <= W)[:, :, None]
+        & (down.transpose(1, 0, 2) <= H)[:, None, :, :, None],
+    )
     # row[k, i, u] = max(0, min(H - 1, down[k, i, u]))
     row = np.maximum(np.minimum(down, H - 1), 0)
+    _within_where(
+        "the index min(H - 1, a + floor(row[k, i, u_2]))",
+        np.minimum(H - 1, np.arange(2)[:, None, None, None] + np.floor(row).astype(np.intp).transpose(1, 0, 2))[
+            :, :, None, :, :, None
+        ],
+        H,
+        "axis 2 of x",
+        (across.transpose(1, 0, 2) >= -1)[:, :, None]
+        & (down.transpose(1, 0, 2) >= -1)[:, None, :, :, None]
+        & (across.transpose(1, 0, 2) <= W)[:, :, None]
+        & (down.transpose(1, 0, 2) <= H)[:, None, :, :, None],
+    )
     # column[k, j, v] = max(0, min(W - 1, across[k, j, v]))
     column = np.maximum(np.minimum(across, W - 1), 0)
+    _within_where(
+        "the index min(W - 1, d + floor(column[k, j, v_2]))",
+        np.minimum(
+            W - 1, np.arange(2)[:, None, None, None] + np.floor(column).astype(np.intp).transpose(1, 0, 2)
+        )[:, None, :, :, None],
+        W,
+        "axis 3 of x",
+        (across.transpose(1, 0, 2) >= -1)[:, :, None]
+        & (down.transpose(1, 0, 2) >= -1)[:, None, :, :, None]
+        & (across.transpose(1, 0, 2) <= W)[:, :, None]
+        & (down.transpose(1, 0, 2) <= H)[:, None, :, :, None],
+    )
     # y[k, c, i, j] = sum_{u_2, v_2, a, d : -1 <= across[k, j, v_2], -1 <= down[k, i, u_2], across[k, j, v_2] <=
     #     W, down[k, i, u_2] <= H} x[image[k], c, min(H - 1, a + floor(row[k, i, u_2])), min(W - 1, d +
     #     floor(column[k, j, v_2]))] * (floor(column[k, j, v_2]) + 2 * d * (column[k, j, v_2] - floor(column[k,
@@ -183,40 +217,6 @@ def forward(x, boxes, image, *, P=7, Q=7, G=2, spatial_scale=1.0, aligned=0):
         ],
         total_part,
     ) / math.pow(G, 2)
-    _within_where(
-        "the index min(H - 1, a + floor(row[k, i, u_2]))",
-        np.minimum(H - 1, np.arange(2)[:, None, None, None] + np.floor(row).astype(np.intp).transpose(1, 0, 2))[
-            :, :, None, :, :, None
-        ],
-        H,
-        "axis 2 of x",
-        (across.transpose(1, 0, 2) >= -1)[:, :, None]
-        & (down.transpose(1, 0, 2) >= -1)[:, None, :, :, None]
-        & (across.transpose(1, 0, 2) <= W)[:, :, None]
-        & (down.transpose(1, 0, 2) <= H)[:, None, :, :, None],
-    )
-    _within_where(
-        "the index min(W - 1, d + floor(column[k, j, v_2]))",
-        np.minimum(
-            W - 1, np.arange(2)[:, None, None, None] + np.floor(column).astype(np.intp).transpose(1, 0, 2)
-        )[:, None, :, :, None],
-        W,
-        "axis 3 of x",
-        (across.transpose(1, 0, 2) >= -1)[:, :, None]
-        & (down.transpose(1, 0, 2) >= -1)[:, None, :, :, None]
-        & (across.transpose(1, 0, 2) <= W)[:, :, None]
-        & (down.transpose(1, 0, 2) <= H)[:, None, :, :, None],
-    )
-    _within_where(
-        "image",
-        image[:, None, None],
-        N,
-        "axis 0 of x",
-        (across.transpose(1, 0, 2) >= -1)[:, :, None]
-        & (down.transpose(1, 0, 2) >= -1)[:, None, :, :, None]
-        & (across.transpose(1, 0, 2) <= W)[:, :, None]
-        & (down.transpose(1, 0, 2) <= H)[:, None, :, :, None],
-    )
     return y, Residuals(x, boxes, image, down, across, P, Q, G, spatial_scale, aligned)
 
 

@@ -30,24 +30,30 @@ from symgrad.lower.spans import data_span
 
 @dataclass(frozen=True, slots=True)
 class IndexChecks:
-    """Lines before the first statement of a forward, and those that need what its statements compute."""
+    """Lines before the first statement of a forward, and those after the statements that compute what they need.
+
+    ``late`` has the place of the last such statement with each group of lines.
+    """
 
     early: tuple[str, ...]
-    late: tuple[str, ...]
+    late: tuple[tuple[int, tuple[str, ...]], ...]
 
 
 def index_checks(plan: ModulePlan, printer: Printer) -> IndexChecks:
     """Check lines for the reads of a declaration that neither its ranges nor its conditions keep inside."""
     given = {t.name for t in plan.program.inputs} | {a.name for a in plan.program.attributes}
-    made = {n for s in plan.forward.statements for n in defines(s)}
+    made = {n: place for place, s in enumerate(plan.forward.statements) for n in defines(s)}
     early, late = _Checks(plan, printer, given), _Checks(plan, printer, given)
+    after: list[tuple[int, tuple[str, ...]]] = []
     for read in _to_check(plan.program):
         needed = set(tensors_of(FromInteger(read.index))) | set(tensors_of(read.where))
         if needed <= given:
             early.add(read)
-        elif needed <= given | made:
+        elif needed <= given | made.keys():
+            done = len(late.lines)
             late.add(read)
-    return IndexChecks(tuple(early.lines), tuple(late.lines))
+            after.append((max(made[n] for n in needed - given), tuple(late.lines[done:])))
+    return IndexChecks(tuple(early.lines), tuple(after))
 
 
 @dataclass(frozen=True, slots=True)

@@ -171,12 +171,14 @@ class _Writer:
 
     def _forward(self, residuals: tuple[str, ...]) -> tuple[str, ...]:
         printer = Printer(self.local.quotients, self.dtype, self.local.long)
-        body = printer.lines(self.plan.forward.statements)
+        parts = [printer.lines((s,)) for s in self.plan.forward.statements]
         results = _results(self.program.outputs, "Outputs")
         kept = f"Residuals({', '.join(residuals)})"
         printer.uses_dtype = printer.uses_dtype or self.dtype in residuals
         bounds = index_checks(self.plan, printer)
-        body += [*bounds.late, f"return {results}, {kept}"]
+        for place, lines in bounds.late:
+            parts[place] += lines  # before anything reads where it must not
+        body = [*(line for part in parts for line in part), f"return {results}, {kept}"]
         checks = [*entry_checks(self.layer, self.plan, self.local.sizes, printer), *bounds.early]
         checks += empty_checks(self.plan, printer)
         self.helpers |= printer.helpers

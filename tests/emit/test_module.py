@@ -19,6 +19,7 @@ from sympy import Eq, Idx, IndexedBase, Sum, Symbol, exp, floor, symbols
 
 import symgrad
 from symgrad import ArgMax, CompiledLayer, Layer, Padded, ReduceMax
+from symgrad.declare.textform import parse_layer
 from symgrad.errors import SymgradError
 from symgrad.loading import find_layer
 
@@ -732,3 +733,10 @@ def test_an_integer_output_takes_no_cotangent() -> None:
     np.testing.assert_array_equal(gradient, [[1, 0], [2, 0]])
     with pytest.raises(TypeError):
         where.backward(residuals, np.zeros(2), np.array([1.0, 2.0]))
+
+
+def test_positions_that_forward_computes_are_checked_before_they_are_used() -> None:
+    forward = symgrad.compile_layer(parse_layer("p[t] = argmax(x[t,k], k); y[t] = w[p[t]]; outputs: y")).forward
+    np.testing.assert_array_equal(forward(np.eye(3), np.arange(3.0))[0], [0, 1, 2])
+    with pytest.raises(IndexError, match="layer: p holds 3, but axis 0 of w has extent 2"):
+        forward(np.eye(4), np.ones(2))
