@@ -26,7 +26,8 @@ from sympy import (
     tanh,
 )
 
-from symgrad import Layer, LogSumExp, Padded, ReduceMax, ReduceMin, check_layer
+from symgrad import Layer, LogSumExp, Padded, ReduceMax, ReduceMin, check_layer, jvp, vjp
+from symgrad.declare.textform import parse_layer
 
 from .agreement import SCHEDULES, as_declared
 
@@ -160,3 +161,19 @@ def test_a_shift_that_is_chosen_by_itself() -> None:
     for extent in (0, 1, 3):
         arrays = {name: np.array(value) for name, value in (("x0", 0.5), ("a", -0.3), ("c", 2.0))}
         assert as_declared(layer, arrays | {"q": np.linspace(0.1, 1, extent)}, schedules=SCHEDULES)
+
+
+FACTORS = {
+    "root_beside_a_maximum": "d[r,c] = sum((a[q,c] - b[r,c])**2*exp(-s[q]), (q, first[r], first[r+1] - 1));"
+    "y[r] = max(where(d[r,0] > 0, sqrt(d[r,0]), 0), reduce_max(d[r,c]*v[c], c))",
+    "root_of_an_input": "y[r] = max(where(d[r] > 0, sqrt(d[r]), 0), v[r])",
+    "logarithms_and_roots": "y[r] = max(where(d[r] > 0, log(d[r]), 0), v[r], where(v[r] > 1, sqrt(v[r] - 1), d[r]))",
+}
+
+
+@pytest.mark.parametrize("derivative", [vjp, jvp])
+@pytest.mark.parametrize("name", FACTORS)
+def test_what_one_of_several_conditions_asks_for_need_not_exist_elsewhere(name, derivative) -> None:
+    """A factor before a sum whose condition is a choice of conditions, and what such conditions compare."""
+    report = check_layer(derivative(parse_layer(FACTORS[name], name)), seed=4, cases=2)
+    assert report.ok, str(report)

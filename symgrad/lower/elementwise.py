@@ -234,10 +234,19 @@ def condition_value(b: Builder, condition: Condition, order: Axes) -> Value:
             name = {"lt": "gt", "le": "ge"}[names[relation]] if flip else names[relation]
             return mapped(name, values[::-1] if flip else values, order, "bool")
         case All(args):
-            return mapped("and", [condition_value(b, a, order) for a in args], order, "bool")
+            return mapped("and", [condition_value(b, _beside(a, args), order) for a in args], order, "bool")
         case AnyOf(args):
             return mapped("or", [condition_value(b, a, order) for a in args], order, "bool")
     raise TypeError(condition)
+
+
+def _beside(part: Condition, parts: tuple[Condition, ...]) -> Condition:
+    """One of conditions that must all hold; what it compares need only have a value where the others do."""
+    match part:
+        case Relation(kind, left, right):
+            others = all_of(*(p for p in parts if p != part))
+            return Relation(kind, guard(left, others), guard(right, others))
+    return part
 
 
 def _compare(b: Builder, relation: str, poly: Poly, order: Axes) -> Value:

@@ -7,7 +7,7 @@ from fractions import Fraction
 
 from symgrad.declare.algebra import from_integer, multiply, select
 from symgrad.declare.bounds import nonnegative
-from symgrad.declare.conditions import all_of, conjuncts
+from symgrad.declare.conditions import all_of, any_of
 from symgrad.declare.facts import may_be_negative
 from symgrad.declare.integers import ZERO, Index, as_poly, indices_of
 from symgrad.declare.rewriting import map_polynomials
@@ -16,6 +16,8 @@ from symgrad.declare.scalars import (
     TRUE,
     UNIT,
     Add,
+    All,
+    AnyOf,
     Condition,
     Mul,
     Number,
@@ -76,7 +78,17 @@ def term_value(b: Builder, term: Term, order: Axes, name: str = "total") -> Valu
 
 def _guard_outside(factor: Scalar, bound: Axes, condition: Condition) -> Scalar:
     """A factor outside a sum need not be finite where no element is summed."""
-    return guard(factor, all_of(*(c for c in conjuncts(condition) if not free_indices(c) & set(bound))))
+    return guard(factor, _of_others(condition, frozenset(bound)))
+
+
+def _of_others(condition: Condition, bound: frozenset[Index]) -> Condition:
+    """What a condition says of what is not summed: a part with a summed index in it may hold somewhere."""
+    match condition:
+        case All(args):
+            return all_of(*(_of_others(c, bound) for c in args))
+        case AnyOf(args):
+            return any_of(*(_of_others(c, bound) for c in args))
+    return TRUE if free_indices(condition) & bound else condition
 
 
 def sum_value(b: Builder, bound: Axes, condition: Condition, body: Scalar, order: Axes, name: str = "total") -> Value:
