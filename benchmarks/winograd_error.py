@@ -37,6 +37,7 @@ class Error:
     """The worst of all draws of one result."""
 
     kernel: int
+    tile: int
     size: tuple[int, int, int]
     result: str
     form: str
@@ -57,8 +58,8 @@ def measured(sizes: Sequence[tuple[int, int, int]], seeds: int) -> Iterator[Erro
     """The errors of both forms in both dtypes."""
     direct = symgrad.compile_layer(symgrad.layers.conv2d)
     tiled = symgrad.compile_layer(symgrad.layers.conv2d, schedule="fast")
-    tiled.module._tiles_pay = lambda *_: True  # whether or not they would be taken at this size
-    for kernel in TILES:
+    for kernel, tile in ((kernel, tile) for kernel, several in TILES.items() for tile in several):
+        tiled.module._tiling = lambda *_, tile=tile: (tile, tile)  # whether or not they would be taken at this size
         for size in sizes:
             found: dict[tuple[str, str, str], list[tuple[float, float]]] = {}
             for seed in range(seeds):
@@ -80,7 +81,7 @@ def measured(sizes: Sequence[tuple[int, int, int]], seeds: int) -> Iterator[Erro
                         found.setdefault((name, form, str(got.dtype)), []).append(pair)
             for (name, form, dtype), pairs in found.items():
                 largest, mean = np.max(pairs, axis=0)
-                yield Error(kernel, size, name, form, dtype, float(largest), float(mean))
+                yield Error(kernel, tile, size, name, form, dtype, float(largest), float(mean))
 
 
 def main() -> None:
@@ -91,10 +92,18 @@ def main() -> None:
     parser.add_argument("--json", type=Path, help="write the errors to this file as well")
     options = parser.parse_args()
     errors = list(measured(SMOKE, 1) if options.smoke else measured(SIZES, options.seeds))
-    table = Table("kernel", "size", "result", "form", "dtype", "largest", "mean")
+    table = Table("kernel", "tile", "size", "result", "form", "dtype", "largest", "mean")
     for e in errors:
         numbers = f"{e.largest:.1e}", f"{e.mean:.1e}"
-        table.add_row(f"{e.kernel} x {e.kernel}", " x ".join(map(str, e.size)), e.result, e.form, e.dtype, *numbers)
+        table.add_row(
+            f"{e.kernel} x {e.kernel}",
+            f"{e.tile} x {e.tile}",
+            " x ".join(map(str, e.size)),
+            e.result,
+            e.form,
+            e.dtype,
+            *numbers,
+        )
     Console().print(table)
     if options.json:
         options.json.write_text(json.dumps([asdict(e) for e in errors], indent=2) + "\n")

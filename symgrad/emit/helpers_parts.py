@@ -43,6 +43,11 @@ def _in_parts(function, extent, elements, threads):
     return _side_by_side(function, extent, parts, threads)
 ''',
     "_side_by_side": '''
+# What parts free is to stay with the process: glibc gives it back, to be had again page by page,
+# until an array of this size has been freed once.
+np.empty(2**25 - 2**16, np.uint8)
+
+
 def _side_by_side(function, extent, parts, threads):
     """Run ``function(start, stop)`` for at least so many parts and return the sum of what it returns.
 

@@ -95,12 +95,12 @@ class _Writer:
         outputs = tuple((o, self._output_shape(o)) for o in self.program.outputs)
         modules = {"math"} & self.helpers
         modules |= {"math"} if "_sums" in self.helpers else set()
-        modules |= {"functools", "math"} if "_tiles_pay" in self.helpers else set()
+        modules |= {"functools", "itertools", "math"} if "_tiling" in self.helpers else set()
         modules |= {*IMPORTS} if self.threads else set()
         imports = [f"import {name}" for name in sorted(modules)]
         imports += ["from concurrent import futures"] if self.threads else []
         imports += ["from typing import NamedTuple", "", "import numpy as np"]
-        if {"_windows", "_sheared", "_tiles_pay"} & self.helpers:
+        if {"_windows", "_sheared", "_tiling"} & self.helpers:
             imports.append("from numpy.lib.stride_tricks import as_strided")
         adjoint = self.plan.adjoint
         derived = tuple(e for e in adjoint.program.equations if e.target in adjoint.backward)
@@ -249,9 +249,9 @@ def _results(names: tuple[str, ...], wrapper: str) -> str:
     return names[0] if len(names) == 1 else f"{wrapper}({', '.join(names)})"
 
 
-_ALLOWED = {"functools", "math", "numpy", "numpy.lib.stride_tricks", "typing", "concurrent", *IMPORTS}
+_ALLOWED = {"functools", "itertools", "math", "numpy", "numpy.lib.stride_tricks", "typing", "concurrent", *IMPORTS}
 _PLAIN = {
-    *(f"import {name}" for name in ("functools", "math", *IMPORTS)),
+    *(f"import {name}" for name in ("functools", "itertools", "math", *IMPORTS)),
     "from concurrent import futures",
     "import numpy as np",
     "from numpy.lib.stride_tricks import as_strided",

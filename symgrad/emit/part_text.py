@@ -23,7 +23,10 @@ def parts_lines(printer: Names, s: Parts, inner: list[str]) -> list[str]:
     printer.helpers.add("_in_parts")
     head = _head(printer, ((s.count, as_poly(Size(s.stop, 0)) - as_poly(Size(s.start, 0))), *s.heads))
     tail = [f"return {', '.join(s.sums)}"] if s.sums else []
-    call = f"_in_parts({s.function}, {printer.poly(s.extent)}, {printer.poly(s.others)}, {s.threads})"
+    others = printer.poly(s.others)
+    if s.tiles is not None:
+        others = f"{printer.poly(s.tiles[1])} if {' and '.join(s.tiles[0])} else {others}"
+    call = f"_in_parts({s.function}, {printer.poly(s.extent)}, {others}, {s.threads})"
     printer.sizes -= {s.start, s.stop}
     note = f'"""Compute what belongs to ``{s.start} <= {s.indices} < {s.stop}``."""'
     body = [note, *head, *inner, *tail]

@@ -303,7 +303,8 @@ class Parts:
     argument that says how many, ``indices`` what they go along in the formulas. The body writes its
     part of arrays from outside; ``sums`` are what it gives back, to be added up over the parts. ``rows``, if the body
     goes along another axis in blocks: how many positions of it at once, and of what that depends; ``heads`` are
-    names of positions in a part, and what they are.
+    names of positions in a part, and what they are. ``tiles``: choices that, where all of them hold, leave windows
+    where they are, so that a position has that many elements instead of ``others``.
     """
 
     function: str
@@ -318,6 +319,7 @@ class Parts:
     indices: str = ""
     rows: tuple[str, tuple[Poly, ...]] | None = None
     heads: tuple[tuple[str, Poly], ...] = ()
+    tiles: tuple[tuple[str, ...], Poly] | None = None
     comment: str = ""
 
 

@@ -51,9 +51,7 @@ def matrix_product(
         inner = [i for i in shared if i != batch]
         value = matrix_product(b, left, right, inner, [batch, *both], (batch, *out), name)
         return Value(Collapse("sum", value.array, (0,)), out)
-    # Summed indices in the order in which a plainly stored operand has them.
-    reference = rows_of if _is_stored(rows_of) or not _is_stored(columns_of) else columns_of
-    summed = tuple(i for i in reference.axes if i in shared)
+    summed = _summed(b, rows_of, columns_of, shared)
     if not stack and len(columns) == len(summed) == 1 and any(indices_of(i.extent) for i in rows):
         # Part of a larger array: as one matrix the rows would be a copy.
         product = MatMul(align(rows_of, (*rows, *summed)), align(columns_of, (*summed, *columns)))
@@ -66,11 +64,28 @@ def matrix_product(
     return Value(result, out)
 
 
+def _summed(b: Builder, left: Value, right: Value, shared: list[Index]) -> Axes:
+    """Summed indices in the order in which an operand has them that is stored as it is, for it to be no copy.
+
+    If there is none, windows decide, which are copied: what they have side by side in memory comes last.
+    """
+    stored = [v for v in (left, right) if _is_stored(v)]
+    reference = next((v for v in stored if not _is_copy(b, v)), next(iter(stored), left))
+    last = _longest(b, reference) if _is_copy(b, reference) else None
+    return tuple(sorted((i for i in reference.axes if i in shared), key=lambda i: i == last))
+
+
 def _summed_batch(b: Builder, left: Value, right: Value, shared: list[Index]) -> Index | None:
-    """A summed index that leads both operands, if what it leaves to sum is long and one operand is windows."""
+    """A summed index that leads both operands, if what it leaves to sum is long and one operand is windows.
+
+    Not where the other one has all that is summed side by side: windows are copied in any order.
+    """
     if not left.axes or left.axes[0] != right.axes[0] or left.axes[0] not in shared or len(shared) < 2:
         return None
-    return left.axes[0] if _is_copy(b, left) or _is_copy(b, right) else None
+    copies = [_is_copy(b, v) for v in (left, right)]
+    runs = [_is_run(v, tuple(i for i in v.axes if i in shared)) for v in (left, right)]
+    together = all(copy or run for copy, run in zip(copies, runs, strict=True)) and not all(copies)
+    return left.axes[0] if any(copies) and not together else None
 
 
 def _parted_rows(rows_of: Value, columns_of: Value, stack: Axes, both: list[Index], out: Axes) -> Axes:

@@ -153,16 +153,17 @@ def _elements(equation: Equation, along: Iterable[Index], sizes: Mapping[str, in
     return sum(volume(sorted(s, key=lambda i: i.name), sizes) for s in counted)
 
 
-def row_elements(program: Program, section: Section) -> Poly:
+def row_elements(program: Program, section: Section, windows: bool = True) -> Poly:
     """How many elements one position of the section takes: those of its largest array.
 
-    A window is an array of its own where it goes into a matrix product; else its offsets are met one by one. Where all
-    is done element by element, each array counts twice: nothing else is done to a part, and shorter ones stay closer.
+    A window is an array of its own where it goes into a matrix product (unless ``windows`` is false); else its offsets
+    are met one by one. Where all is done element by element, each array counts twice: nothing else is done to a part,
+    and shorter ones stay closer.
     """
     sizes = typical_sizes(program)
     found = [as_poly(1)]
     for cut in section.cuts:
-        whole = not _has_matrices(cut.equation)
+        whole = not (windows and _has_matrices(cut.equation))
         left = (cut.equation.target, tuple(map(as_poly, cut.equation.indices)))
         for tensor, indices in (left, *reads_in(cut.equation.body)):
             here = [p for p, poly in enumerate(indices) if indices_of(poly) & cut.indices]
@@ -174,6 +175,11 @@ def row_elements(program: Program, section: Section) -> Poly:
     largest = max(found, key=lambda extent: typical(extent, sizes))
     pointwise = not any(isinstance(part, Reduce) for cut in section.cuts for part in walk(cut.equation.body))
     return 2 * largest if pointwise and largest.constant is None else largest
+
+
+def has_window_products(equation: Equation) -> bool:
+    """Whether windows go into matrix products."""
+    return _has_matrices(equation) and any(_has_windows(indices) for _, indices in reads_in(equation.body))
 
 
 def _has_windows(indices: Iterable[Poly]) -> bool:

@@ -8,19 +8,34 @@ from symgrad.declare.integers import Poly, Size, as_poly
 from symgrad.declare.program import Equation, Program
 from symgrad.declare.scalars import tensors_of
 from symgrad.declare.typical import typical, typical_sizes
-from symgrad.lower.arrays import Array, Assign, Blocks, Fresh, Name, Parts, Reshape, Slice, Statement, Subscript, Update
+from symgrad.lower.arrays import (
+    FULL,
+    Array,
+    Assign,
+    Blocks,
+    Fresh,
+    Helper,
+    Name,
+    Parts,
+    Reshape,
+    Slice,
+    Statement,
+    Subscript,
+    Update,
+)
 from symgrad.lower.blocks import Inner, inner_section
 from symgrad.lower.destinations import computed_in
 from symgrad.lower.function import Lowered, lower_equations
 from symgrad.lower.inplace import bare
 from symgrad.lower.outside import Outside
-from symgrad.lower.part_costs import row_elements
+from symgrad.lower.part_costs import has_window_products, row_elements
 from symgrad.lower.part_program import PART, PartOf, kept_of, new
 from symgrad.lower.parts import Section
 from symgrad.lower.reach import Run
 from symgrad.lower.reached import Span, reached
 from symgrad.lower.reuse import reuse
 from symgrad.lower.share import defines, share, uses, walk
+from symgrad.lower.tile_forms import is_choice
 from symgrad.lower.traverse import map_arrays
 from symgrad.naming import fresh
 
@@ -88,8 +103,16 @@ def lower_section(
         names,
         (rows, (inner.section.extent, *(() if cut else (inner.others,)))) if inner else None,
         reach.heads if reach else (),
+        _tiles(program, section, lowered.before),
     )
     return Lowered((*lowered.before, *before, statement), (reason, *(reach.reasons if reach else ()), *reasons))
+
+
+def _tiles(program: Program, section: Section, before: tuple[Statement, ...]) -> tuple[tuple[str, ...], Poly] | None:
+    """The choices of tiles, if they are for all products with windows, and how many elements a position has then."""
+    names = tuple(s.name for s in before if isinstance(s, Assign) and is_choice(s.array))
+    whole = names and len(names) >= len([c for c in section.cuts if has_window_products(c.equation)])
+    return (names, row_elements(program, section, windows=False)) if whole else None
 
 
 def threads_name(program: Program) -> str:
@@ -218,7 +241,7 @@ def _begun(body: tuple[Statement, ...], local: str) -> str | None:
     """How an array is made that is then filled in: empty, or zeros if blocks add to it; None if it is computed."""
     makers = [s for s in body if local in defines(s)]
     match makers[0]:
-        case Assign(array=Fresh("empty")):
+        case Assign(array=Fresh("empty") | Helper("_emptied", (Fresh("empty"), *_))):
             return "empty"
         case Assign(array=Fresh("zeros")) if any(isinstance(s, Blocks) for s in makers):
             return "zeros"
@@ -258,14 +281,17 @@ def _written(
             # Filled in with an axis taken apart: the place is as well, and need not be put together.
             target = Reshape(target, first.array.shape)
             rest = tuple(s for s in rest if s != last)
-        return (*body[: places[0]], replace(first, array=target), *rest)
+        made = Helper("_emptied", (target, *first.array.args[1:])) if isinstance(first.array, Helper) else target
+        return (*body[: places[0]], replace(first, array=made), *rest)
     read = any(local in uses(s) for s in (*body[: places[-1]], *body[places[-1] + 1 :]))
     if isinstance(last, Assign) and last.name == local and not read:
         there = computed_in(target, last.array, last.comment) if kind == "float" else None
         done = there or Update(target, "=", bare(last.array), last.comment)
         return (*body[: places[-1]], done, *body[places[-1] + 1 :])
-    if isinstance(first, Assign) and kind == "float" and not any(isinstance(body[p], Assign) for p in places[1:]):
-        there = computed_in(Name(local), first.array, first.comment)
+    if isinstance(first, Assign) and [s.name for s in walk(body) if isinstance(s, Assign)].count(local) == 1:
+        there = computed_in(Name(local), first.array, first.comment) if kind == "float" else None
+        if there is None and isinstance(first.array, Fresh | Helper) and bare(first.array) != first.array:
+            there = Update(Subscript(Name(local), (FULL,)), "=", bare(first.array), first.comment)
         if there is not None:
             return (*body[: places[0]], Assign(local, target), there, *body[places[0] + 1 :])
     return (*body[: places[-1] + 1], Update(target, "=", Name(local)), *body[places[-1] + 1 :])

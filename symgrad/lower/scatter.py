@@ -180,6 +180,9 @@ def _needs(condition: Condition, loops: Axes) -> bool:
 
 
 def _loops_first_where_placed(axes: Axes, walks: list[Along | None], loops: Axes) -> Axes:
+    """An order of axes in which what each offset takes is in long runs of memory, as the target has it."""
+    if walks[-1] is None:
+        return (*loops, *axes)
     plain = [i for i, w in zip(axes, (w for w in walks if w is None or w.steps), strict=False) if w is None]
     return (*plain, *loops, *(i for i in axes if i not in plain))
 

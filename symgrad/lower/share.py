@@ -228,7 +228,9 @@ def uses(statement: Statement) -> Set[str]:
             return names_in(array)
         case Update(target, _, array):
             return names_in(array) | names_in(target)
-        case For(body=body) | Chunks(body=body) | Parts(body=body) | Blocks(body=body):
+        case Parts(body=body, tiles=tiles):
+            return {n for s in body for n in uses(s)}.union(tiles[0] if tiles else ())
+        case For(body=body) | Chunks(body=body) | Blocks(body=body):
             return {n for s in body for n in uses(s)}
         case When(condition):
             return names_in(condition) | {n for s in inside(statement) for n in uses(s)}
@@ -260,6 +262,7 @@ def _needed(statements: tuple[Statement, ...], names: set[str]) -> Iterable[tupl
         after = {v for n in names for v in views.get(n, {n})}
         if isinstance(statement, Parts | Blocks):
             names |= after
+            names |= set(statement.tiles[0]) if isinstance(statement, Parts) and statement.tiles else set()
             for _ in _needed(statement.body, names):
                 pass
         else:

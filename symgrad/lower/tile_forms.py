@@ -7,7 +7,7 @@ from dataclasses import replace
 from math import prod
 
 from symgrad.declare.algebra import add, multiply
-from symgrad.declare.integers import Size, as_poly
+from symgrad.declare.integers import Index, Size, as_poly, indices_of
 from symgrad.declare.program import Equation, Program
 from symgrad.declare.scalars import UNIT, Read, Scalar, free_indices
 from symgrad.derive.terms import all_indices, terms_of
@@ -40,6 +40,7 @@ from symgrad.lower.specialise import equation_with_ones, steps_in, with_ones
 from symgrad.lower.sums import term_value
 from symgrad.lower.tiles import TILES, Tiled, recognised
 from symgrad.lower.toom_cook import transforms
+from symgrad.lower.traverse import parts
 from symgrad.lower.values import add_values, as_float
 
 Lower = Callable[[Builder, Equation, str | None], None]
@@ -62,30 +63,40 @@ def in_tiles(b: Builder, equation: Equation, winner: str | None, lower: Lower) -
     if (free_indices(tiled.data) | free_indices(tiled.other)) & (set(b.whole) - set(tiled.batch)):
         return False  # parts along anything but examples would transform what all of them need once each
     tests: list[Array] = [Map("eq", (Whole(as_poly(Size(name))), Whole(as_poly(1)))) for name in ones]
-    pays = b.name("in_tiles")
+    tile = b.name("tile")
     before = b.outside if b.whole else b.block
-    before.append(Assign(pays, Helper("and", (*tests, _pays(tiled, equation)))))
+    before.append(Assign(tile, Helper("and", (*tests, _tiling(b, tiled, equation)))))
     direct = _apart(b, b.program)
     lower(direct, equation, winner)
     tiles.known |= {s.array: s.name for s in _borders(direct)}
-    kernels = None if tiled.transposed else _transformed(tiles, tiled, Name(pays), before)
-    _lower_tiled(tiles, equation, narrowed, tiled, place, kernels, lower)
+    given = Name(tile) if tiled.transposed else _transformed(tiles, tiled, Name(tile), before)
+    _lower_tiled(tiles, equation, narrowed, tiled, place, given, lower)
     _share_borders(b, tiles, direct)
     _share_result(b, equation.target, tiles, direct)
     b.chunk = direct.chunk
     b.because(f"{equation.target}: {reason(b, tiled)}")
-    b.emit(When(Name(pays), tuple(tiles.block), otherwise=tuple(direct.block)))
+    b.emit(When(Name(tile), tuple(tiles.block), otherwise=tuple(direct.block)))
     return True
+
+
+def is_choice(array: Array) -> bool:
+    """Whether an expression is the choice between tiles and the direct form."""
+    return any(isinstance(part, Helper) and part.function == "_tiling" for part in (array, *parts(array)))
 
 
 def reason(b: Builder, tiled: Tiled) -> str:
     """What is saved, for the kernels expected."""
     extents = [b.typical(i.extent) for i in tiled.kernel]
-    matrices = [transforms(TILES[r], r) for r in extents]
-    fewer, more = prod(f.products for f in matrices), prod(f.m * f.r for f in matrices)
-    along = ", ".join(f"{f} along {i.name}" for f, i in zip(matrices, tiled.windows, strict=True))
+    choices = [[transforms(m, r) for m in TILES[r]] for r in extents]
+    saved = (
+        f"{prod(f.products for f in some)} multiplications for {prod(f.m * f.r for f in some)}"
+        for some in zip(*choices, strict=False)
+    )
+    along = ", ".join(
+        f"{' or '.join(map(str, some))} along {i.name}" for some, i in zip(choices, tiled.windows, strict=True)
+    )
     turned = ", transposed" if tiled.transposed else ""
-    return f"tiles of {along}{turned}: {fewer} multiplications for {more}; AT[(G g) * (BT d)] = correlation is proved"
+    return f"tiles of {along}{turned}: {' or '.join(saved)}; AT[(G g) * (BT d)] = correlation is proved"
 
 
 def _apart(b: Builder, program: Program) -> Builder:
@@ -94,9 +105,12 @@ def _apart(b: Builder, program: Program) -> Builder:
 
 
 def _lower_tiled(
-    b: Builder, equation: Equation, narrowed: Equation, tiled: Tiled, place: int, kernels: Name | None, lower: Lower
+    b: Builder, equation: Equation, narrowed: Equation, tiled: Tiled, place: int, given: Name, lower: Lower
 ) -> None:
-    """The correlation by a helper, then what else the equation has."""
+    """The correlation by a helper, then what else the equation has.
+
+    ``given``: the extents of a tile or, where the data meet kernels, the factors of these.
+    """
     terms = terms_of(narrowed.body)
     term, rest = terms[place], [t for p, t in enumerate(terms) if p != place]
     shown = dict(zip(narrowed.indices, equation.indices, strict=True))
@@ -104,7 +118,7 @@ def _lower_tiled(
     added = term.scale == UNIT and kept == narrowed.indices and not any(as_scatter(t, kept) for t in rest)
     name = equation.target if added else b.name(f"{equation.target}_windows")
     b.emit(Assign(name, Fresh("empty", tuple(shown[i].extent for i in kept))))
-    _correlate(b, tiled, kernels, Value(Name(name), kept))
+    _correlate(b, tiled, given, Value(Name(name), kept))
     if added:
         if rest:
             values = [as_float(term_value(b, t, kept)) for t in rest]
@@ -116,47 +130,51 @@ def _lower_tiled(
     lower(b, replace(narrowed, body=add(read, *(t.scalar() for t in rest))), None)
 
 
-def _transformed(b: Builder, tiled: Tiled, pays: Name, before: list[Statement]) -> Name:
+def _transformed(b: Builder, tiled: Tiled, tile: Name, before: list[Statement]) -> Name:
     """The kernels as factors of the products: the same for all parts of an axis that they do not have."""
     summed = tuple(i for _, _, i in tiled.axes)
-    kernels = Helper("_factors", (_view(b, tiled.other, (*summed, tiled.channel, tiled.column)),))
+    kernels = Helper("_factors", (_view(b, tiled.other, (*summed, tiled.channel, tiled.column)), tile))
     name = b.name(f"{tiled.other.tensor}_factors")
-    before.append(Assign(name, Helper("if", (pays, kernels))))
+    before.append(Assign(name, Helper("if", (tile, kernels))))
     return Name(name)
 
 
-def _correlate(b: Builder, tiled: Tiled, kernels: Name | None, out: Value) -> None:
+def _correlate(b: Builder, tiled: Tiled, given: Name, out: Value) -> None:
     """The call of the helper, on views in the order of axes that it takes."""
-    data = _view(b, tiled.data, (*tiled.batch, *(along for along, _, _ in tiled.axes), tiled.channel))
-    if kernels is None:
-        summed = tuple(i for _, _, i in tiled.axes)
-        other: Array = _view(b, tiled.other, (*tiled.batch, *summed, tiled.column))
-    else:
-        other = kernels
+    one = [] if tiled.batch else [NewAxis()]
+    data = subscript(_view(b, tiled.data, (*tiled.batch, *(along for along, _, _ in tiled.axes), tiled.channel)), one)
     result = align(out, tiled.out)
     if tiled.flipped:
         result = subscript(result, [FLIP if i in tiled.flipped else FULL for i in tiled.out])
-    if not tiled.batch:
-        one = [NewAxis()]
-        data = subscript(data, one)
-        other, result = (subscript(other, one), result) if kernels is None else (other, subscript(result, one))
-    function = "_correlate_transposed" if kernels is None else "_correlate"
-    b.emit(Run(Helper(function, (result, data, other))))
+    if tiled.transposed:
+        summed = tuple(i for _, _, i in tiled.axes)
+        other = subscript(_view(b, tiled.other, (*tiled.batch, *summed, tiled.column)), one)
+        b.emit(Run(Helper("_correlate_transposed", (result, data, other, given))))
+    else:
+        b.emit(Run(Helper("_correlate", (subscript(result, one), data, given))))
 
 
 def _view(b: Builder, read: Read, axes: Axes) -> Array:
     return align(value_of(b, read, axes), axes)
 
 
-def _pays(tiled: Tiled, equation: Equation) -> Array:
-    """Whether tiles pay, as the module finds out; extents as the equation has them."""
+def _tiling(b: Builder, tiled: Tiled, equation: Equation) -> Array:
+    """The tiles that pay, as the module finds out; extents as the equation has them."""
     own = {i.name: i for i in sorted(all_indices(equation.body) | set(equation.indices), key=lambda i: i.name)}
 
-    def extents(axes: Axes) -> Array:
+    def extents(axes: Axes) -> Helper:
         return Helper("tuple", tuple(Whole(own.get(i.name, i).extent) for i in axes))
 
-    channels = (tiled.channel, tiled.column)
-    return Helper("_tiles_pay", (extents(tiled.kernel), extents(channels), extents(tiled.windows)))
+    count = _whole(b, tiled.batch[0]).extent if tiled.batch else as_poly(1)
+    channels = extents((tiled.channel, tiled.column))
+    copied = extents((tiled.channel, tiled.column) if tiled.solved else (tiled.channel,))
+    fewest = Helper("min", copied.args) if tiled.solved else copied.args[0]
+    return Helper("_tiling", (extents(tiled.kernel), channels, fewest, Whole(count), extents(tiled.windows)))
+
+
+def _whole(b: Builder, index: Index) -> Index:
+    """An index of a part along its whole range."""
+    return next(iter(indices_of(b.whole[index])), index) if index in b.whole else index
 
 
 def _share_borders(b: Builder, tiles: Builder, direct: Builder) -> None:
