@@ -9,7 +9,8 @@ from importlib import import_module
 from typing import Any
 
 import numpy as np
-from problems import Pass, Problem, Training, emitted, emitted_pass
+from problems import Pass, Problem, Training, alone, emitted, emitted_pass
+from profiles import profiled
 
 TOLERANCE = 1e-4  # of the largest value, between two float32 computations
 RIVALS = {
@@ -37,8 +38,9 @@ def compare(task: Task) -> dict[str, Any]:
     """Compare results and, where they agree, times.
 
     Returns:
-        ``errors``, those of each module against the rival; ``timings`` by name, none where a result is wrong. Or
-        ``skipped``, why the rival does not run, with the ``timings`` of the modules where there are several.
+        ``errors``, those of each module against the rival; ``timings`` by name, none where a result is wrong; beside
+        torch the ``profile`` of the fast module, on one thread. Or ``skipped``, why the rival does not run, with the
+        ``timings`` of the modules where there are several.
     """
     warnings.simplefilter("ignore")
     if task.rival == "jax":
@@ -47,9 +49,10 @@ def compare(task: Task) -> dict[str, Any]:
     arrays = problem.arrays()
     if isinstance(problem, Training):
         grad_y = np.ones((), np.float32)
-        own = {name: problem.step(modules, arrays) for name, modules in task.modules.items()}
+        steps = {s: {n: emitted(t, f"{s} {n}") for n, t in texts.items()} for s, texts in task.modules.items()}
+        own = {name: problem.step(modules, arrays) for name, modules in steps.items()}
     else:
-        ours = {name: emitted(text) for name, text in task.modules.items()}
+        ours = {name: emitted(text, name) for name, text in task.modules.items()}
         y = np.asarray(next(iter(ours.values())).forward(*arrays, **problem.attributes)[0])
         grad_y = np.asarray(np.random.default_rng(1).standard_normal(y.shape), np.float32)
         own = {name: emitted_pass(module, arrays, grad_y, problem.attributes) for name, module in ours.items()}
@@ -63,7 +66,17 @@ def compare(task: Task) -> dict[str, Any]:
     errors = {name: error_of(run(), expected) for name, run in own.items()}
     right = max(errors.values()) <= TOLERANCE
     timings = _measure.alternate(own | theirs, task.seconds, task.rounds) if right else {}
-    return {"errors": errors, "timings": _records(timings)}
+    found = {"errors": errors, "timings": _records(timings)}
+    if not right or task.rival != "torch":
+        return found
+    if isinstance(problem, Training):
+        modules, sources = steps["fast"], {f"<fast {n}>": t for n, t in task.modules["fast"].items()}
+        one = problem.step(modules, arrays, 1)
+    else:
+        modules, sources = {"fast": ours["fast"]}, {"<fast>": task.modules["fast"]}
+        one = emitted_pass(ours["fast"], arrays, grad_y, problem.attributes, 1)
+    with alone(modules.values()):
+        return found | {"profile": profiled(one, sources).record()}
 
 
 def _records(timings: Mapping[str, _measure.Timing]) -> dict[str, dict[str, Any]]:

@@ -7,7 +7,8 @@ import _measure  # isort: skip  (before NumPy: it fixes the number of threads)
 
 import inspect
 import types
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
+from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass, field
 from functools import partial
 from typing import Any
@@ -51,24 +52,35 @@ class Problem:
         return numbers / np.float32(shape[-1] ** 0.5) if name in self.weights else numbers
 
 
-def emitted(text: str) -> types.ModuleType:
-    """The module of an emitted text."""
-    module = types.ModuleType("emitted")
-    exec(compile(text, "<emitted>", "exec"), module.__dict__)
+def emitted(text: str, name: str = "emitted") -> types.ModuleType:
+    """The module of an emitted text, whose code has the file name ``<name>``."""
+    module = types.ModuleType(name)
+    exec(compile(text, f"<{name}>", "exec"), module.__dict__)
     return module
 
 
-def threaded(function: Callable[..., Any]) -> dict[str, int]:
+def threaded(function: Callable[..., Any], threads: int) -> dict[str, int]:
     """The option that tells a function its number of threads, where it takes one."""
-    return {"threads": _measure.THREADS} if "threads" in inspect.signature(function).parameters else {}
+    return {"threads": threads} if "threads" in inspect.signature(function).parameters else {}
+
+
+def alone(modules: Iterable[types.ModuleType]) -> AbstractContextManager[None]:
+    """Let matrix products take one thread each, where a module knows how to tell BLAS."""
+    telling = (module._one_thread_each() for module in modules if hasattr(module, "_one_thread_each"))
+    found: AbstractContextManager[None] = next(telling, nullcontext())
+    return found
 
 
 def emitted_pass(
-    module: types.ModuleType, arrays: list[np.ndarray], grad_y: np.ndarray, attributes: Mapping[str, Any]
+    module: types.ModuleType,
+    arrays: list[np.ndarray],
+    grad_y: np.ndarray,
+    attributes: Mapping[str, Any],
+    threads: int = _measure.THREADS,
 ) -> Pass:
     """Forward and backward; the result is y and the gradients."""
     forward, backward = module.forward, module.backward
-    options, back = dict(attributes) | threaded(forward), threaded(backward)
+    options, back = dict(attributes) | threaded(forward, threads), threaded(backward, threads)
 
     def run() -> list[Any]:
         y, residuals = forward(*arrays, **options)
@@ -90,11 +102,12 @@ class Training(Problem):
         images = rng.random(self.shapes["images"], np.float32)
         return [images, rng.integers(10, size=batch), mask, *parameters.values()]
 
-    def step(self, texts: Mapping[str, str], arrays: list[np.ndarray]) -> Pass:
+    def step(
+        self, modules: Mapping[str, types.ModuleType], arrays: list[np.ndarray], threads: int = _measure.THREADS
+    ) -> Pass:
         """The step by emitted modules, stage by stage; the result is the loss and the new parameters."""
-        modules = {name: emitted(text) for name, text in texts.items()}
-        forward = {name: partial(module.forward, **threaded(module.forward)) for name, module in modules.items()}
-        backward = {name: partial(module.backward, **threaded(module.backward)) for name, module in modules.items()}
+        forward = {n: partial(m.forward, **threaded(m.forward, threads)) for n, m in modules.items()}
+        backward = {n: partial(m.backward, **threaded(m.backward, threads)) for n, m in modules.items()}
         images, labels, mask, *values = arrays
         stages = build("conv", images.shape[-1], seed=0).stages
         given = iter(values)

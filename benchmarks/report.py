@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from profiles import told
 from rich.console import Console
 from rich.markup import escape
 from rich.table import Table
@@ -186,8 +187,19 @@ def epochs(rows: Sequence[Row]) -> list[str]:
     return lines
 
 
+def missed(rows: Sequence[Row]) -> list[str]:
+    """Why goals are missed: what the fast module does in its time."""
+    lines = []
+    for row in rows:
+        profile = next((found["profile"] for found in row.comparisons.values() if "profile" in found), None)
+        ratio = row.ratio("fast", EAGER)
+        if profile is not None and row.met is False:
+            lines.append(f"{row.name}, {ratio:.2f} for {row.goal:g}: {told(profile)}")
+    return lines
+
+
 def show(rows: Sequence[Row], console: Console) -> None:
-    """Print the table, what was left out, whole networks, and the goals."""
+    """Print the table, what was left out, whole networks, the goals, and why some are missed."""
     table = Table(title="milliseconds, forward + backward, medians; ratio: fast over the faster eager torch")
     for number, heading in enumerate(HEADINGS):
         table.add_column(heading, justify="right" if number > 1 else "left", no_wrap=True)
@@ -198,7 +210,7 @@ def show(rows: Sequence[Row], console: Console) -> None:
         line[place] = f"[{colour}]{line[place]}[/]"
         table.add_row(*line)
     console.print(table)
-    for line in (*skipped(rows), *epochs(rows), *map(str, goals(rows))):
+    for line in (*skipped(rows), *epochs(rows), *missed(rows), *map(str, goals(rows))):
         console.print(escape(line), soft_wrap=True)
 
 
@@ -209,6 +221,9 @@ def markdown(rows: Sequence[Row], machine: Sequence[str], about: str) -> str:
     lines += ["", "Milliseconds, forward + backward, medians.", ""]
     lines += _table([list(HEADINGS), *map(cells, rows)])
     lines += ["", *(f"- {line}" for line in (*goals(rows), *epochs(rows), *skipped(rows)))]
+    if missed(rows):
+        lines += ["", "Where goals are missed, what the fast module does in its time, on one thread:", ""]
+        lines += [f"- {line}" for line in missed(rows)]
     formulas = [[r.name, f"`{r.floor.operations_formula}`", f"`{r.floor.traffic_formula}`"] for r in rows]
     lines += ["", "What no implementation can do without:", ""]
     lines += _table([["workload", "operations", "bytes"], *formulas])

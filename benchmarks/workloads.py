@@ -80,7 +80,7 @@ class Step:
     """One step of training the convolutional network of ``symgrad demo`` on images as large as MNIST's."""
 
     batch: int
-    goal: None = None
+    goal: float = 1.0
     small: bool = False
 
     KERNELS: ClassVar = 2 * (32 * 26**2 * 9 * 2 + 64 * 11**2 * 32 * 9 * 3)

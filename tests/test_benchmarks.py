@@ -1,5 +1,6 @@
 """The benchmarks run, and say what they measured; how fast anything is, is not a test."""
 
+import ast
 import importlib.util
 import json
 import os
@@ -86,6 +87,75 @@ def test_the_suite_says_what_it_measured(tmp_path):
     assert verdicts["fast over jax, geometric mean"] == "not measured"
     assert verdicts["fast over naive NumPy, geometric mean"] in ("met", "MISSED")
     assert plot.read_text().lstrip().startswith("<?xml")
+
+
+PROFILED = """
+import numpy as np
+
+def forward(a, b):
+    p = helped(a @ b)
+    for k in range(2):
+        q = a.reshape(-1).copy()
+    return p, 3 * np.exp(a)
+
+def helped(x):
+    return x
+"""
+
+
+def test_a_profile_tells_products_from_copies_and_arithmetic():
+    script = f"""
+import sys
+sys.path[:0] = [{str(BENCHMARKS)!r}, {str(BENCHMARKS.parent)!r}]
+import ast, json
+import _measure
+import numpy as np
+from problems import emitted
+from profiles import kind_of, profiled, told
+
+text = {PROFILED!r}
+module, a = emitted(text, "fast"), np.ones((300, 300), np.float32)
+found = profiled(lambda: module.forward(a, a), {{"<fast>": text}})
+statements = ["y[1:] = a @ b", "x = np.full(3, 0)", "x[:2] = y", "t += u", "f = g(a)", "x = a[i + 1].copy()"]
+statements += ["x = -y * z", "return np.einsum('i,i', a, b)", "for u in range(R + 1): pass"]
+kinds = [kind_of(ast.parse(s).body[0]) for s in statements]
+print(json.dumps([found.record(), kinds, told(found.record()), sys.gettrace() is None]))
+"""
+    done = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, env=ONE_THREAD)
+    assert done.returncode == 0, done.stderr
+    profile, kinds, sentence, untraced = json.loads(done.stdout)
+    assert untraced
+    assert sum(profile["shares"].values()) == pytest.approx(1)
+    assert list(profile["shares"].values()) == sorted(profile["shares"].values(), reverse=True)
+    assert {"products", "copies", "element by element", "Python"} == set(profile["shares"])
+    texts = [text for _, text in profile["dearest"]]
+    assert set(texts) == {"p = helped(a @ b)", "q = a.reshape(-1).copy()", "return (p, 3 * np.exp(a))"}
+    assert f"`{texts[0]}` " in sentence
+    each, copies = "element by element", "copies"
+    assert kinds == ["products", copies, copies, each, "Python", copies, each, "products", "Python"]
+
+
+def test_why_a_goal_is_missed_stands_beside_the_number():
+    script = f"""
+import sys
+sys.path[:0] = [{str(BENCHMARKS)!r}, {str(BENCHMARKS.parent)!r}]
+import _measure
+from report import Floor, Row, markdown, missed
+
+def row(fast):
+    times = {{name: dict(median=t, minimum=t, processor=t) for name, t in (("fast", fast), ("torch", 1.0))}}
+    profile = dict(seconds=1.0, shares={{"copies": 0.9, "Python": 0.1}}, dearest=[(0.7, "y = x.copy()")])
+    found = {{"errors": {{"fast": 0.0}}, "timings": times, "profile": profile}}
+    return Row("layer", "3x5", Floor(1, 1, "1", "1", 1.0), {{"torch": found}}, 1.5)
+
+print([missed([row(2.0)]), missed([row(1.0)]), missed([row(2.0)])[0] in markdown([row(2.0)], [], "")])
+"""
+    done = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, env=ONE_THREAD)
+    assert done.returncode == 0, done.stderr
+    (line,), none, shown = ast.literal_eval(done.stdout)
+    assert line.startswith("layer, 2.00 for 1.5: 90% copies, 10% Python; most of it is copies to where")
+    assert line.endswith("Dearest: `y = x.copy()` 70%")
+    assert (none, shown) == ([], True)
 
 
 def test_a_workload_that_is_unknown():
