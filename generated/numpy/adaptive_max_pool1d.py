@@ -47,14 +47,12 @@ def forward(x, *, P=2):
     _require(L > 0, "the maximum over t has no values to choose from: L is 0")
 
     # y[n, c, p] = max_{t : (L * p + L - 1) // P >= t, t >= (L * p) // P} x[n, c, t]
-    y_candidates = np.where(
-        (((L * np.arange(P) + L - 1) // P)[:, None] >= np.arange(L))
-        & (np.arange(L) >= (L * np.arange(P) // P)[:, None]),
-        x[:, :, None],
-        -np.inf,
-    )
-    y = y_candidates.max(axis=3)
-    winner_y = y_candidates.argmax(axis=3)
+    pairs = _ranges(L * np.arange(P) // P, (L * np.arange(P) + L - 1) // P + 1, L)
+    pair_p = pairs[0]
+    pair_t = pairs[1]
+    y_candidates = x[:, :, pair_t].transpose(2, 0, 1)
+    y = _fold_pairs(np.maximum, y_candidates, pair_p, P, -np.inf).transpose(1, 2, 0)
+    winner_y = _first_of_pairs(y_candidates, y.transpose(2, 0, 1), pair_p, pair_t).transpose(1, 2, 0)
     return y, Residuals(winner_y, L, P, dtype)
 
 
@@ -68,15 +66,19 @@ def backward(residuals, grad_y, wrt=None):
 
     # grad_x[n, c, t] = sum_{p : (L * p + L - 1) // P >= t, t >= (L * p) // P, t == winner_y[n, c, p]} grad_y[n,
     #     c, p]
-    grad_x_part = (
+    grad_x = np.zeros((N, C, L), dtype=dtype)
+    _add_at(
+        grad_x,
+        np.arange(N)[:, None],
+        np.arange(C),
+        winner_y.transpose(2, 0, 1),
         np.where(
-            np.arange(L) >= (L * np.arange(P) // P)[:, None],
-            (((L * np.arange(P) + L - 1) // P)[:, None] >= np.arange(L)).astype(dtype),
+            (((L * np.arange(P) + L - 1) // P)[:, None, None] >= winner_y.transpose(2, 0, 1))
+            & (winner_y.transpose(2, 0, 1) >= (L * np.arange(P) // P)[:, None, None]),
+            grad_y.transpose(2, 0, 1),
             0,
-        ).T
-        * grad_y[:, :, None]
+        ),
     )
-    grad_x = np.einsum("ncpt,nctp->nct", (np.arange(L) == winner_y[:, :, :, None]).astype(dtype), grad_x_part)
     return Gradients(grad_x)
 
 
@@ -168,6 +170,102 @@ def _wanted(wrt):
     if not all(name in Gradients._fields for name in names):
         raise ValueError(f"adaptive_max_pool1d: wrt must be a tuple of {Gradients._fields}, got {wrt!r}")
     return names
+
+
+def _ranges(first, last, extent):
+    """All k and p with first[k] <= p < last[k] on an axis, ordered by k, then p: an array (2, pairs)."""
+    first, last = np.clip(first, 0, extent), np.clip(last, 0, extent)
+    lengths = np.maximum(last - first, 0)
+    owners = np.repeat(np.arange(len(lengths)), lengths)
+    return np.stack([owners, np.arange(len(owners)) + np.repeat(first + lengths - lengths.cumsum(), lengths)])
+
+
+def _fold_pairs(fold, rows, owners, extent, nothing):
+    """Reduce the rows of each owner, which stand together; one without rows gets ``nothing``."""
+    folded = np.full((extent, *rows.shape[1:]), nothing, rows.dtype)
+    if _are_long(rows, owners):
+        begins = np.flatnonzero(np.diff(owners, prepend=-1))
+        folded[owners[begins]] = fold.reduceat(rows, begins)
+        return folded
+    for some, now in _rounds(owners):
+        if len(some) == extent:
+            fold(folded, rows[now], out=folded)
+        else:
+            folded[some] = fold(folded[some], rows[now])
+    return folded
+
+
+def _first_of_pairs(rows, best, owners, positions):
+    """For each owner the position of its first row that is ``best``, or no number; 0 without rows."""
+    first = np.zeros(best.shape, positions.dtype)
+    if _are_long(rows, owners):
+        begins = np.flatnonzero(np.diff(owners, prepend=-1))
+        numbers = np.arange(len(rows)).reshape(-1, *[1] * (rows.ndim - 1))
+        wins = (rows == best[owners]) | (rows != rows)
+        first[owners[begins]] = positions[np.minimum.reduceat(np.where(wins, numbers, len(rows)), begins)]
+        return first
+    lost = np.ones(best.shape, bool)
+    before = np.zeros(best.shape, np.min_scalar_type(len(rows)))
+    for some, now in _rounds(owners):
+        found = rows[now]
+        lost[some] &= (found != best[some]) & (found == found)
+        before[some] += lost[some]
+    begins = np.flatnonzero(np.diff(owners, prepend=-1))
+    first[owners[begins]] = positions[begins].reshape(-1, *[1] * (rows.ndim - 1)) + before[owners[begins]]
+    return first
+
+
+def _rounds(owners):
+    """Yield, for the first row of each owner, then the second .., which owners have one and where it is."""
+    begins = np.flatnonzero(np.diff(owners, prepend=-1))
+    lengths = np.diff(begins, append=len(owners))
+    for place in range(lengths.max(initial=0)):
+        now = begins[lengths > place] + place
+        yield owners[now], now
+
+
+def _are_long(rows, owners):
+    """Whether an owner has so many rows that few numbers are left for each of as many rounds."""
+    return len(owners) > 0 and np.bincount(owners).max() * 1024 > rows.size
+
+
+def _add_at(target, *positions_and_values, zeros=False):
+    """Add rows to ``target``, perhaps one of ``zeros``, at positions along its first axes.
+
+    Repeated ones add up.
+    """
+    *positions, values = map(np.asarray, positions_and_values)
+    lead = len(positions)
+    shape = np.broadcast_shapes(*(p.shape for p in positions))
+    if 0 in shape or not target.size:
+        return
+    flat = positions[0]
+    for extent, position in zip(target.shape[1:lead], positions[1:], strict=True):
+        flat = flat * extent + position
+    flat = flat.ravel()
+    if target.ndim == lead and 8 * flat.size >= target.size:  # else most sums would be of nothing
+        sums = np.bincount(flat, np.broadcast_to(values, shape).ravel(), minlength=target.size)
+        target += sums.reshape(target.shape).astype(target.dtype)
+        return
+    rows = np.broadcast_to(values, shape + target.shape[lead:]).reshape(flat.size, *target.shape[lead:])
+    places = np.unravel_index(flat, target.shape[:lead])
+    order = np.argsort(flat.astype(np.min_scalar_type(int(np.prod(target.shape[:lead])))), kind="stable")
+    flat = flat[order]
+    starts = np.flatnonzero(np.concatenate([[True], flat[1:] != flat[:-1]]))
+    stops = np.append(starts[1:], flat.size)
+    # in rounds: one row for each position that has rows left
+    while starts.size > (stops - starts).max(initial=0):
+        now = order[starts]
+        here = tuple(p[now] for p in places)
+        target[here] = rows[now] if zeros else target[here] + rows[now]
+        zeros = False
+        starts += 1
+        left = starts < stops
+        starts, stops = starts[left], stops[left]
+    # few positions, many rows: one position after the other
+    for start, stop in zip(starts, stops, strict=True):
+        now = order[start:stop]
+        target[tuple(p[now[0]] for p in places)] += rows[now].sum(axis=0)
 
 
 forward, backward = _in_single(forward), _in_single(backward)

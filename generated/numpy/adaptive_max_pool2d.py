@@ -12,11 +12,14 @@ Declaration:
         v >= (W * j) // Q} x[n, c, u, v]
 
 Derived:
-    grad_x[n, c, u, v] = sum_{i, j : (H * i + H - 1) // P >= u, (W * j + W - 1) // Q >= v, W * u + v ==
-        winner_y[n, c, i, j], u >= (H * i) // P, v >= (W * j) // Q} grad_y[n, c, i, j]
+    grad_max_v_y[n, c, u, j] = sum_{i : (H * i + H - 1) // P >= u, u >= (H * i) // P, u == winner_y[n,
+        c, i, j]} grad_y[n, c, i, j]
+    grad_x[n, c, u, v] = sum_{j : (W * j + W - 1) // Q >= v, v >= (W * j) // Q, v == winner_max_v_y[n,
+        c, u, j]} grad_max_v_y[n, c, u, j]
 
 Kept for backward (auto):
-    winner_y  8 * N * C * P * Q bytes
+    winner_y        8 * N * C * P * Q bytes
+    winner_max_v_y  8 * N * C * H * Q bytes
 """
 
 from typing import NamedTuple
@@ -28,7 +31,7 @@ class Residuals(NamedTuple):
     """What forward keeps for backward; inputs and outputs are not copied."""
 
     winner_y: np.ndarray  # winner_y[N, C, P, Q], kept
-    H: int
+    winner_max_v_y: np.ndarray  # winner_max_v_y[N, C, H, Q], kept
     W: int
     P: int
     Q: int
@@ -51,47 +54,66 @@ def forward(x, *, P=2, Q=2):
     _require(H > 0, "the maximum over u has no values to choose from: H is 0")
     _require(W > 0, "the maximum over v has no values to choose from: W is 0")
 
-    # y[n, c, i, j] = max_{u, v : (H * i + H - 1) // P >= u, (W * j + W - 1) // Q >= v, u >= (H * i) // P, v >=
-    #     (W * j) // Q} x[n, c, u, v]
-    y_candidates = np.where(
-        (((H * np.arange(P) + H - 1) // P)[:, None] >= np.arange(H))[:, None, :, None]
-        & (((W * np.arange(Q) + W - 1) // Q)[:, None] >= np.arange(W))[:, None]
-        & (np.arange(H) >= (H * np.arange(P) // P)[:, None])[:, None, :, None]
-        & (np.arange(W) >= (W * np.arange(Q) // Q)[:, None])[:, None],
-        x[:, :, None, None],
-        -np.inf,
-    ).reshape(N, C, P, Q, H * W)
-    y = y_candidates.max(axis=4)
-    winner_y = y_candidates.argmax(axis=4)
-    return y, Residuals(winner_y, H, W, P, Q, dtype)
+    # max_v_y[n, c, u, j] = max_{v : (W * j + W - 1) // Q >= v, v >= (W * j) // Q} x[n, c, u, v]
+    pairs = _ranges(W * np.arange(Q) // Q, (W * np.arange(Q) + W - 1) // Q + 1, W)
+    pair_j = pairs[0]
+    pair_v = pairs[1]
+    max_v_y_candidates = x[:, :, :, pair_v].transpose(3, 0, 1, 2)
+    max_v_y = _fold_pairs(np.maximum, max_v_y_candidates, pair_j, Q, -np.inf).transpose(1, 2, 3, 0)
+    winner_max_v_y = _first_of_pairs(
+        max_v_y_candidates, max_v_y.transpose(3, 0, 1, 2), pair_j, pair_v
+    ).transpose(1, 2, 3, 0)
+    # y[n, c, i, j] = max_{u : (H * i + H - 1) // P >= u, u >= (H * i) // P} max_v_y[n, c, u, j]
+    pairs_2 = _ranges(H * np.arange(P) // P, (H * np.arange(P) + H - 1) // P + 1, H)
+    pair_i = pairs_2[0]
+    pair_u = pairs_2[1]
+    y_candidates = max_v_y[:, :, pair_u].transpose(2, 0, 1, 3)
+    y = _fold_pairs(np.maximum, y_candidates, pair_i, P, -np.inf).transpose(1, 2, 0, 3)
+    winner_y = _first_of_pairs(y_candidates, y.transpose(2, 0, 1, 3), pair_i, pair_u).transpose(1, 2, 0, 3)
+    return y, Residuals(winner_y, winner_max_v_y, W, P, Q, dtype)
 
 
 def backward(residuals, grad_y, wrt=None):
     """Pull grad_y back to x; ``wrt`` names the inputs whose gradient is wanted (default: all)."""
-    winner_y, H, W, P, Q, dtype = _kept(residuals)
+    winner_y, winner_max_v_y, W, P, Q, dtype = _kept(residuals)
     N, C = winner_y.shape[0], winner_y.shape[1]
+    H = winner_max_v_y.shape[2]
     grad_y = _cotangent("grad_y", grad_y, (N, C, P, Q), dtype)
     if "x" not in _wanted(wrt):
         return Gradients(None)
 
-    # grad_x[n, c, u, v] = sum_{i, j : (H * i + H - 1) // P >= u, (W * j + W - 1) // Q >= v, W * u + v ==
-    #     winner_y[n, c, i, j], u >= (H * i) // P, v >= (W * j) // Q} grad_y[n, c, i, j]
-    grad_x_part = grad_y[:, :, None, None] * (
-        W * np.arange(H)[:, None] + np.arange(W) == winner_y[:, :, :, :, None, None]
-    ).astype(dtype).transpose(0, 1, 4, 5, 2, 3)
-    grad_x_part_2 = (
+    # grad_max_v_y[n, c, u, j] = sum_{i : (H * i + H - 1) // P >= u, u >= (H * i) // P, u == winner_y[n, c, i,
+    #     j]} grad_y[n, c, i, j]
+    grad_max_v_y = np.zeros((N, C, H, Q), dtype=dtype)
+    _add_at(
+        grad_max_v_y,
+        np.arange(N)[:, None, None],
+        np.arange(C)[:, None],
+        winner_y.transpose(2, 0, 1, 3),
+        np.arange(Q),
         np.where(
-            np.arange(H) >= (H * np.arange(P) // P)[:, None],
-            (((H * np.arange(P) + H - 1) // P)[:, None] >= np.arange(H)).astype(dtype),
+            (((H * np.arange(P) + H - 1) // P)[:, None, None, None] >= winner_y.transpose(2, 0, 1, 3))
+            & (winner_y.transpose(2, 0, 1, 3) >= (H * np.arange(P) // P)[:, None, None, None]),
+            grad_y.transpose(2, 0, 1, 3),
             0,
-        ).T[:, None, :, None]
-        * np.where(
-            np.arange(W) >= (W * np.arange(Q) // Q)[:, None],
-            (((W * np.arange(Q) + W - 1) // Q)[:, None] >= np.arange(W)).astype(dtype),
-            0,
-        ).T[:, None]
+        ),
     )
-    grad_x = np.einsum("ncuvij,uvij->ncuv", grad_x_part, grad_x_part_2)
+    # grad_x[n, c, u, v] = sum_{j : (W * j + W - 1) // Q >= v, v >= (W * j) // Q, v == winner_max_v_y[n, c, u,
+    #     j]} grad_max_v_y[n, c, u, j]
+    grad_x = np.zeros((N, C, H, W), dtype=dtype)
+    _add_at(
+        grad_x,
+        np.arange(N)[:, None, None],
+        np.arange(C)[:, None],
+        np.arange(H),
+        winner_max_v_y.transpose(3, 0, 1, 2),
+        np.where(
+            (((W * np.arange(Q) + W - 1) // Q)[:, None, None, None] >= winner_max_v_y.transpose(3, 0, 1, 2))
+            & (winner_max_v_y.transpose(3, 0, 1, 2) >= (W * np.arange(Q) // Q)[:, None, None, None]),
+            grad_max_v_y.transpose(3, 0, 1, 2),
+            0,
+        ),
+    )
     return Gradients(grad_x)
 
 
@@ -183,6 +205,102 @@ def _wanted(wrt):
     if not all(name in Gradients._fields for name in names):
         raise ValueError(f"adaptive_max_pool2d: wrt must be a tuple of {Gradients._fields}, got {wrt!r}")
     return names
+
+
+def _ranges(first, last, extent):
+    """All k and p with first[k] <= p < last[k] on an axis, ordered by k, then p: an array (2, pairs)."""
+    first, last = np.clip(first, 0, extent), np.clip(last, 0, extent)
+    lengths = np.maximum(last - first, 0)
+    owners = np.repeat(np.arange(len(lengths)), lengths)
+    return np.stack([owners, np.arange(len(owners)) + np.repeat(first + lengths - lengths.cumsum(), lengths)])
+
+
+def _fold_pairs(fold, rows, owners, extent, nothing):
+    """Reduce the rows of each owner, which stand together; one without rows gets ``nothing``."""
+    folded = np.full((extent, *rows.shape[1:]), nothing, rows.dtype)
+    if _are_long(rows, owners):
+        begins = np.flatnonzero(np.diff(owners, prepend=-1))
+        folded[owners[begins]] = fold.reduceat(rows, begins)
+        return folded
+    for some, now in _rounds(owners):
+        if len(some) == extent:
+            fold(folded, rows[now], out=folded)
+        else:
+            folded[some] = fold(folded[some], rows[now])
+    return folded
+
+
+def _first_of_pairs(rows, best, owners, positions):
+    """For each owner the position of its first row that is ``best``, or no number; 0 without rows."""
+    first = np.zeros(best.shape, positions.dtype)
+    if _are_long(rows, owners):
+        begins = np.flatnonzero(np.diff(owners, prepend=-1))
+        numbers = np.arange(len(rows)).reshape(-1, *[1] * (rows.ndim - 1))
+        wins = (rows == best[owners]) | (rows != rows)
+        first[owners[begins]] = positions[np.minimum.reduceat(np.where(wins, numbers, len(rows)), begins)]
+        return first
+    lost = np.ones(best.shape, bool)
+    before = np.zeros(best.shape, np.min_scalar_type(len(rows)))
+    for some, now in _rounds(owners):
+        found = rows[now]
+        lost[some] &= (found != best[some]) & (found == found)
+        before[some] += lost[some]
+    begins = np.flatnonzero(np.diff(owners, prepend=-1))
+    first[owners[begins]] = positions[begins].reshape(-1, *[1] * (rows.ndim - 1)) + before[owners[begins]]
+    return first
+
+
+def _rounds(owners):
+    """Yield, for the first row of each owner, then the second .., which owners have one and where it is."""
+    begins = np.flatnonzero(np.diff(owners, prepend=-1))
+    lengths = np.diff(begins, append=len(owners))
+    for place in range(lengths.max(initial=0)):
+        now = begins[lengths > place] + place
+        yield owners[now], now
+
+
+def _are_long(rows, owners):
+    """Whether an owner has so many rows that few numbers are left for each of as many rounds."""
+    return len(owners) > 0 and np.bincount(owners).max() * 1024 > rows.size
+
+
+def _add_at(target, *positions_and_values, zeros=False):
+    """Add rows to ``target``, perhaps one of ``zeros``, at positions along its first axes.
+
+    Repeated ones add up.
+    """
+    *positions, values = map(np.asarray, positions_and_values)
+    lead = len(positions)
+    shape = np.broadcast_shapes(*(p.shape for p in positions))
+    if 0 in shape or not target.size:
+        return
+    flat = positions[0]
+    for extent, position in zip(target.shape[1:lead], positions[1:], strict=True):
+        flat = flat * extent + position
+    flat = flat.ravel()
+    if target.ndim == lead and 8 * flat.size >= target.size:  # else most sums would be of nothing
+        sums = np.bincount(flat, np.broadcast_to(values, shape).ravel(), minlength=target.size)
+        target += sums.reshape(target.shape).astype(target.dtype)
+        return
+    rows = np.broadcast_to(values, shape + target.shape[lead:]).reshape(flat.size, *target.shape[lead:])
+    places = np.unravel_index(flat, target.shape[:lead])
+    order = np.argsort(flat.astype(np.min_scalar_type(int(np.prod(target.shape[:lead])))), kind="stable")
+    flat = flat[order]
+    starts = np.flatnonzero(np.concatenate([[True], flat[1:] != flat[:-1]]))
+    stops = np.append(starts[1:], flat.size)
+    # in rounds: one row for each position that has rows left
+    while starts.size > (stops - starts).max(initial=0):
+        now = order[starts]
+        here = tuple(p[now] for p in places)
+        target[here] = rows[now] if zeros else target[here] + rows[now]
+        zeros = False
+        starts += 1
+        left = starts < stops
+        starts, stops = starts[left], stops[left]
+    # few positions, many rows: one position after the other
+    for start, stop in zip(starts, stops, strict=True):
+        now = order[start:stop]
+        target[tuple(p[now[0]] for p in places)] += rows[now].sum(axis=0)
 
 
 forward, backward = _in_single(forward), _in_single(backward)

@@ -16,17 +16,22 @@ Declaration:
         + 1, u_3 >= (H * i) // 4, v_3 >= (W * j) // 4} x[n, c, u_3, v_3]
 
 Derived:
-    grad_x[n, c, u_3, v_3] = sum_{i, j : (H * i + H + 1) // 2 >= u_3 + 1, (W * j + W + 1) // 2 >= v_3 +
-        1, W * u_3 + v_3 == winner_halves[n, c, i, j], u_3 >= (H * i) // 2, v_3 >= (W * j) // 2}
-        grad_halves[n, c, i, j] + sum_{i, j : (H * i + H + 3) // 4 >= u_3 + 1, (W * j + W + 3) // 4 >=
-        v_3 + 1, W * u_3 + v_3 == winner_quarters[n, c, i, j], u_3 >= (H * i) // 4, v_3 >= (W * j) // 4}
-        grad_quarters[n, c, i, j] + sum_{i, j : W * u_3 + v_3 == winner_whole[n, c, i, j]} grad_whole[n,
-        c, i, j]
+    grad_max_v_3_quarters[n, c, u_3, j] = sum_{i : (H * i + H + 3) // 4 >= u_3 + 1, u_3 >= (H * i) // 4,
+        u_3 == winner_quarters[n, c, i, j]} grad_quarters[n, c, i, j]
+    grad_max_v_2_halves[n, c, u_2, j] = sum_{i : (H * i + H + 1) // 2 >= u_2 + 1, u_2 >= (H * i) // 2,
+        u_2 == winner_halves[n, c, i, j]} grad_halves[n, c, i, j]
+    grad_x[n, c, u_3, v_3] = sum_{i, j : W * u_3 + v_3 == winner_whole[n, c, i, j]} grad_whole[n, c, i,
+        j] + sum_{j : (W * j + W + 1) // 2 >= v_3 + 1, v_3 >= (W * j) // 2, v_3 ==
+        winner_max_v_2_halves[n, c, u_3, j]} grad_max_v_2_halves[n, c, u_3, j] + sum_{j : (W * j + W +
+        3) // 4 >= v_3 + 1, v_3 >= (W * j) // 4, v_3 == winner_max_v_3_quarters[n, c, u_3, j]}
+        grad_max_v_3_quarters[n, c, u_3, j]
 
 Kept for backward (auto):
-    winner_quarters  8 * N * C * 4 * 4 bytes
-    winner_halves    8 * N * C * 2 * 2 bytes
-    winner_whole     8 * N * C bytes
+    winner_quarters          8 * N * C * 4 * 4 bytes
+    winner_max_v_3_quarters  8 * N * C * H * 4 bytes
+    winner_halves            8 * N * C * 2 * 2 bytes
+    winner_max_v_2_halves    8 * N * C * H * 2 bytes
+    winner_whole             8 * N * C bytes
 """
 
 from typing import NamedTuple
@@ -38,9 +43,10 @@ class Residuals(NamedTuple):
     """What forward keeps for backward; inputs and outputs are not copied."""
 
     winner_quarters: np.ndarray  # winner_quarters[N, C, 4, 4], kept
+    winner_max_v_3_quarters: np.ndarray  # winner_max_v_3_quarters[N, C, H, 4], kept
     winner_halves: np.ndarray  # winner_halves[N, C, 2, 2], kept
+    winner_max_v_2_halves: np.ndarray  # winner_max_v_2_halves[N, C, H, 2], kept
     winner_whole: np.ndarray  # winner_whole[N, C, 1, 1], kept
-    H: int
     W: int
     dtype: np.dtype
 
@@ -78,32 +84,52 @@ def forward(x):
     whole_candidates = x.reshape(N, C, H * W)
     whole = np.broadcast_to(whole_candidates.max(axis=2)[:, :, None, None], (N, C, 1, 1)).copy()
     winner_whole = np.broadcast_to(whole_candidates.argmax(axis=2)[:, :, None, None], (N, C, 1, 1)).copy()
-    # halves[n, c, i, j] = max_{u_2, v_2 : (H * i + H + 1) // 2 >= u_2 + 1, (W * j + W + 1) // 2 >= v_2 + 1, u_2
-    #     >= (H * i) // 2, v_2 >= (W * j) // 2} x[n, c, u_2, v_2]
-    halves_candidates = np.where(
-        (np.arange(H) < ((H * np.arange(2) + H + 1) // 2)[:, None])[:, None, :, None]
-        & (np.arange(W) < ((W * np.arange(2) + W + 1) // 2)[:, None])[:, None]
-        & (np.arange(H) >= (H * np.arange(2) // 2)[:, None])[:, None, :, None]
-        & (np.arange(W) >= (W * np.arange(2) // 2)[:, None])[:, None],
-        x[:, :, None, None],
-        -np.inf,
-    ).reshape(N, C, 2, 2, H * W)
-    halves = halves_candidates.max(axis=4)
-    winner_halves = halves_candidates.argmax(axis=4)
-    # quarters[n, c, i, j] = max_{u_3, v_3 : (H * i + H + 3) // 4 >= u_3 + 1, (W * j + W + 3) // 4 >= v_3 + 1,
-    #     u_3 >= (H * i) // 4, v_3 >= (W * j) // 4} x[n, c, u_3, v_3]
-    quarters_candidates = np.where(
-        (np.arange(H) < ((H * np.arange(4) + H + 3) // 4)[:, None])[:, None, :, None]
-        & (np.arange(W) < ((W * np.arange(4) + W + 3) // 4)[:, None])[:, None]
-        & (np.arange(H) >= (H * np.arange(4) // 4)[:, None])[:, None, :, None]
-        & (np.arange(W) >= (W * np.arange(4) // 4)[:, None])[:, None],
-        x[:, :, None, None],
-        -np.inf,
-    ).reshape(N, C, 4, 4, H * W)
-    quarters = quarters_candidates.max(axis=4)
-    winner_quarters = quarters_candidates.argmax(axis=4)
+    # max_v_2_halves[n, c, u_2, j] = max_{v_2 : (W * j + W + 1) // 2 >= v_2 + 1, v_2 >= (W * j) // 2} x[n, c,
+    #     u_2, v_2]
+    pairs = _ranges(W * np.arange(2) // 2, (W * np.arange(2) + W + 1) // 2, W)
+    pair_j = pairs[0]
+    pair_v_2 = pairs[1]
+    max_v_2_halves_candidates = x[:, :, :, pair_v_2].transpose(3, 0, 1, 2)
+    max_v_2_halves = _fold_pairs(np.maximum, max_v_2_halves_candidates, pair_j, 2, -np.inf).transpose(
+        1, 2, 3, 0
+    )
+    winner_max_v_2_halves = _first_of_pairs(
+        max_v_2_halves_candidates, max_v_2_halves.transpose(3, 0, 1, 2), pair_j, pair_v_2
+    ).transpose(1, 2, 3, 0)
+    # halves[n, c, i, j] = max_{u_2 : (H * i + H + 1) // 2 >= u_2 + 1, u_2 >= (H * i) // 2} max_v_2_halves[n, c,
+    #     u_2, j]
+    pairs_2 = _ranges(H * np.arange(2) // 2, (H * np.arange(2) + H + 1) // 2, H)
+    pair_i = pairs_2[0]
+    pair_u_2 = pairs_2[1]
+    halves_candidates = max_v_2_halves[:, :, pair_u_2].transpose(2, 0, 1, 3)
+    halves = _fold_pairs(np.maximum, halves_candidates, pair_i, 2, -np.inf).transpose(1, 2, 0, 3)
+    winner_halves = _first_of_pairs(
+        halves_candidates, halves.transpose(2, 0, 1, 3), pair_i, pair_u_2
+    ).transpose(1, 2, 0, 3)
+    # max_v_3_quarters[n, c, u_3, j] = max_{v_3 : (W * j + W + 3) // 4 >= v_3 + 1, v_3 >= (W * j) // 4} x[n, c,
+    #     u_3, v_3]
+    pairs_3 = _ranges(W * np.arange(4) // 4, (W * np.arange(4) + W + 3) // 4, W)
+    pair_j_2 = pairs_3[0]
+    pair_v_3 = pairs_3[1]
+    max_v_3_quarters_candidates = x[:, :, :, pair_v_3].transpose(3, 0, 1, 2)
+    max_v_3_quarters = _fold_pairs(np.maximum, max_v_3_quarters_candidates, pair_j_2, 4, -np.inf).transpose(
+        1, 2, 3, 0
+    )
+    winner_max_v_3_quarters = _first_of_pairs(
+        max_v_3_quarters_candidates, max_v_3_quarters.transpose(3, 0, 1, 2), pair_j_2, pair_v_3
+    ).transpose(1, 2, 3, 0)
+    # quarters[n, c, i, j] = max_{u_3 : (H * i + H + 3) // 4 >= u_3 + 1, u_3 >= (H * i) // 4}
+    #     max_v_3_quarters[n, c, u_3, j]
+    pairs_4 = _ranges(H * np.arange(4) // 4, (H * np.arange(4) + H + 3) // 4, H)
+    pair_i_2 = pairs_4[0]
+    pair_u_3 = pairs_4[1]
+    quarters_candidates = max_v_3_quarters[:, :, pair_u_3].transpose(2, 0, 1, 3)
+    quarters = _fold_pairs(np.maximum, quarters_candidates, pair_i_2, 4, -np.inf).transpose(1, 2, 0, 3)
+    winner_quarters = _first_of_pairs(
+        quarters_candidates, quarters.transpose(2, 0, 1, 3), pair_i_2, pair_u_3
+    ).transpose(1, 2, 0, 3)
     return Outputs(whole, halves, quarters), Residuals(
-        winner_quarters, winner_halves, winner_whole, H, W, dtype
+        winner_quarters, winner_max_v_3_quarters, winner_halves, winner_max_v_2_halves, winner_whole, W, dtype
     )
 
 
@@ -112,56 +138,54 @@ def backward(residuals, grad_whole, grad_halves, grad_quarters, wrt=None):
 
     ``wrt`` names the inputs whose gradient is wanted (default: all).
     """
-    winner_quarters, winner_halves, winner_whole, H, W, dtype = _kept(residuals)
+    winner_quarters, winner_max_v_3_quarters, winner_halves, winner_max_v_2_halves, winner_whole, W, dtype = (
+        _kept(residuals)
+    )
     N, C = winner_quarters.shape[0], winner_quarters.shape[1]
+    H = winner_max_v_3_quarters.shape[2]
     grad_whole = _cotangent("grad_whole", grad_whole, (N, C, 1, 1), dtype)
     grad_halves = _cotangent("grad_halves", grad_halves, (N, C, 2, 2), dtype)
     grad_quarters = _cotangent("grad_quarters", grad_quarters, (N, C, 4, 4), dtype)
     if "x" not in _wanted(wrt):
         return Gradients(None)
 
-    # grad_x[n, c, u_3, v_3] = sum_{i, j : (H * i + H + 1) // 2 >= u_3 + 1, (W * j + W + 1) // 2 >= v_3 + 1, W *
-    #     u_3 + v_3 == winner_halves[n, c, i, j], u_3 >= (H * i) // 2, v_3 >= (W * j) // 2} grad_halves[n, c, i,
-    #     j] + sum_{i, j : (H * i + H + 3) // 4 >= u_3 + 1, (W * j + W + 3) // 4 >= v_3 + 1, W * u_3 + v_3 ==
-    #     winner_quarters[n, c, i, j], u_3 >= (H * i) // 4, v_3 >= (W * j) // 4} grad_quarters[n, c, i, j] +
-    #     sum_{i, j : W * u_3 + v_3 == winner_whole[n, c, i, j]} grad_whole[n, c, i, j]
-    total_part = grad_halves[:, :, None, None] * (
-        W * np.arange(H)[:, None] + np.arange(W) == winner_halves[:, :, :, :, None, None]
-    ).astype(dtype).transpose(0, 1, 4, 5, 2, 3)
-    total_part_2 = (
+    # grad_max_v_3_quarters[n, c, u_3, j] = sum_{i : (H * i + H + 3) // 4 >= u_3 + 1, u_3 >= (H * i) // 4, u_3
+    #     == winner_quarters[n, c, i, j]} grad_quarters[n, c, i, j]
+    grad_max_v_3_quarters = np.zeros((N, C, H, 4), dtype=dtype)
+    _add_at(
+        grad_max_v_3_quarters,
+        np.arange(N)[:, None, None],
+        np.arange(C)[:, None],
+        winner_quarters.transpose(2, 0, 1, 3),
+        np.arange(4),
         np.where(
-            np.arange(H) >= (H * np.arange(2) // 2)[:, None],
-            (np.arange(H) < ((H * np.arange(2) + H + 1) // 2)[:, None]).astype(dtype),
-            0,
-        ).T[:, None, :, None]
-        * np.where(
-            np.arange(W) >= (W * np.arange(2) // 2)[:, None],
-            (np.arange(W) < ((W * np.arange(2) + W + 1) // 2)[:, None]).astype(dtype),
-            0,
-        ).T[:, None]
-    )
-    total_part_3 = (
-        np.where(
-            np.arange(H) >= (H * np.arange(4) // 4)[:, None],
-            (np.arange(H) < ((H * np.arange(4) + H + 3) // 4)[:, None]).astype(dtype),
-            0,
-        ).T[:, :, None]
-        * grad_quarters[:, :, None]
-    )
-    total_part_4 = np.einsum(
-        "ncijuv,ncuij->ncuvj",
-        (W * np.arange(H)[:, None] + np.arange(W) == winner_quarters[:, :, :, :, None, None]).astype(dtype),
-        total_part_3,
-    )
-    grad_x = np.einsum("ncuvij,uvij->ncuv", total_part, total_part_2) + np.einsum(
-        "jv,ncuvj->ncuv",
-        np.where(
-            np.arange(W) >= (W * np.arange(4) // 4)[:, None],
-            (np.arange(W) < ((W * np.arange(4) + W + 3) // 4)[:, None]).astype(dtype),
+            (winner_quarters.transpose(2, 0, 1, 3) < ((H * np.arange(4) + H + 3) // 4)[:, None, None, None])
+            & (winner_quarters.transpose(2, 0, 1, 3) >= (H * np.arange(4) // 4)[:, None, None, None]),
+            grad_quarters.transpose(2, 0, 1, 3),
             0,
         ),
-        total_part_4,
     )
+    # grad_max_v_2_halves[n, c, u_2, j] = sum_{i : (H * i + H + 1) // 2 >= u_2 + 1, u_2 >= (H * i) // 2, u_2 ==
+    #     winner_halves[n, c, i, j]} grad_halves[n, c, i, j]
+    grad_max_v_2_halves = np.zeros((N, C, H, 2), dtype=dtype)
+    _add_at(
+        grad_max_v_2_halves,
+        np.arange(N)[:, None, None],
+        np.arange(C)[:, None],
+        winner_halves.transpose(2, 0, 1, 3),
+        np.arange(2),
+        np.where(
+            (winner_halves.transpose(2, 0, 1, 3) < ((H * np.arange(2) + H + 1) // 2)[:, None, None, None])
+            & (winner_halves.transpose(2, 0, 1, 3) >= (H * np.arange(2) // 2)[:, None, None, None]),
+            grad_halves.transpose(2, 0, 1, 3),
+            0,
+        ),
+    )
+    # grad_x[n, c, u_3, v_3] = sum_{i, j : W * u_3 + v_3 == winner_whole[n, c, i, j]} grad_whole[n, c, i, j] +
+    #     sum_{j : (W * j + W + 1) // 2 >= v_3 + 1, v_3 >= (W * j) // 2, v_3 == winner_max_v_2_halves[n, c, u_3,
+    #     j]} grad_max_v_2_halves[n, c, u_3, j] + sum_{j : (W * j + W + 3) // 4 >= v_3 + 1, v_3 >= (W * j) // 4,
+    #     v_3 == winner_max_v_3_quarters[n, c, u_3, j]} grad_max_v_3_quarters[n, c, u_3, j]
+    grad_x = np.zeros((N, C, H, W), dtype=dtype)
     _add_at(
         grad_x,
         np.arange(N)[:, None, None],
@@ -174,6 +198,38 @@ def backward(residuals, grad_whole, grad_halves, grad_quarters, wrt=None):
             (winner_whole.transpose(2, 3, 0, 1)[:, :, :, :, None] < W * np.arange(H) + W)
             & (winner_whole.transpose(2, 3, 0, 1)[:, :, :, :, None] >= W * np.arange(H)),
             grad_whole.transpose(2, 3, 0, 1)[:, :, :, :, None],
+            0,
+        ),
+    )
+    _add_at(
+        grad_x,
+        np.arange(N)[:, None, None],
+        np.arange(C)[:, None],
+        np.arange(H),
+        winner_max_v_2_halves.transpose(3, 0, 1, 2),
+        np.where(
+            (
+                winner_max_v_2_halves.transpose(3, 0, 1, 2)
+                < ((W * np.arange(2) + W + 1) // 2)[:, None, None, None]
+            )
+            & (winner_max_v_2_halves.transpose(3, 0, 1, 2) >= (W * np.arange(2) // 2)[:, None, None, None]),
+            grad_max_v_2_halves.transpose(3, 0, 1, 2),
+            0,
+        ),
+    )
+    _add_at(
+        grad_x,
+        np.arange(N)[:, None, None],
+        np.arange(C)[:, None],
+        np.arange(H),
+        winner_max_v_3_quarters.transpose(3, 0, 1, 2),
+        np.where(
+            (
+                winner_max_v_3_quarters.transpose(3, 0, 1, 2)
+                < ((W * np.arange(4) + W + 3) // 4)[:, None, None, None]
+            )
+            & (winner_max_v_3_quarters.transpose(3, 0, 1, 2) >= (W * np.arange(4) // 4)[:, None, None, None]),
+            grad_max_v_3_quarters.transpose(3, 0, 1, 2),
             0,
         ),
     )
@@ -256,6 +312,63 @@ def _wanted(wrt):
     if not all(name in Gradients._fields for name in names):
         raise ValueError(f"spatial_pyramid_pool2d: wrt must be a tuple of {Gradients._fields}, got {wrt!r}")
     return names
+
+
+def _ranges(first, last, extent):
+    """All k and p with first[k] <= p < last[k] on an axis, ordered by k, then p: an array (2, pairs)."""
+    first, last = np.clip(first, 0, extent), np.clip(last, 0, extent)
+    lengths = np.maximum(last - first, 0)
+    owners = np.repeat(np.arange(len(lengths)), lengths)
+    return np.stack([owners, np.arange(len(owners)) + np.repeat(first + lengths - lengths.cumsum(), lengths)])
+
+
+def _fold_pairs(fold, rows, owners, extent, nothing):
+    """Reduce the rows of each owner, which stand together; one without rows gets ``nothing``."""
+    folded = np.full((extent, *rows.shape[1:]), nothing, rows.dtype)
+    if _are_long(rows, owners):
+        begins = np.flatnonzero(np.diff(owners, prepend=-1))
+        folded[owners[begins]] = fold.reduceat(rows, begins)
+        return folded
+    for some, now in _rounds(owners):
+        if len(some) == extent:
+            fold(folded, rows[now], out=folded)
+        else:
+            folded[some] = fold(folded[some], rows[now])
+    return folded
+
+
+def _first_of_pairs(rows, best, owners, positions):
+    """For each owner the position of its first row that is ``best``, or no number; 0 without rows."""
+    first = np.zeros(best.shape, positions.dtype)
+    if _are_long(rows, owners):
+        begins = np.flatnonzero(np.diff(owners, prepend=-1))
+        numbers = np.arange(len(rows)).reshape(-1, *[1] * (rows.ndim - 1))
+        wins = (rows == best[owners]) | (rows != rows)
+        first[owners[begins]] = positions[np.minimum.reduceat(np.where(wins, numbers, len(rows)), begins)]
+        return first
+    lost = np.ones(best.shape, bool)
+    before = np.zeros(best.shape, np.min_scalar_type(len(rows)))
+    for some, now in _rounds(owners):
+        found = rows[now]
+        lost[some] &= (found != best[some]) & (found == found)
+        before[some] += lost[some]
+    begins = np.flatnonzero(np.diff(owners, prepend=-1))
+    first[owners[begins]] = positions[begins].reshape(-1, *[1] * (rows.ndim - 1)) + before[owners[begins]]
+    return first
+
+
+def _rounds(owners):
+    """Yield, for the first row of each owner, then the second .., which owners have one and where it is."""
+    begins = np.flatnonzero(np.diff(owners, prepend=-1))
+    lengths = np.diff(begins, append=len(owners))
+    for place in range(lengths.max(initial=0)):
+        now = begins[lengths > place] + place
+        yield owners[now], now
+
+
+def _are_long(rows, owners):
+    """Whether an owner has so many rows that few numbers are left for each of as many rounds."""
+    return len(owners) > 0 and np.bincount(owners).max() * 1024 > rows.size
 
 
 def _add_at(target, *positions_and_values, zeros=False):

@@ -1,6 +1,7 @@
 """Ranges that data give for each value of another index, ``first[r] <= q < last[r]``: rows of a ragged array.
 
-All pairs of r and q that lie in such ranges are few beside all pairs of r and q.
+All pairs of r and q that lie in such ranges are few beside all pairs of r and q. So they are in windows whose ends are
+quotients, ``floor(H * r / P) <= q < floor(H * (r + 1) / P)``; sums over those are products with a matrix of ones.
 """
 
 from __future__ import annotations
@@ -10,7 +11,7 @@ from dataclasses import dataclass
 
 from symgrad.declare.algebra import multiply
 from symgrad.declare.conditions import all_of, conjuncts
-from symgrad.declare.integers import ONE, ZERO, Entry, Index, Poly, affine_in, as_poly, atoms, indices_of
+from symgrad.declare.integers import ONE, ZERO, Entry, Index, Poly, Quotient, affine_in, as_poly, atoms, indices_of
 from symgrad.declare.program import Equation
 from symgrad.declare.scalars import (
     Compare,
@@ -41,11 +42,14 @@ class Ragged:
         return frozenset((self.inside, *self.owners))
 
 
-def ragged(condition: Condition, *factors: Scalar) -> Ragged | None:
-    """The ranges that stand in a condition, if no operand of the factors has an element for every pair."""
+def ragged(condition: Condition, *factors: Scalar, windows: bool = False) -> Ragged | None:
+    """The ranges that stand in a condition, if no operand of the factors has an element for every pair.
+
+    ``windows``: also those between two quotients.
+    """
     operands = tuple(_operands(multiply(*factors)))
     for inside in sorted(free_indices(condition), key=lambda i: i.name):
-        found = _found(condition, inside)
+        found = _found(condition, inside, windows)
         if found is None or any(_fills(o, found) for o in operands):
             continue
         if found.first != ZERO and found.last != inside.extent:
@@ -56,12 +60,22 @@ def ragged(condition: Condition, *factors: Scalar) -> Ragged | None:
     return None
 
 
+def has_moving_quotient(poly: Poly) -> bool:
+    """Whether an integer expression has a quotient that an index moves."""
+    return any(isinstance(a, Quotient) and indices_of(as_poly(a)) for a in atoms(poly))
+
+
 def in_ranges(equations: Sequence[Equation]) -> frozenset[str]:
     """The left sides of reductions over ragged ranges, and of sums that read products over such ranges."""
-    found = frozenset(e.target for e in equations if any(ragged(n.condition, n.body) for n in _reductions(e)))
+    found = frozenset(e.target for e in equations if any(ragged_in(n) for n in _reductions(e)))
     products = {e.target for e in equations if e.target in found and any(n.kind == "product" for n in _reductions(e))}
     readers = (e for e in equations if any(ragged(n.condition) for n in _reductions(e)))
     return found | {e.target for e in readers if products & set(tensors_of(e.body))}
+
+
+def ragged_in(node: Reduce) -> Ragged | None:
+    """The ranges that a reduction runs over."""
+    return ragged(node.condition, node.body, windows=node.kind != "sum")
 
 
 def _reductions(equation: Equation) -> Iterator[Reduce]:
@@ -84,24 +98,33 @@ def _fills(operand: tuple[Poly, ...], found: Ragged) -> bool:
     return found.indices <= everywhere and any(indices_of(p) & set(found.owners) for p in others)
 
 
-def _found(condition: Condition, inside: Index) -> Ragged | None:
-    """The ranges of one index, at least one end of which data give."""
+def _found(condition: Condition, inside: Index, windows: bool) -> Ragged | None:
+    """The ranges of one index, at least one end of which data give, or both of which are quotients."""
+    return _between(condition, inside, Entry) or (_between(condition, inside, Quotient) if windows else None)
+
+
+def _between(condition: Condition, inside: Index, kind: type[Entry | Quotient]) -> Ragged | None:
+    """The ranges of one index whose ends are given by atoms of one kind; by quotients only if both ends are."""
     parts = conjuncts(condition)
     first, last = ZERO, inside.extent
     used: list[Condition] = []
-    for part, end, low in _ends(parts, inside):
+    for part, end, low in _ends(parts, inside, kind):
         if (first != ZERO) if low else (last != inside.extent):
             continue
         first, last = (end, last) if low else (first, end)
         used.append(part)
+    if kind is Quotient and len(used) < 2:
+        return None
     owners = tuple(sorted(indices_of(first) | (indices_of(last) - indices_of(inside.extent)), key=lambda i: i.name))
     return Ragged(inside, owners, first, last, all_of(*(p for p in parts if p not in used))) if used else None
 
 
-def _ends(parts: tuple[Condition, ...], inside: Index) -> Iterator[tuple[Condition, Poly, bool]]:
-    """First positions, from ``inside - a >= 0``, and ones beyond the last, from ``b - inside >= 0``, if data give them.
+def _ends(
+    parts: tuple[Condition, ...], inside: Index, kind: type[Entry | Quotient]
+) -> Iterator[tuple[Condition, Poly, bool]]:
+    """First positions, from ``inside - a >= 0``, and ones beyond the last, from ``b - inside >= 0``.
 
-    Those that are the same for all are no ends of ranges.
+    They are given by atoms of a kind; those that are the same for all are no ends of ranges.
     """
     for part in parts:
         if not isinstance(part, Compare) or part.relation != ">=":
@@ -109,7 +132,7 @@ def _ends(parts: tuple[Condition, ...], inside: Index) -> Iterator[tuple[Conditi
         split = affine_in(part.poly, inside)
         sign = split[0].constant if split else None
         end = as_poly(inside) - part.poly if sign == 1 else part.poly + as_poly(inside) + ONE
-        entries = (a for a in atoms(end) if isinstance(a, Entry))
+        entries = (a for a in atoms(end) if isinstance(a, kind))
         owned = any(indices_of(as_poly(a)) for a in entries) and inside not in indices_of(end)
         if sign in (1, -1) and owned:
             yield part, end, sign == 1

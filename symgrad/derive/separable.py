@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from symgrad.declare.conditions import all_of, conjuncts
 from symgrad.declare.integers import Index, Poly, Size, as_poly, atoms, indices_of
 from symgrad.declare.program import Equation
 from symgrad.declare.scalars import TRUE, Condition, Extension, Read, Reduce, free_indices
@@ -49,6 +50,35 @@ def along_one_axis(
     at[axis] = read.indices[axis]
     inner = Read(read.tensor, tuple(at), read.extension)
     return tuple(indices), Reduce(body.kind, (last,), TRUE, inner, body.ties), outer[0]
+
+
+Inner = tuple[tuple[Index, ...], Reduce, Index]
+
+
+def along_own_range(
+    body: Reduce, read: Read, last: Index, equation: Equation
+) -> tuple[int | None, Inner | None, Condition]:
+    """The inner extremum over a range of one axis that depends on an index of the result alone.
+
+    Returns the axis, the inner extremum as ``along_one_axis`` gives it, and the condition that is left; None where
+    positions on the other axes, or other indices that the extremum goes over, decide as well.
+    """
+    nothing = None, None, body.condition
+    plain = [p.atom for p in read.indices]
+    if read.extension is not None or len(set(plain)) < len(plain) or last not in plain:
+        return nothing
+    own = [c for c in conjuncts(body.condition) if last in free_indices(c)]
+    rest = [c for c in conjuncts(body.condition) if c not in own]
+    owners = frozenset().union(*map(free_indices, own)) - {last}
+    indices = [i for i in plain if isinstance(i, Index)]
+    if len(indices) < len(plain) or len(owners) != 1 or owners & {*indices, *body.indices}:
+        return nothing
+    (owner,) = owners
+    if owner not in equation.indices or any(owner in free_indices(c) for c in rest):
+        return nothing
+    axis = indices.index(last)
+    left = tuple(owner if i == last else i for i in indices)
+    return axis, (left, Reduce(body.kind, (last,), all_of(*own), read, body.ties), owner), all_of(*rest)
 
 
 def is_window_sum(node: Reduce) -> bool:

@@ -40,7 +40,7 @@ from symgrad.derive.extensions import explicit_extensions
 from symgrad.derive.masks import masked
 from symgrad.derive.recurrence import prepare
 from symgrad.derive.residues import by_quotient
-from symgrad.derive.separable import along_one_axis, is_window_sum, own_axis
+from symgrad.derive.separable import along_one_axis, along_own_range, is_window_sum, own_axis
 from symgrad.derive.states import range_where
 from symgrad.derive.terms import alpha_form, rename, with_condition
 from symgrad.derive.trace import Trace
@@ -130,11 +130,15 @@ class _Splitter:
         while len(body.indices) > 1 and isinstance(body.body, Read):
             first, read = body.indices[place], body.body
             axis = own_axis(read, first, body.condition)
-            if axis is None:
-                break
             extents = self._extents(read.tensor)
-            inner = along_one_axis(body, read, axis, first, extents, equation)
-            if inner is None:
+            condition = body.condition
+            if axis is not None:
+                inner = along_one_axis(body, read, axis, first, extents, equation)
+            elif body.kind != "sum":
+                axis, inner, condition = along_own_range(body, read, first, equation)
+            else:
+                break
+            if axis is None or inner is None:
                 break
             name = fresh(f"{body.kind}_{first.name}_{base_of(equation.target)}", self.taken)
             self.taken.add(name)
@@ -145,7 +149,7 @@ class _Splitter:
             indices = tuple(as_poly(inner[2]) if p == axis else e for p, e in enumerate(read.indices))
             outer = Read(name, indices, read.extension)
             left = tuple(i for i in body.indices if i != first)
-            body = Reduce(body.kind, left, body.condition, outer, body.ties)
+            body = Reduce(body.kind, left, condition, outer, body.ties)
         return body
 
     def _extents(self, tensor: str) -> tuple[Poly, ...]:

@@ -49,7 +49,8 @@ def joint_space(b: Builder, equation: Equation) -> Axes | None:
         factors = (equation.body.body,)
     elif is_of_differences(b, factors, equation.indices, bound):
         return None
-    if not bound or found_in(b, condition, list(factors)) is not None:
+    windows = isinstance(equation.body, Reduce) and equation.body.kind != "sum"
+    if not bound or found_in(b, condition, list(factors), windows) is not None:
         return None
     placed = {i for c in conjuncts(condition) if isinstance(c, Compare) and c.relation == "==" for i in free_indices(c)}
     for factor in sorted(factors, key=lambda f: -_elements(b, free_indices(f))):

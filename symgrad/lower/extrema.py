@@ -71,7 +71,7 @@ def reduction(b: Builder, equation: Equation, winner: str | None) -> None:
 
 def _in_pairs(b: Builder, equation: Equation, node: Reduce, winner: str | None) -> bool:
     """Emit the reduction over ragged ranges from their pairs; whether it is one."""
-    over = found_in(b, node.condition, [node.body])
+    over = found_in(b, node.condition, [node.body], windows=True)
     positioned = winner is not None or node.kind.startswith("arg")
     if over is None or over[0].inside not in node.indices or set(over[0].owners) & set(node.indices):
         return False
@@ -79,7 +79,7 @@ def _in_pairs(b: Builder, equation: Equation, node: Reduce, winner: str | None) 
     inner = tuple(i for i in node.indices if i != found.inside)
     if (positioned and inner) or not set(inner) <= free_indices(node.body):
         return False
-    b.because(f"{equation.target}: one candidate for each pair of a range that data give and a position in it")
+    b.because(f"{equation.target}: one candidate for each pair of a range and a position in it")
     kind, pairs = node.kind.removeprefix("arg"), pairs_of(b, found)
     rest = tuple(i for i in equation.indices if i not in found.owners)
     moved = replace(node, kind=kind, indices=inner, condition=pairs.moved(found.rest), body=pairs.moved(node.body))

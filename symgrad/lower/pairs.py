@@ -115,11 +115,16 @@ def _end(b: Builder, end: Poly, owners: Axes) -> Array:
     return Reshape(array, (joint_extent(owners),))
 
 
-def found_in(b: Builder, condition: Condition, factors: list[Scalar]) -> tuple[Ragged, list[Scalar]] | None:
-    """The ranges that a sum runs over, and its factors with products of others over pairs."""
+def found_in(
+    b: Builder, condition: Condition, factors: list[Scalar], windows: bool = False
+) -> tuple[Ragged, list[Scalar]] | None:
+    """The ranges that a reduction runs over, and its factors with products of others over pairs.
+
+    ``windows``: also ranges between quotients.
+    """
     if b.general or b.loops or b.chunked or condition == TRUE:
         return None
-    found = ragged(condition, *factors)
+    found = ragged(condition, *factors, windows=windows)
     if found is not None:
         return found, factors
     plain = [f for f in factors if not (isinstance(f, Read) and _others(b, f.tensor))]

@@ -10,6 +10,7 @@ from symgrad.declare.integers import Index, Poly, affine_in, as_poly, depends_on
 from symgrad.declare.rewriting import map_polynomials
 from symgrad.declare.scalars import PLAIN, Compare, Condition, Mul, Scalar, free_indices, polynomials, reads_of
 from symgrad.derive.invert import Solved, absorb, solve
+from symgrad.derive.ragged import has_moving_quotient
 from symgrad.derive.terms import Term, rename
 from symgrad.lower.axes import Axes
 from symgrad.lower.builder import Builder
@@ -51,8 +52,11 @@ def as_scatter(term: Term, free: Axes) -> Scatter | None:
 
 
 def _at_place(part: Condition, free: Axes, places: list[Poly | None]) -> Condition:
-    """A condition of data on positions that data give, in terms of what decides those: a range that a winner is in."""
-    if not any(map(depends_on_data, polynomials(part))):
+    """A condition of data, or on quotients, on positions that data give, in terms of what decides those.
+
+    So it is with the range that a winner is in.
+    """
+    if not any(depends_on_data(p) or has_moving_quotient(p) for p in polynomials(part)):
         return part
     for index, place in zip(free, places, strict=True):
         if place is not None and index in free_indices(part) and depends_on_data(place):

@@ -269,3 +269,15 @@ def test_softmax_in_segments(rng: np.random.Generator) -> None:
         compiled.backward(residuals, np.ones_like(result))
 
     assert peak_of(both) < 30 * arrays[1].nbytes
+
+
+def test_one_long_range_beside_short_ones(rng: np.random.Generator) -> None:
+    """As many rounds as the longest has rows would take long."""
+    for begins in (np.array([0, 5000, 5001, 5003]), np.arange(4) * 2):
+        values = rng.integers(9, size=(int(begins[-1]), 2)).astype(float)
+        for name in ("max", "product"):
+            compiled = compile_layer(segment_layer(name))
+            result = compiled.forward(np.where(values > 7, 1.5, 1.0) if name == "product" else values, begins)[0]
+            shown = np.where(values > 7, 1.5, 1.0) if name == "product" else values
+            expected = rows_of(shown, begins[:-1], begins[1:], FOLDS[name][1])
+            np.testing.assert_allclose(result, expected, rtol=1e-9)

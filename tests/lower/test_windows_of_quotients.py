@@ -1,0 +1,84 @@
+"""Extrema of windows that lie between quotients: separable, and no tables of all windows and positions."""
+
+from __future__ import annotations
+
+import tracemalloc
+from collections.abc import Callable
+
+import numpy as np
+import pytest
+from sympy import Eq, Expr, Idx, IndexedBase, Symbol, ceiling, floor, symbols
+
+from symgrad import Layer, ReduceMax, ReduceMin, compile_layer
+
+N, C, H, W, P, Q = symbols("N C H W P Q", integer=True, positive=True)
+x, y = map(IndexedBase, "xy")
+n, c, a, b = Idx("n", N), Idx("c", C), Idx("a", P), Idx("b", Q)
+u, v = symbols("u v", integer=True)
+
+
+def bins(index: Idx, over: Symbol, parts: Symbol) -> tuple[Expr, Expr]:
+    """The ends of an adaptive window."""
+    return floor(over * index / parts), ceiling(over * (index + 1) / parts) - 1
+
+
+def windows_layer(reduce: Callable[..., Expr]) -> Layer:
+    """The largest or smallest number of each window; the windows of two axes overlap or not, as sizes have it."""
+    body = reduce(x[n, c, u, v], (u, *bins(a, H, P)), (v, *bins(b, W, Q)))
+    return Layer("windows", [x[N, C, H, W]], [Eq(y[n, c, a, b], body)], attributes={P: 2, Q: 2})
+
+
+@pytest.mark.parametrize("schedule", ["readable", "fast"])
+@pytest.mark.parametrize(("reduce", "pick"), [(ReduceMax, np.argmax), (ReduceMin, np.argmin)])
+@pytest.mark.parametrize("sizes", [(7, 5, 3, 2), (4, 6, 4, 6), (3, 2, 5, 4), (9, 8, 1, 8), (5, 5, 2, 3)])
+def test_windows_between_quotients_agree_with_loops(
+    sizes: tuple[int, ...], reduce: Callable[..., Expr], pick: Callable[..., int], schedule: str
+) -> None:
+    """Of equal candidates the first in the order of rows wins, as it does without windows."""
+    height, width, rows, columns = sizes
+    rng = np.random.default_rng(sum(sizes))
+    values = rng.integers(3, size=(2, 3, height, width)).astype(float)
+    values[0, 0, 0, 0] = np.nan
+    expected, gradient = np.empty((2, 3, rows, columns)), np.zeros_like(values)
+    cotangent = rng.normal(size=expected.shape)
+    for place in np.ndindex(expected.shape):
+        (top, bottom), (left, right) = (
+            (size * i // parts, -(-size * (i + 1) // parts))
+            for size, i, parts in zip(sizes[:2], place[2:], sizes[2:], strict=True)
+        )
+        window = values[place[:2]][top:bottom, left:right]
+        best = np.unravel_index(pick(window), window.shape)
+        expected[place] = window[best]
+        gradient[(*place[:2], top + best[0], left + best[1])] += cotangent[place]
+    compiled = compile_layer(windows_layer(reduce), schedule=schedule)
+    result, residuals = compiled.forward(values, P=rows, Q=columns)
+    np.testing.assert_array_equal(result, expected)
+    np.testing.assert_allclose(compiled.backward(residuals, cotangent).x, gradient, rtol=1e-12)
+
+
+@pytest.mark.parametrize("schedule", ["readable", "fast"])
+def test_memory_of_windows_between_quotients(schedule: str) -> None:
+    """No table of all windows and positions."""
+    module = compile_layer(windows_layer(ReduceMax), schedule=schedule).module
+    values = np.random.default_rng(0).normal(size=(2, 4, 96, 80))
+
+    tracemalloc.start()
+    try:
+        result, residuals = module.forward(values, P=32, Q=40)
+        module.backward(residuals, np.ones_like(result))
+        peak = tracemalloc.get_traced_memory()[1]
+    finally:
+        tracemalloc.stop()
+    assert peak < 30 * values.nbytes  # a table of candidates would be 1280 times it
+
+
+def test_a_range_that_other_positions_decide_stays_whole() -> None:
+    """Of a triangle no axis can go first by itself."""
+    body = ReduceMax(x[n, c, u, v], (v, floor(W * a / P), floor(u * W / H)), (u, 0, H - 1))
+    layer = Layer("triangles", [x[N, C, H, W]], [Eq(y[n, c, a], body)], attributes={P: 2})
+    values = np.random.default_rng(0).normal(size=(2, 3, 6, 4))
+    found = compile_layer(layer).forward(values, P=2)[0]
+    for place in np.ndindex(2, 3, 2):
+        first = 4 * place[2] // 2
+        inside = [values[(*place[:2], row, k)] for row in range(6) for k in range(first, row * 4 // 6 + 1)]
+        assert found[place] == max(inside)
