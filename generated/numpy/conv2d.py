@@ -140,7 +140,7 @@ def backward(residuals, grad_y, wrt=None):
             :, :, ::stride, ::stride, ::dilation, ::dilation
         ]
         columns_2 = x_windows.transpose(0, 1, 4, 5, 2, 3).reshape(N, C * R * S, I * J)
-        grad_w = (grad_y.reshape(N, K, I * J) @ columns_2.swapaxes(-1, -2)).reshape(N, K, C, R, S).sum(axis=0)
+        grad_w = _sum_of_products(grad_y.reshape(N, K, I * J), columns_2.swapaxes(-1, -2)).reshape(K, C, R, S)
     if "b" in wrt:
         # grad_b[k] = sum_{n, i, j} grad_y[n, k, i, j]
         grad_b = grad_y.sum(axis=(0, 2, 3))
@@ -273,6 +273,18 @@ def _extended(array, widths, value=0):
     array = _bordered(array, [(max(before, 0), max(after, 0)) for before, after in widths], value)
     stops = [max(extent + min(after, 0), 0) for extent, (_, after) in zip(array.shape, widths, strict=True)]
     return array[tuple(slice(max(-before, 0), stop) for (before, _), stop in zip(widths, stops, strict=True))]
+
+
+def _sum_of_products(left, right):
+    """Return the sum of ``left[n] @ right[n]`` over n.
+
+    One product, if copies for it are less than all products are.
+    """
+    count, rows, inner = left.shape
+    columns = right.shape[-1]
+    if count > 1 and 2 * inner * (rows + columns) < rows * columns:
+        return left.swapaxes(0, 1).reshape(rows, count * inner) @ right.reshape(count * inner, columns)
+    return (left @ right).sum(axis=0)
 
 
 forward, backward = _in_single(forward), _in_single(backward)

@@ -119,7 +119,7 @@ def backward(residuals, grad_y, wrt=None):
             grad_y_padded, (H * stride + 1 - stride, W * stride + 1 - stride), axes=(2, 3)
         )[:, :, :R, :S, ::stride, ::stride]
         columns_2 = grad_y_windows_2.transpose(0, 4, 5, 1, 2, 3).reshape(N, H * W, K * R * S)
-        grad_w = (x.reshape(N, C, H * W) @ columns_2).reshape(N, C, K, R, S).sum(axis=0)
+        grad_w = _sum_of_products(x.reshape(N, C, H * W), columns_2).reshape(C, K, R, S)
     if "b" in wrt:
         # grad_b[k] = sum_{n, o, p} grad_y[n, k, o, p]
         grad_b = grad_y.sum(axis=(0, 2, 3))
@@ -256,6 +256,18 @@ def _extended(array, widths, value=0):
     array = _bordered(array, [(max(before, 0), max(after, 0)) for before, after in widths], value)
     stops = [max(extent + min(after, 0), 0) for extent, (_, after) in zip(array.shape, widths, strict=True)]
     return array[tuple(slice(max(-before, 0), stop) for (before, _), stop in zip(widths, stops, strict=True))]
+
+
+def _sum_of_products(left, right):
+    """Return the sum of ``left[n] @ right[n]`` over n.
+
+    One product, if copies for it are less than all products are.
+    """
+    count, rows, inner = left.shape
+    columns = right.shape[-1]
+    if count > 1 and 2 * inner * (rows + columns) < rows * columns:
+        return left.swapaxes(0, 1).reshape(rows, count * inner) @ right.reshape(count * inner, columns)
+    return (left @ right).sum(axis=0)
 
 
 forward, backward = _in_single(forward), _in_single(backward)

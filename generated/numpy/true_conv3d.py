@@ -128,7 +128,7 @@ def backward(residuals, grad_y, wrt=None):
             axes=(2, 3, 4),
         )[:, :, ::-1, ::-1, ::-1, ::stride, ::stride, ::stride]
         columns = x_windows.transpose(0, 5, 6, 7, 1, 2, 3, 4).reshape(N, I * J * h_extent, C * R * S * T)
-        grad_w = (grad_y.reshape(N, K, I * J * h_extent) @ columns).reshape(N, K, C, T, R, S).sum(axis=0)
+        grad_w = _sum_of_products(grad_y.reshape(N, K, I * J * h_extent), columns).reshape(K, C, T, R, S)
     if "b" in wrt:
         # grad_b[k] = sum_{n, h, i, j} grad_y[n, k, h, i, j]
         grad_b = grad_y.sum(axis=(0, 2, 3, 4))
@@ -256,6 +256,18 @@ def _bordered(array, widths, value=0):
     bordered = np.full([before + extent + after for extent, (before, after) in sides], value, array.dtype)
     bordered[tuple(slice(before, before + extent) for extent, (before, _) in sides)] = array
     return bordered
+
+
+def _sum_of_products(left, right):
+    """Return the sum of ``left[n] @ right[n]`` over n.
+
+    One product, if copies for it are less than all products are.
+    """
+    count, rows, inner = left.shape
+    columns = right.shape[-1]
+    if count > 1 and 2 * inner * (rows + columns) < rows * columns:
+        return left.swapaxes(0, 1).reshape(rows, count * inner) @ right.reshape(count * inner, columns)
+    return (left @ right).sum(axis=0)
 
 
 forward, backward = _in_single(forward), _in_single(backward)

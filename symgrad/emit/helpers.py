@@ -176,6 +176,15 @@ def _ranges(first, last, extent):
     owners = np.repeat(np.arange(len(lengths)), lengths)
     return np.stack([owners, np.arange(len(owners)) + np.repeat(first + lengths - lengths.cumsum(), lengths)])
 ''',
+        "_sum_of_products": '''
+def _sum_of_products(left, right):
+    """Return the sum of ``left[n] @ right[n]`` over n: one product, if copies for it are less than all products are."""
+    count, rows, inner = left.shape
+    columns = right.shape[-1]
+    if count > 1 and 2 * inner * (rows + columns) < rows * columns:
+        return left.swapaxes(0, 1).reshape(rows, count * inner) @ right.reshape(count * inner, columns)
+    return (left @ right).sum(axis=0)
+''',
         "_fold_pairs": '''
 def _fold_pairs(fold, rows, owners, extent, nothing):
     """Reduce the rows of each owner, which stand together; one without rows gets ``nothing``."""

@@ -7,6 +7,7 @@ from symgrad.lower.arrays import (
     FULL,
     Array,
     Collapse,
+    Helper,
     Item,
     MatMul,
     Name,
@@ -50,6 +51,11 @@ def matrix_product(
         # One product per batch element, then a sum: neither operand is transposed across the batch.
         inner = [i for i in shared if i != batch]
         value = matrix_product(b, left, right, inner, [batch, *both], (batch, *out), name)
+        match value.array:
+            case Reshape(MatMul(first, second), shape) if not both:
+                return Value(Reshape(Helper("_sum_of_products", (first, second)), shape[1:]), out)
+            case MatMul(first, second) if not both:
+                return Value(Helper("_sum_of_products", (first, second)), out)
         return Value(Collapse("sum", value.array, (0,)), out)
     summed = _summed(b, rows_of, columns_of, shared)
     if not stack and len(columns) == len(summed) == 1 and any(indices_of(i.extent) for i in rows):

@@ -82,3 +82,23 @@ def test_memory_of_the_fast_form_is_bounded() -> None:
     windows = 256 * 32 * 128 * 3 * 4
     results = 256 * 32 * (128 + 130) * 4
     assert peak < results + windows / 2
+
+
+@pytest.mark.parametrize("schedule", ["readable", "fast"])
+def test_kernels_as_large_as_the_data_make_no_stack_of_products(schedule: str) -> None:
+    """The gradient of kernels is one product then, not one for every example of which each is as large as they are."""
+    module = symgrad.compile_layer(symgrad.layers.conv2d, schedule=schedule).module
+    rng = np.random.default_rng(0)
+    for extents in ((40, 3, 6, 6), (40, 3, 8, 7)):
+        x, w, b = rng.normal(size=extents), rng.normal(size=(30, 3, 6, 6)), rng.normal(size=30)
+        y, residuals = module.forward(x, w, b)
+        grad_y = rng.normal(size=y.shape)
+        tracemalloc.start()
+        try:
+            grad_w = module.backward(residuals, grad_y, wrt=("w",)).w
+            peak = tracemalloc.get_traced_memory()[1]
+        finally:
+            tracemalloc.stop()
+        windows = np.lib.stride_tricks.sliding_window_view(x, (6, 6), axis=(2, 3))
+        np.testing.assert_allclose(grad_w, np.einsum("nkij,ncijuv->kcuv", grad_y, windows), rtol=1e-12)
+        assert peak < 3 * windows.nbytes + 4 * w.nbytes < 40 * w.nbytes
