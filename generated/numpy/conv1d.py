@@ -87,7 +87,7 @@ def backward(residuals, grad_y, wrt=None):
     if "x" in wrt:
         # grad_x[n, c, l] = sum_{k, i, u : stride * i + dilation * u == l + padding} grad_y[n, k, i] * w[k, c,
         #     u]
-        if stride == 1 and K <= C:
+        if stride == 1 and K <= C and L <= 2 * I:
             # grad_x[n, c, l] = sum_{k, u} pad(grad_y)[n, k, l + padding - dilation * u] * w[k, c, u]
             grad_y_padded = _extended(
                 grad_y, ((0, 0), (0, 0), (R * dilation - dilation - padding, R * dilation - dilation - padding))

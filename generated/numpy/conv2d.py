@@ -99,7 +99,7 @@ def backward(residuals, grad_y, wrt=None):
     if "x" in wrt:
         # grad_x[n, c, h, w_t] = sum_{k, i, j, u, v : h + padding == stride * i + dilation * u, stride * j +
         #     dilation * v == w_t + padding} grad_y[n, k, i, j] * w[k, c, u, v]
-        if stride == 1 and K <= C:
+        if stride == 1 and K <= C and H * W <= 2 * I * J:
             # grad_x[n, c, h, w_t] = sum_{k, u, v} pad(grad_y)[n, k, h + padding - dilation * u, w_t + padding -
             #     dilation * v] * w[k, c, u, v]
             grad_y_padded = _extended(

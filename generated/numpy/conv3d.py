@@ -114,7 +114,7 @@ def backward(residuals, grad_y, wrt=None):
         # grad_x[n, c, d, h_2, w_t] = sum_{k, h, i, j, t, u, v : d + padding == stride * h + dilation * t, h_2 +
         #     padding == stride * i + dilation * u, stride * j + dilation * v == w_t + padding} grad_y[n, k, h,
         #     i, j] * w[k, c, t, u, v]
-        if stride == 1 and K <= C:
+        if stride == 1 and K <= C and D * H * W <= 2 * I * J * h_extent:
             # grad_x[n, c, d, h_2, w_t] = sum_{k, t, u, v} pad(grad_y)[n, k, d + padding - dilation * t, h_2 +
             #     padding - dilation * u, w_t + padding - dilation * v] * w[k, c, t, u, v]
             grad_y_padded = _extended(

@@ -78,7 +78,7 @@ def backward(residuals, grad_y, wrt=None):
     grad_x = grad_w = grad_b = None
     if "x" in wrt:
         # grad_x[n, c, l] = sum_{k, i, u : stride * i + R == l + u + padding + 1} grad_y[n, k, i] * w[k, c, u]
-        if stride == 1 and K <= C:
+        if stride == 1 and K <= C and L <= 2 * I:
             # grad_x[n, c, l] = sum_{k, u} pad(grad_y)[n, k, l + u + padding + 1 - R] * w[k, c, u]
             grad_y_padded = _extended(grad_y, ((0, 0), (0, 0), (R - padding - 1, R - padding - 1)))
             grad_y_windows = _windows(grad_y_padded, (R,), axes=(2,))[:, :, :L]

@@ -87,7 +87,7 @@ def backward(residuals, grad_y, wrt=None):
     if "x" in wrt:
         # grad_x[n, c, h, w_t] = sum_{k, i, j, u, v : h + u + padding + 1 == stride * i + R, stride * j + S == v
         #     + w_t + padding + 1} grad_y[n, k, i, j] * w[k, c, u, v]
-        if stride == 1 and K <= C:
+        if stride == 1 and K <= C and H * W <= 2 * I * J:
             # grad_x[n, c, h, w_t] = sum_{k, u, v} pad(grad_y)[n, k, h + u + padding + 1 - R, v + w_t + padding
             #     + 1 - S] * w[k, c, u, v]
             grad_y_padded = _extended(

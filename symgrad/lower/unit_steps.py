@@ -8,10 +8,11 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
+from math import prod
 
 from symgrad.declare.algebra import add
 from symgrad.declare.formula import equation_text
-from symgrad.declare.integers import ZERO, Poly, Size, as_poly
+from symgrad.declare.integers import ONE, ZERO, Poly, Size, as_poly
 from symgrad.declare.program import Equation, Program
 from symgrad.declare.scalars import Scalar, reads_of
 from symgrad.derive.terms import Term, terms_of
@@ -30,16 +31,25 @@ Lower = Callable[[Builder, Equation, str | None], None]
 COPIED = 1
 """How many elements may be copied into windows for each that would be accumulated, at no loss."""
 
+POSITIONS = 2
+"""How many windows there may be, each of them a row of the product, for each position that is accumulated."""
+
 
 @dataclass(frozen=True, slots=True)
 class _Gain:
-    """Attributes that have to be 1, the equation with these, and the axes that one form copies and one accumulates."""
+    """Attributes that have to be 1, and the equation with these.
+
+    ``copied`` and ``accumulated`` are axes that one form copies and the other accumulates, ``windows`` and
+    ``positions`` how many windows one has and how many positions the other.
+    """
 
     names: tuple[str, ...]
     narrowed: Equation
     solved: Equation
     copied: Poly
     accumulated: Poly
+    windows: Poly
+    positions: Poly
 
 
 def at_unit_steps(b: Builder, equation: Equation, winner: str | None, lower: Lower) -> bool:
@@ -58,6 +68,8 @@ def at_unit_steps(b: Builder, equation: Equation, winner: str | None, lower: Low
     tests: list[Array] = [Map("eq", (Whole(as_poly(Size(name))), Whole(as_poly(1)))) for name in gain.names]
     if gain.copied != gain.accumulated:
         tests.append(Map("le", (Whole(gain.copied), Whole(COPIED * gain.accumulated))))
+    if gain.windows != gain.positions:
+        tests.append(Map("le", (Whole(gain.windows), Whole(POSITIONS * gain.positions))))
     condition = tests[0] if len(tests) == 1 else Helper("and", tuple(tests))
     comment(ones, 0, equation_text(gain.solved))
     b.because(f"{equation.target}: one product with windows where {' = '.join((*gain.names, '1'))}, else accumulated")
@@ -97,7 +109,7 @@ def _gains(b: Builder, equation: Equation) -> Iterator[_Gain]:
 
 def _better(
     b: Builder, inner: Builder, terms: tuple[Term, Term], free: tuple[Axes, Axes]
-) -> tuple[Term, Poly, Poly] | None:
+) -> tuple[Term, Poly, Poly, Poly, Poly] | None:
     """The second term as a product with windows, where the first, before steps were 1, is accumulated."""
     old, new = eliminate(b, terms[0]), eliminate(inner, terms[1])
     jobs = as_scatter(old, free[0]), as_scatter(new, free[1])
@@ -108,13 +120,13 @@ def _better(
         return None
     term = Term(new.scale, solved.bound, solved.condition, solved.body)
     if in_one_pass(inner, solved):
-        return term, as_poly(1), as_poly(1)
+        return term, ONE, ONE, ONE, ONE
     copied = [whole for whole, _ in matrices_of_windows(inner, term, free[1])]
     spread = [whole for whole, _ in matrices_of_windows(b, old, free[0])]
     if len(copied) != 1 or len(spread) != 1:
         return None
     placed = {i.name for i in (*scatter_axes(jobs[1]), *(p.index for p in solved.pivots))}
-    return term, *_alone(copied[0], spread[0], placed)
+    return term, *_alone(copied[0], spread[0], placed), _volume(copied[0], placed), _volume(spread[0], placed)
 
 
 def _is_view(body: Scalar) -> bool:
@@ -122,16 +134,14 @@ def _is_view(body: Scalar) -> bool:
 
 
 def _alone(copied: Axes, spread: Axes, placed: set[str]) -> tuple[Poly, Poly]:
-    """The extents that only one of two sets of indices has; ``placed`` are as long as each other."""
-    names = {i.name for i in copied} & {i.name for i in spread} | placed
+    """The extents that only one of two sets of indices has, other than ``placed``."""
+    left, right = ({i.name for i in axes} - placed for axes in (copied, spread))
+    return _volume(copied, left - right), _volume(spread, right - left)
 
-    def volume(axes: Axes) -> Poly:
-        product = as_poly(1)
-        for index in axes:
-            product = product if index.name in names else product * index.extent
-        return product
 
-    return volume(copied), volume(spread)
+def _volume(axes: Axes, names: set[str]) -> Poly:
+    """The product of the extents of the indices with these names."""
+    return prod((i.extent for i in axes if i.name in names), start=ONE)
 
 
 def _fill(b: Builder, target: str) -> None:

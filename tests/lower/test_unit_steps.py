@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import tracemalloc
 from itertools import product
 from typing import Any
 
@@ -109,7 +110,25 @@ def test_both_forms_are_the_definition(layer: Layer, schedule: str) -> None:
 @pytest.mark.parametrize("layer", LAYERS[:2], ids=lambda layer: layer.name)
 def test_steps_decide_when_the_module_runs(layer: Layer) -> None:
     source = symgrad.compile_layer(layer).source
-    assert "if stride == 1 and K <= C:" in source[source.index("def backward") :]
+    assert "if stride == 1 and K <= C and " in source[source.index("def backward") :]
+
+
+@pytest.mark.parametrize("schedule", ["readable", "fast"])
+def test_few_windows_are_accumulated(schedule: str) -> None:
+    """A kernel as large as the data meets them once: windows of a border that wide would be rows of zeros."""
+    module = symgrad.compile_layer(symgrad.layers.conv1d, schedule=schedule).module
+    rng = np.random.default_rng(0)
+    data, kernels = rng.normal(size=(4, 8, 64)), rng.normal(size=(8, 8, 64))
+    y, residuals = module.forward(data, kernels, np.zeros(8))
+    grad_y = rng.normal(size=y.shape)
+    tracemalloc.start()
+    try:
+        grad_x = module.backward(residuals, grad_y, wrt=("x",)).x
+        peak = tracemalloc.get_traced_memory()[1]
+    finally:
+        tracemalloc.stop()
+    np.testing.assert_allclose(grad_x, np.einsum("nk,kcu->ncu", grad_y[:, :, 0], kernels), rtol=1e-12)
+    assert peak < 8 * data.nbytes  # windows would be 64 times them
 
 
 def test_a_known_step_needs_no_choice() -> None:
