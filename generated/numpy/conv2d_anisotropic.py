@@ -175,10 +175,8 @@ def backward(residuals, grad_y, wrt=None):
             axes=(3, 4),
         )[:, :, :, ::stride_h, ::stride_w, ::dilation_h, ::dilation_w]
         columns = x_windows.transpose(0, 1, 2, 5, 6, 3, 4).reshape(N, groups, C * R * S, I * J)
-        grad_w = (
-            (grad_y.reshape(N, groups, M, I * J) @ columns.swapaxes(-1, -2))
-            .reshape(N, groups, M, C, R, S)
-            .sum(axis=0)
+        grad_w = _sum_of_products(grad_y.reshape(N, groups, M, I * J), columns.swapaxes(-1, -2)).reshape(
+            groups, M, C, R, S
         )
         grad_w = grad_w.reshape(M * groups, C, R, S)
     if "b" in wrt:
@@ -310,6 +308,19 @@ def _bordered(array, widths, value=0):
     bordered = np.full([before + extent + after for extent, (before, after) in sides], value, array.dtype)
     bordered[tuple(slice(before, before + extent) for extent, (before, _) in sides)] = array
     return bordered
+
+
+def _sum_of_products(left, right):
+    """Return the sum of ``left[n] @ right[n]`` over n.
+
+    One product, if copies for it are less than all products are.
+    """
+    count, *stack, rows, inner = left.shape
+    columns = right.shape[-1]
+    if count > 1 and 2 * inner * (rows + columns) < rows * columns:
+        left = np.moveaxis(left, 0, -2).reshape(*stack, rows, count * inner)
+        return left @ np.moveaxis(right, 0, -3).reshape(*stack, count * inner, columns)
+    return (left @ right).sum(axis=0)
 
 
 forward, backward = _in_single(forward), _in_single(backward)

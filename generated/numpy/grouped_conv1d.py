@@ -124,8 +124,8 @@ def backward(residuals, grad_y, wrt=None):
             x_padded.reshape(N, groups, C, L + 2 * padding), (R * dilation + 1 - dilation,), axes=(3,)
         )[:, :, :, ::stride, ::dilation]
         columns = x_windows.swapaxes(-1, -2).reshape(N, groups, C * R, I)
-        grad_w = (
-            (grad_y.reshape(N, groups, M, I) @ columns.swapaxes(-1, -2)).reshape(N, groups, M, C, R).sum(axis=0)
+        grad_w = _sum_of_products(grad_y.reshape(N, groups, M, I), columns.swapaxes(-1, -2)).reshape(
+            groups, M, C, R
         )
         grad_w = grad_w.reshape(M * groups, C, R)
     if "b" in wrt:
@@ -255,6 +255,19 @@ def _bordered(array, widths, value=0):
     bordered = np.full([before + extent + after for extent, (before, after) in sides], value, array.dtype)
     bordered[tuple(slice(before, before + extent) for extent, (before, _) in sides)] = array
     return bordered
+
+
+def _sum_of_products(left, right):
+    """Return the sum of ``left[n] @ right[n]`` over n.
+
+    One product, if copies for it are less than all products are.
+    """
+    count, *stack, rows, inner = left.shape
+    columns = right.shape[-1]
+    if count > 1 and 2 * inner * (rows + columns) < rows * columns:
+        left = np.moveaxis(left, 0, -2).reshape(*stack, rows, count * inner)
+        return left @ np.moveaxis(right, 0, -3).reshape(*stack, count * inner, columns)
+    return (left @ right).sum(axis=0)
 
 
 forward, backward = _in_single(forward), _in_single(backward)

@@ -122,7 +122,7 @@ def backward(residuals, grad_y, wrt=None):
     if "w" in wrt:
         # grad_w[c, m_2, u] = sum_{n, k, o, m, i : c == m + C * (k // M), m_2 == k % M, stride_l * i +
         #     dilation_l * u == o + before_l} grad_y[n, k, o] * x[n, m + C * (k // M), i]
-        grad_w = (x.reshape(N, groups, C, L) @ columns.swapaxes(-1, -2)).reshape(N, groups, C, M, R).sum(axis=0)
+        grad_w = _sum_of_products(x.reshape(N, groups, C, L), columns.swapaxes(-1, -2)).reshape(groups, C, M, R)
         grad_w = grad_w.reshape(C * groups, M, R)
     if "b" in wrt:
         # grad_b[k] = sum_{n, o} grad_y[n, k, o]
@@ -265,6 +265,19 @@ def _extended(array, widths, value=0):
     array = _bordered(array, [(max(before, 0), max(after, 0)) for before, after in widths], value)
     stops = [max(extent + min(after, 0), 0) for extent, (_, after) in zip(array.shape, widths, strict=True)]
     return array[tuple(slice(max(-before, 0), stop) for (before, _), stop in zip(widths, stops, strict=True))]
+
+
+def _sum_of_products(left, right):
+    """Return the sum of ``left[n] @ right[n]`` over n.
+
+    One product, if copies for it are less than all products are.
+    """
+    count, *stack, rows, inner = left.shape
+    columns = right.shape[-1]
+    if count > 1 and 2 * inner * (rows + columns) < rows * columns:
+        left = np.moveaxis(left, 0, -2).reshape(*stack, rows, count * inner)
+        return left @ np.moveaxis(right, 0, -3).reshape(*stack, count * inner, columns)
+    return (left @ right).sum(axis=0)
 
 
 forward, backward = _in_single(forward), _in_single(backward)

@@ -219,10 +219,8 @@ def backward(residuals, grad_y, wrt=None):
         # grad_w[c, m_2, u, v] = sum_{n, k, o, p, m, i, j : c == m + C * (k // M), m_2 == k % M, stride_h * i +
         #     dilation_h * u == o + before_h, stride_w * j + dilation_w * v == p + before_w} grad_y[n, k, o, p]
         #     * x[n, m + C * (k // M), i, j]
-        grad_w = (
-            (x.reshape(N, groups, C, H * W) @ columns.swapaxes(-1, -2))
-            .reshape(N, groups, C, M, R, S)
-            .sum(axis=0)
+        grad_w = _sum_of_products(x.reshape(N, groups, C, H * W), columns.swapaxes(-1, -2)).reshape(
+            groups, C, M, R, S
         )
         grad_w = grad_w.reshape(C * groups, M, R, S)
     if "b" in wrt:
@@ -366,6 +364,19 @@ def _extended(array, widths, value=0):
     array = _bordered(array, [(max(before, 0), max(after, 0)) for before, after in widths], value)
     stops = [max(extent + min(after, 0), 0) for extent, (_, after) in zip(array.shape, widths, strict=True)]
     return array[tuple(slice(max(-before, 0), stop) for (before, _), stop in zip(widths, stops, strict=True))]
+
+
+def _sum_of_products(left, right):
+    """Return the sum of ``left[n] @ right[n]`` over n.
+
+    One product, if copies for it are less than all products are.
+    """
+    count, *stack, rows, inner = left.shape
+    columns = right.shape[-1]
+    if count > 1 and 2 * inner * (rows + columns) < rows * columns:
+        left = np.moveaxis(left, 0, -2).reshape(*stack, rows, count * inner)
+        return left @ np.moveaxis(right, 0, -3).reshape(*stack, count * inner, columns)
+    return (left @ right).sum(axis=0)
 
 
 forward, backward = _in_single(forward), _in_single(backward)

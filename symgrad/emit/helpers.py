@@ -179,10 +179,11 @@ def _ranges(first, last, extent):
         "_sum_of_products": '''
 def _sum_of_products(left, right):
     """Return the sum of ``left[n] @ right[n]`` over n: one product, if copies for it are less than all products are."""
-    count, rows, inner = left.shape
+    count, *stack, rows, inner = left.shape
     columns = right.shape[-1]
     if count > 1 and 2 * inner * (rows + columns) < rows * columns:
-        return left.swapaxes(0, 1).reshape(rows, count * inner) @ right.reshape(count * inner, columns)
+        left = np.moveaxis(left, 0, -2).reshape(*stack, rows, count * inner)
+        return left @ np.moveaxis(right, 0, -3).reshape(*stack, count * inner, columns)
     return (left @ right).sum(axis=0)
 ''',
         "_fold_pairs": '''

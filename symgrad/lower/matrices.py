@@ -52,9 +52,9 @@ def matrix_product(
         inner = [i for i in shared if i != batch]
         value = matrix_product(b, left, right, inner, [batch, *both], (batch, *out), name)
         match value.array:
-            case Reshape(MatMul(first, second), shape) if not both:
+            case Reshape(MatMul(first, second), shape):
                 return Value(Reshape(Helper("_sum_of_products", (first, second)), shape[1:]), out)
-            case MatMul(first, second) if not both:
+            case MatMul(first, second):
                 return Value(Helper("_sum_of_products", (first, second)), out)
         return Value(Collapse("sum", value.array, (0,)), out)
     summed = _summed(b, rows_of, columns_of, shared)
