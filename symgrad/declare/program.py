@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 from symgrad.declare.integers import Index, Poly, Size, atoms
 from symgrad.declare.scalars import Condition, Reduce, Scalar, polynomials, walk
@@ -26,6 +26,10 @@ class Equation:
     indices: tuple[Index, ...]
     body: Scalar
     integer: bool = False
+
+    def with_body(self, body: Scalar) -> Equation:
+        """The equation with another right side; itself where that is the same."""
+        return self if body is self.body else replace(self, body=body)
 
 
 @dataclass(frozen=True, slots=True)

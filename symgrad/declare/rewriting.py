@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Mapping
 from dataclasses import replace
-from operator import is_
 from typing import TypeAlias, cast, overload
 
 from symgrad.declare.algebra import add, apply, from_integer, is_long, multiply, number, power, select, sloped
@@ -56,8 +55,7 @@ def map_children(node: Condition, change: Change) -> Condition: ...
 def map_children(node: Node, change: Change) -> Node:
     """Rebuild a node with each child changed, in canonical form."""
     before = children(node)
-    after = tuple(map(change, before))
-    if _same(after, before):
+    if not before or (after := tuple(map(change, before))) == before:
         return node
     scalars, conditions = cast(tuple[Scalar, ...], after), cast(tuple[Condition, ...], after)
     match node:
@@ -84,10 +82,6 @@ def map_children(node: Node, change: Change) -> Node:
         case AnyOf():
             return any_of(*conditions)
     return node
-
-
-def _same(after: Sequence[object], before: Sequence[object]) -> bool:
-    return all(map(is_, after, before))
 
 
 def without_stops(node: Node) -> Node:
@@ -133,11 +127,11 @@ def map_polynomials(node: Node, change: Callable[[Poly], Poly], stays: Test = la
             return node if (made := change(poly)) is poly else compare(kind, made)
         case Read(tensor, indices, extension):
             places = tuple(change(i) for i in indices)
-            return node if _same(places, indices) else Read(tensor, places, extension)
+            return node if places == indices else Read(tensor, places, extension)
         case Reduce(kind, bound, condition, body, ties):
             renamed = tuple(_as_index(change(as_poly(i)), i) for i in bound)
             inside = (map_polynomials(condition, change, stays), map_polynomials(body, change, stays))
-            if _same(renamed, bound) and _same(inside, (condition, body)):
+            if renamed == bound and inside == (condition, body):
                 return node
             return Reduce(kind, renamed, *inside, ties)
     return map_children(node, lambda child: map_polynomials(child, change, stays))

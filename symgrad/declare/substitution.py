@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from operator import is_
 
 from symgrad.declare.division import quotient, remainder
 from symgrad.declare.integers import (
@@ -71,7 +70,7 @@ def _rebuild_atom(atom: Atom, replace: Callable[[Atom], Poly | None]) -> Poly | 
         case _:
             return None
     after = tuple(rebuild(part, replace) for part in before)
-    if all(map(is_, after, before)):
+    if after == before:
         return None
     match atom:
         case Quotient(_, _, exact):

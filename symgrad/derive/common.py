@@ -37,7 +37,7 @@ def factors_outside(program: Program, trace: Trace) -> Program:
     """Take common factors out of every choice between values of a summed index."""
     equations = []
     for equation in program.equations:
-        after = replace(equation, body=changed(equation.body, _in_sums))
+        after = equation.with_body(changed(equation.body, _in_sums))
         trace.record(RULE, equation, after)
         equations.append(after)
     return replace(program, equations=tuple(equations))

@@ -133,8 +133,8 @@ def split_digits(equation: Equation) -> tuple[Equation, bool]:
             indices += (high, low) if i == index else (i,)
         split_left = split_left or index in equation.indices
         equation = replace(equation, indices=indices, body=body)
-    equation, placed = _split_placed(replace(equation, body=_digit_equalities(equation.body)))
-    equation = replace(equation, body=_digit_equalities(equation.body))
+    equation, placed = _split_placed(equation.with_body(_digit_equalities(equation.body)))
+    equation = equation.with_body(_digit_equalities(equation.body))
     return equation, split_left or placed
 
 

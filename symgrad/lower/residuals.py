@@ -173,7 +173,7 @@ def with_formed(equations: Iterable[Equation], formed: Iterable[Equation]) -> tu
         body = rename(made.body, dict(zip(made.indices, node.indices, strict=True)))
         return body if extension is None else guarded(body)
 
-    return tuple(replace(e, body=changed(e.body, change)) for e in equations)
+    return tuple(e.with_body(changed(e.body, change)) for e in equations)
 
 
 def _spreads(program: Program, extents: Extents, equation: Equation) -> bool:
@@ -199,7 +199,7 @@ def _unguarded(equation: Equation, extents: Extents) -> Equation:
         inside = all(nonnegative(p) and nonnegative(extent - 1 - p) for p, extent in pairs)
         return replace(node, extension=None) if inside else node
 
-    return replace(equation, body=changed(equation.body, change))
+    return equation.with_body(changed(equation.body, change))
 
 
 def _is_read_plainly(name: str, equations: Iterable[Equation]) -> bool:

@@ -170,7 +170,7 @@ def _fold_into(user: Equation, core: Equation) -> Equation | None:
             return None  # a term has one sum
         new.append(multiply(Number(coefficient), *rest, inner))
         done = True
-    return replace(user, body=add(*new)) if done else None
+    return user.with_body(add(*new)) if done else None
 
 
 def _count(node: Node, name: str) -> int:

@@ -36,7 +36,7 @@ def guard_entropies(program: Program, trace: Trace) -> Program:
     for equation in program.equations:
         after = equation
         if equation.target in definitions:
-            after = replace(equation, body=changed(equation.body, change))
+            after = equation.with_body(changed(equation.body, change))
         trace.record(RULE, equation, after)
         equations.append(after)
     return program if tuple(equations) == program.equations else replace(program, equations=tuple(equations))

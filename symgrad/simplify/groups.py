@@ -41,7 +41,7 @@ def through_groups(program: Program, trace: Trace) -> Program:
     maker = _Groups(program.names(), trace)
     equations: list[Equation] = []
     for equation in program.equations:
-        after = replace(equation, body=changed(equation.body, maker.change))
+        after = equation.with_body(changed(equation.body, maker.change))
         trace.record(RULE, equation, after)
         maker.note(after)
         equations += [*maker.made, after]

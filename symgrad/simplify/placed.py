@@ -43,7 +43,7 @@ def at_places(program: Program, trace: Trace) -> Program:
     checked = checked_entries(program)
     equations = []
     for equation in program.equations:
-        after = replace(equation, body=_moved(equation, checked))
+        after = equation.with_body(_moved(equation, checked))
         trace.record(RULE, equation, after)
         equations.append(after)
     return replace(program, equations=tuple(equations))

@@ -58,7 +58,7 @@ def roots_of_named(program: Program, trace: Trace) -> Program:
 
     equations = []
     for equation in program.equations:
-        after = replace(equation, body=changed(equation.body, change))
+        after = equation.with_body(changed(equation.body, change))
         trace.record(RULE, equation, after)
         equations.append(after)
     return program if tuple(equations) == program.equations else replace(program, equations=tuple(equations))

@@ -63,7 +63,7 @@ def logs_of_others(program: Program, trace: Trace) -> Program:
         if equation.target in steps:
             equations.append(equation)
             continue
-        after = replace(equation, body=changed(equation.body, made.change))
+        after = equation.with_body(changed(equation.body, made.change))
         for new in made.waiting:
             trace.record(RULE, None, new)
         trace.record(RULE, equation, after)

@@ -72,7 +72,7 @@ def _pointwise(program: Program, trace: Trace, shifting: bool) -> Program:
     equations = []
     for equation in program.equations:
         used: list[str] = []
-        after = replace(equation, body=rewrite(equation.body, used, shift=shifting))
+        after = equation.with_body(rewrite(equation.body, used, shift=shifting))
         for name in dict.fromkeys(used):
             trace.record(name, equation, after)
         equations.append(after)
@@ -109,7 +109,7 @@ def _log_of_named(program: Program, trace: Trace) -> Program:
 
     equations = []
     for equation in program.equations:
-        after = replace(equation, body=changed(equation.body, change))
+        after = equation.with_body(changed(equation.body, change))
         trace.record("write out the definition inside a logarithm", equation, after)
         equations.append(after)
     return replace(program, equations=tuple(equations))
@@ -179,7 +179,7 @@ def _to_base_e(program: Program, trace: Trace) -> Program:
                 return apply("exp", multiply(apply("log", Number(b)), a))
         return node
 
-    equations = tuple(replace(e, body=changed(e.body, change)) for e in program.equations)
+    equations = tuple(e.with_body(changed(e.body, change)) for e in program.equations)
     other = replace(program, equations=equations)
     summed = any(
         shifted_exponent(b) is None and shifted_exponent(a) is not None

@@ -8,7 +8,6 @@ from symgrad.declare.algebra import add, divide, multiply, power
 from symgrad.declare.scalars import Add, Mul, Number, Reduce, Scalar, free_indices, reads_of, walk
 from symgrad.simplify.patterns import base_and_exponent
 
-
 _ONE = Fraction(1)
 
 

@@ -65,7 +65,7 @@ def as_deviations(program: Program, trace: Trace) -> Program:
         after = equation
         if equation.target not in steps:
             change = _change(definitions, equation, taken, made)
-            after = replace(equation, body=changed(equation.body, change))
+            after = equation.with_body(changed(equation.body, change))
         for new in made:
             trace.record(RULE, None, new)
         trace.record(RULE, equation, after)
