@@ -72,7 +72,7 @@ class Axis:
         """Return the position that a window reads at ``offset``."""
         return self.stride * window + self.dilation * offset - self.before
 
-    @property
+    @cached_property
     def windows(self) -> Expr:
         """How many windows of pooling there are; where ``round_up`` is 1, what is left over makes one more."""
         begun = floor((self.extent + self.before - 1) / self.stride) + 1
@@ -85,7 +85,7 @@ class Axis:
         missing = 0 if border else Max(0, -floor(start / self.dilation))
         return Min(self.window, floor((end - 1 - start) / self.dilation) + 1) - missing
 
-    @property
+    @cached_property
     def limits(self) -> list[Any]:
         """Conditions under which every window begins and ends in reach of the input."""
         reach = self.dilation * (self.window - 1)
