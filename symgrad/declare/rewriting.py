@@ -30,7 +30,7 @@ from symgrad.declare.scalars import (
     Sloped,
     Stopped,
     children,
-    walk,
+    contains,
 )
 from symgrad.declare.substitution import rebuild
 
@@ -86,6 +86,8 @@ def map_children(node: Node, change: Change) -> Node:
 
 def without_stops(node: Node) -> Node:
     """The node as numbers: every stopped value as a plain value, and gradients of one's own left out."""
+    if not contains(node, Stopped, Sloped):
+        return node
     match node:
         case Stopped(value):
             return without_stops(value)
@@ -96,8 +98,10 @@ def without_stops(node: Node) -> Node:
 
 def cancelled(node: Node) -> Node:
     """The node without terms that are 0 once stopped values are values: ``d * (x - stopped(x))``."""
+    if not contains(node, Stopped, Sloped):
+        return node
     node = NOUGHT if isinstance(node, Sloped) else map_children(node, cancelled)
-    if isinstance(node, Add) and any(isinstance(part, Stopped) for part in walk(node)):
+    if isinstance(node, Add) and contains(node, Stopped):
         plain = cast(Scalar, without_stops(node))
         if not isinstance(plain, Add) or len(plain.args) < len(node.args):
             return plain

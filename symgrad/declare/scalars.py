@@ -205,6 +205,16 @@ def _inside(node: Node) -> tuple[Node, ...]:
     return (node, *chain.from_iterable(map(_inside, children(node))))
 
 
+@remember
+def _kinds(node: Node) -> frozenset[type]:
+    return frozenset((type(node),)).union(*map(_kinds, children(node)))
+
+
+def contains(node: Node, *kinds: type) -> bool:
+    """Whether the node or anything inside it is of one of these kinds: what rewrites nothing else need not look."""
+    return not _kinds(node).isdisjoint(kinds)
+
+
 def own_polynomials(node: Node) -> tuple[Poly, ...]:
     """The integer expressions that stand directly in a node."""
     match node:

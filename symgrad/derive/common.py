@@ -25,6 +25,7 @@ from symgrad.declare.scalars import (
     Reduce,
     Scalar,
     Select,
+    contains,
     free_indices,
     reads_of,
 )
@@ -44,6 +45,8 @@ def factors_outside(program: Program, trace: Trace) -> Program:
 
 
 def _in_sums(node: Node) -> Node:
+    if not contains(node, Select):
+        return node
     node = map_children(node, _in_sums)
     match node:
         case Reduce("sum", indices, _, body, _):

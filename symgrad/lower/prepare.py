@@ -31,6 +31,7 @@ from symgrad.declare.scalars import (
     Read,
     Reduce,
     Scalar,
+    contains,
     polynomials,
     walk,
 )
@@ -167,6 +168,8 @@ def _digit_equalities(body: Scalar) -> Scalar:
     """``u a + b = u c + d`` with ``b, d`` in 0 .. u - 1 says ``a = c`` and ``b = d``."""
 
     def change(node: Node) -> Node:
+        if not contains(node, Compare):
+            return node
         if isinstance(node, Compare) and node.relation == "==":
             for index in sorted(indices_of(node.poly), key=lambda i: i.name):
                 split = affine_in(node.poly, index)

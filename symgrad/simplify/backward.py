@@ -153,6 +153,8 @@ class _Simplifier:
 
 def _inline(body: Scalar, definitions: Mapping[str, Equation]) -> Scalar:
     def change(node: Node) -> Node:
+        if definitions.keys().isdisjoint(tensors_of(node)):
+            return node
         node = map_children(node, change)
         if isinstance(node, Read) and node.tensor in definitions and node.extension is None:
             definition = definitions[node.tensor]

@@ -25,6 +25,7 @@ from symgrad.declare.scalars import (
     Reduce,
     Scalar,
     Select,
+    contains,
     free_indices,
 )
 from symgrad.declare.substitution import substitute
@@ -81,6 +82,8 @@ class _Groups:
 
     def change(self, node: Node) -> Node:
         """The node with each reduction over a group read from its group."""
+        if not contains(node, Reduce):
+            return node
         node = map_children(node, self.change)
         match node:
             case Reduce("sum" | "max" | "min"):

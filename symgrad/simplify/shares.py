@@ -31,6 +31,7 @@ from symgrad.declare.scalars import (
     Reduce,
     Scalar,
     Select,
+    contains,
     reads_of,
 )
 from symgrad.declare.substitution import substitute
@@ -84,6 +85,8 @@ class _Made:
         self.logs: dict[str, str] = {}
 
     def change(self, node: Node) -> Node:
+        if not contains(node, Apply):
+            return node
         node = map_children(node, self.change)
         match node:
             case Apply("log", (Add((u, v)),)) if UNIT in (u, v):

@@ -28,6 +28,7 @@ from symgrad.declare.scalars import (
     Scalar,
     Select,
     Stopped,
+    contains,
     reads_of,
     walk,
 )
@@ -99,6 +100,8 @@ def _log_of_named(program: Program, trace: Trace) -> Program:
         return map_children(node, lambda child: seen_through(child, within))
 
     def change(node: Node) -> Node:
+        if not contains(node, Apply):
+            return node
         node = map_children(node, change)
         match node:
             case Apply("log", (u,)):
@@ -173,6 +176,8 @@ def _to_base_e(program: Program, trace: Trace) -> Program:
     """Rewrite b^a = exp(a log(b)) wherever it lets the largest exponent be taken out of a sum."""
 
     def change(node: Node) -> Node:
+        if not contains(node, Power):
+            return node
         node = map_children(node, change)
         match node:
             case Power(Number(b), a) if b > 0 and reads_of(a):
