@@ -6,7 +6,7 @@ from symgrad.declare.bounds import nonnegative
 from symgrad.declare.conditions import conjuncts
 from symgrad.declare.frozen import remember
 from symgrad.declare.integers import Atom, Poly, Size, as_poly, atoms, depends_on_data, indices_of
-from symgrad.declare.program import Attribute, Program
+from symgrad.declare.program import Program
 from symgrad.declare.scalars import Compare, tensors_of
 from symgrad.declare.substitution import substitute
 
@@ -31,13 +31,12 @@ def may_be_negative(program: Program, poly: Poly, known: tuple[Poly, ...]) -> bo
 
 def maybe_empty(program: Program, poly: Poly) -> Poly:
     """The expression with every dimension, other than attributes, as one that may be 0."""
-    return _maybe_empty(program.attributes, poly)
+    return _maybe_empty(tuple(a.name for a in program.attributes), poly)
 
 
 @remember
-def _maybe_empty(attributes: tuple[Attribute, ...], poly: Poly) -> Poly:
-    names = {a.name for a in attributes}
-    table: dict[Atom, Poly] = {a: as_poly(Size(a.name, 0)) for a in _of(poly) if a.name not in names}
+def _maybe_empty(attributes: tuple[str, ...], poly: Poly) -> Poly:
+    table: dict[Atom, Poly] = {a: as_poly(Size(a.name, 0)) for a in _of(poly) if a.name not in attributes}
     return substitute(poly, table)
 
 

@@ -134,9 +134,7 @@ class Space:
 
 SEQUENCE = Space((Axis(L, R, "i", "u"),), {N: 16, L: 1024}, "sequences")
 IMAGE = Space((Axis(H, R, "i", "u"), Axis(W, S, "j", "v")), {N: 16, H: 32, W: 32}, "images")
-VOLUME = Space(
-    (Axis(D, T, "h", "t"), Axis(H, R, "i", "u"), Axis(W, S, "j", "v")), {N: 4, D: 16, H: 16, W: 16}, "volumes"
-)
+VOLUME = Space((Axis(D, T, "h", "t"), *IMAGE.axes), {N: 4, D: 16, H: 16, W: 16}, "volumes")
 
 ABOUT_SETTINGS = """For each axis of space, by its letter: stride steps from one window to the next, dilation inside a
     window; before and after are positions added at its near and at its far end."""
