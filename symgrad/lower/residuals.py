@@ -161,6 +161,8 @@ def when_read(again: Iterable[Equation], equations: Iterable[Equation]) -> tuple
 def with_formed(equations: Iterable[Equation], formed: Iterable[Equation]) -> tuple[Equation, ...]:
     """The equations with the elements of some left sides written out where they are read."""
     by_name = {e.target: e for e in formed}
+    if not by_name:
+        return tuple(equations)
 
     def floors(poly: Poly) -> Poly:
         return rebuild(poly, lambda atom: floor_of(atom, change))
