@@ -75,7 +75,7 @@ def _written(layer: Layer, program: Program, equation: Equation) -> Any:
     """Return an equation in SymPy."""
     if equation in layer.program.equations:
         return next(e for e in layer.equations if _target(e) == equation.target)
-    plain = replace(equation, body=_writable(equation.body))
+    plain = equation.with_body(_writable(equation.body))
     return declaration(replace(program, inputs=(), equations=(plain,), outputs=(equation.target,)))["equations"][0]
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from math import gcd
 
+from symgrad.declare.frozen import remember
 from symgrad.declare.integers import (
     ONE,
     ZERO,
@@ -75,6 +76,7 @@ def _cancel_exact(rest: list[Atom], atom: Atom, wanted: Monomial) -> bool:
     return True
 
 
+@remember
 def split_multiples(poly: Poly, divisor: Poly) -> tuple[Poly, Poly]:
     """Write ``poly = q * divisor + rest`` with every term, or all terms of an index, that it divides in ``q``."""
     q, rest = ZERO, ZERO
@@ -96,6 +98,7 @@ def split_multiples(poly: Poly, divisor: Poly) -> tuple[Poly, Poly]:
     return q, rest
 
 
+@remember
 def quotient(numerator: Poly, denominator: Poly, exact: bool = False) -> Poly:
     """``floor(numerator / denominator)`` in canonical form."""
     if denominator == ONE:
@@ -123,6 +126,7 @@ def _positive_sizes(poly: Poly) -> bool:
     )
 
 
+@remember
 def remainder(numerator: Poly, denominator: Poly) -> Poly:
     """``numerator mod denominator`` in canonical form."""
     _, rest = split_multiples(numerator, denominator)

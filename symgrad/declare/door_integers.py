@@ -12,6 +12,7 @@ from sympy.tensor.indexed import Idx, Indexed
 from symgrad.declare.algebra import multiply, number
 from symgrad.declare.conditions import compare
 from symgrad.declare.division import quotient, remainder, with_remainders
+from symgrad.declare.frozen import remember
 from symgrad.declare.integers import Entry, Index, Poly, RealFloor, Size, as_poly, extreme, indices_of
 from symgrad.declare.program import Requirement
 from symgrad.declare.scope import Scope, counted, label
@@ -114,6 +115,7 @@ def _divides(expr: Any) -> bool:
     return False
 
 
+@remember
 def _fraction(expr: Any) -> tuple[Any, Any]:
     """Numerator and denominator."""
     top, bottom = sympy.fraction(sympy.together(expr))

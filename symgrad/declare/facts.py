@@ -31,7 +31,11 @@ def may_be_negative(program: Program, poly: Poly, known: tuple[Poly, ...]) -> bo
 
 def maybe_empty(program: Program, poly: Poly) -> Poly:
     """The expression with every dimension, other than attributes, as one that may be 0."""
-    attributes = {a.name for a in program.attributes}
+    return _maybe_empty(tuple(a.name for a in program.attributes), poly)
+
+
+@remember
+def _maybe_empty(attributes: tuple[str, ...], poly: Poly) -> Poly:
     table: dict[Atom, Poly] = {a: as_poly(Size(a.name, 0)) for a in _of(poly) if a.name not in attributes}
     return substitute(poly, table)
 

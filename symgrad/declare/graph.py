@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
 
+from symgrad.declare.frozen import remember
 from symgrad.declare.program import Equation
 from symgrad.declare.scalars import tensors_of
 
@@ -49,6 +50,11 @@ def reads_between(equations: Sequence[Equation]) -> dict[str, tuple[str, ...]]:
 
 def groups(equations: Sequence[Equation]) -> tuple[tuple[Equation, ...], ...]:
     """Equations grouped with those that they need and that need them, in order."""
+    return _groups(tuple(equations))
+
+
+@remember
+def _groups(equations: tuple[Equation, ...]) -> tuple[tuple[Equation, ...], ...]:
     by_name = {e.target: e for e in equations}
     return tuple(tuple(by_name[n] for n in group) for group in components(reads_between(equations)))
 

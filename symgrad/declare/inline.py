@@ -16,7 +16,7 @@ from sympy.tensor.indexed import Idx, Indexed, IndexedBase
 
 from symgrad.declare import notation
 from symgrad.declare.scope import bound_twice, label
-from symgrad.declare.survey import left, used_in_indices
+from symgrad.declare.survey import left, nodes_of, used_in_indices
 from symgrad.errors import About, DeclarationError
 from symgrad.naming import fresh
 
@@ -64,7 +64,7 @@ class _Hoisting:
         self.where = layer
         self.integers = used_in_indices(equations)
         written = [*equations, *(k for k in known if isinstance(k, sympy.Basic))]
-        self.taken = {s.name for e in written for s in e.atoms(sympy.Symbol)}
+        self.taken = {s.name for e in written for s in nodes_of(e) if isinstance(s, sympy.Symbol)}
         self.made: dict[Any, Any] = {}
         self.found: list[Any] = []
 

@@ -87,29 +87,17 @@ class Poly(Single):
 
     def __add__(self, other: Poly | int) -> Poly:
         """Sum."""
-        terms = as_poly(other).terms
-        if not self.terms or not terms:
-            return self if self.terms else Poly(terms)
-        if not terms[-1][0] and len(terms) == 1:
-            return self._plus_number(terms[0][1])
-        return collect([*self.terms, *terms])
-
-    def _plus_number(self, number: int) -> Poly:
-        """The number stands last."""
-        *others, (monomial, last) = self.terms
-        if monomial:
-            return Poly((*self.terms, ((), number)))
-        return Poly((*others, ((), last + number)) if last + number else tuple(others))
+        return _sum(self, as_poly(other))
 
     __radd__ = __add__
 
     def __neg__(self) -> Poly:
         """Negation."""
-        return Poly(tuple((m, -c) for m, c in self.terms))
+        return _negated(self)
 
     def __sub__(self, other: Poly | int) -> Poly:
         """Difference."""
-        return self + (-as_poly(other))
+        return _sum(self, _negated(as_poly(other)))
 
     def __rsub__(self, other: int) -> Poly:
         """Difference with an integer on the left."""
@@ -117,13 +105,7 @@ class Poly(Single):
 
     def __mul__(self, other: Poly | int) -> Poly:
         """Product."""
-        other = as_poly(other)
-        if other == ONE or not self.terms:
-            return self
-        if self == ONE:
-            return other
-        pairs = [(tuple(sorted(m + n, key=atom_key)), c * d) for m, c in self.terms for n, d in other.terms]
-        return collect(pairs)
+        return _product(self, as_poly(other))
 
     __rmul__ = __mul__
 
@@ -148,6 +130,41 @@ class Poly(Single):
             case (((atom,), 1),):
                 return atom
         return None
+
+
+# --- arithmetic: the same few polynomials meet over and over --------------------------------------------------
+
+
+@remember
+def _sum(left: Poly, right: Poly) -> Poly:
+    if not left.terms or not right.terms:
+        return left if left.terms else right
+    if not right.terms[-1][0] and len(right.terms) == 1:
+        return _plus_number(left, right.terms[0][1])
+    return collect([*left.terms, *right.terms])
+
+
+def _plus_number(poly: Poly, number: int) -> Poly:
+    """The number stands last."""
+    *others, (monomial, last) = poly.terms
+    if monomial:
+        return Poly((*poly.terms, ((), number)))
+    return Poly((*others, ((), last + number)) if last + number else tuple(others))
+
+
+@remember
+def _negated(poly: Poly) -> Poly:
+    return Poly(tuple((m, -c) for m, c in poly.terms))
+
+
+@remember
+def _product(left: Poly, right: Poly) -> Poly:
+    if right == ONE or not left.terms:
+        return left
+    if left == ONE:
+        return right
+    pairs = [(tuple(sorted(m + n, key=atom_key)), c * d) for m, c in left.terms for n, d in right.terms]
+    return collect(pairs)
 
 
 def collect(pairs: Iterable[tuple[Monomial, int]]) -> Poly:
@@ -247,6 +264,7 @@ def extreme(kind: str, args: Iterable[Poly]) -> Poly:
     return rest[0] if len(rest) == 1 else as_poly(Extreme(kind, tuple(rest)))
 
 
+@remember
 def affine_in(poly: Poly, index: Index) -> tuple[Poly, Poly] | None:
     """``(coefficient, rest)`` with ``poly = coefficient * index + rest``, or None if it is not of that form."""
     coefficient, rest = [], []

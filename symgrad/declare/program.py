@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
+from symgrad.declare.frozen import remember
 from symgrad.declare.integers import Index, Poly, Size, atoms
 from symgrad.declare.scalars import Condition, Reduce, Scalar, polynomials, walk
 
@@ -26,6 +27,10 @@ class Equation:
     indices: tuple[Index, ...]
     body: Scalar
     integer: bool = False
+
+    def with_body(self, body: Scalar) -> Equation:
+        """The equation with another right side; itself where that is the same."""
+        return self if body is self.body else replace(self, body=body)
 
 
 @dataclass(frozen=True, slots=True)
@@ -86,13 +91,9 @@ class Program:
 
     def names(self) -> set[str]:
         """Every name in use: of tensors, attributes and sizes, of indices free and bound."""
-        polys = [e for t in self.inputs for e in t.extents]
-        polys += [p for e in self.equations for p in polynomials(e.body)]
-        found = {a.name for p in polys for a in atoms(p) if isinstance(a, Size | Index)}
-        for equation in self.equations:
-            found |= {equation.target, *(i.name for i in equation.indices)}
-            found |= {i.name for part in walk(equation.body) if isinstance(part, Reduce) for i in part.indices}
-        return found | {t.name for t in self.inputs} | {a.name for a in self.attributes}
+        found = {a.name for t in self.inputs for e in t.extents for a in atoms(e) if isinstance(a, Size | Index)}
+        found |= {t.name for t in self.inputs} | {a.name for a in self.attributes}
+        return found.union(*map(_names_in, self.equations))
 
     @property
     def real_outputs(self) -> tuple[str, ...]:
@@ -106,3 +107,10 @@ class Program:
     def equation(self, target: str) -> Equation | None:
         """The equation that defines ``target``."""
         return next((e for e in self.equations if e.target == target), None)
+
+
+@remember
+def _names_in(equation: Equation) -> frozenset[str]:
+    found = {a.name for p in polynomials(equation.body) for a in atoms(p) if isinstance(a, Size | Index)}
+    found |= {i.name for part in walk(equation.body) if isinstance(part, Reduce) for i in part.indices}
+    return frozenset(found | {equation.target} | {i.name for i in equation.indices})

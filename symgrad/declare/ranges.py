@@ -13,6 +13,7 @@ from symgrad.declare.division import quotient
 from symgrad.declare.door_integers import to_poly
 from symgrad.declare.integers import Index, Poly, affine_in, as_poly
 from symgrad.declare.scope import Scope, label
+from symgrad.declare.survey import nodes_of
 from symgrad.errors import DeclarationError
 
 
@@ -73,7 +74,7 @@ def _labels(expr: Any) -> set[str]:
 
 def bound_in(expr: Any) -> frozenset[str]:
     """Every index that some reduction inside binds."""
-    reductions = expr.atoms(sympy.Sum, sympy.Product, notation.Reduction)
+    reductions = (n for n in nodes_of(expr) if isinstance(n, sympy.Sum | sympy.Product | notation.Reduction))
     return frozenset(label(limit[0]) for node in reductions for limit in node.limits)
 
 

@@ -89,7 +89,7 @@ def places(node: Node, behind: tuple[Condition, ...] = ()) -> Iterator[Place]:
 
 def mark_guarded(program: Program, equation: Equation) -> Equation:
     """Mark reads that only a condition keeps inside their tensor: lowering evaluates both sides of a choice."""
-    return replace(equation, body=changed(equation.body, _marking(program, False)))
+    return equation.with_body(changed(equation.body, _marking(program, False)))
 
 
 def mark_required(program: Program, requirement: Requirement) -> Requirement:

@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Mapping
 from dataclasses import replace
-from operator import is_
 from typing import TypeAlias, cast, overload
 
 from symgrad.declare.algebra import add, apply, from_integer, is_long, multiply, number, power, select, sloped
@@ -31,7 +30,7 @@ from symgrad.declare.scalars import (
     Sloped,
     Stopped,
     children,
-    walk,
+    contains,
 )
 from symgrad.declare.substitution import rebuild
 
@@ -56,8 +55,7 @@ def map_children(node: Condition, change: Change) -> Condition: ...
 def map_children(node: Node, change: Change) -> Node:
     """Rebuild a node with each child changed, in canonical form."""
     before = children(node)
-    after = tuple(map(change, before))
-    if _same(after, before):
+    if not before or (after := tuple(map(change, before))) == before:
         return node
     scalars, conditions = cast(tuple[Scalar, ...], after), cast(tuple[Condition, ...], after)
     match node:
@@ -86,12 +84,10 @@ def map_children(node: Node, change: Change) -> Node:
     return node
 
 
-def _same(after: Sequence[object], before: Sequence[object]) -> bool:
-    return all(map(is_, after, before))
-
-
 def without_stops(node: Node) -> Node:
     """The node as numbers: every stopped value as a plain value, and gradients of one's own left out."""
+    if not contains(node, Stopped, Sloped):
+        return node
     match node:
         case Stopped(value):
             return without_stops(value)
@@ -102,8 +98,10 @@ def without_stops(node: Node) -> Node:
 
 def cancelled(node: Node) -> Node:
     """The node without terms that are 0 once stopped values are values: ``d * (x - stopped(x))``."""
+    if not contains(node, Stopped, Sloped):
+        return node
     node = NOUGHT if isinstance(node, Sloped) else map_children(node, cancelled)
-    if isinstance(node, Add) and any(isinstance(part, Stopped) for part in walk(node)):
+    if isinstance(node, Add) and contains(node, Stopped):
         plain = cast(Scalar, without_stops(node))
         if not isinstance(plain, Add) or len(plain.args) < len(node.args):
             return plain
@@ -133,11 +131,11 @@ def map_polynomials(node: Node, change: Callable[[Poly], Poly], stays: Test = la
             return node if (made := change(poly)) is poly else compare(kind, made)
         case Read(tensor, indices, extension):
             places = tuple(change(i) for i in indices)
-            return node if _same(places, indices) else Read(tensor, places, extension)
+            return node if places == indices else Read(tensor, places, extension)
         case Reduce(kind, bound, condition, body, ties):
             renamed = tuple(_as_index(change(as_poly(i)), i) for i in bound)
             inside = (map_polynomials(condition, change, stays), map_polynomials(body, change, stays))
-            if _same(renamed, bound) and _same(inside, (condition, body)):
+            if renamed == bound and inside == (condition, body):
                 return node
             return Reduce(kind, renamed, *inside, ties)
     return map_children(node, lambda child: map_polynomials(child, change, stays))

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from fractions import Fraction
 from itertools import chain
-from typing import TypeAlias
+from operator import attrgetter
+from typing import Any, TypeAlias
 
 from symgrad.declare.frozen import Single, frozen, remember
 from symgrad.declare.integers import Entry, Index, Poly, atoms, indices_of, show
@@ -177,24 +178,21 @@ Node: TypeAlias = Scalar | Condition
 NOUGHT, UNIT = Number(Fraction(0)), Number(Fraction(1))
 
 
+_CHILDREN: dict[type, Callable[[Any], tuple[Node, ...]]] = {
+    **dict.fromkeys((Add, Apply, Mul, All, AnyOf), attrgetter("args")),
+    Power: attrgetter("base", "exponent"),
+    Select: attrgetter("condition", "then", "otherwise"),
+    Relation: attrgetter("left", "right"),
+    Reduce: attrgetter("condition", "body"),
+    Stopped: lambda node: (node.value,),
+    Sloped: attrgetter("variable", "slope"),
+}
+
+
 def children(node: Node) -> tuple[Node, ...]:
     """The scalars and conditions directly inside a node."""
-    match node:
-        case Add(args) | Apply(_, args) | Mul(_, args) | All(args) | AnyOf(args):
-            return args
-        case Power(base, exponent):
-            return (base, exponent)
-        case Select(condition, then, otherwise):
-            return (condition, then, otherwise)
-        case Relation(_, left, right):
-            return (left, right)
-        case Reduce(_, _, condition, body, _):
-            return (condition, body)
-        case Stopped(value):
-            return (value,)
-        case Sloped(variable, slope):
-            return (variable, slope)
-    return ()
+    inside = _CHILDREN.get(type(node))
+    return inside(node) if inside else ()
 
 
 def walk(node: Node) -> Iterator[Node]:
@@ -205,6 +203,16 @@ def walk(node: Node) -> Iterator[Node]:
 @remember
 def _inside(node: Node) -> tuple[Node, ...]:
     return (node, *chain.from_iterable(map(_inside, children(node))))
+
+
+@remember
+def _kinds(node: Node) -> frozenset[type]:
+    return frozenset((type(node),)).union(*map(_kinds, children(node)))
+
+
+def contains(node: Node, *kinds: type) -> bool:
+    """Whether the node or anything inside it is of one of these kinds: what rewrites nothing else need not look."""
+    return not _kinds(node).isdisjoint(kinds)
 
 
 def own_polynomials(node: Node) -> tuple[Poly, ...]:

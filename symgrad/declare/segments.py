@@ -9,7 +9,20 @@ from symgrad.declare.algebra import indicator
 from symgrad.declare.bounds import nonnegative
 from symgrad.declare.integers import ZERO, Atom, Index, Poly, Size, affine_in, atoms, extreme
 from symgrad.declare.rewriting import changed, map_children
-from symgrad.declare.scalars import FALSE, NOUGHT, TRUE, UNIT, Compare, Condition, Node, Reduce, Scalar, Truth, walk
+from symgrad.declare.scalars import (
+    FALSE,
+    NOUGHT,
+    TRUE,
+    UNIT,
+    Compare,
+    Condition,
+    Node,
+    Reduce,
+    Scalar,
+    Truth,
+    contains,
+    walk,
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,6 +71,8 @@ def decided(body: Scalar, index: Index, passed: list[Poly], ahead: list[Poly], k
         return False if value in ahead or nonnegative(value - index.extent) else None
 
     def change(node: Node) -> Node:
+        if not contains(node, Compare, Reduce):
+            return node
         if isinstance(node, Compare):
             found = [beyond(v) for v in thresholds(node, index, known)]
             if found and None not in found:

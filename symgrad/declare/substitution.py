@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from operator import is_
 
 from symgrad.declare.division import quotient, remainder
+from symgrad.declare.frozen import remember
 from symgrad.declare.integers import (
     Atom,
     Entry,
@@ -26,6 +26,12 @@ def substitute(poly: Poly, table: Mapping[Atom, Poly]) -> Poly:
     """Replace atoms (indices, sizes, whole quotients) by polynomials, inside other atoms as well."""
     if not any(atom in table for atom in atoms(poly)):
         return poly
+    return _substituted(poly, frozenset(table.items()))
+
+
+@remember
+def _substituted(poly: Poly, pairs: frozenset[tuple[Atom, Poly]]) -> Poly:
+    table = dict(pairs)
     return rebuild(poly, lambda atom: table.get(atom))
 
 
@@ -71,7 +77,7 @@ def _rebuild_atom(atom: Atom, replace: Callable[[Atom], Poly | None]) -> Poly | 
         case _:
             return None
     after = tuple(rebuild(part, replace) for part in before)
-    if all(map(is_, after, before)):
+    if after == before:
         return None
     match atom:
         case Quotient(_, _, exact):

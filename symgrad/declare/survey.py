@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import lru_cache
 from typing import Any
 
 import sympy
@@ -23,6 +24,18 @@ class Surveyed:
     shape: tuple[Any, ...]
     integer: bool
     constant: bool
+
+
+@lru_cache(maxsize=1 << 12)
+def nodes_of(expr: Any) -> tuple[Any, ...]:
+    """The expression and all that is inside of it, each once, outermost first."""
+    found: dict[Any, None] = {expr: None}
+    waiting = [expr]
+    while waiting:
+        inside = [part for part in getattr(waiting.pop(), "args", ()) if part not in found]
+        found |= dict.fromkeys(inside)
+        waiting += inside
+    return tuple(found)
 
 
 def check_equations(layer: str, equations: Sequence[Any]) -> None:
@@ -128,6 +141,8 @@ def _with_arms(integers: set[str], equations: Sequence[Any]) -> set[str]:
 def _only_arms(integers: set[str], equations: Sequence[Any]) -> set[str]:
     """Those of the names that are read nowhere but as arms of integers: nothing else asks them to be real."""
     arms = [name for e in equations if left(e)[0] in integers for name in _arms(e.rhs)]
+    if not arms:
+        return set()
     nodes = [n for e in equations for n in sympy.preorder_traversal(e.rhs)]
     reads = [label(n.base) for n in nodes if isinstance(n, Indexed)]
     reads += [n.name for n in nodes if isinstance(n, sympy.Symbol) and n.name not in reads]
@@ -252,18 +267,22 @@ def in_order(equations: Sequence[Any]) -> list[Any]:
 
 def _names_read(expr: Any) -> set[str]:
     """Tensors and scalars; an index may have the name of one that is not read."""
-    symbols = {s.name for s in expr.atoms(sympy.Symbol)} - {str(i.label) for i in expr.atoms(Idx)}
-    return symbols | {str(r.base.label) for r in expr.atoms(Indexed)}
+    nodes = nodes_of(expr)
+    symbols = {s.name for s in nodes if isinstance(s, sympy.Symbol)}
+    symbols -= {str(i.label) for i in nodes if isinstance(i, Idx)}
+    return symbols | {str(r.base.label) for r in nodes if isinstance(r, Indexed)}
 
 
 def scaling_symbols(equations: Sequence[Any]) -> set[Any]:
     """What divides, or multiplies an index, somewhere in an index or a range."""
     found: set[Any] = set()
-    for equation in equations:
-        for rounded in equation.atoms(sympy.floor, sympy.ceiling, Idx):
-            found |= {p.base for p in rounded.atoms(sympy.Pow) if p.exp.is_negative}
-        found |= {m.args[1] for m in equation.atoms(sympy.Mod)}
-        for read in equation.atoms(Indexed):
-            products = {m for index in read.indices for m in index.atoms(sympy.Mul) if m.has(Idx)}
-            found |= {factor for m in products for factor in m.args}
+    for node in dict.fromkeys(node for equation in equations for node in nodes_of(equation)):
+        match node:
+            case sympy.floor() | sympy.ceiling() | Idx():
+                found |= {p.base for p in nodes_of(node) if isinstance(p, sympy.Pow) and p.exp.is_negative}
+            case sympy.Mod():
+                found.add(node.args[1])
+            case Indexed():
+                inside = (part for index in node.indices for part in nodes_of(index))
+                found |= {factor for m in inside if isinstance(m, sympy.Mul) and m.has(Idx) for factor in m.args}
     return found

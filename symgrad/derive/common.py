@@ -25,6 +25,7 @@ from symgrad.declare.scalars import (
     Reduce,
     Scalar,
     Select,
+    contains,
     free_indices,
     reads_of,
 )
@@ -37,13 +38,15 @@ def factors_outside(program: Program, trace: Trace) -> Program:
     """Take common factors out of every choice between values of a summed index."""
     equations = []
     for equation in program.equations:
-        after = replace(equation, body=changed(equation.body, _in_sums))
+        after = equation.with_body(changed(equation.body, _in_sums))
         trace.record(RULE, equation, after)
         equations.append(after)
     return replace(program, equations=tuple(equations))
 
 
 def _in_sums(node: Node) -> Node:
+    if not contains(node, Select):
+        return node
     node = map_children(node, _in_sums)
     match node:
         case Reduce("sum", indices, _, body, _):

@@ -61,7 +61,7 @@ def _as_index_maps(program: Program, equation: Equation) -> Equation:
             return Read(node.tensor, tuple(folded(mode, i, e) for i, e in zip(node.indices, extents, strict=True)))
         return map_children(node, change)
 
-    return replace(equation, body=changed(equation.body, change))
+    return equation.with_body(changed(equation.body, change))
 
 
 def _frame(program: Program, read: Read) -> Frame | None:
@@ -135,7 +135,7 @@ def _with_copies(
         return map_children(node, change)
 
     for equation in program.equations:
-        after = replace(equation, body=changed(equation.body, change))
+        after = equation.with_body(changed(equation.body, change))
         trace.record("read the copy", equation, after)
         done.append(after)
     return done

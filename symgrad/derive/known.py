@@ -7,7 +7,6 @@ step, and can be computed before them all.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import replace
 
 from symgrad.declare.integers import Index, Poly, depends_on_data, indices_of
 from symgrad.declare.program import Equation
@@ -35,7 +34,7 @@ def known_elements(group: Sequence[Equation], equation: Equation) -> Equation:
             return node
         return value if node.extension is None else guarded(value)
 
-    return replace(equation, body=changed(equation.body, change))
+    return equation.with_body(changed(equation.body, change))
 
 
 def _element(state: Equation, place: Sequence[Poly], axes: Sequence[int], names: set[str]) -> Scalar | None:

@@ -86,7 +86,7 @@ class _Group:
         for target in [e.target for e in self.equations]:
             self._with_border(target)
         self.equations = tuple(self._step(OUTSIDE, e, self._inside(e)) for e in self.equations)
-        self.equations = tuple(self._step(LIFT, e, replace(e, body=lifted(e.body))) for e in self.equations)
+        self.equations = tuple(self._step(LIFT, e, e.with_body(lifted(e.body))) for e in self.equations)
         for target in [e.target for e in self.equations]:
             self._with_first_value(target)
         self.equations = tuple(made for e in self.equations for made in self._arms(e))
@@ -133,7 +133,7 @@ class _Group:
             kept = Extension("guarded") if plain else node.extension
             return select(inside, Read(node.tensor, node.indices, kept), value)
 
-        return replace(equation, body=changed(equation.body, change))
+        return equation.with_body(changed(equation.body, change))
 
     # --- states with their first value -----------------------------------------------------------------------------
 
@@ -156,7 +156,7 @@ class _Group:
     def _beside(self, found: Border | FirstValue, target: str) -> None:
         states = found.states(self._name(f"{target}_states"))
         self.trace.record(STATES, None, states)
-        others = [self._step(STATES, e, replace(e, body=found.reading(e.body, states.target))) for e in self.equations]
+        others = [self._step(STATES, e, e.with_body(found.reading(e.body, states.target))) for e in self.equations]
         self.equations = (*others, states)
 
     # --- arms ------------------------------------------------------------------------------------------------------
@@ -176,7 +176,7 @@ class _Group:
                 return node
             return self._name_part(f"new_{equation.target}", node, equation, behind, made) or node
 
-        after = self._step(NAME, equation, replace(equation, body=visit(equation.body, ())))
+        after = self._step(NAME, equation, equation.with_body(visit(equation.body, ())))
         return (*made, after)
 
     def _is_work(self, node: Scalar, equation: Equation) -> bool:
@@ -220,7 +220,7 @@ class _Group:
         def inside(node: Node, behind: tuple[Condition, ...]) -> Node:
             return node if isinstance(node, Condition) else visit(node, behind)
 
-        after = self._step(NAME, equation, replace(equation, body=visit(equation.body, ())))
+        after = self._step(NAME, equation, equation.with_body(visit(equation.body, ())))
         return (*made, after)
 
     def _is_mixed(self, node: Add) -> bool:

@@ -95,7 +95,7 @@ class _Splitter:
 
     def statement(self, equation: Equation) -> None:
         body = self._nested(self._top(equation.body, equation), equation)
-        after = replace(equation, body=body)
+        after = equation.with_body(body)
         self.trace.record("name inner reductions", equation, after)
         self.done.append(after)
 

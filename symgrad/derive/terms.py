@@ -79,8 +79,15 @@ def rename(node: Scalar, table: Mapping[Index, Poly]) -> Scalar: ...
 def rename(node: Condition, table: Mapping[Index, Poly]) -> Condition: ...
 def rename(node: Node, table: Mapping[Index, Poly]) -> Node:
     """Substitute free indices, in integer expressions at any depth."""
-    kept: dict[Atom, Poly] = {k: v for k, v in table.items() if v != as_poly(k)}
-    return map_polynomials(node, lambda p: substitute(p, kept), lambda n: kept.keys().isdisjoint(all_indices(n)))
+    if all_indices(node).isdisjoint(table):
+        return node
+    return _renamed(node, frozenset((k, v) for k, v in table.items() if v != as_poly(k)))
+
+
+@remember
+def _renamed(node: Node, pairs: frozenset[tuple[Index, Poly]]) -> Node:
+    table: dict[Atom, Poly] = dict(pairs)
+    return map_polynomials(node, lambda p: substitute(p, table), lambda n: table.keys().isdisjoint(all_indices(n)))
 
 
 def written_out(definition: Equation, indices: Sequence[Poly]) -> Scalar:

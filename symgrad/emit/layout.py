@@ -17,6 +17,9 @@ OPENING = ("(", "[", "{")
 _STRING = re.compile(r"""( *)(f?)(["'])((?:\\.|(?!\3)[^\\])*)\3(,?)""")
 _WORD = re.compile(r"(?:\{\{|\}\}|\{[^{}]*\}|\S)+\s*|\s+")
 _TEXT = re.compile(r'f?"[^"\\]*"')
+# A tuple of names, numbers and what is made of two of them, as an argument or an item: it is set as it is.
+_ITEM = r"\w+(?: [-+*] \w+)?"
+_TUPLE = re.compile(rf"(?:(?<=[(=])|(?<=, ))\((?:(?:{_ITEM}, )+{_ITEM}|{_ITEM},)\)")
 # What may change in a line that is short enough: parentheses that enclose a whole value or start another pair, colons
 # but those of whole axes, powers, escapes, unusual spaces, commas before a bracket or an equals sign.
 _LOOSE = re.compile(
@@ -40,7 +43,7 @@ def _fold(line: str, width: int) -> tuple[str, ...]:
     text = line.strip()
     if not text or text.startswith(("#", QUOTES)):
         return (line,)
-    if len(line) <= width and not _LOOSE.search(_TEXT.sub("s", text)):
+    if len(line) <= width and not _LOOSE.search(_TUPLE.sub("t", _TEXT.sub("s", text))):
         return (line,)
     doc = document(text)
     if doc is None:

@@ -6,8 +6,9 @@ The names follow Wadler, "A prettier printer"; what fits is judged as ``ruff for
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import NamedTuple, TypeAlias
+from typing import TypeAlias
 
 STEP = 4
 
@@ -60,22 +61,8 @@ class Choice:
 Doc: TypeAlias = "str | tuple[Doc, ...] | Line | Broken | Indent | Group | Choice"
 
 
-class _Frame(NamedTuple):
-    """A document on its way to the page; ``whole``: it fits only if all its lines do, not the first alone."""
-
-    doc: Doc
-    indent: int
-    flat: bool = False
-    whole: bool = False
-
-    def of(self, doc: Doc) -> _Frame:
-        return _Frame(doc, self.indent, self.flat, self.whole)
-
-    def on_one_line(self, doc: Doc) -> _Frame:
-        return _Frame(doc, self.indent, True, self.whole)
-
-    def broken(self, doc: Doc, whole: bool = False) -> _Frame:
-        return _Frame(doc, self.indent, False, self.whole or whole)
+_Frame: TypeAlias = tuple[Doc, int, bool, bool]
+"""A document on its way to the page; its indent; whether on one line; whether all its lines have to fit."""
 
 
 def render(doc: Doc, indent: int, width: int) -> list[str]:
@@ -84,18 +71,19 @@ def render(doc: Doc, indent: int, width: int) -> list[str]:
     if flat is not None and indent + len(flat) <= width:
         return [" " * indent + flat]
     lines = [" " * indent]
-    stack = [_Frame(doc, indent)]
+    stack: list[_Frame] = [(doc, indent, False, False)]
     while stack:
         frame = stack.pop()
-        match frame.doc:
+        doc, indent, on_one_line, _ = frame
+        match doc:
             case str(text):
                 lines[-1] += text
-            case Line(flat) if frame.flat:
+            case Line(flat) if on_one_line:
                 lines[-1] += flat
             case Line():
-                lines.append(" " * frame.indent)
+                lines.append(" " * indent)
             case Broken(text):
-                lines[-1] += "" if frame.flat else text
+                lines[-1] += "" if on_one_line else text
             case Group() | Choice():
                 stack.append(_chosen(frame, stack, len(lines[-1]), width))
             case _:
@@ -120,56 +108,64 @@ def _flat(doc: Doc) -> str | None:
     return None
 
 
-def _chosen(frame: _Frame, stack: list[_Frame], column: int, width: int) -> _Frame:
+def _chosen(frame: _Frame, stack: Sequence[_Frame], column: int, width: int) -> _Frame:
     """How a group or a choice is set at ``column``, with ``stack`` to follow on the same line."""
+    doc, indent, on_one_line, whole = frame
 
     def fits(candidate: _Frame) -> bool:
-        return _fits([*stack, candidate], column, width)
+        return _fits(candidate, stack, column, width)
 
-    match frame.doc:
+    match doc:
         case Group(part, free, opened):
-            flat = frame.on_one_line(part)
-            settled = frame.flat and not free
-            return flat if not opened and (settled or fits(flat)) else frame.broken(part)
+            flat: _Frame = (part, indent, True, whole)
+            settled = on_one_line and not free
+            return flat if not opened and (settled or fits(flat)) else (part, indent, False, whole)
         case Choice(layouts, shy):
-            flats = [frame.on_one_line(layout) for layout in layouts]
-            found = flats[0] if frame.flat else next((flat for flat in flats[:-1] if fits(flat)), None)
-            if found is None and shy and not fits(frame.broken(layouts[-1], whole=True)):
+            flats: list[_Frame] = [(layout, indent, True, whole) for layout in layouts]
+            found = flats[0] if on_one_line else next((flat for flat in flats[:-1] if fits(flat)), None)
+            if found is None and shy and not fits((layouts[-1], indent, False, True)):
                 found = flats[0]
-            return found or frame.broken(layouts[-1])
-    raise TypeError(frame.doc)
+            return found or (layouts[-1], indent, False, whole)
+    raise TypeError(doc)
 
 
-def _fits(stack: list[_Frame], column: int, width: int) -> bool:
-    """Whether the top of the stack, and what follows it up to the next certain break, stays within the width."""
-    while stack and column <= width:
-        frame = stack.pop()
-        match frame.doc:
+def _fits(candidate: _Frame, stack: Sequence[_Frame], column: int, width: int) -> bool:
+    """Whether the candidate, and what follows it up to the next certain break, stays within the width."""
+    behind = reversed(stack)
+    waiting = [candidate]
+    while column <= width:
+        frame = waiting.pop() if waiting else next(behind, None)
+        if frame is None:
+            return True
+        doc, indent, on_one_line, whole = frame
+        match doc:
             case str(text):
                 column += len(text)
-            case Line(flat) if frame.flat:
+            case Line(flat) if on_one_line:
                 column += len(flat)
             case Line():
-                if not frame.whole:
+                if not whole:
                     return True
-                column = frame.indent
+                column = indent
             case Broken(text):
-                column += 0 if frame.flat else len(text)
+                column += 0 if on_one_line else len(text)
             case Group(part, free, opened):
-                measured_broken = opened or (free and frame.flat)
-                stack.append(frame.broken(part, whole=not opened) if measured_broken else frame.of(part))
+                measured_broken = opened or (free and on_one_line)
+                broken = (part, indent, False, whole or not opened)
+                waiting.append(broken if measured_broken else (part, indent, on_one_line, whole))
             case Choice(layouts, shy):
-                stack.append(frame.of(layouts[0 if frame.flat or shy else -1]))
+                waiting.append((layouts[0 if on_one_line or shy else -1], indent, on_one_line, whole))
             case _:
-                stack += _parts(frame)
-    return column <= width
+                waiting += _parts(frame)
+    return False
 
 
 def _parts(frame: _Frame) -> list[_Frame]:
     """The parts of a sequence or an indented part, the first on top."""
-    match frame.doc:
+    doc, indent, on_one_line, whole = frame
+    match doc:
         case Indent(part):
-            return [_Frame(part, frame.indent + STEP, frame.flat, frame.whole)]
+            return [(part, indent + STEP, on_one_line, whole)]
         case tuple(parts):
-            return [frame.of(part) for part in reversed(parts)]
-    raise TypeError(frame.doc)
+            return [(part, indent, on_one_line, whole) for part in reversed(parts)]
+    raise TypeError(doc)

@@ -39,6 +39,10 @@ OPERATORS: dict[type[ast.AST], tuple[str, int]] = {
 }
 
 
+# What stands beside an expression in parentheses.
+_BEFORE, _AFTER = (b"(", b" "), (b")", b" ")
+
+
 @dataclass(frozen=True, slots=True)
 class Source:
     """The text that a syntax tree of one line was read from; columns count bytes."""
@@ -56,6 +60,8 @@ class Source:
     def parentheses(self, node: ast.AST) -> list[int]:
         """The columns of the parentheses that open before an expression, from the inside; a call's own among them."""
         start, end = span(node)
+        if self.line[start - 1 : start] not in _BEFORE or self.line[end : end + 1] not in _AFTER:
+            return []  # most expressions
         before, after = self.line[:start].rstrip(), self.line[end:].lstrip()
         found: list[int] = []
         while before.endswith(b"(") and after.startswith(b")"):

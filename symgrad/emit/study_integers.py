@@ -36,6 +36,7 @@ class IntegerTypesetter(ABC):
     notation: Notation
     # What was printed before, for the steps of a derivation have most of their parts in common.
     _printed: dict[tuple[Poly, bool], str] = field(default_factory=dict, init=False, repr=False, compare=False)
+    _set: dict[Scalar, tuple[str, int]] = field(default_factory=dict, init=False, repr=False, compare=False)
 
     @abstractmethod
     def scalar(self, node: Scalar, level: int = 0) -> str:

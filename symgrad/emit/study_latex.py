@@ -61,6 +61,11 @@ class Typesetter(IntegerTypesetter):
         return parenthesised(text) if mine < level else text
 
     def _scalar(self, node: Scalar) -> tuple[str, int]:
+        if node not in self._set:
+            self._set[node] = self._typeset(node)
+        return self._set[node]
+
+    def _typeset(self, node: Scalar) -> tuple[str, int]:
         match node:
             case Number(value):
                 return number(value)

@@ -5,8 +5,6 @@ from __future__ import annotations
 from functools import lru_cache
 from xml.etree import ElementTree as Tree
 
-from latex2mathml.converter import convert
-
 from symgrad.emit.study_model import Row
 
 NAMESPACE = "http://www.w3.org/1998/Math/MathML"
@@ -51,6 +49,8 @@ def _inner(latex: str, display: bool) -> str:
     """Return what stands inside ``<math>``."""
     if not latex:
         return ""
+    from latex2mathml.converter import convert  # slow to load, and nothing but HTML needs it
+
     root = Tree.fromstring(convert(latex, display="block" if display else "inline"))
     for parent in list(root.iter()):
         _set_names_upright(parent)

@@ -148,7 +148,7 @@ def _solved(equation: Equation, cotangents: frozenset[str], extents: Extents, ot
             done.append(Term(term.scale, solved.bound, solved.condition, solved.body))
     if not eliminations:
         return None
-    return SolvedForm(replace(equation, body=total(done)), tuple(eliminations), tuple(extended))
+    return SolvedForm(equation.with_body(total(done)), tuple(eliminations), tuple(extended))
 
 
 def _has_digits(equation: Equation) -> bool:

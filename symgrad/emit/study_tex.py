@@ -6,6 +6,8 @@ import re
 from fractions import Fraction
 from functools import cache
 
+from symgrad.declare.frozen import remember
+
 SUM, PRODUCT, POWER, ATOM = 1, 2, 3, 4
 """How tightly an expression binds."""
 
@@ -61,6 +63,7 @@ def _balanced(text: str) -> bool:
     return depth == 0
 
 
+@remember
 def width(text: str) -> int:
     """Return about how wide LaTeX is, in letters; scripts are small, of a fraction the wider half counts."""
     return round(_width(_SILENT.sub("", text).replace(" ", "")))

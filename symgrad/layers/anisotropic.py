@@ -72,7 +72,7 @@ class Axis:
         """Return the position that a window reads at ``offset``."""
         return self.stride * window + self.dilation * offset - self.before
 
-    @property
+    @cached_property
     def windows(self) -> Expr:
         """How many windows of pooling there are; where ``round_up`` is 1, what is left over makes one more."""
         begun = floor((self.extent + self.before - 1) / self.stride) + 1
@@ -85,7 +85,7 @@ class Axis:
         missing = 0 if border else Max(0, -floor(start / self.dilation))
         return Min(self.window, floor((end - 1 - start) / self.dilation) + 1) - missing
 
-    @property
+    @cached_property
     def limits(self) -> list[Any]:
         """Conditions under which every window begins and ends in reach of the input."""
         reach = self.dilation * (self.window - 1)
@@ -134,9 +134,7 @@ class Space:
 
 SEQUENCE = Space((Axis(L, R, "i", "u"),), {N: 16, L: 1024}, "sequences")
 IMAGE = Space((Axis(H, R, "i", "u"), Axis(W, S, "j", "v")), {N: 16, H: 32, W: 32}, "images")
-VOLUME = Space(
-    (Axis(D, T, "h", "t"), Axis(H, R, "i", "u"), Axis(W, S, "j", "v")), {N: 4, D: 16, H: 16, W: 16}, "volumes"
-)
+VOLUME = Space((Axis(D, T, "h", "t"), *IMAGE.axes), {N: 4, D: 16, H: 16, W: 16}, "volumes")
 
 ABOUT_SETTINGS = """For each axis of space, by its letter: stride steps from one window to the next, dilation inside a
     window; before and after are positions added at its near and at its far end."""

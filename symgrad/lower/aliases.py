@@ -30,4 +30,4 @@ def _reading(equation: Equation, old: str, new: str) -> Equation:
         node = map_children(node, change)
         return replace(node, tensor=new) if isinstance(node, Read) and node.tensor == old else node
 
-    return replace(equation, body=changed(equation.body, change))
+    return equation.with_body(changed(equation.body, change))

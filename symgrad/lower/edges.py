@@ -27,7 +27,7 @@ def masked_at_edges(b: Builder, equation: Equation, lower: Lower) -> bool:
         return False
     if any(r.extension is not None for r in reads_of(then)):
         return False
-    lower(b, replace(equation, body=then), None)
+    lower(b, equation.with_body(then), None)
     match b.block[-1]:
         case Assign(array=Name() | Subscript() as other) as last:
             b.block[-1] = replace(last, array=Helper("copy", (other,)))

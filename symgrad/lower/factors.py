@@ -62,7 +62,7 @@ def with_factors(b: Builder, scan: Scan, kept: frozenset[str]) -> Prepared:
     for equation in scan.members:
         body = add(*(_outside(b, t, equation, scan, names, made) for t in terms_in(equation.body)))
         if body != equation.body:
-            scan = _with(scan, equation, replace(equation, body=body))
+            scan = _with(scan, equation, equation.with_body(body))
     targets = {e.target: e for e in scan.members}
     others = (targets.get(e.target, e) for e in b.program.equations)
     b.program = replace(b.program, equations=(*others, *made))
@@ -228,7 +228,7 @@ def solved(scan: Scan) -> Scan:
     """The recurrence with sums over an index that an equality determines as what they are: one element, or nothing."""
     for equation in scan.members:
         terms = [_solved_term(t) for t in terms_of(equation.body)]
-        scan = _with(scan, equation, replace(equation, body=total(terms)))
+        scan = _with(scan, equation, equation.with_body(total(terms)))
     return scan
 
 
@@ -253,7 +253,7 @@ def _without(scan: Scan, gone: Equation, written: Callable[[Read], Scalar]) -> S
 
     for equation in scan.members:
         if gone.target in tensors_of(equation.body):
-            scan = _with(scan, equation, replace(equation, body=changed(equation.body, change)))
+            scan = _with(scan, equation, equation.with_body(changed(equation.body, change)))
     return _with(scan, gone, None)
 
 

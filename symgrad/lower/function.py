@@ -119,7 +119,7 @@ def lower_equations(
     b = Builder(
         program, set(taken), general=general, fast=fast, declared=declared, whole=whole or {}, edges=edges or {}
     )
-    equations = tuple(replace(e, body=changed(e.body, cancelled)) for e in equations)
+    equations = tuple(e.with_body(changed(e.body, cancelled)) for e in equations)
     equations = equations if general else without_aliases(program, equations, results)
     b.borders = survey_borders(program, [e.body for e in equations], b.facts)
     winners = {e.body: e.target for e in equations if _is_winner(e)}
@@ -155,7 +155,7 @@ def _winner_of(equation: Equation, winners: dict[Scalar, str]) -> str | None:
 def lower_equation(b: Builder, equation: Equation, winner: str | None = None) -> None:
     """Emit the statements of one equation."""
     # An index that only a quotient mentions may drop out, and is then summed as a factor.
-    equation = replace(equation, body=map_polynomials(equation.body, tighten))
+    equation = equation.with_body(map_polynomials(equation.body, tighten))
     if not b.general and (moved := along_the_axis(b.program, equation)) is not None:
         lower_equation(b, moved[0], winner)
         first = integer(b, moved[1], equation.indices)

@@ -190,7 +190,7 @@ def _cuts(equation: Equation, extent: Poly, fits: Callable[[Cut], bool]) -> Iter
     terms = terms_of(equation.body)
     for term in terms:
         own = [i for i in term.bound if i.extent == extent]
-        alone = replace(equation, body=Reduce("sum", term.bound, term.condition, term.body)) if own[1:] else equation
+        alone = equation.with_body(Reduce("sum", term.bound, term.condition, term.body)) if own[1:] else equation
         chosen.update([i for i in own if not own[1:] or fits(Cut(alone, frozenset({i}), True))][:1])
     if all(len(chosen & set(t.bound)) == 1 for t in terms):
         yield Cut(equation, frozenset(chosen), True)

@@ -50,4 +50,4 @@ def along_the_axis(program: Program, equation: Equation) -> tuple[Equation, Poly
         return map_children(node, inside)
 
     found = Reduce(kind, (place,), where, changed(rename(body, table), inside), ties)
-    return replace(equation, body=found), first
+    return equation.with_body(found), first

@@ -31,6 +31,7 @@ from symgrad.declare.scalars import (
     Read,
     Reduce,
     Scalar,
+    contains,
     polynomials,
     walk,
 )
@@ -133,8 +134,8 @@ def split_digits(equation: Equation) -> tuple[Equation, bool]:
             indices += (high, low) if i == index else (i,)
         split_left = split_left or index in equation.indices
         equation = replace(equation, indices=indices, body=body)
-    equation, placed = _split_placed(replace(equation, body=_digit_equalities(equation.body)))
-    equation = replace(equation, body=_digit_equalities(equation.body))
+    equation, placed = _split_placed(equation.with_body(_digit_equalities(equation.body)))
+    equation = equation.with_body(_digit_equalities(equation.body))
     return equation, split_left or placed
 
 
@@ -167,6 +168,8 @@ def _digit_equalities(body: Scalar) -> Scalar:
     """``u a + b = u c + d`` with ``b, d`` in 0 .. u - 1 says ``a = c`` and ``b = d``."""
 
     def change(node: Node) -> Node:
+        if not contains(node, Compare):
+            return node
         if isinstance(node, Compare) and node.relation == "==":
             for index in sorted(indices_of(node.poly), key=lambda i: i.name):
                 split = affine_in(node.poly, index)

@@ -161,6 +161,8 @@ def when_read(again: Iterable[Equation], equations: Iterable[Equation]) -> tuple
 def with_formed(equations: Iterable[Equation], formed: Iterable[Equation]) -> tuple[Equation, ...]:
     """The equations with the elements of some left sides written out where they are read."""
     by_name = {e.target: e for e in formed}
+    if not by_name:
+        return tuple(equations)
 
     def floors(poly: Poly) -> Poly:
         return rebuild(poly, lambda atom: floor_of(atom, change))
@@ -173,7 +175,7 @@ def with_formed(equations: Iterable[Equation], formed: Iterable[Equation]) -> tu
         body = rename(made.body, dict(zip(made.indices, node.indices, strict=True)))
         return body if extension is None else guarded(body)
 
-    return tuple(replace(e, body=changed(e.body, change)) for e in equations)
+    return tuple(e.with_body(changed(e.body, change)) for e in equations)
 
 
 def _spreads(program: Program, extents: Extents, equation: Equation) -> bool:
@@ -199,7 +201,7 @@ def _unguarded(equation: Equation, extents: Extents) -> Equation:
         inside = all(nonnegative(p) and nonnegative(extent - 1 - p) for p, extent in pairs)
         return replace(node, extension=None) if inside else node
 
-    return replace(equation, body=changed(equation.body, change))
+    return equation.with_body(changed(equation.body, change))
 
 
 def _is_read_plainly(name: str, equations: Iterable[Equation]) -> bool:

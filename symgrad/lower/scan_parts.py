@@ -205,7 +205,7 @@ def without_axis(equation: Equation, local: set[str], scan: Scan) -> Equation:
             return Read(node.tensor, node.indices[:axis] + node.indices[axis + 1 :], node.extension)
         return map_children(node, change)
 
-    return replace(equation, body=changed(equation.body, change))
+    return equation.with_body(changed(equation.body, change))
 
 
 def from_nought(parts: list[Part]) -> list[Part]:

@@ -145,10 +145,12 @@ def _weight(array: Array) -> int:
 
 
 def _replaced(statement: Statement, old: Array, new: Array) -> Statement:
-    if isinstance(statement, BLOCKS):
+    if isinstance(statement, BLOCKS) or old not in _every(statement.array):
         return statement
 
     def change(array: Array) -> Array:
+        if old not in _every(array):
+            return array
         return new if array == old else map_parts(array, change)
 
     return replace(statement, array=change(statement.array))

@@ -43,6 +43,7 @@ def equation_with_ones(equation: Equation, names: tuple[str, ...]) -> Equation:
     return replace(equation, indices=indices, body=map_polynomials(equation.body, lambda p: _poly(p, chosen)))
 
 
+@remember
 def _poly(poly: Poly, names: frozenset[str]) -> Poly:
     def change(atom: Atom) -> Poly | None:
         match atom:

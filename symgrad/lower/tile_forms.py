@@ -127,7 +127,7 @@ def _lower_tiled(
     made = Equation(name, kept, term.scalar())
     b.program = replace(b.program, equations=(*b.program.equations, made))
     read: Scalar = multiply(term.scale, Read(name, tuple(map(as_poly, kept))))
-    lower(b, replace(narrowed, body=add(read, *(t.scalar() for t in rest))), None)
+    lower(b, narrowed.with_body(add(read, *(t.scalar() for t in rest))), None)
 
 
 def _transformed(b: Builder, tiled: Tiled, tile: Name, before: list[Statement]) -> Name:

@@ -32,16 +32,19 @@ def names_of(record: Any) -> tuple[str, ...]:
     return names
 
 
-def parts(array: Array) -> Iterator[Array]:
+@remember
+def parts(array: Array) -> tuple[Array, ...]:
     """The arrays directly inside an array expression."""
+    found: list[Array] = []
     for name in names_of(array):
         value = getattr(array, name)
         for item in value if isinstance(value, tuple) else (value,):
             match item:
                 case By(inner) | (_, inner) if isinstance(inner, Array):
-                    yield inner
+                    found.append(inner)
                 case _ if isinstance(item, Array):
-                    yield item
+                    found.append(item)
+    return tuple(found)
 
 
 @remember

@@ -104,7 +104,7 @@ def _gains(b: Builder, equation: Equation) -> Iterator[_Gain]:
             if found is not None:
                 solved = [found[0] if p == place else t for p, t in enumerate(after)]
                 body = add(*(t.scalar() for t in solved))
-                yield _Gain(chosen, narrowed, replace(narrowed, body=body), *found[1:])
+                yield _Gain(chosen, narrowed, narrowed.with_body(body), *found[1:])
 
 
 def _better(

@@ -58,7 +58,7 @@ class _Simplifier:
         self.sizes = typical_sizes(program)
         self.forward = [e for e in program.equations if e.target not in adjoint.backward]
         self.backward = [e for e in program.equations if e.target in adjoint.backward]
-        self.known = usable([replace(e, body=changed(e.body, self.unstopped)) for e in self.forward])
+        self.known = usable([e.with_body(changed(e.body, self.unstopped)) for e in self.forward])
         self.checked = checked_entries(program)
         self.linear = set(adjoint.cotangents) | {e.target for e in self.backward}
         self.readers: dict[str, set[str]] = defaultdict(set)
@@ -83,7 +83,7 @@ class _Simplifier:
         return replace(self.adjoint, program=program, backward=made)
 
     def _one(self, equation: Equation) -> None:
-        alone = replace(equation, body=met(equation.body))
+        alone = equation.with_body(met(equation.body))
         self.trace.record(RULE, equation, alone)
         plain = recognise(changed(alone.body, self.unstopped), self.known)
         looked_for = pulled(plain, self.linear, self.forward)
@@ -97,14 +97,14 @@ class _Simplifier:
             shared = any(self.readers[t] - {*written, equation.target} for t in written)
             if (price := self._cost(other)) < (GAIN if shared else 1) * least:
                 looked_for, best, least = found, other, price
-        self.trace.record(CHOSEN, replace(equation, body=looked_for), replace(equation, body=best))
+        self.trace.record(CHOSEN, equation.with_body(looked_for), equation.with_body(best))
         together = summed_together(
             best, self.linear, lambda node, order: self.cores.shared(node, replace(equation, indices=order))
         )
-        self.trace.record(TOGETHER, replace(equation, body=best), replace(equation, body=together))
+        self.trace.record(TOGETHER, equation.with_body(best), equation.with_body(together))
         body = met(factor_out(self.cores.name_in(together, equation)))
         self.linear |= self.cores.names
-        after = replace(equation, body=body)
+        after = equation.with_body(body)
         self.trace.record("reuse forward values, take invariant factors out of sums", alone, after)
         self.done.append(after)
 
@@ -153,6 +153,8 @@ class _Simplifier:
 
 def _inline(body: Scalar, definitions: Mapping[str, Equation]) -> Scalar:
     def change(node: Node) -> Node:
+        if definitions.keys().isdisjoint(tensors_of(node)):
+            return node
         node = map_children(node, change)
         if isinstance(node, Read) and node.tensor in definitions and node.extension is None:
             definition = definitions[node.tensor]

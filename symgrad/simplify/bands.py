@@ -26,6 +26,7 @@ from symgrad.declare.scalars import (
     Read,
     Reduce,
     Scalar,
+    contains,
     free_indices,
     reads_of,
 )
@@ -47,6 +48,8 @@ def bands_as_windows(program: Program, trace: Trace) -> Program:
     attributes = frozenset(a.name for a in program.attributes)
 
     def change(node: Node) -> Node:
+        if not contains(node, Reduce):
+            return node
         node = map_children(node, change)
         match node:
             case Reduce("sum" | "product" | "max" | "min") if node.ties != "none":
@@ -59,7 +62,7 @@ def bands_as_windows(program: Program, trace: Trace) -> Program:
 
     equations = []
     for equation in program.equations:
-        after = replace(equation, body=changed(equation.body, change))
+        after = equation.with_body(changed(equation.body, change))
         trace.record(RULE, equation, after)
         equations.append(after)
     return replace(program, equations=tuple(equations))

@@ -22,6 +22,7 @@ from symgrad.declare.scalars import (
     Read,
     Reduce,
     Scalar,
+    contains,
     free_indices,
     reads_of,
     walk,
@@ -57,6 +58,8 @@ class Cores:
         """The body with sums that have a name read by it."""
 
         def change(node: Node) -> Node:
+            if not contains(node, Reduce):
+                return node
             if isinstance(node, Reduce) and node.kind == "sum":
                 key, order = alpha_form(node)
                 if key in self.made:
@@ -170,7 +173,7 @@ def _fold_into(user: Equation, core: Equation) -> Equation | None:
             return None  # a term has one sum
         new.append(multiply(Number(coefficient), *rest, inner))
         done = True
-    return replace(user, body=add(*new)) if done else None
+    return user.with_body(add(*new)) if done else None
 
 
 def _count(node: Node, name: str) -> int:

@@ -53,7 +53,10 @@ def cost(node: Node, sizes: Mapping[str, int], seen: set[Node] | None = None) ->
         return 0
     seen.add(node)
     inner = sum(cost(c, sizes, seen) for c in children(node))
-    here = volume(free_indices(node), sizes)
+
+    def here() -> int:
+        return volume(free_indices(node), sizes)
+
     match node:
         case Add(args):
             return inner + _combined(args, sizes)
@@ -63,15 +66,15 @@ def cost(node: Node, sizes: Mapping[str, int], seen: set[Node] | None = None) ->
         case Power(_, Number(n)) if n == -1:
             return inner
         case Power():
-            return inner + 3 * here
+            return inner + 3 * here()
         case Apply(function, _):
-            return inner + _WEIGHT.get(function, 8) * here
+            return inner + _WEIGHT.get(function, 8) * here()
         case Select() | Relation():
-            return inner + 2 * here
+            return inner + 2 * here()
         case Reduce(_, indices, condition, body, _):
             return inner + _reduced(indices, condition, body, sizes)
         case Read():
-            return inner + here // 4
+            return inner + here() // 4
     return inner
 
 

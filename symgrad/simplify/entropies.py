@@ -15,7 +15,7 @@ from symgrad.declare.conditions import relation
 from symgrad.declare.program import Equation, Program
 from symgrad.declare.recurrence import recurrent_axes
 from symgrad.declare.rewriting import changed, map_children
-from symgrad.declare.scalars import NOUGHT, Add, Apply, Mul, Node, Number, Power, Read, Scalar, reads_of, walk
+from symgrad.declare.scalars import NOUGHT, Add, Apply, Mul, Node, Number, Power, Read, Scalar, contains, reads_of, walk
 from symgrad.derive.terms import rename
 from symgrad.derive.trace import Trace
 from symgrad.simplify.terms import factors_of
@@ -29,6 +29,8 @@ def guard_entropies(program: Program, trace: Trace) -> Program:
     definitions = {e.target: e for e in program.equations if e.target not in steps}
 
     def change(node: Node) -> Node:
+        if not contains(node, Mul):
+            return node
         node = map_children(node, change)
         return _guarded(node, definitions) if isinstance(node, Mul) else node
 
@@ -36,7 +38,7 @@ def guard_entropies(program: Program, trace: Trace) -> Program:
     for equation in program.equations:
         after = equation
         if equation.target in definitions:
-            after = replace(equation, body=changed(equation.body, change))
+            after = equation.with_body(changed(equation.body, change))
         trace.record(RULE, equation, after)
         equations.append(after)
     return program if tuple(equations) == program.equations else replace(program, equations=tuple(equations))

@@ -25,6 +25,7 @@ from symgrad.declare.scalars import (
     Reduce,
     Scalar,
     Select,
+    contains,
     free_indices,
 )
 from symgrad.declare.substitution import substitute
@@ -41,7 +42,7 @@ def through_groups(program: Program, trace: Trace) -> Program:
     maker = _Groups(program.names(), trace)
     equations: list[Equation] = []
     for equation in program.equations:
-        after = replace(equation, body=changed(equation.body, maker.change))
+        after = equation.with_body(changed(equation.body, maker.change))
         trace.record(RULE, equation, after)
         maker.note(after)
         equations += [*maker.made, after]
@@ -81,6 +82,8 @@ class _Groups:
 
     def change(self, node: Node) -> Node:
         """The node with each reduction over a group read from its group."""
+        if not contains(node, Reduce):
+            return node
         node = map_children(node, self.change)
         match node:
             case Reduce("sum" | "max" | "min"):

@@ -33,6 +33,7 @@ from symgrad.declare.scalars import (
     Select,
     Stopped,
     Truth,
+    contains,
     free_indices,
     reads_of,
     tensors_of,
@@ -63,6 +64,8 @@ def guard_maxima(program: Program, ours: frozenset[str], trace: Trace) -> Progra
     empty = {e.target for e in program.equations if isinstance(e.body, Reduce) and _shifts_of(e.body) & shifts.keys()}
 
     def change(node: Node) -> Node:
+        if not contains(node, Stopped, Apply):
+            return node
         match node:
             case Apply("log", (Read(tensor) as total,)) if tensor in empty:
                 return select(relation("!=", total, NOUGHT), node, Number(-inf))

@@ -42,9 +42,9 @@ def shares_of_logistics(program: Program, trace: Trace) -> Program:
         return map_children(node, written)
 
     equations = tuple(
-        replace(e, body=_summed(e.body, definitions))
+        e.with_body(_summed(e.body, definitions))
         if e.target in below | beside
-        else replace(e, body=changed(e.body, written))
+        else e.with_body(changed(e.body, written))
         if e.target in users
         else e
         for e in program.equations

@@ -10,7 +10,7 @@ from fractions import Fraction
 
 from symgrad.declare.algebra import add, apply, multiply, number, power
 from symgrad.declare.rewriting import changed, map_children
-from symgrad.declare.scalars import Add, Apply, Mul, Node, Number, Power, Reduce, Scalar, walk
+from symgrad.declare.scalars import Add, Apply, Mul, Node, Number, Power, Reduce, Scalar, contains, walk
 from symgrad.simplify.exponentials import spread
 from symgrad.simplify.terms import factors_of
 
@@ -21,6 +21,8 @@ def met(body: Scalar) -> Scalar:
     """The expression with every sum of terms, some of which cancel, written without these."""
 
     def change(node: Node) -> Node:
+        if not contains(node, Add):
+            return node
         node = map_children(node, change)
         if not isinstance(node, Add) or any(isinstance(p, Reduce) for p in walk(node)):
             return node

@@ -94,7 +94,7 @@ def name_costly(program: Program, trace: Trace) -> Program:
     for equation in program.equations:
         after = equation
         if not _is_alone(equation):
-            after = replace(equation, body=_apply(equation.body, chosen, recurrent))
+            after = equation.with_body(_apply(equation.body, chosen, recurrent))
         for key in [k for k, s in pending.items() if any(r.tensor == s.name for r in reads_of(after.body))]:
             shared = pending.pop(key)
             made = Equation(shared.name, shared.indices, shared.body)

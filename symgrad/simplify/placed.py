@@ -27,6 +27,7 @@ from symgrad.declare.scalars import (
     Read,
     Reduce,
     Scalar,
+    contains,
     free_indices,
     own_polynomials,
 )
@@ -43,7 +44,7 @@ def at_places(program: Program, trace: Trace) -> Program:
     checked = checked_entries(program)
     equations = []
     for equation in program.equations:
-        after = replace(equation, body=_moved(equation, checked))
+        after = equation.with_body(_moved(equation, checked))
         trace.record(RULE, equation, after)
         equations.append(after)
     return replace(program, equations=tuple(equations))
@@ -51,6 +52,8 @@ def at_places(program: Program, trace: Trace) -> Program:
 
 def _moved(equation: Equation, checked: Sequence[Checked]) -> Scalar:
     def change(node: Node) -> Node:
+        if not contains(node, Reduce):
+            return node
         node = map_children(node, change)
         match node:
             case Reduce("sum" | "max" | "min"):

@@ -7,6 +7,7 @@ from fractions import Fraction
 from typing import TypeAlias, overload
 
 from symgrad.declare.algebra import add, apply, multiply, negate, number, power
+from symgrad.declare.frozen import remember
 from symgrad.declare.rewriting import map_children
 from symgrad.declare.scalars import UNIT, Add, Apply, Condition, Mul, Node, Number, Power, Scalar, reads_of
 from symgrad.simplify.ceilings import ceiling, least
@@ -160,14 +161,23 @@ def rewrite(node: Node, used: list[str], shift: bool = True) -> Node:
 
     Without ``shift`` those rules wait that take a largest exponent out.
     """
+    after, names = _rewriting(node, shift)
+    used += names
+    return after
+
+
+@remember
+def _rewriting(node: Node, shift: bool) -> tuple[Node, tuple[str, ...]]:
+    """The node after all rules that apply, and their names in order."""
+    used: list[str] = []
     if not isinstance(node, Condition):
         better = _rewritten(node, QUOTIENTS, used, shift)
         if better is not None:
-            return better
+            return better, tuple(used)
     node = map_children(node, lambda child: rewrite(child, used, shift))
-    if isinstance(node, Condition):
-        return node
-    return _rewritten(node, POINTWISE, used, shift) or node
+    if not isinstance(node, Condition):
+        node = _rewritten(node, POINTWISE, used, shift) or node
+    return node, tuple(used)
 
 
 def _rewritten(node: Scalar, rules: tuple[tuple[str, Rule], ...], used: list[str], shift: bool) -> Scalar | None:

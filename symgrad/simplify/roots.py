@@ -13,7 +13,7 @@ from fractions import Fraction
 from symgrad.declare.algebra import apply, multiply, negate, number, power
 from symgrad.declare.program import Equation, Program
 from symgrad.declare.rewriting import changed, map_children
-from symgrad.declare.scalars import Apply, FromInteger, Mul, Node, Number, Power, Read, Scalar, walk
+from symgrad.declare.scalars import Apply, FromInteger, Mul, Node, Number, Power, Read, Scalar, contains, walk
 from symgrad.derive.terms import written_out
 from symgrad.derive.trace import Trace
 from symgrad.simplify.terms import factors_of
@@ -48,6 +48,8 @@ def roots_of_named(program: Program, trace: Trace) -> Program:
     definitions = {e.target: e for e in program.equations if _is_product(e.body)}
 
     def change(node: Node) -> Node:
+        if not contains(node, Power):
+            return node
         node = map_children(node, change)
         match node:
             case Power(base, Number() as n) if is_broken(n):
@@ -58,7 +60,7 @@ def roots_of_named(program: Program, trace: Trace) -> Program:
 
     equations = []
     for equation in program.equations:
-        after = replace(equation, body=changed(equation.body, change))
+        after = equation.with_body(changed(equation.body, change))
         trace.record(RULE, equation, after)
         equations.append(after)
     return program if tuple(equations) == program.equations else replace(program, equations=tuple(equations))

@@ -53,7 +53,7 @@ def running_forms(program: Program, trace: Trace) -> Program:
         after = equation
         if equation.target not in recurrent and not set(tensors_of(equation.body)) & recurrent:
             found = _running(equation, maxima)
-            after = replace(equation, body=found.body()) if found is not None else equation
+            after = equation.with_body(found.body()) if found is not None else equation
             if found is not None:
                 trace.record(RULES[found.kind], equation, after)
         equations.append(after)

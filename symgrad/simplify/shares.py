@@ -31,6 +31,7 @@ from symgrad.declare.scalars import (
     Reduce,
     Scalar,
     Select,
+    contains,
     reads_of,
 )
 from symgrad.declare.substitution import substitute
@@ -63,7 +64,7 @@ def logs_of_others(program: Program, trace: Trace) -> Program:
         if equation.target in steps:
             equations.append(equation)
             continue
-        after = replace(equation, body=changed(equation.body, made.change))
+        after = equation.with_body(changed(equation.body, made.change))
         for new in made.waiting:
             trace.record(RULE, None, new)
         trace.record(RULE, equation, after)
@@ -84,6 +85,8 @@ class _Made:
         self.logs: dict[str, str] = {}
 
     def change(self, node: Node) -> Node:
+        if not contains(node, Apply):
+            return node
         node = map_children(node, self.change)
         match node:
             case Apply("log", (Add((u, v)),)) if UNIT in (u, v):

@@ -122,7 +122,7 @@ def _groups(program: Program, chosen: list[list[Equation]]) -> list[_Group]:
             table = dict(zip(alpha_form(maximum)[1], alpha_form(_extremum(equation, a))[1], strict=True))
             m = Stopped(Read(name, tuple(as_poly(table[i]) for i in free)))
             smaller = multiply(equation.body.body, apply("exp", negate(m)))
-            sums[equation.target] = replace(equation, body=replace(equation.body, body=smaller))
+            sums[equation.target] = equation.with_body(replace(equation.body, body=smaller))
         largest = _extremum(first, exponent, "none")
         if isinstance(largest, Reduce):
             largest = replace(largest, body=counted(exponent, _common(members, maximum)))
@@ -159,7 +159,7 @@ def _apply(program: Program, groups: Sequence[_Group]) -> tuple[list[Equation], 
         body = equation.body
         for g in groups:
             body = _unscale(body, g)
-        after = replace(equation, body=rewrite(_softplus_of_sums(body, groups), []))
+        after = equation.with_body(rewrite(_softplus_of_sums(body, groups), []))
         if after.target in program.outputs or shifted_exponent(after) is None:
             left |= _left_over(after.body, names)  # of a sum of exponentials, the next largest is taken out
         equations.append(after)

@@ -28,6 +28,7 @@ from symgrad.declare.scalars import (
     Scalar,
     Select,
     Stopped,
+    contains,
     reads_of,
     walk,
 )
@@ -72,7 +73,7 @@ def _pointwise(program: Program, trace: Trace, shifting: bool) -> Program:
     equations = []
     for equation in program.equations:
         used: list[str] = []
-        after = replace(equation, body=rewrite(equation.body, used, shift=shifting))
+        after = equation.with_body(rewrite(equation.body, used, shift=shifting))
         for name in dict.fromkeys(used):
             trace.record(name, equation, after)
         equations.append(after)
@@ -99,6 +100,8 @@ def _log_of_named(program: Program, trace: Trace) -> Program:
         return map_children(node, lambda child: seen_through(child, within))
 
     def change(node: Node) -> Node:
+        if not contains(node, Apply):
+            return node
         node = map_children(node, change)
         match node:
             case Apply("log", (u,)):
@@ -109,7 +112,7 @@ def _log_of_named(program: Program, trace: Trace) -> Program:
 
     equations = []
     for equation in program.equations:
-        after = replace(equation, body=changed(equation.body, change))
+        after = equation.with_body(changed(equation.body, change))
         trace.record("write out the definition inside a logarithm", equation, after)
         equations.append(after)
     return replace(program, equations=tuple(equations))
@@ -173,13 +176,15 @@ def _to_base_e(program: Program, trace: Trace) -> Program:
     """Rewrite b^a = exp(a log(b)) wherever it lets the largest exponent be taken out of a sum."""
 
     def change(node: Node) -> Node:
+        if not contains(node, Power):
+            return node
         node = map_children(node, change)
         match node:
             case Power(Number(b), a) if b > 0 and reads_of(a):
                 return apply("exp", multiply(apply("log", Number(b)), a))
         return node
 
-    equations = tuple(replace(e, body=changed(e.body, change)) for e in program.equations)
+    equations = tuple(e.with_body(changed(e.body, change)) for e in program.equations)
     other = replace(program, equations=equations)
     summed = any(
         shifted_exponent(b) is None and shifted_exponent(a) is not None

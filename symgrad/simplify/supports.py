@@ -7,7 +7,6 @@ the product of its values with a cotangent of 0 would be no number where they ar
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import replace
 from functools import reduce
 
 from symgrad.declare.algebra import add, multiply, select
@@ -47,7 +46,7 @@ def left_out(backward: tuple[Equation, ...], trace: Trace) -> tuple[Equation, ..
         for equation in group:
             after = equation
             if not is_recurrent(group):
-                after = replace(equation, body=_chosen(equation.body, found, linear))
+                after = equation.with_body(_chosen(equation.body, found, linear))
                 trace.record(RULE, equation, after)
                 kept = (c for c in _support(after.body, found) if free_indices(c) <= set(equation.indices))
                 found[equation.target] = equation, frozenset(kept)

@@ -8,10 +8,12 @@ from symgrad.declare.algebra import add, divide, multiply, power
 from symgrad.declare.scalars import Add, Mul, Number, Reduce, Scalar, free_indices, reads_of, walk
 from symgrad.simplify.patterns import base_and_exponent
 
+_ONE = Fraction(1)
+
 
 def factors_of(node: Scalar) -> tuple[Fraction | float, tuple[Scalar, ...]]:
     """The number in front of a product, and its factors."""
-    return (node.coefficient, node.args) if isinstance(node, Mul) else (Fraction(1), (node,))
+    return (node.coefficient, node.args) if isinstance(node, Mul) else (_ONE, (node,))
 
 
 def expand(node: Scalar, linear: set[str]) -> Scalar:

@@ -94,7 +94,7 @@ def _written_out(program: Program, names: Set[str]) -> Program:
         node = map_children(node, change)
         return masked(node) if isinstance(node, Reduce) else node
 
-    equations = tuple(replace(e, body=changed(e.body, change)) for e in program.equations)
+    equations = tuple(e.with_body(changed(e.body, change)) for e in program.equations)
     read = {r.tensor for e in equations if e.target not in names for r in reads_of(e.body)}
     kept: tuple[Equation, ...] = tuple(e for e in equations if e.target not in names or e.target in read)
     return replace(program, equations=kept)

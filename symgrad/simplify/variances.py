@@ -29,6 +29,7 @@ from symgrad.declare.scalars import (
     Read,
     Reduce,
     Scalar,
+    contains,
     free_indices,
     reads_of,
     tensors_of,
@@ -65,7 +66,7 @@ def as_deviations(program: Program, trace: Trace) -> Program:
         after = equation
         if equation.target not in steps:
             change = _change(definitions, equation, taken, made)
-            after = replace(equation, body=changed(equation.body, change))
+            after = equation.with_body(changed(equation.body, change))
         for new in made:
             trace.record(RULE, None, new)
         trace.record(RULE, equation, after)
@@ -81,6 +82,8 @@ def _change(definitions: Mapping[str, Equation], equation: Equation, taken: set[
     """Replace what cancels inside one equation; the sums over deviations go to ``made``."""
 
     def change(node: Node) -> Node:
+        if not contains(node, Add):
+            return node
         node = map_children(node, change)
         while isinstance(node, Add) and (found := _found(node, definitions)) is not None:
             rest, scale, inner = found
