@@ -172,6 +172,45 @@ def _wanted(wrt):
     return names
 
 
+def _add_at(target, *positions_and_values, zeros=False):
+    """Add rows to ``target``, perhaps one of ``zeros``, at positions along its first axes.
+
+    Repeated ones add up.
+    """
+    *positions, values = map(np.asarray, positions_and_values)
+    lead = len(positions)
+    shape = np.broadcast_shapes(*(p.shape for p in positions))
+    if 0 in shape or not target.size:
+        return
+    flat = positions[0]
+    for extent, position in zip(target.shape[1:lead], positions[1:], strict=True):
+        flat = flat * extent + position
+    flat = flat.ravel()
+    if target.ndim == lead and 8 * flat.size >= target.size:  # else most sums would be of nothing
+        sums = np.bincount(flat, np.broadcast_to(values, shape).ravel(), minlength=target.size)
+        target += sums.reshape(target.shape).astype(target.dtype)
+        return
+    rows = np.broadcast_to(values, shape + target.shape[lead:]).reshape(flat.size, *target.shape[lead:])
+    places = np.unravel_index(flat, target.shape[:lead])
+    order = np.argsort(flat.astype(np.min_scalar_type(int(np.prod(target.shape[:lead])))), kind="stable")
+    flat = flat[order]
+    starts = np.flatnonzero(np.concatenate([[True], flat[1:] != flat[:-1]]))
+    stops = np.append(starts[1:], flat.size)
+    # in rounds: one row for each position that has rows left
+    while starts.size > (stops - starts).max(initial=0):
+        now = order[starts]
+        here = tuple(p[now] for p in places)
+        target[here] = rows[now] if zeros else target[here] + rows[now]
+        zeros = False
+        starts += 1
+        left = starts < stops
+        starts, stops = starts[left], stops[left]
+    # few positions, many rows: one position after the other
+    for start, stop in zip(starts, stops, strict=True):
+        now = order[start:stop]
+        target[tuple(p[now[0]] for p in places)] += rows[now].sum(axis=0)
+
+
 def _ranges(first, last, extent):
     """All k and p with first[k] <= p < last[k] on an axis, ordered by k, then p: an array (2, pairs)."""
     first, last = np.clip(first, 0, extent), np.clip(last, 0, extent)
@@ -227,45 +266,6 @@ def _rounds(owners):
 def _are_long(rows, owners):
     """Whether an owner has so many rows that few numbers are left for each of as many rounds."""
     return len(owners) > 0 and np.bincount(owners).max() * 1024 > rows.size
-
-
-def _add_at(target, *positions_and_values, zeros=False):
-    """Add rows to ``target``, perhaps one of ``zeros``, at positions along its first axes.
-
-    Repeated ones add up.
-    """
-    *positions, values = map(np.asarray, positions_and_values)
-    lead = len(positions)
-    shape = np.broadcast_shapes(*(p.shape for p in positions))
-    if 0 in shape or not target.size:
-        return
-    flat = positions[0]
-    for extent, position in zip(target.shape[1:lead], positions[1:], strict=True):
-        flat = flat * extent + position
-    flat = flat.ravel()
-    if target.ndim == lead and 8 * flat.size >= target.size:  # else most sums would be of nothing
-        sums = np.bincount(flat, np.broadcast_to(values, shape).ravel(), minlength=target.size)
-        target += sums.reshape(target.shape).astype(target.dtype)
-        return
-    rows = np.broadcast_to(values, shape + target.shape[lead:]).reshape(flat.size, *target.shape[lead:])
-    places = np.unravel_index(flat, target.shape[:lead])
-    order = np.argsort(flat.astype(np.min_scalar_type(int(np.prod(target.shape[:lead])))), kind="stable")
-    flat = flat[order]
-    starts = np.flatnonzero(np.concatenate([[True], flat[1:] != flat[:-1]]))
-    stops = np.append(starts[1:], flat.size)
-    # in rounds: one row for each position that has rows left
-    while starts.size > (stops - starts).max(initial=0):
-        now = order[starts]
-        here = tuple(p[now] for p in places)
-        target[here] = rows[now] if zeros else target[here] + rows[now]
-        zeros = False
-        starts += 1
-        left = starts < stops
-        starts, stops = starts[left], stops[left]
-    # few positions, many rows: one position after the other
-    for start, stop in zip(starts, stops, strict=True):
-        now = order[start:stop]
-        target[tuple(p[now[0]] for p in places)] += rows[now].sum(axis=0)
 
 
 forward, backward = _in_single(forward), _in_single(backward)

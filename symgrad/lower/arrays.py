@@ -300,11 +300,10 @@ class Parts:
     """A function of the positions ``start .. stop - 1`` of an axis, run for all parts of it, side by side on threads.
 
     A part has ``count`` positions, few enough for ``count * others`` elements to stay in cache; ``threads`` is the
-    argument that says how many, ``indices`` what they go along in the formulas. The body writes its
-    part of arrays from outside; ``sums`` are what it gives back, to be added up over the parts. ``rows``, if the body
-    goes along another axis in blocks: how many positions of it at once, and of what that depends; ``heads`` are
-    names of positions in a part, and what they are. ``tiles``: choices that, where all of them hold, leave windows
-    where they are, so that a position has that many elements instead of ``others``.
+    argument that says how many, ``indices`` what they go along in the formulas. The body writes its part of arrays
+    from outside; ``sums`` are what it gives back, to be added up over the parts. ``rows``, if the body goes along
+    another axis in blocks: how many positions of it at once, and of what that depends; ``heads`` are names of positions
+    in a part. ``tiles``: choices that, where all hold, leave windows where they are: so many elements, not ``others``.
     """
 
     function: str

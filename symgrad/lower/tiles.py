@@ -40,8 +40,8 @@ CHANNELS = 16
 COPY = 80
 """Products of tiles that take as long as it takes to copy a number, or to transform it.
 
-This and the next four are a fit to what 23 convolutions took, in two orders of axes and forwards and backwards, on two
-cores: what is chosen by them takes 5% longer than the best choice in the geometric mean.
+This and the next four are a fit to what 23 products with windows took, in two orders of axes, forwards and backwards,
+on two cores: what is chosen by them takes 5% longer than the best choice in the geometric mean.
 """
 
 LONG = 0.7

@@ -53,6 +53,7 @@ LOOKUPS = {"clip", "_add_at", "arange index"}
 
 DIAGONAL = "the entry of each row that belongs to it"
 WINNER = "one entry of each row, at the position of its maximum"
+OVERLAPPING = "one entry of each window, at the position of its maximum: other windows may have it too"
 ROUNDED = "positions that are rounded or wrap by an amount that only an attribute knows"
 EXCEPTIONS = {
     ("clip_loss", "arange index"): DIAGONAL,
@@ -62,6 +63,7 @@ EXCEPTIONS = {
         for n in ("global_max_pool1d", "global_max_pool2d", "global_max_pool3d", "max_axis", "maxout", "min_axis")
     },
     **{("spatial_pyramid_pool2d", w): WINNER for w in ("clip", "_add_at")},
+    **{(f"adaptive_max_pool{d}d", "_add_at"): OVERLAPPING for d in (1, 2, 3)},
     **{
         (n, w): ROUNDED
         for n in (
