@@ -34,13 +34,13 @@ def _product(a, b, threads):
 _PART = 262144  # elements of one array in a part: few enough for the cache of a core, enough to keep it busy
 
 
-def _in_parts(function, extent, elements, threads):
+def _in_parts(function, extent, elements, threads, least=1):
     """Run ``function(start, stop)`` for all parts of an axis of ``extent`` and return the sum of what it returns.
 
-    One position takes ``elements``.
+    One position takes ``elements``. A thread is woken for no fewer than ``least`` parts.
     """
     parts = -(-extent // max(1, _PART // max(elements, 1)))
-    return _side_by_side(function, extent, parts, threads)
+    return _side_by_side(function, extent, parts, threads, least)
 ''',
     "_side_by_side": '''
 # What parts free is to stay with the process: glibc gives it back, to be had again page by page,
@@ -48,18 +48,18 @@ def _in_parts(function, extent, elements, threads):
 np.empty(2**25 - 2**16, np.uint8)
 
 
-def _side_by_side(function, extent, parts, threads):
+def _side_by_side(function, extent, parts, threads, least=1):
     """Run ``function(start, stop)`` for at least so many parts and return the sum of what it returns.
 
-    ``threads`` share them; None: as many as there are cores, if NumPy's matrix products can be told to take one each
-    and the caller is no thread itself.
+    ``threads`` share them, ``least`` or more each; None: as many as there are cores, if NumPy's matrix products can be
+    told to take one each and the caller is no thread itself.
     """
     if threads is None:
         alone = threading.current_thread() is threading.main_thread()
         threads = _CORES if alone and _BLAS else 1
     elif not isinstance(threads, int | np.integer) or threads < 1:
         raise ValueError(f"{LAYER}: threads must be None or a number from 1 on, got {threads!r}")
-    workers = max(1, min(threads, parts))
+    workers = max(1, min(threads, parts // least))
     parts = max(1, min(extent, -(-parts // workers) * workers))  # as many for each
 
     def run(some):

@@ -26,7 +26,8 @@ def parts_lines(printer: Names, s: Parts, inner: list[str]) -> list[str]:
     others = printer.poly(s.others)
     if s.tiles is not None:
         others = f"{printer.poly(s.tiles[1])} if {' and '.join(s.tiles[0])} else {others}"
-    call = f"_in_parts({s.function}, {printer.poly(s.extent)}, {others}, {s.threads})"
+    least = f", least={s.least}" if s.least > 1 else ""
+    call = f"_in_parts({s.function}, {printer.poly(s.extent)}, {others}, {s.threads}{least})"
     printer.sizes -= {s.start, s.stop}
     note = f'"""Compute what belongs to ``{s.start} <= {s.indices} < {s.stop}``."""'
     body = [note, *head, *inner, *tail]

@@ -299,11 +299,10 @@ class Chunks:
 class Parts:
     """A function of the positions ``start .. stop - 1`` of an axis, run for all parts of it, side by side on threads.
 
-    A part has ``count`` positions, few enough for ``count * others`` elements to stay in cache; ``threads`` is the
-    argument that says how many, ``indices`` what they go along in the formulas. The body writes its part of arrays
-    from outside; ``sums`` are what it gives back, to be added up over the parts. ``rows``, if the body goes along
-    another axis in blocks: how many positions of it at once, and of what that depends; ``heads`` are names of positions
-    in a part. ``tiles``: choices that, where all hold, leave windows where they are: so many elements, not ``others``.
+    A part has ``count`` positions, few enough for ``count * others`` elements to stay in cache. ``threads`` is the
+    argument that says how many, each woken for ``least`` parts or more; ``indices`` stand in formulas; ``sums`` are
+    added up over the parts. ``rows``, if the body goes along another axis in blocks: how many positions at once, and of
+    what that depends; ``heads`` name positions; ``tiles``: choices that leave so many elements in one position.
     """
 
     function: str
@@ -319,6 +318,7 @@ class Parts:
     rows: tuple[str, tuple[Poly, ...]] | None = None
     heads: tuple[tuple[str, Poly], ...] = ()
     tiles: tuple[tuple[str, ...], Poly] | None = None
+    least: int = 1
     comment: str = ""
 
 

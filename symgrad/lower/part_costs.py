@@ -173,8 +173,12 @@ def row_elements(program: Program, section: Section, windows: bool = True) -> Po
                 space = frozenset().union(*map(indices_of, indices)) - cut.indices
                 found.append(_product(i.extent for i in sorted(space, key=lambda i: i.name)))
     largest = max(found, key=lambda extent: typical(extent, sizes))
-    pointwise = not any(isinstance(part, Reduce) for cut in section.cuts for part in walk(cut.equation.body))
-    return 2 * largest if pointwise and largest.constant is None else largest
+    return 2 * largest if is_pointwise(section) and largest.constant is None else largest
+
+
+def is_pointwise(section: Section) -> bool:
+    """Whether all is done element by element."""
+    return not any(isinstance(part, Reduce) for cut in section.cuts for part in walk(cut.equation.body))
 
 
 def has_window_products(equation: Equation) -> bool:

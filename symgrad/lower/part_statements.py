@@ -28,7 +28,7 @@ from symgrad.lower.destinations import computed_in
 from symgrad.lower.function import Lowered, lower_equations
 from symgrad.lower.inplace import bare
 from symgrad.lower.outside import Outside
-from symgrad.lower.part_costs import has_window_products, row_elements
+from symgrad.lower.part_costs import has_window_products, is_pointwise, row_elements
 from symgrad.lower.part_program import PART, PartOf, kept_of, new
 from symgrad.lower.parts import Section
 from symgrad.lower.reach import Run
@@ -41,6 +41,9 @@ from symgrad.naming import fresh
 
 ROWS = 64
 """Positions of a block where tables are small, as in the helper that says how many."""
+
+LIGHT = 2
+"""Parts for which a thread is woken where all is done element by element: one takes about as long as waking it."""
 
 TABLES = 4
 """Tables of a block that are in use at once: all of them together are to stay in cache."""
@@ -104,6 +107,7 @@ def lower_section(
         (rows, (inner.section.extent, *(() if cut else (inner.others,)))) if inner else None,
         reach.heads if reach else (),
         _tiles(program, section, lowered.before),
+        LIGHT if is_pointwise(section) else 1,
     )
     return Lowered((*lowered.before, *before, statement), (reason, *(reach.reasons if reach else ()), *reasons))
 

@@ -109,6 +109,22 @@ def test_matrix_products_have_their_threads_back_afterwards():
     assert module._BLAS[0]() == before
 
 
+@pytest.mark.parametrize(("name", "rows", "woken"), [("relu", 300, False), ("relu", 600, True), ("softmax", 300, True)])
+def test_a_thread_is_woken_for_what_takes_longer_than_waking_it(name, rows, woken):
+    """Of light work, done element by element, that is twice as much."""
+    module = symgrad.compile_layer(layers.get(name), schedule="fast").module
+    pool, asked = module._pool, []
+    module._pool = lambda: asked.append(1) or pool()
+    x = np.random.default_rng(0).normal(size=(rows, 1000))
+    y, residuals = module.forward(x, threads=2)
+    assert bool(asked) == woken
+    whole, _ = module.forward(x, threads=1)
+    np.testing.assert_array_equal(y, whole)
+    asked.clear()
+    module.backward(residuals, y, threads=2)
+    assert bool(asked) == woken
+
+
 def test_threads_of_the_caller_get_the_same_results():
     compiled = _in_small_parts("softmax")
     x = np.random.default_rng(0).normal(size=(200, 7))
