@@ -16,7 +16,7 @@ def _product(a, b, threads):
     rows, columns = a.shape[-2], b.shape[-1]
     if not stack and 4 * rows <= columns and b.flags.f_contiguous:
         return np.ascontiguousarray(_product(b.T, a.T, threads).T)  # faster than turning all of b for few rows
-    if work < 2**24:  # waking a thread takes as long
+    if work < 2**25 and max(a.size, b.size, rows * columns) < 2**20:  # waking a thread takes as long
         with _one_thread_each():
             return a @ b
     out = np.empty((*stack, rows, columns), np.result_type(a, b))
