@@ -200,6 +200,11 @@ def _add_at(target, *positions_and_values, zeros=False):
     shape = np.broadcast_shapes(*(p.shape for p in positions))
     if 0 in shape or not target.size:
         return
+    if target.ndim > lead and not target.flags.c_contiguous and 4 * values.size >= target.size:
+        sums = np.zeros(target.shape, target.dtype)  # with rows side by side
+        _add_at(sums, *positions_and_values, zeros=True)
+        target += sums
+        return
     flat = positions[0]
     for extent, position in zip(target.shape[1:lead], positions[1:], strict=True):
         flat = flat * extent + position

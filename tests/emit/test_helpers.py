@@ -157,6 +157,19 @@ def test_the_first_rows_at_positions_of_zeros_are_assigned(name: str) -> None:
     np.testing.assert_array_equal(assigned, added)
 
 
+@pytest.mark.parametrize("rows", [1, 40])
+def test_rows_are_added_to_what_a_view_of_another_order_of_axes_holds(rows: int) -> None:
+    """Few rows where they belong, many by way of an array that has rows side by side."""
+    rng = np.random.default_rng(0)
+    held, add_at = rng.normal(size=(3, 5, 4)), helper("_add_at")
+    held[1, 2, 3] = np.inf
+    places, values = (rng.integers(4, size=rows), rng.integers(5, size=rows)), rng.normal(size=(rows, 3))
+    expected = held.copy()
+    np.add.at(expected.transpose(2, 1, 0), places, values)
+    add_at(held.transpose(2, 1, 0), *places, values)
+    np.testing.assert_allclose(held, expected, rtol=1e-12)
+
+
 @pytest.mark.parametrize("value", [3, 3.0, np.int64(3), np.float32(3), np.array(3)])
 def test_whole_numbers_of_any_type(value: object) -> None:
     found = helper("_whole")("K", value, 1)
