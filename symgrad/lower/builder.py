@@ -46,7 +46,8 @@ class Builder:
     at computed positions: the form that is right for any declaration, and what the other forms are tested against.
     With ``fast`` forms are taken that cost less than they are long. ``direct`` and ``at_steps``: one of two forms is
     lowered, chosen by whether tiles pay or by steps.
-    ``outside`` are statements for before all parts of an axis; ``edges`` is where in a block conditions may fail.
+    ``outside`` are statements for before all parts of an axis, ``tiled`` names choices made there, by left side;
+    ``edges`` is where in a block conditions may fail.
     """
 
     program: Program
@@ -63,6 +64,7 @@ class Builder:
     direct: bool = False
     at_steps: bool = False
     outside: list[Statement] = field(default_factory=list)
+    tiled: dict[str, str] = field(default_factory=dict)
     chunked: bool = False
     chunk: tuple[str, str, str] | None = None
     current: str = ""
@@ -98,13 +100,15 @@ class Builder:
         blocks = [(block, list(block)) for block in (self.block, self.outside, *(level.block for level in self.levels))]
         program, changing = self.program, self.changing
         noted = dict(self.known), dict(self.bordered), dict(self.winners)
-        taken, reasons = set(self.taken), list(self.reasons)
+        taken, reasons, tiled = set(self.taken), list(self.reasons), set(self.tiled)
 
         def undo() -> None:
             for block, statements in blocks:
                 block[:] = statements
             self.program, self.changing = program, changing
             self.known, self.bordered, self.winners = noted
+            for target in self.tiled.keys() - tiled:
+                del self.tiled[target]
             self.reasons[:] = reasons
             self.taken.intersection_update(taken)
 

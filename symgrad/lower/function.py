@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 
 from symgrad.declare.algebra import add, multiply
 from symgrad.declare.bounds import tighten
@@ -83,11 +83,15 @@ BLAS_GAIN = 8
 
 @dataclass(frozen=True, slots=True)
 class Lowered:
-    """Statements of one function, why they are what they are, and in a part of an axis what goes before all parts."""
+    """Statements of one function, why they are what they are, and in a part of an axis what goes before all parts.
+
+    ``tiled``: where all windows go in tiles or none do, the name of the choice by left side.
+    """
 
     statements: tuple[Statement, ...]
     reasons: tuple[str, ...]
     before: tuple[Statement, ...] = ()
+    tiled: Mapping[str, str] = field(default_factory=dict)
 
 
 def lower_equations(
@@ -137,7 +141,7 @@ def lower_equations(
             start = len(b.block)
             lower_equation(b, item, _winner_of(item, winners))
             comment(b, start, (formulas or {}).get(item.target) or equation_text(item))
-    return Lowered(tuple(b.block), tuple(b.reasons), tuple(b.outside))
+    return Lowered(tuple(b.block), tuple(b.reasons), tuple(b.outside), b.tiled)
 
 
 def _is_winner(equation: Equation) -> bool:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import replace
 
 from symgrad.declare.integers import Poly, Size, as_poly
@@ -35,7 +36,6 @@ from symgrad.lower.reach import Run
 from symgrad.lower.reached import Span, reached
 from symgrad.lower.reuse import reuse
 from symgrad.lower.share import defines, share, uses, walk
-from symgrad.lower.tile_forms import is_choice
 from symgrad.lower.traverse import map_arrays
 from symgrad.naming import fresh
 
@@ -106,17 +106,20 @@ def lower_section(
         names,
         (rows, (inner.section.extent, *(() if cut else (inner.others,)))) if inner else None,
         reach.heads if reach else (),
-        _tiles(program, section, lowered.before),
+        _tiles(program, section, part, lowered.tiled),
         LIGHT if is_pointwise(section) else 1,
     )
     return Lowered((*lowered.before, *before, statement), (reason, *(reach.reasons if reach else ()), *reasons))
 
 
-def _tiles(program: Program, section: Section, before: tuple[Statement, ...]) -> tuple[tuple[str, ...], Poly] | None:
-    """The choices of tiles, if they are for all products with windows, and how many elements a position has then."""
-    names = tuple(s.name for s in before if isinstance(s, Assign) and is_choice(s.array))
-    whole = names and len(names) >= len([c for c in section.cuts if has_window_products(c.equation)])
-    return (names, row_elements(program, section, windows=False)) if whole else None
+def _tiles(
+    program: Program, section: Section, part: PartOf, tiled: Mapping[str, str]
+) -> tuple[tuple[str, ...], Poly] | None:
+    """The choices of tiles, if all products with windows have one, and how many elements a position has then."""
+    windows = {part.of(c.equation).target for c in section.cuts if has_window_products(c.equation)}
+    if not tiled or not windows <= tiled.keys():
+        return None
+    return tuple(tiled.values()), row_elements(program, section, windows=False)
 
 
 def threads_name(program: Program) -> str:

@@ -34,13 +34,13 @@ from symgrad.lower.axes import Axes, align, subscript
 from symgrad.lower.builder import Builder
 from symgrad.lower.elementwise import value_of
 from symgrad.lower.inplace import bare
+from symgrad.lower.part_costs import has_window_products
 from symgrad.lower.placement import as_scatter
 from symgrad.lower.share import defines, uses
 from symgrad.lower.specialise import equation_with_ones, steps_in, with_ones
 from symgrad.lower.sums import term_value
 from symgrad.lower.tiles import TILES, Tiled, recognised
 from symgrad.lower.toom_cook import transforms
-from symgrad.lower.traverse import parts
 from symgrad.lower.values import add_values, as_float
 
 Lower = Callable[[Builder, Equation, str | None], None]
@@ -74,14 +74,11 @@ def in_tiles(b: Builder, equation: Equation, winner: str | None, lower: Lower) -
     _share_borders(b, tiles, direct)
     _share_result(b, equation.target, tiles, direct)
     b.chunk = direct.chunk
+    if not has_window_products(replace(narrowed, body=add(*(t.scalar() for t in terms if t != terms[place])))):
+        b.tiled[equation.target] = tile
     b.because(f"{equation.target}: {reason(b, tiled)}")
     b.emit(When(Name(tile), tuple(tiles.block), otherwise=tuple(direct.block)))
     return True
-
-
-def is_choice(array: Array) -> bool:
-    """Whether an expression is the choice between tiles and the direct form."""
-    return any(isinstance(part, Helper) and part.function == "_tiling" for part in (array, *parts(array)))
 
 
 def reason(b: Builder, tiled: Tiled) -> str:

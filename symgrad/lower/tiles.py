@@ -102,7 +102,7 @@ class Tiled:
 
 def recognised(b: Builder, term: Term, free: Axes) -> Tiled | None:
     """The term as a correlation with steps of 1 over many channels; None if it is anything else."""
-    was, term = term, _solved(b, term, free)
+    term, solved = _solved(b, term, free)
     factors = factors_of(term.body)
     if term.condition != TRUE or len(factors) != 2 or (isinstance(term.body, Mul) and term.body.coefficient != 1):
         return None
@@ -110,21 +110,19 @@ def recognised(b: Builder, term: Term, free: Axes) -> Tiled | None:
         if isinstance(data, Read) and isinstance(other, Read):
             axes = _window_axes(data, other, set(term.bound))
             if axes and len(axes) <= 2:
-                solved = as_scatter(eliminate(b, was), free) is not None
                 return _correlation(b, data, other, axes, set(term.bound), solved)
     return None
 
 
-def _solved(b: Builder, term: Term, free: Axes) -> Term:
-    """The term without its equalities, where they determine summed indices."""
+def _solved(b: Builder, term: Term, free: Axes) -> tuple[Term, bool]:
+    """The term without its equalities, where they determine summed indices, and whether it was a scatter."""
     term = eliminate(b, term)
-    job = as_scatter(term, free)
-    if job is None:
-        return solve_rest(b, term)
+    if as_scatter(term, free) is None:
+        return solve_rest(b, term), False
     solved = solved_form(b, term)
     if solved is None:
-        return term
-    return Term(term.scale, solved.bound, solved.condition, solved.body)
+        return term, True
+    return Term(term.scale, solved.bound, solved.condition, solved.body), True
 
 
 @dataclass(frozen=True, slots=True)

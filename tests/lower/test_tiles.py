@@ -214,6 +214,14 @@ def test_parts_of_tiles_are_larger_than_those_of_windows() -> None:
     assert "if tile and tile_2 else" in source
 
 
+def test_parts_stay_small_where_a_term_beside_the_tiles_has_windows() -> None:
+    """Of two terms with windows one goes in tiles: the other is copied into windows all the same."""
+    layer = next(l for l in IN_TILES if l.name == "twice")
+    forward = symgrad.compile_layer(layer, schedule="fast").source.split("def backward")[0]
+    assert "_correlate(" in forward
+    assert " if tile else " not in next(line for line in forward.split("\n") if "_in_parts(part" in line)
+
+
 def test_windows_along_one_axis_take_the_direct_form(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.undo()
     assert "_correlate(" not in symgrad.compile_layer(layers.conv1d, schedule="fast").source
