@@ -16,7 +16,7 @@ def _fold_pairs(fold, rows, owners, extent, nothing):
     """Reduce the rows of each owner, which stand together; one without rows gets ``nothing``."""
     folded = np.full((extent, *rows.shape[1:]), nothing, rows.dtype)
     if _are_long(rows, owners):
-        begins = np.flatnonzero(np.diff(owners, prepend=-1))
+        begins = _begins(owners)
         folded[owners[begins]] = fold.reduceat(rows, begins)
         return folded
     for some, now in _rounds(owners):
@@ -31,25 +31,30 @@ def _first_of_pairs(rows, best, owners, positions):
     """For each owner the position of its first row that is ``best``, or no number; 0 without rows."""
     first = np.zeros(best.shape, positions.dtype)
     if _are_long(rows, owners):
-        begins = np.flatnonzero(np.diff(owners, prepend=-1))
+        begins = _begins(owners)
         numbers = np.arange(len(rows)).reshape(-1, *[1] * (rows.ndim - 1))
         wins = (rows == best[owners]) | (rows != rows)
         first[owners[begins]] = positions[np.minimum.reduceat(np.where(wins, numbers, len(rows)), begins)]
         return first
-    lost = np.ones(best.shape, bool)
+    lost = np.ones(best.shape, bool)  # whether no row so far is the best
     before = np.zeros(best.shape, np.min_scalar_type(len(rows)))
     for some, now in _rounds(owners):
         found = rows[now]
         lost[some] &= (found != best[some]) & (found == found)
         before[some] += lost[some]
-    begins = np.flatnonzero(np.diff(owners, prepend=-1))
+    begins = _begins(owners)
     first[owners[begins]] = positions[begins].reshape(-1, *[1] * (rows.ndim - 1)) + before[owners[begins]]
     return first
 ''',
     "_rounds": '''
+def _begins(owners):
+    """Return where the rows of each owner begin that has some."""
+    return np.flatnonzero(np.diff(owners, prepend=-1))
+
+
 def _rounds(owners):
     """Yield, for the first row of each owner, then the second .., which owners have one and where it is."""
-    begins = np.flatnonzero(np.diff(owners, prepend=-1))
+    begins = _begins(owners)
     lengths = np.diff(begins, append=len(owners))
     for place in range(lengths.max(initial=0)):
         now = begins[lengths > place] + place
