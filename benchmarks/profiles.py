@@ -122,12 +122,9 @@ def _statements(tree: ast.AST) -> dict[int, ast.stmt]:
 
 def kind_of(statement: ast.stmt) -> str:
     """What kind of work a statement is: the dearest that it has in it."""
-    heads = {ast.For: "iter", ast.While: "test", ast.If: "test", ast.With: "items", ast.FunctionDef: "decorator_list"}
-    field = heads.get(type(statement))
-    inside = getattr(statement, field) if field else statement
-    nodes = [node for part in (inside if isinstance(inside, list) else [inside]) for node in ast.walk(part)]
-    if field:
-        return PYTHON
+    if isinstance(statement, ast.For | ast.While | ast.If | ast.With | ast.FunctionDef):
+        return PYTHON  # its body has statements of their own
+    nodes = list(ast.walk(statement))
     called = {_name(node.func) for node in nodes if isinstance(node, ast.Call)}
     operators = [node.op for node in nodes if isinstance(node, ast.BinOp | ast.AugAssign)]
     if called & CONTRACTIONS or any(isinstance(op, ast.MatMult) for op in operators):
