@@ -8,6 +8,9 @@ from symgrad.declare.program import Equation
 from symgrad.declare.scalars import TRUE, Condition, Extension, Read, Reduce, free_indices
 from symgrad.naming import fresh
 
+Inner = tuple[tuple[Index, ...], Reduce, Index]
+"""The indices of a reduction along one axis, what it is, and the index that stands for the axis afterwards."""
+
 
 def own_axis(read: Read, index: Index, condition: Condition) -> int | None:
     """The one axis that an index stands on, together with others; None if a condition or another axis has it."""
@@ -19,7 +22,7 @@ def own_axis(read: Read, index: Index, condition: Condition) -> int | None:
 
 def along_one_axis(
     body: Reduce, read: Read, axis: int, last: Index, extents: tuple[Poly, ...], equation: Equation
-) -> tuple[tuple[Index, ...], Reduce, Index] | None:
+) -> Inner | None:
     """The inner extremum over one axis: its indices, its body and the index that its axis is read by afterwards."""
     outer = [i for i in indices_of(read.indices[axis]) if i != last]
     elsewhere = [i for p, poly in enumerate(read.indices) if p != axis for i in indices_of(poly)]
@@ -52,30 +55,24 @@ def along_one_axis(
     return tuple(indices), Reduce(body.kind, (last,), TRUE, inner, body.ties), outer[0]
 
 
-Inner = tuple[tuple[Index, ...], Reduce, Index]
-
-
-def along_own_range(
-    body: Reduce, read: Read, last: Index, equation: Equation
-) -> tuple[int | None, Inner | None, Condition]:
+def along_own_range(body: Reduce, read: Read, last: Index, equation: Equation) -> tuple[int, Inner, Condition] | None:
     """The inner extremum over a range of one axis that depends on an index of the result alone.
 
     Returns the axis, the inner extremum as ``along_one_axis`` gives it, and the condition that is left; None where
     positions on the other axes, or other indices that the extremum goes over, decide as well.
     """
-    nothing = None, None, body.condition
     plain = [p.atom for p in read.indices]
     if read.extension is not None or len(set(plain)) < len(plain) or last not in plain:
-        return nothing
+        return None
     own = [c for c in conjuncts(body.condition) if last in free_indices(c)]
     rest = [c for c in conjuncts(body.condition) if c not in own]
     owners = frozenset().union(*map(free_indices, own)) - {last}
     indices = [i for i in plain if isinstance(i, Index)]
     if len(indices) < len(plain) or len(owners) != 1 or owners & {*indices, *body.indices}:
-        return nothing
+        return None
     (owner,) = owners
     if owner not in equation.indices or any(owner in free_indices(c) for c in rest):
-        return nothing
+        return None
     axis = indices.index(last)
     left = tuple(owner if i == last else i for i in indices)
     return axis, (left, Reduce(body.kind, (last,), all_of(*own), read, body.ties), owner), all_of(*rest)

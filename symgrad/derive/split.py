@@ -40,7 +40,7 @@ from symgrad.derive.extensions import explicit_extensions
 from symgrad.derive.masks import masked
 from symgrad.derive.recurrence import prepare
 from symgrad.derive.residues import by_quotient
-from symgrad.derive.separable import along_one_axis, along_own_range, is_window_sum, own_axis
+from symgrad.derive.separable import Inner, along_one_axis, along_own_range, is_window_sum, own_axis
 from symgrad.derive.states import range_where
 from symgrad.derive.terms import alpha_form, rename, with_condition
 from symgrad.derive.trace import Trace
@@ -129,17 +129,10 @@ class _Splitter:
                 return body
         while len(body.indices) > 1 and isinstance(body.body, Read):
             first, read = body.indices[place], body.body
-            axis = own_axis(read, first, body.condition)
-            extents = self._extents(read.tensor)
-            condition = body.condition
-            if axis is not None:
-                inner = along_one_axis(body, read, axis, first, extents, equation)
-            elif body.kind != "sum":
-                axis, inner, condition = along_own_range(body, read, first, equation)
-            else:
+            found = self._along(body, read, first, equation)
+            if found is None:
                 break
-            if axis is None or inner is None:
-                break
+            axis, inner, condition = found
             name = fresh(f"{body.kind}_{first.name}_{base_of(equation.target)}", self.taken)
             self.taken.add(name)
             made = Equation(name, inner[0], inner[1])
@@ -151,6 +144,14 @@ class _Splitter:
             left = tuple(i for i in body.indices if i != first)
             body = Reduce(body.kind, left, condition, outer, body.ties)
         return body
+
+    def _along(self, body: Reduce, read: Read, index: Index, equation: Equation) -> tuple[int, Inner, Condition] | None:
+        """The reduction along the axis of one index: the axis, what is inside, the condition left for the outside."""
+        axis = own_axis(read, index, body.condition)
+        if axis is None:
+            return None if body.kind == "sum" else along_own_range(body, read, index, equation)
+        inner = along_one_axis(body, read, axis, index, self._extents(read.tensor), equation)
+        return None if inner is None else (axis, inner, body.condition)
 
     def _extents(self, tensor: str) -> tuple[Poly, ...]:
         return self._made(tensor) or self.program.extents(tensor)
