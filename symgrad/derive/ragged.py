@@ -69,7 +69,7 @@ def in_ranges(equations: Sequence[Equation]) -> frozenset[str]:
     """The left sides of reductions over ragged ranges, and of sums that read products over such ranges."""
     found = frozenset(e.target for e in equations if any(ragged_in(n) for n in _reductions(e)))
     products = {e.target for e in equations if e.target in found and any(n.kind == "product" for n in _reductions(e))}
-    readers = (e for e in equations if any(ragged(n.condition) for n in _reductions(e)))
+    readers = (e for e in equations if any(ragged(n.condition, windows=True) for n in _reductions(e)))
     return found | {e.target for e in readers if products & set(tensors_of(e.body))}
 
 

@@ -128,7 +128,7 @@ def found_in(
     if found is not None:
         return found, factors
     plain = [f for f in factors if not (isinstance(f, Read) and _others(b, f.tensor))]
-    found = ragged(condition, *plain) if len(plain) < len(factors) else None
+    found = ragged(condition, *plain, windows=True) if len(plain) < len(factors) else None
     if found is None:
         return None
     opened: list[Scalar] = []
@@ -150,7 +150,7 @@ def _others(b: Builder, tensor: str) -> tuple[Equation, Reduce, Ragged, Index] |
         if isinstance(part, Compare) and part.relation == "!=":
             inside = node.indices[0]
             rest = all_of(*(c for c in conjuncts(node.condition) if c is not part))
-            found = ragged(rest, node.body)
+            found = ragged(rest, node.body, windows=True)
             for own in equation.indices:
                 apart = as_poly(own) - as_poly(inside)
                 alone = own not in free_indices(rest) | free_indices(node.body)

@@ -32,7 +32,7 @@ from symgrad.declare.scalars import (
     walk,
 )
 from symgrad.derive.invert import is_total
-from symgrad.derive.ragged import ragged
+from symgrad.derive.ragged import ragged_in
 from symgrad.derive.terms import alpha_form
 from symgrad.derive.trace import Trace
 from symgrad.naming import fresh
@@ -126,7 +126,7 @@ def _candidates(node: Reduce) -> tuple[Condition, tuple[Scalar, ...]]:
 
 def _pair(node: Reduce) -> frozenset[Index]:
     """The two indices of ragged ranges: what has both is needed for few pairs of them, and gets no table of all."""
-    found = ragged(node.condition, node.body)
+    found = ragged_in(node)
     return found.indices if found is not None else frozenset()
 
 

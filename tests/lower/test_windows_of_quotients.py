@@ -7,7 +7,7 @@ from collections.abc import Callable
 
 import numpy as np
 import pytest
-from sympy import Eq, Expr, Idx, IndexedBase, Symbol, ceiling, floor, symbols
+from sympy import Eq, Expr, Idx, IndexedBase, Product, Symbol, ceiling, exp, floor, symbols
 
 from symgrad import Layer, ReduceMax, ReduceMin, compile_layer
 
@@ -82,3 +82,38 @@ def test_a_range_that_other_positions_decide_stays_whole() -> None:
         first = 4 * place[2] // 2
         inside = [values[(*place[:2], row, k)] for row in range(6) for k in range(first, row * 4 // 6 + 1)]
         assert found[place] == max(inside)
+
+
+BIN = (u, *bins(a, H, P))
+w = IndexedBase("w")
+OWN = {
+    "product": (Layer("products", [x[N, H]], [Eq(y[n, a], Product(x[n, u], BIN))], attributes={P: 2}), {"P": 300}),
+    "exponential": (Layer("exponentials", [x[N, H], w[P]], [Eq(y[n, a], ReduceMax(exp(x[n, u] * w[a]), BIN))]), {}),
+}
+
+
+@pytest.mark.parametrize("schedule", ["readable", "fast"])
+@pytest.mark.parametrize("name", OWN)
+def test_neither_candidates_nor_products_of_others_are_a_table(name: str, schedule: str) -> None:
+    layer, attributes = OWN[name]
+    module = compile_layer(layer, schedule=schedule).module
+    rng = np.random.default_rng(0)
+    arrays = [1 + 0.1 * rng.normal(size=(3, 1000)), rng.normal(size=300)][: len(layer.inputs)]
+    tracemalloc.start()
+    try:
+        result, residuals = module.forward(*arrays, **attributes)
+        gradients = module.backward(residuals, np.ones_like(result))
+        peak = tracemalloc.get_traced_memory()[1]
+    finally:
+        tracemalloc.stop()
+    assert peak < 30 * arrays[0].nbytes  # a table would be 300 times it
+    expected = np.zeros_like(arrays[0])
+    for place in range(300):
+        inside = slice(1000 * place // 300, -(-1000 * (place + 1) // 300))
+        window = arrays[0][:, inside]
+        if name == "product":
+            expected[:, inside] += window.prod(axis=1, keepdims=True) / window
+        else:
+            values = np.exp(window * arrays[1][place])
+            expected[:, inside] += (values == values.max(axis=1, keepdims=True)) * values * arrays[1][place]
+    np.testing.assert_allclose(gradients.x, expected, rtol=1e-10)
