@@ -1,7 +1,8 @@
 """Ranges that data give for each value of another index, ``first[r] <= q < last[r]``: rows of a ragged array.
 
 All pairs of r and q that lie in such ranges are few beside all pairs of r and q. So they are in windows whose ends are
-quotients, ``floor(H * r / P) <= q < floor(H * (r + 1) / P)``; sums over those are products with a matrix of ones.
+quotients, ``floor(H * r / P) <= q < floor(H * (r + 1) / P)``. Sums over those are products with a matrix of ones,
+unless a factor needs both r and q.
 """
 
 from __future__ import annotations
@@ -16,6 +17,7 @@ from symgrad.declare.program import Equation
 from symgrad.declare.scalars import (
     Compare,
     Condition,
+    Mul,
     Read,
     Reduce,
     Scalar,
@@ -45,11 +47,12 @@ class Ragged:
 def ragged(condition: Condition, *factors: Scalar, windows: bool = False) -> Ragged | None:
     """The ranges that stand in a condition, if no operand of the factors has an element for every pair.
 
-    ``windows``: also those between two quotients.
+    ``windows``: also those between two quotients, whatever the factors.
     """
-    operands = tuple(_operands(multiply(*factors)))
+    body = multiply(*factors)
+    operands = tuple(_operands(body))
     for inside in sorted(free_indices(condition), key=lambda i: i.name):
-        found = _found(condition, inside, windows)
+        found = _found(condition, inside, body, windows)
         if found is None or any(_fills(o, found) for o in operands):
             continue
         if found.first != ZERO and found.last != inside.extent:
@@ -98,9 +101,14 @@ def _fills(operand: tuple[Poly, ...], found: Ragged) -> bool:
     return found.indices <= everywhere and any(indices_of(p) & set(found.owners) for p in others)
 
 
-def _found(condition: Condition, inside: Index, windows: bool) -> Ragged | None:
+def _found(condition: Condition, inside: Index, body: Scalar, windows: bool) -> Ragged | None:
     """The ranges of one index, at least one end of which data give, or both of which are quotients."""
-    return _between(condition, inside, Entry) or (_between(condition, inside, Quotient) if windows else None)
+    given = _between(condition, inside, Entry)
+    found = _between(condition, inside, Quotient) if given is None else None
+    if found is None or windows:
+        return given or found
+    factors = map(free_indices, body.args if isinstance(body, Mul) else (body,))
+    return found if any(inside in f and f & set(found.owners) for f in factors) else None
 
 
 def _between(condition: Condition, inside: Index, kind: type[Entry | Quotient]) -> Ragged | None:

@@ -7,9 +7,9 @@ from collections.abc import Callable
 
 import numpy as np
 import pytest
-from sympy import Eq, Expr, Idx, IndexedBase, Product, Symbol, ceiling, exp, floor, symbols
+from sympy import Eq, Expr, Idx, IndexedBase, Product, Sum, Symbol, ceiling, exp, floor, symbols
 
-from symgrad import Layer, ReduceMax, ReduceMin, compile_layer
+from symgrad import Layer, LogSumExp, ReduceMax, ReduceMin, compile_layer
 
 N, C, H, W, P, Q = symbols("N C H W P Q", integer=True, positive=True)
 x, y = map(IndexedBase, "xy")
@@ -89,12 +89,14 @@ w = IndexedBase("w")
 OWN = {
     "product": (Layer("products", [x[N, H]], [Eq(y[n, a], Product(x[n, u], BIN))], attributes={P: 2}), {"P": 300}),
     "exponential": (Layer("exponentials", [x[N, H], w[P]], [Eq(y[n, a], ReduceMax(exp(x[n, u] * w[a]), BIN))]), {}),
+    "sum": (Layer("sums", [x[N, H], w[P]], [Eq(y[n, a], Sum(exp(x[n, u] * w[a]), BIN))]), {}),
+    "soft": (Layer("soft", [x[N, H], w[P]], [Eq(y[n, a], LogSumExp(x[n, u] * w[a], BIN))]), {}),
 }
 
 
 @pytest.mark.parametrize("schedule", ["readable", "fast"])
 @pytest.mark.parametrize("name", OWN)
-def test_neither_candidates_nor_products_of_others_are_a_table(name: str, schedule: str) -> None:
+def test_what_needs_a_window_and_a_position_in_it_is_no_table(name: str, schedule: str) -> None:
     layer, attributes = OWN[name]
     module = compile_layer(layer, schedule=schedule).module
     rng = np.random.default_rng(0)
@@ -113,7 +115,11 @@ def test_neither_candidates_nor_products_of_others_are_a_table(name: str, schedu
         window = arrays[0][:, inside]
         if name == "product":
             expected[:, inside] += window.prod(axis=1, keepdims=True) / window
-        else:
-            values = np.exp(window * arrays[1][place])
-            expected[:, inside] += (values == values.max(axis=1, keepdims=True)) * values * arrays[1][place]
+            continue
+        values = np.exp(window * arrays[1][place])
+        if name == "exponential":
+            values *= values == values.max(axis=1, keepdims=True)
+        elif name == "soft":
+            values /= values.sum(axis=1, keepdims=True)
+        expected[:, inside] += values * arrays[1][place]
     np.testing.assert_allclose(gradients.x, expected, rtol=1e-10)
