@@ -137,19 +137,21 @@ def new(name: str) -> None:
         "symgrad derive softmax --format markdown",
         'symgrad derive "y[n,i] = exp(x[n,i]) / sum(exp(x[n,j]), j)"',
         "symgrad derive soft.sg",
+        "symgrad derive conv2d --schedule fast",
     )
 )
 @click.argument("layer")
 @click.option("--format", "format_name", type=click.Choice(FORMATS), default="text", show_default=True, help="Output.")
-def derive(layer: str, format_name: str) -> None:
-    """Derive the gradients of LAYER, step by step.
+@schedule_option
+def derive(layer: str, format_name: str, schedule: str) -> None:
+    """Derive the gradients of LAYER, step by step; of a fast module also what forms it takes, and why.
 
     LAYER is a name of the catalogue, file.py:variable, file.sg (equations as text; - reads them from standard input),
     or the equations themselves.
     """
     from symgrad.commands.study import derive as run
 
-    run(layer, format_name)
+    run(layer, format_name, schedule)
 
 
 @main.command(

@@ -48,9 +48,9 @@ def show(
     click.echo(text.rstrip("\n"))
 
 
-def derive(reference: str, format_name: str) -> None:
-    """Print the derivation of the gradients as text, LaTeX, Markdown or HTML."""
-    derivation = symgrad.compile_layer(find_layer(reference, announce)).derivation
+def derive(reference: str, format_name: str, schedule: str = "readable") -> None:
+    """Print the derivation of the gradients as text, LaTeX, Markdown or HTML; of a fast module with its forms."""
+    derivation = symgrad.compile_layer(find_layer(reference, announce), schedule=schedule).derivation
     match format_name:
         case "latex":
             text = derivation.to_latex()

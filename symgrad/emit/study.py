@@ -15,6 +15,7 @@ from symgrad.emit.study_chain import chain_of
 from symgrad.emit.study_declared import declaration
 from symgrad.emit.study_forms import Solver
 from symgrad.emit.study_model import Block, DerivationStep, Figure, Formula, Section, Sentence
+from symgrad.emit.study_module import module_sections
 from symgrad.emit.study_names import notation_of
 from symgrad.emit.study_page import Page, say
 from symgrad.emit.study_reads import chain_section
@@ -139,6 +140,7 @@ def derivation_of(stages: Derivable) -> Derivation:
         blocks.append(Section(say("simplification"), (*simplified, *_dropped(page, chain.adjoint, stages.derived))))
     blocks.append(gradients_section(page, stages.derived, solver))
     blocks.append(residuals_section(page, program, stages.derived, stages.plan.residuals))
+    blocks += module_sections(stages.plan)
     return Derivation(program.name, tuple(page.steps), tuple(blocks))
 
 

@@ -121,6 +121,20 @@ ENGLISH: dict[str, str] = {
     "kept": "Besides the cotangents of the outputs, backward reads these; forward returns them as residuals.",
     "kept nothing": "Backward needs nothing but the cotangents of the outputs, and shapes.",
     "not kept": "Not kept: {names}; no formula of the backward pass reads them.",
+    # the fast schedule
+    "module": "The fast module",
+    "what": "what",
+    "why": "why",
+    "forms": "It takes these forms:",
+    "no forms": "It takes the same forms as the readable one.",
+    "tiles": "Tiles",
+    "tiling": "A correlation of data with a kernel takes fewer multiplications, a tile of outputs at a time. With the "
+    "matrices below, for all data d and all coefficients g,",
+    "tiling proved": "Both sides are linear in d and in g. The coefficient of {pair} in output i, {coefficient}, is 1 "
+    "where {equal} and 0 elsewhere, for every i, p and q: checked in exact fractions. Along two axes the matrices are "
+    "Kronecker products of these. The gradient of the data is such a correlation again, with the kernel flipped; that "
+    "of the kernel has the same matrices, transposed.",
+    "tile": "{name} takes {products} products of numbers where the sum takes {direct}:",
     "an input": "an input",
     "an output": "an output",
     "computed": "computed by forward",

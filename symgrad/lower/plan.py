@@ -28,6 +28,7 @@ class ModulePlan:
         again: what backward computes again.
         policy: the policy of the residuals.
         formed: equations among those computed again that backward writes out, element by element.
+        schedule: one of ``SCHEDULES``.
     """
 
     program: Program
@@ -39,6 +40,7 @@ class ModulePlan:
     again: tuple[str, ...] = ()
     policy: str = "auto"
     formed: tuple[Equation, ...] = ()
+    schedule: str = "readable"
 
 
 def plan_module(
@@ -84,6 +86,7 @@ def plan_module(
         tuple(e.target for e in (*kept.again, *kept.formed)),
         residuals,
         kept.formed,
+        schedule,
     )
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from dataclasses import replace
 from math import prod
 
@@ -10,6 +10,7 @@ from symgrad.declare.algebra import add, multiply
 from symgrad.declare.integers import Index, Size, as_poly, indices_of
 from symgrad.declare.program import Equation, Program
 from symgrad.declare.scalars import UNIT, Read, Scalar, free_indices
+from symgrad.declare.typical import typical, typical_sizes
 from symgrad.derive.terms import all_indices, terms_of
 from symgrad.lower.arrays import (
     FLIP,
@@ -36,11 +37,12 @@ from symgrad.lower.elementwise import value_of
 from symgrad.lower.inplace import bare
 from symgrad.lower.part_costs import has_window_products
 from symgrad.lower.placement import as_scatter
-from symgrad.lower.share import defines, uses
+from symgrad.lower.share import defines, uses, walk
 from symgrad.lower.specialise import equation_with_ones, steps_in, with_ones
 from symgrad.lower.sums import term_value
 from symgrad.lower.tiles import TILES, Tiled, recognised
-from symgrad.lower.toom_cook import transforms
+from symgrad.lower.toom_cook import Transforms, transforms
+from symgrad.lower.traverse import parts
 from symgrad.lower.values import add_values, as_float
 
 Lower = Callable[[Builder, Equation, str | None], None]
@@ -79,6 +81,24 @@ def in_tiles(b: Builder, equation: Equation, winner: str | None, lower: Lower) -
     b.because(f"{equation.target}: {reason(b, tiled)}")
     b.emit(When(Name(tile), tuple(tiles.block), otherwise=tuple(direct.block)))
     return True
+
+
+def transforms_in(program: Program, statements: Iterable[Statement]) -> tuple[Transforms, ...]:
+    """The tiles among which statements choose, for the kernels expected."""
+    sizes = typical_sizes(program)
+    extents: set[int] = set()
+
+    def look(array: Array) -> None:
+        match array:
+            case Helper("_tiling", (Helper("tuple", kernel), *_)):
+                extents.update(typical(extent.poly, sizes) for extent in kernel if isinstance(extent, Whole))
+        for part in parts(array):
+            look(part)
+
+    for statement in walk(statements):
+        if isinstance(statement, Assign):
+            look(statement.array)
+    return tuple(transforms(m, r) for r in sorted(extents & TILES.keys()) for m in TILES[r])
 
 
 def reason(b: Builder, tiled: Tiled) -> str:
