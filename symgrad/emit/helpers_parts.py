@@ -51,8 +51,8 @@ np.empty(2**25 - 2**16, np.uint8)
 def _side_by_side(function, extent, parts, threads, least=1):
     """Run ``function(start, stop)`` for at least so many parts and return the sum of what it returns.
 
-    ``threads`` share them, ``least`` or more each; None: as many as there are cores, if NumPy's matrix products can be
-    told to take one each and the caller is no thread itself.
+    ``threads`` take the next part whenever they are done with one, if there are ``least`` for each; None: as many as
+    there are cores, if NumPy's matrix products can be told to take one each and the caller is no thread itself.
     """
     if threads is None:
         alone = threading.current_thread() is threading.main_thread()
@@ -61,25 +61,83 @@ def _side_by_side(function, extent, parts, threads, least=1):
         raise ValueError(f"{LAYER}: threads must be None or a number from 1 on, got {threads!r}")
     workers = max(1, min(threads, parts // least))
     parts = max(1, min(extent, -(-parts // workers) * workers))  # as many for each
-
-    def run(some):
-        total = None
-        for p in some:
-            total = _added(total, function(extent * p // parts, extent * (p + 1) // parts))
-        return total
-
+    work = _Work(function, extent, parts)
     if workers < 2:
-        return run(range(parts))
+        work.run()
+        return work.total
     with _one_thread_each():
-        shares = [range(parts * w // workers, parts * (w + 1) // workers) for w in range(workers)]
-        pending = [_pool().submit(contextvars.copy_context().run, run, share) for share in shares[1:]]
+        for _ in range(workers - 1):
+            _helpers(workers - 1).put(functools.partial(contextvars.copy_context().run, work.help))
         try:
-            total = run(shares[0])
+            work.run()
         finally:
-            futures.wait(pending)
-    for other in pending:
-        total = _added(total, other.result())
-    return total
+            work.wait()
+    if work.error is not None:
+        raise work.error
+    return work.total
+
+
+class _Work:
+    """Parts that threads take one after the other, and the sum of what they return, in the order of the parts."""
+
+    def __init__(self, function, extent, parts):
+        self.function, self.extent, self.parts = function, extent, parts
+        self.turn, self.ended = threading.Condition(threading.Lock()), queue.SimpleQueue()
+        self.taken = self.helpers = self.added = 0
+        self.found, self.total, self.error = {}, None, None
+
+    def run(self):
+        """Compute parts until none is left, or one fails."""
+        try:
+            while (p := self.next()) is not None:
+                found = self.function(self.extent * p // self.parts, self.extent * (p + 1) // self.parts)
+                if found is not None:
+                    self.add(p, found)
+        except BaseException:
+            self.stop()
+            raise
+
+    def next(self):
+        """Return the next part, None after the last."""
+        with self.turn:
+            p = self.taken
+            self.taken = min(p + 1, self.parts)
+        return p if p < self.parts else None
+
+    def add(self, p, found):
+        """Add what a part returned to the total when its turn comes. Who is far ahead waits: results take memory."""
+        with self.turn:
+            self.found[p] = found
+            while self.added in self.found:
+                self.total = _added(self.total, self.found.pop(self.added))
+                self.added += 1
+            self.turn.notify_all()
+            while len(self.found) > self.helpers:
+                self.turn.wait()
+
+    def stop(self):
+        """Leave no part to others."""
+        with self.turn:
+            self.taken, self.found = self.parts, {}
+            self.turn.notify_all()
+
+    def help(self):
+        """Compute parts on another thread, unless it comes too late."""
+        with self.turn:
+            if self.taken >= self.parts:
+                return
+            self.helpers += 1
+        try:
+            self.run()
+        except BaseException as error:
+            self.error = error
+        finally:
+            self.ended.put(None)
+
+    def wait(self):
+        """Wait for the threads that help."""
+        for _ in range(self.helpers):
+            self.ended.get()
 ''',
     "_rows": '''
 def _rows(extent, elements=0):
@@ -97,16 +155,24 @@ def _added(total, found):
         return found if total is None else tuple(map(_added, total, found))
     return total if found is None else found if total is None else total + found
 ''',
-    "_pool": '''
+    "_helpers": '''
 _CORES = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
-_POOLS = {}
+_HELPERS = {}
 
 
-def _pool():
-    """Return the threads of this process: a forked one has none of its parent's."""
-    if os.getpid() not in _POOLS:
-        _POOLS[os.getpid()] = futures.ThreadPoolExecutor(_CORES, "{LAYER}")
-    return _POOLS[os.getpid()]
+def _helpers(count):
+    """Return the queue that so many threads take work from. A forked process has none of its parent's threads."""
+    tasks, threads = _HELPERS.setdefault(os.getpid(), (queue.SimpleQueue(), []))
+    while len(threads) < count:
+        threads.append(threading.Thread(target=_take, args=(tasks,), name="{LAYER}", daemon=True))
+        threads[-1].start()
+    return tasks
+
+
+def _take(tasks):
+    """Do what comes; nothing that was done is held meanwhile."""
+    while True:
+        tasks.get()()
 ''',
     "_one_thread_each": '''
 def _find_blas():
@@ -147,5 +213,5 @@ def _one_thread_each():
 ''',
 }
 
-IMPORTS = ("contextlib", "contextvars", "ctypes", "os", "threading")
-"""What these helpers import, besides ``from concurrent import futures``."""
+IMPORTS = ("contextlib", "contextvars", "ctypes", "functools", "os", "queue", "threading")
+"""What these helpers import."""

@@ -98,7 +98,6 @@ class _Writer:
         modules |= {"functools", "itertools", "math"} if "_tiling" in self.helpers else set()
         modules |= {*IMPORTS} if self.threads else set()
         imports = [f"import {name}" for name in sorted(modules)]
-        imports += ["from concurrent import futures"] if self.threads else []
         imports += ["from typing import NamedTuple", "", "import numpy as np"]
         if {"_windows", "_sheared", "_tiling"} & self.helpers:
             imports.append("from numpy.lib.stride_tricks import as_strided")
@@ -249,10 +248,9 @@ def _results(names: tuple[str, ...], wrapper: str) -> str:
     return names[0] if len(names) == 1 else f"{wrapper}({', '.join(names)})"
 
 
-_ALLOWED = {"functools", "itertools", "math", "numpy", "numpy.lib.stride_tricks", "typing", "concurrent", *IMPORTS}
+_ALLOWED = {"functools", "itertools", "math", "numpy", "numpy.lib.stride_tricks", "typing", *IMPORTS}
 _PLAIN = {
     *(f"import {name}" for name in ("functools", "itertools", "math", *IMPORTS)),
-    "from concurrent import futures",
     "import numpy as np",
     "from numpy.lib.stride_tricks import as_strided",
     "from typing import NamedTuple",

@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import gc
 import os
 import threading
+import time
 import warnings
+import weakref
 from concurrent.futures import ThreadPoolExecutor
 
 import numpy as np
@@ -113,8 +116,8 @@ def test_matrix_products_have_their_threads_back_afterwards():
 def test_a_thread_is_woken_for_what_takes_longer_than_waking_it(name, rows, woken):
     """Of light work, done element by element, that is twice as much."""
     module = symgrad.compile_layer(layers.get(name), schedule="fast").module
-    pool, asked = module._pool, []
-    module._pool = lambda: asked.append(1) or pool()
+    helpers, asked = module._helpers, []
+    module._helpers = lambda count: asked.append(1) or helpers(count)
     x = np.random.default_rng(0).normal(size=(rows, 1000))
     y, residuals = module.forward(x, threads=2)
     assert bool(asked) == woken
@@ -123,6 +126,58 @@ def test_a_thread_is_woken_for_what_takes_longer_than_waking_it(name, rows, woke
     asked.clear()
     module.backward(residuals, y, threads=2)
     assert bool(asked) == woken
+
+
+def _sides():
+    """The function of an emitted module that runs parts on threads."""
+    return symgrad.compile_layer(layers.relu, schedule="fast").module._side_by_side
+
+
+@pytest.mark.parametrize("threads", [1, 2, 3, 5])
+def test_what_parts_return_is_added_in_their_order_whoever_is_first(threads):
+    rng = np.random.default_rng(0)
+    values, waits = rng.normal(size=60).astype(np.float32), rng.random(60) / 500
+
+    def part(start, stop):
+        time.sleep(waits[start])
+        return (values[start:stop].sum(), np.full(2, values[start]))
+
+    want = np.float32(0)
+    for value in values:
+        want = want + value
+    got = _sides()(part, 60, 60, threads)
+    assert got[0] == want
+    np.testing.assert_array_equal(got[1], [want, want])
+
+
+@pytest.mark.parametrize("fails", [0, 1, 7])
+@pytest.mark.parametrize("sums", [False, True])
+def test_a_part_that_fails_ends_the_work_and_is_reported(fails, sums):
+    begun, side_by_side = [], _sides()
+
+    def part(start, stop):
+        begun.append(start)
+        time.sleep(0.001)
+        if start == fails:
+            raise ZeroDivisionError(start)
+        return start if sums else None
+
+    with pytest.raises(ZeroDivisionError):
+        side_by_side(part, 100, 100, 3)
+    assert len(begun) < 20
+    assert side_by_side(lambda start, stop: start, 100, 100, 3) == sum(range(100))
+
+
+def test_nothing_that_was_computed_is_held_by_threads():
+    def work(array):
+        _sides()(lambda start, stop: time.sleep(0.001 * len(array)), 9, 9, 3)
+        return weakref.ref(array)
+
+    alive = work(np.zeros(9))
+    deadline = time.monotonic() + 5
+    while alive() is not None and time.monotonic() < deadline:
+        gc.collect()
+    assert alive() is None
 
 
 def test_threads_of_the_caller_get_the_same_results():
