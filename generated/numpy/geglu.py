@@ -70,10 +70,7 @@ def backward(residuals, grad_y, wrt=None):
     grad_y_times_x = grad_y * x[:, M:]
     grad_x[:, :M] += 0.5 * (grad_y_times_x * erf_x_plus_one)
     grad_x[:, :M] += (
-        0.5
-        * math.sqrt(2)
-        / math.sqrt(np.pi)
-        * (grad_y_times_x * x[:, :M] * np.exp(-(0.5 * np.square(x[:, :M]))))
+        0.5 * math.sqrt(2) / math.sqrt(np.pi) * (grad_y_times_x * x[:, :M] * np.exp(-0.5 * np.square(x[:, :M])))
     )
     return Gradients(grad_x)
 

@@ -59,9 +59,7 @@ def backward(residuals, grad_y, wrt=None):
 
     # grad_x[n, m] = grad_y[n, m] * (x[n, m] * sqrt(2) * exp(-x[n, m]^2 / 2) / (2 * sqrt(pi)) + (erf_x[n, m] +
     #     1) / 2)
-    grad_x = grad_y * (
-        0.5 * math.sqrt(2) / math.sqrt(np.pi) * (x * np.exp(-(0.5 * (x * x)))) + 0.5 * (erf_x + 1)
-    )
+    grad_x = grad_y * (0.5 * math.sqrt(2) / math.sqrt(np.pi) * (x * np.exp(-0.5 * (x * x))) + 0.5 * (erf_x + 1))
     return Gradients(grad_x)
 
 

@@ -99,9 +99,9 @@ def assemble(coefficient: Fraction | float, groups: list[tuple[Value | None, Val
     top, bottom = (number.numerator, number.denominator) if isinstance(number, Fraction) else (number, 1)
     total: Value | None = None
     divisors: list[Value] = []
-    if negative and top != 1:
-        top, number, negative = -top, -number, False
     dyadic = _power_of_two(bottom)
+    if negative and (top != 1 or (bottom != 1 and dyadic)):  # a number takes the sign, no operation of its own
+        top, number, negative = -top, -number, False
     if top != 1 or (bottom != 1 and dyadic):
         total = Value(Const(number if dyadic else top), (), "scalar")
         bottom = 1 if dyadic else bottom
