@@ -9,12 +9,12 @@ Declaration:
     y[n, m] = x[n, m + M] * x[n, m] * (erf(x[n, m] * sqrt(2) / 2) + 1) / 2
 
 Derived:
-    grad_x[n, m_2] = sum_{m : m + M == m_2} grad_y[n, m] * x[n, m] * (erf_x[n, m] + 1) / 2 + sum_{m : m
-        == m_2} grad_y[n, m] * x[n, m + M] * (erf_x[n, m] + 1) / 2 + sqrt(2) * sum_{m : m == m_2}
-        grad_y[n, m] * x[n, m + M] * x[n, m] * exp(-x[n, m]^2 / 2) / (2 * sqrt(pi))
+    grad_x[n, m_2] = sum_{m : m + M == m_2} erf_x_shifted[n, m] * grad_y[n, m] * x[n, m] + sum_{m : m ==
+        m_2} erf_x_shifted[n, m] * grad_y[n, m] * x[n, m + M] + sqrt(2) * sum_{m : m == m_2} grad_y[n,
+        m] * x[n, m + M] * x[n, m] * exp(-x[n, m]^2 / 2) / (2 * sqrt(pi))
 
 Kept for backward (auto, b bytes a number):
-    erf_x  b * N * M bytes
+    erf_x_shifted  b * N * M bytes
     beside x, not copied
 """
 
@@ -28,7 +28,7 @@ class Residuals(NamedTuple):
     """What forward keeps for backward; inputs and outputs are not copied."""
 
     x: np.ndarray  # x[N, 2 * M], an input
-    erf_x: np.ndarray  # erf_x[N, M], kept
+    erf_x_shifted: np.ndarray  # erf_x_shifted[N, M], kept
 
 
 class Gradients(NamedTuple):
@@ -44,33 +44,35 @@ def forward(x):
     M = x.shape[1] // 2
     _expect("x", x, "(N, 2 * M)", (N, 2 * M))
 
-    # erf_x[n, m] = erf(x[n, m] * sqrt(2) / 2)
-    erf_x = _erf(0.5 * math.sqrt(2) * x[:, :M])
-    # y[n, m] = x[n, m + M] * x[n, m] * (erf_x[n, m] + 1) / 2
-    y = 0.5 * (x[:, M:] * x[:, :M] * (erf_x + 1))
-    return y, Residuals(x, erf_x)
+    # erf_x_shifted[n, m] = (erf(x[n, m] * sqrt(2) / 2) + 1) / 2
+    erf_x_shifted = 0.5 * (_erf(0.5 * math.sqrt(2) * x[:, :M]) + 1)
+    # y[n, m] = erf_x_shifted[n, m] * x[n, m + M] * x[n, m]
+    y = erf_x_shifted * x[:, M:] * x[:, :M]
+    return y, Residuals(x, erf_x_shifted)
 
 
 def backward(residuals, grad_y, wrt=None):
     """Pull grad_y back to x; ``wrt`` names the inputs whose gradient is wanted (default: all)."""
-    x, erf_x = _kept(residuals)
+    x, erf_x_shifted = _kept(residuals)
     N = x.shape[0]
-    M = erf_x.shape[1]
+    M = erf_x_shifted.shape[1]
     grad_y = _cotangent("grad_y", grad_y, (N, M), x.dtype)
     if "x" not in _wanted(wrt):
         return Gradients(None)
     dtype = grad_y.dtype
 
-    # grad_x[n, m_2] = sum_{m : m + M == m_2} grad_y[n, m] * x[n, m] * (erf_x[n, m] + 1) / 2 + sum_{m : m ==
-    #     m_2} grad_y[n, m] * x[n, m + M] * (erf_x[n, m] + 1) / 2 + sqrt(2) * sum_{m : m == m_2} grad_y[n, m] *
-    #     x[n, m + M] * x[n, m] * exp(-x[n, m]^2 / 2) / (2 * sqrt(pi))
+    # grad_x[n, m_2] = sum_{m : m + M == m_2} erf_x_shifted[n, m] * grad_y[n, m] * x[n, m] + sum_{m : m == m_2}
+    #     erf_x_shifted[n, m] * grad_y[n, m] * x[n, m + M] + sqrt(2) * sum_{m : m == m_2} grad_y[n, m] * x[n, m
+    #     + M] * x[n, m] * exp(-x[n, m]^2 / 2) / (2 * sqrt(pi))
     grad_x = np.zeros((N, 2 * M), dtype=dtype)
-    erf_x_plus_one = erf_x + 1
-    grad_x[:, M : 2 * M] = 0.5 * (grad_y * x[:, :M] * erf_x_plus_one)
-    grad_y_times_x = grad_y * x[:, M:]
-    grad_x[:, :M] += 0.5 * (grad_y_times_x * erf_x_plus_one)
+    scaled = erf_x_shifted * grad_y
+    grad_x[:, M : 2 * M] = scaled * x[:, :M]
+    grad_x[:, :M] += scaled * x[:, M:]
     grad_x[:, :M] += (
-        0.5 * math.sqrt(2) / math.sqrt(np.pi) * (grad_y_times_x * x[:, :M] * np.exp(-0.5 * np.square(x[:, :M])))
+        0.5
+        * math.sqrt(2)
+        / math.sqrt(np.pi)
+        * (grad_y * x[:, M:] * x[:, :M] * np.exp(-0.5 * np.square(x[:, :M])))
     )
     return Gradients(grad_x)
 

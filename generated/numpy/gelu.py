@@ -10,11 +10,11 @@ Declaration:
     y[n, m] = x[n, m] * (erf(x[n, m] * sqrt(2) / 2) + 1) / 2
 
 Derived:
-    grad_x[n, m] = grad_y[n, m] * (x[n, m] * sqrt(2) * exp(-x[n, m]^2 / 2) / (2 * sqrt(pi)) + (erf_x[n,
-        m] + 1) / 2)
+    grad_x[n, m] = grad_y[n, m] * (erf_x_shifted[n, m] + x[n, m] * sqrt(2) * exp(-x[n, m]^2 / 2) / (2 *
+        sqrt(pi)))
 
 Kept for backward (auto, b bytes a number):
-    erf_x  b * N * M bytes
+    erf_x_shifted  b * N * M bytes
     beside x, not copied
 """
 
@@ -28,7 +28,7 @@ class Residuals(NamedTuple):
     """What forward keeps for backward; inputs and outputs are not copied."""
 
     x: np.ndarray  # x[N, M], an input
-    erf_x: np.ndarray  # erf_x[N, M], kept
+    erf_x_shifted: np.ndarray  # erf_x_shifted[N, M], kept
 
 
 class Gradients(NamedTuple):
@@ -42,24 +42,24 @@ def forward(x):
     x = _floats("x", x, 2)
     N, M = x.shape
 
-    # erf_x[n, m] = erf(x[n, m] * sqrt(2) / 2)
-    erf_x = _erf(0.5 * math.sqrt(2) * x)
-    # y[n, m] = x[n, m] * (erf_x[n, m] + 1) / 2
-    y = 0.5 * (x * (erf_x + 1))
-    return y, Residuals(x, erf_x)
+    # erf_x_shifted[n, m] = (erf(x[n, m] * sqrt(2) / 2) + 1) / 2
+    erf_x_shifted = 0.5 * (_erf(0.5 * math.sqrt(2) * x) + 1)
+    # y[n, m] = erf_x_shifted[n, m] * x[n, m]
+    y = erf_x_shifted * x
+    return y, Residuals(x, erf_x_shifted)
 
 
 def backward(residuals, grad_y, wrt=None):
     """Pull grad_y back to x; ``wrt`` names the inputs whose gradient is wanted (default: all)."""
-    x, erf_x = _kept(residuals)
+    x, erf_x_shifted = _kept(residuals)
     N, M = x.shape
     grad_y = _cotangent("grad_y", grad_y, (N, M), x.dtype)
     if "x" not in _wanted(wrt):
         return Gradients(None)
 
-    # grad_x[n, m] = grad_y[n, m] * (x[n, m] * sqrt(2) * exp(-x[n, m]^2 / 2) / (2 * sqrt(pi)) + (erf_x[n, m] +
-    #     1) / 2)
-    grad_x = grad_y * (0.5 * math.sqrt(2) / math.sqrt(np.pi) * (x * np.exp(-0.5 * (x * x))) + 0.5 * (erf_x + 1))
+    # grad_x[n, m] = grad_y[n, m] * (erf_x_shifted[n, m] + x[n, m] * sqrt(2) * exp(-x[n, m]^2 / 2) / (2 *
+    #     sqrt(pi)))
+    grad_x = grad_y * (erf_x_shifted + 0.5 * math.sqrt(2) / math.sqrt(np.pi) * (x * np.exp(-0.5 * (x * x))))
     return Gradients(grad_x)
 
 

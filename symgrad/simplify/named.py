@@ -16,6 +16,7 @@ from symgrad.declare.rewriting import map_children
 from symgrad.declare.scalars import (
     NOUGHT,
     TRUE,
+    Add,
     Apply,
     Condition,
     Mul,
@@ -36,6 +37,7 @@ from symgrad.derive.ragged import ragged_in
 from symgrad.derive.terms import alpha_form
 from symgrad.derive.trace import Trace
 from symgrad.naming import fresh
+from symgrad.simplify.affine_units import Units, affine_units
 
 COSTLY = frozenset(
     {
@@ -76,9 +78,10 @@ class _Shared:
 def name_costly(program: Program, trace: Trace) -> Program:
     """Name every costly function value that occurs twice up to renaming, and exponentials inside sums."""
     found: dict[str, _Shared] = {}
+    units = affine_units(e.body for e in program.equations)
     for equation in program.equations:
         if not _is_alone(equation):
-            _survey(equation.body, found)
+            _survey(equation.body, found, units)
     taken = program.names()
     chosen: dict[str, _Shared] = {}
     for key, shared in found.items():
@@ -94,7 +97,7 @@ def name_costly(program: Program, trace: Trace) -> Program:
     for equation in program.equations:
         after = equation
         if not _is_alone(equation):
-            after = equation.with_body(_apply(equation.body, chosen, recurrent))
+            after = equation.with_body(_apply(equation.body, chosen, recurrent, units))
         for key in [k for k, s in pending.items() if any(r.tensor == s.name for r in reads_of(after.body))]:
             shared = pending.pop(key)
             made = Equation(shared.name, shared.indices, shared.body)
@@ -130,9 +133,14 @@ def _pair(node: Reduce) -> frozenset[Index]:
     return found.indices if found is not None else frozenset()
 
 
-def _survey(node: Node, found: dict[str, _Shared], pairs: tuple[frozenset[Index], ...] = ()) -> None:
+def _survey(node: Node, found: dict[str, _Shared], units: Units, pairs: tuple[frozenset[Index], ...] = ()) -> None:
     if isinstance(node, Reduce) and (pair := _pair(node)):
         pairs = (*pairs, pair)
+    if (parted := units.part(node)) is not None:
+        _count(parted.unit, TRUE, found).summed = True
+        for factor in parted.others:
+            _survey(factor, found, units, pairs)
+        return
     match node:
         case Apply() if _is_costly(node) and any(p <= free_indices(node) for p in pairs):
             pass
@@ -147,7 +155,7 @@ def _survey(node: Node, found: dict[str, _Shared], pairs: tuple[frozenset[Index]
                         isinstance(factor, Apply) and factor.function == "exp" and len(reads_of(factor)) > 1
                     )
                 else:
-                    _survey(factor, found, pairs)
+                    _survey(factor, found, units, pairs)
             return
         case Select():
             return  # evaluated where the choice takes it, and guarded there
@@ -156,7 +164,7 @@ def _survey(node: Node, found: dict[str, _Shared], pairs: tuple[frozenset[Index]
             shared.summed = shared.summed or node.function in OWN_SLOPE
             return
     for child in children(node):
-        _survey(child, found, pairs)
+        _survey(child, found, units, pairs)
 
 
 def _is_costly(node: Node) -> bool:
@@ -194,11 +202,13 @@ def _read(node: Scalar, condition: Condition, chosen: dict[str, _Shared]) -> Rea
 
 
 @overload
-def _apply(node: Scalar, chosen: dict[str, _Shared], ordered: Set[str]) -> Scalar: ...
+def _apply(node: Scalar, chosen: dict[str, _Shared], ordered: Set[str], units: Units) -> Scalar: ...
 @overload
-def _apply(node: Condition, chosen: dict[str, _Shared], ordered: Set[str]) -> Condition: ...
-def _apply(node: Node, chosen: dict[str, _Shared], ordered: Set[str]) -> Node:
+def _apply(node: Condition, chosen: dict[str, _Shared], ordered: Set[str], units: Units) -> Condition: ...
+def _apply(node: Node, chosen: dict[str, _Shared], ordered: Set[str], units: Units) -> Node:
     """The node with reads of what has a name; sums of what is in ``ordered`` keep the conditions that order it."""
+    if (parted := units.part(node)) is not None and (read := _read(parted.unit, TRUE, chosen)) is not None:
+        return multiply(read, *(_apply(factor, chosen, ordered, units) for factor in parted.others))
     match node:
         case Select() if (read := _read(node, TRUE, chosen)) is not None:
             return read
@@ -215,7 +225,7 @@ def _apply(node: Node, chosen: dict[str, _Shared], ordered: Set[str]) -> Node:
                 own = set(conjuncts(covered)) if read is not None else set()
                 nought |= set() if set(tensors_of(node)) & ordered else own
                 needing |= set() if _is_number(factor) else set(conjuncts(where)) - own
-                new.append(read if read is not None else _apply(factor, chosen, ordered))
+                new.append(read if read is not None else _apply(factor, chosen, ordered, units))
             coefficient = node.body.coefficient if isinstance(node.body, Mul) else Fraction(1)
             body = multiply(Number(coefficient), *new)
             left = all_of(*(c for c in conjuncts(where) if c not in nought - needing))
@@ -224,11 +234,12 @@ def _apply(node: Node, chosen: dict[str, _Shared], ordered: Set[str]) -> Node:
             read = _read(node, TRUE, chosen)
             if read is not None:
                 return read
-    return map_children(node, lambda child: _apply(child, chosen, ordered))
+    return map_children(node, lambda child: _apply(child, chosen, ordered, units))
 
 
 def _name(body: Scalar) -> str:
     apply = next(p for p in walk(body) if isinstance(p, Apply) and p.function in COSTLY)
     reads = reads_of(apply)
     widest = max(reads, key=lambda r: (len(free_indices(r)), r.tensor))
-    return f"{apply.function}_{widest.tensor}"
+    shifted = "_shifted" if isinstance(body, Add | Mul) else ""
+    return f"{apply.function}_{widest.tensor}{shifted}"

@@ -10,7 +10,7 @@ from sympy import Eq, Idx, IndexedBase, Piecewise, Sum, erf, exp, log, sin, symb
 import symgrad
 from symgrad import Layer, check_layer, compile_layer
 from symgrad.declare.program import Program
-from symgrad.declare.scalars import Apply, Reduce, walk
+from symgrad.declare.scalars import Apply, Reduce, show_scalar, walk
 from symgrad.derive.split import split
 from symgrad.derive.trace import Trace
 from symgrad.simplify.named import COSTLY, name_costly
@@ -173,3 +173,26 @@ def test_a_sum_keeps_conditions_that_keep_another_factor_inside() -> None:
     _, after = named(body, y[i], (x[N], w[N]))
     assert targets(after) == ["exp_x", "y"]
     assert check_layer(symgrad.jvp(Layer("named", [x[N], w[N]], [Eq(y[i], body)])), cases=2).ok
+
+
+@pytest.mark.parametrize(
+    ("right", "name", "body"),
+    [
+        (x[n, m] * (erf(x[n, m]) + 1) / 2, "erf_x_shifted", "1/2*(erf(x[n, m]) + 1)"),
+        (z[m] * (3 - erf(x[n, m])), "erf_x_shifted", "(3 + -1*erf(x[n, m]))"),
+        (Sum(z[j] * (erf(x[n, j]) + 1) / 2, j) * x[n, m], "erf_x_shifted", "(erf(x[n, j]) + 1)"),
+        (x[n, m] * (erf(x[n, m]) + 1) + erf(x[n, m]) ** 2, "erf_x", "erf(x[n, m])"),
+        (x[n, m] * (erf(x[n, m]) + 1) + z[m] * (erf(x[n, m]) + 2), "erf_x", "erf(x[n, m])"),
+        (x[n, m] * (tanh(x[n, m]) + 2), "tanh_x", "tanh(x[n, m])"),
+    ],
+)
+def test_what_alone_reads_a_value_is_named_with_it(right, name, body):
+    """One affine function of it, if the slope does without the value itself: with a tanh it does not."""
+    inputs = tuple(t for t in (x[N, M], z[M]) if right.has(t.base))
+    _, after = named(right, inputs=inputs)
+    made = after.equations[0]
+    assert made.target == name
+    assert show_scalar(made.body) == body
+    assert counted(after) == 1
+    layer = Layer("shifted", inputs=list(inputs), equations=[Eq(y[n, m], right)])
+    assert check_layer(layer, cases=2).ok
