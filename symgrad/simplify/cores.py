@@ -25,8 +25,8 @@ from symgrad.declare.scalars import (
     contains,
     free_indices,
     reads_of,
-    walk,
     tensors_of,
+    walk,
 )
 from symgrad.derive.terms import alpha_form, freshen, rename
 from symgrad.derive.trace import Trace
