@@ -1,4 +1,4 @@
-"""Equations and extrema as they are written: SymPy takes long to find nothing to simplify in them."""
+"""Equations and functions as they are written: SymPy takes long to find nothing to simplify in them."""
 
 from __future__ import annotations
 
@@ -22,3 +22,21 @@ def Min(*values: Any) -> sympy.Expr:
     """``sympy.Min`` that does not try to prove which value is the smallest."""
     smallest: sympy.Expr = sympy.Min(*values, evaluate=False)
     return smallest
+
+
+def floor(value: Any) -> sympy.Expr:
+    """``sympy.floor`` that does not look for whole terms to take out."""
+    whole: sympy.Expr = sympy.floor(value, evaluate=False)
+    return whole
+
+
+def ceiling(value: Any) -> sympy.Expr:
+    """``sympy.ceiling`` that does not look for whole terms to take out."""
+    whole: sympy.Expr = sympy.ceiling(value, evaluate=False)
+    return whole
+
+
+def Abs(value: Any) -> sympy.Expr:
+    """``sympy.Abs`` that does not look for a simpler form."""
+    size: sympy.Expr = sympy.Abs(value, evaluate=False)
+    return size
