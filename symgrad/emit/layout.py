@@ -27,6 +27,8 @@ _LOOSE = re.compile(
     r"""[^-+*/@%,]\s\(|[^\w\s]\(|:(?![,\]]|$)|[^\s\[]:[,\]]|\*\*|['"\\#;]|\s\s|, ?[=)\]]"""
     r"""|[\w)\]][-+*/@%<>]|[+*/@%<>][\w(\[]|,\S|\w =\S"""
 )
+# A field with its type, perhaps with a note: it stands as written.
+_FIELD = re.compile(r"\w+: [\w.]+(?:  # .*)?")
 _SHAPE = re.compile(r"\[[^\[\]]*\]")
 
 
@@ -44,7 +46,7 @@ def _fold(line: str, width: int) -> tuple[str, ...]:
     text = line.strip()
     if not text or text.startswith(("#", QUOTES)):
         return (line,)
-    if len(line) <= width and not _LOOSE.search(_TUPLE.sub("t", _TEXT.sub("s", text))):
+    if len(line) <= width and (_FIELD.fullmatch(text) or not _LOOSE.search(_TUPLE.sub("t", _TEXT.sub("s", text)))):
         return (line,)
     doc = document(text)
     if doc is None:
