@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import ast
 import hashlib
+import re
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from functools import lru_cache
@@ -68,7 +69,7 @@ def module_text(layer: Layer, plan: ModulePlan) -> str:
         EmissionError: the rendered text is not Python, or holds what an emitted module must not.
     """
     text = lay_out(render("numpy/module.py.j2", spec=_Writer(layer, plan).spec()))
-    _verify(text)
+    _verify(text, layer.name)
     return text
 
 
@@ -260,11 +261,12 @@ _PLAIN = {
 }
 
 
-def _verify(text: str) -> None:
+def _verify(text: str, name: str) -> None:
     """The module is Python that compiles and imports NumPy and the standard library alone."""
     first, *helpers = text.split(f"\n{HELPER}")
-    # Parts that compile do so one after the other.
-    if not (_compiles(first) and all(_helper_compiles(HELPER + helper) for helper in helpers)):
+    # Parts that compile do so one after the other, and with any name of a layer that is no keyword.
+    named = re.compile(rf"\b{name}\b")
+    if not (_compiles(first) and all(_helper_compiles(named.sub("LAYER", HELPER + helper)) for helper in helpers)):
         try:
             compile(text, "<emitted>", "exec")
         except SyntaxError as error:
