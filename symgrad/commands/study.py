@@ -65,7 +65,10 @@ def derive(reference: str, format_name: str, schedule: str = "readable") -> None
 
 def equations_of(layer: Layer) -> list[str]:
     """Return the equations, one line each."""
-    return [f"{equation.lhs} = {equation.rhs}" for equation in layer.equations]
+    from symgrad.commands.texts import Texts
+
+    text = Texts().doprint
+    return [f"{text(equation.lhs)} = {text(equation.rhs)}" for equation in layer.equations]
 
 
 def attributes_of(layer: Layer) -> str:

@@ -38,7 +38,7 @@ from symgrad.declare.scalars import (
     free_indices,
     tensors_of,
 )
-from symgrad.declare.scope import Scope, counted, label
+from symgrad.declare.scope import Scope, counted, label, printed
 
 LARGEST_BITS = 1023
 """Integers of more bits may be larger than any float."""
@@ -77,7 +77,7 @@ def to_scalar(expr: Any, scope: Scope) -> Scalar:
             test = "condition" if isinstance(expr, sympy.logic.boolalg.BooleanAtom | bool) else expr
             raise scope.fail(f"{expr} is a condition, not a number; write Piecewise((1, {test}), (0, True))", expr)
         case Indexed():
-            return Read(str(expr.base.label), read_indices(expr, scope))
+            return Read(printed(expr.base.label), read_indices(expr, scope))
         case notation.ExtendedRead():
             return _extended(expr, scope)
         case sympy.Add():
@@ -129,7 +129,7 @@ def to_scalar(expr: Any, scope: Scope) -> Scalar:
 
 def _extended(expr: Any, scope: Scope) -> Scalar:
     """A read beyond the border; a value that attributes give is a case of its own."""
-    tensor, indices = str(expr.read.base.label), read_indices(expr.read, scope)
+    tensor, indices = printed(expr.read.base.label), read_indices(expr.read, scope)
     value = to_scalar(expr.value, scope) if expr.mode == "constant" else number(0)
     if isinstance(value, Number):
         return Read(tensor, indices, Extension(expr.mode, float(value.value)))

@@ -15,7 +15,7 @@ from symgrad.declare.division import quotient, remainder, with_remainders
 from symgrad.declare.frozen import remember
 from symgrad.declare.integers import Entry, Index, Poly, RealFloor, Size, as_poly, extreme, indices_of
 from symgrad.declare.program import Requirement
-from symgrad.declare.scope import Scope, counted, label
+from symgrad.declare.scope import Scope, counted, label, printed
 
 HIGHEST_POWER = 256
 """Powers of indices and sizes are written out as products."""
@@ -67,7 +67,7 @@ def to_poly(expr: Any, scope: Scope) -> Poly:
             inner = to_poly(expr.args[0], scope)
             return extreme("max", [inner, -inner])
         case Indexed():
-            name = str(expr.base.label)
+            name = printed(expr.base.label)
             if name not in scope.integers:
                 raise scope.fail(
                     f"the real tensor {name} stands in the integer expression {expr}; write floor({expr}), "
@@ -196,11 +196,11 @@ def _integral(expr: Any, scope: Scope) -> bool:
     """Whether an expression is built from integers by ring operations, division and rounding."""
     match expr:
         case Indexed():
-            return str(expr.base.label) in scope.integers
+            return printed(expr.base.label) in scope.integers
         case Idx():
             return True
         case sympy.Symbol():
-            name = str(expr)
+            name = printed(expr)
             return name in scope.bound_now or name in scope.sizes or name in scope.integers
         case sympy.Rational():
             return True
@@ -215,11 +215,14 @@ def _integral(expr: Any, scope: Scope) -> bool:
 
 def is_whole(expr: Any, scope: Scope) -> bool:
     """Whether an expression is an integer whatever its symbols: no division outside a rounding."""
-    return _integral(expr, scope) and (
-        isinstance(expr, sympy.floor | sympy.ceiling | sympy.Integer | Idx | sympy.Symbol | Indexed)
-        or (not isinstance(expr, sympy.Pow | sympy.Rational) and all(is_whole(a, scope) for a in expr.args))
-        or (isinstance(expr, sympy.Pow) and expr.exp > 0 and is_whole(expr.base, scope))
-    )
+    match expr:
+        case sympy.floor() | sympy.ceiling() | sympy.Integer() | Idx() | sympy.Symbol() | Indexed():
+            return _integral(expr, scope)
+        case sympy.Pow():
+            return _integral(expr, scope) and bool(expr.exp > 0) and is_whole(expr.base, scope)
+        case sympy.Add() | sympy.Mul() | sympy.Max() | sympy.Min() | sympy.Abs() | sympy.Mod():
+            return all(is_whole(a, scope) for a in expr.args)
+    return False
 
 
 def _axis_of(axis: int, expr: Any) -> str:
@@ -228,7 +231,7 @@ def _axis_of(axis: int, expr: Any) -> str:
 
 def read_indices(expr: Indexed, scope: Scope) -> tuple[Poly, ...]:
     """The index expressions of a read, its rank checked."""
-    name = str(expr.base.label)
+    name = printed(expr.base.label)
     if name not in scope.ranks:
         known = ", ".join(sorted(scope.ranks))
         raise scope.fail(f"{expr} reads {name}, which is neither an input nor a left side (known: {known})", expr)

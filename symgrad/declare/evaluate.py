@@ -3,9 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from math import prod
 
-from symgrad.declare.integers import Atom, Entry, Extreme, Index, Poly, Quotient, Remainder, Size
+from symgrad.declare.integers import Entry, Extreme, Index, Poly, Quotient, RealFloor, Remainder, Size
 from symgrad.declare.scalars import All, AnyOf, Compare, Condition, Truth
 
 
@@ -15,13 +14,16 @@ def value_of(poly: Poly, values: Mapping[str, int]) -> int:
     Raises:
         KeyError: a name has no value, or the value depends on data.
     """
-    return sum(c * prod(_atom_value(a, values) for a in monomial) for monomial, c in poly.terms)
+    total = 0
+    for monomial, product in poly.terms:
+        for atom in monomial:
+            product *= values[atom.name] if isinstance(atom, Size | Index) else _atom_value(atom, values)
+        total += product
+    return total
 
 
-def _atom_value(atom: Atom, values: Mapping[str, int]) -> int:
+def _atom_value(atom: Quotient | Remainder | Extreme | Entry | RealFloor, values: Mapping[str, int]) -> int:
     match atom:
-        case Size(name) | Index(name):
-            return values[name]
         case Quotient(a, b):
             return value_of(a, values) // value_of(b, values)
         case Remainder(a, b):

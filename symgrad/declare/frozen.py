@@ -44,22 +44,25 @@ def _maker(made: type[Made]) -> Callable[..., Made]:
     names = [field.name for field in of_class]
     defaults = {field.name: field.default for field in of_class if field.default is not MISSING}
     floats = [place for place, field in enumerate(of_class) if "float" in str(field.type)]
+    count = len(names)
     # How many values may be given by position alone -> the defaults of the others.
-    counts = (n for n in range(len(names) + 1) if defaults.keys() >= set(names[n:]))
+    counts = (n for n in range(count + 1) if defaults.keys() >= set(names[n:]))
     rest = {n: tuple(defaults[name] for name in names[n:]) for n in counts}
     setters = [getattr(made, name).__set__ for name in names]
     kept: dict[tuple[Any, ...], ref[Made]] = {}
     lock = RLock()
 
     def find(cls: type[Made], *values: Any, **named: Any) -> Made:
-        values = bound(values, named) if named or len(values) not in rest else values + rest[len(values)]
+        if named or len(values) != count:
+            values = bound(values, named) if named or len(values) not in rest else values + rest[len(values)]
         key = values
         for place in floats:
             if type(values[place]) is float:
                 key = (*key, repr(values[place]))
         there = kept.get(key)
-        found = there() if there else None
-        return make(key, values) if found is None else found
+        if there is not None and (found := there()) is not None:
+            return found
+        return make(key, values)
 
     def bound(values: tuple[Any, ...], named: dict[str, Any]) -> tuple[Any, ...]:
         given = defaults | dict(zip(names, values, strict=False)) | named

@@ -15,7 +15,7 @@ from sympy.functions.elementary.piecewise import ExprCondPair
 from sympy.tensor.indexed import Idx, Indexed, IndexedBase
 
 from symgrad.declare import notation
-from symgrad.declare.scope import bound_twice, label
+from symgrad.declare.scope import bound_twice, label, printed
 from symgrad.declare.survey import left, nodes_of, used_in_indices
 from symgrad.errors import About, DeclarationError
 from symgrad.naming import fresh
@@ -174,6 +174,6 @@ def _axis(axis: Limit, first: Any, place: _Place) -> Any:
 
 def _name(node: Any) -> str:
     """``argmax_s`` for an ``ArgMax`` that reads one tensor s, else after its first index."""
-    tensors = sorted({str(r.base.label) for r in node.function.atoms(Indexed)})
+    tensors = sorted({printed(r.base.label) for r in node.function.atoms(Indexed)})
     about = tensors[0] if len(tensors) == 1 else label(node.limits[0][0])
     return f"{PREFIXES.get(type(node), type(node).__name__.lower())}_{about}"

@@ -12,7 +12,7 @@ from symgrad.declare.bounds import lower_end, nonnegative, upper_end
 from symgrad.declare.division import quotient
 from symgrad.declare.door_integers import to_poly
 from symgrad.declare.integers import Index, Poly, affine_in, as_poly
-from symgrad.declare.scope import Scope, label
+from symgrad.declare.scope import Scope, label, printed
 from symgrad.declare.survey import nodes_of
 from symgrad.errors import DeclarationError
 
@@ -26,7 +26,7 @@ def range_from_reads(name: str, expr: Any, scope: Scope) -> tuple[Poly, Poly]:
     limits = _limits(expr)
     found = [r for read in _plain_reads(expr, name) for r in _ranges(name, read, scope, limits)]
     if not found:
-        circular = [str(r.base.label) for r in _plain_reads(expr, name) if _is_open(str(r.base.label), scope)]
+        circular = [printed(r.base.label) for r in _plain_reads(expr, name) if _is_open(printed(r.base.label), scope)]
         if circular:
             raise scope.fail(_circular(name, circular[0], scope.target), name)
         raise scope.fail(f"index {name} has no range and no read determines one; write Idx({name!r}, extent)", name)
@@ -69,7 +69,7 @@ def _plain_reads(expr: Any, name: str) -> list[Indexed]:
 
 
 def _labels(expr: Any) -> set[str]:
-    return {str(a.label) if isinstance(a, Idx) else str(a) for a in expr.atoms(sympy.Symbol) | expr.atoms(Idx)}
+    return {printed(a.label) if isinstance(a, Idx) else str(a) for a in expr.atoms(sympy.Symbol) | expr.atoms(Idx)}
 
 
 def bound_in(expr: Any) -> frozenset[str]:
@@ -90,7 +90,7 @@ def _limits(expr: Any) -> dict[str, tuple[Any, Any]]:
 
 
 def _ranges(name: str, read: Indexed, scope: Scope, limits: dict[str, tuple[Any, Any]]) -> list[tuple[Poly, Poly]]:
-    tensor = str(read.base.label)
+    tensor = printed(read.base.label)
     extents = scope.extents(tensor)
     if extents is None or len(extents) != len(read.indices):
         return []

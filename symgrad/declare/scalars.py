@@ -264,6 +264,7 @@ PLAIN = (None, Extension("guarded"))
 # --- text ----------------------------------------------------------------------------------------------------
 
 
+@remember
 def show_scalar(node: Node) -> str:
     """A node as compact one-line text, for messages, names of steps and canonical order."""
     match node:

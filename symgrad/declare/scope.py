@@ -91,6 +91,11 @@ def label(index: Any) -> str:
     return symbol.name if isinstance(symbol, Symbol) else str(symbol)
 
 
+def printed(symbol: Any) -> str:
+    """What SymPy prints of a tensor's or an index's label; it takes long to find that a symbol is its name."""
+    return symbol.name if type(symbol) is Symbol else str(symbol)
+
+
 def bound_twice(name: str, limit: Any) -> str:
     """What is wrong where a limit binds an index that is in scope."""
     return f"index {name} is bound twice: it is already in scope where {limit} binds it; rename one"

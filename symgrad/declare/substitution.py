@@ -24,7 +24,7 @@ from symgrad.declare.integers import (
 
 def substitute(poly: Poly, table: Mapping[Atom, Poly]) -> Poly:
     """Replace atoms (indices, sizes, whole quotients) by polynomials, inside other atoms as well."""
-    if not any(atom in table for atom in atoms(poly)):
+    if table.keys().isdisjoint(atoms(poly)):
         return poly
     return _substituted(poly, frozenset(table.items()))
 

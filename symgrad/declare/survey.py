@@ -12,7 +12,7 @@ from sympy.tensor.indexed import Idx, Indexed, IndexedBase
 
 from symgrad.declare import notation
 from symgrad.declare.graph import components
-from symgrad.declare.scope import label
+from symgrad.declare.scope import label, printed
 from symgrad.errors import About, DeclarationError
 
 
@@ -81,9 +81,9 @@ def name_of(thing: Any, layer: str = "") -> str:
         case str():
             return thing
         case Indexed():
-            return str(thing.base.label)
+            return printed(thing.base.label)
         case IndexedBase():
-            return str(thing.label)
+            return printed(thing.label)
         case sympy.Symbol():
             return str(thing.name)
     raise DeclarationError(f"{layer}: {thing!r} is not a tensor; write IndexedBase('x'), a Symbol or a name")
@@ -182,7 +182,7 @@ def _index_uses(tensors: Sequence[Surveyed], equations: Sequence[Any]) -> set[st
         match node:
             case Indexed():
                 if inside:
-                    found.add(str(node.base.label))
+                    found.add(printed(node.base.label))
                 for index in node.indices:
                     visit(index, True)
                 return
@@ -227,12 +227,12 @@ def _only_compared(inputs: Sequence[Surveyed], equations: Sequence[Any]) -> set[
         if isinstance(node, sympy.core.relational.Relational):
             for side, other in ((node.lhs, node.rhs), (node.rhs, node.lhs)):
                 if isinstance(side, Indexed) and other.has(Idx) and not other.has(Indexed):
-                    compared.add(str(side.base.label))
+                    compared.add(printed(side.base.label))
                 else:
                     visit(side)
             return
         if isinstance(node, Indexed):
-            otherwise.add(str(node.base.label))
+            otherwise.add(printed(node.base.label))
         for argument in getattr(node, "args", ()):
             visit(argument)
 
@@ -269,8 +269,8 @@ def _names_read(expr: Any) -> set[str]:
     """Tensors and scalars; an index may have the name of one that is not read."""
     nodes = nodes_of(expr)
     symbols = {s.name for s in nodes if isinstance(s, sympy.Symbol)}
-    symbols -= {str(i.label) for i in nodes if isinstance(i, Idx)}
-    return symbols | {str(r.base.label) for r in nodes if isinstance(r, Indexed)}
+    symbols -= {printed(i.label) for i in nodes if isinstance(i, Idx)}
+    return symbols | {printed(r.base.label) for r in nodes if isinstance(r, Indexed)}
 
 
 def scaling_symbols(equations: Sequence[Any]) -> set[Any]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from functools import cache
 
 from symgrad.emit.helpers_bands import BAND_HELPERS
 from symgrad.emit.helpers_differences import DIFFERENCES
@@ -263,12 +264,17 @@ def _add_at(target, *positions_and_values, zeros=False):
 _WORD = re.compile(r"\w+")
 
 
+@cache
+def _called(name: str) -> frozenset[str]:
+    """The helpers that one calls, itself among them."""
+    return frozenset(HELPERS.keys() & _WORD.findall(HELPERS[name]))
+
+
 def helper_text(names: set[str], layer: str) -> str:
     """The helpers asked for and those that they call, in the table's order, with the layer's name in messages."""
     wanted = waiting = names & HELPERS.keys()
     while waiting:
-        called = (HELPERS.keys() & _WORD.findall(HELPERS[name]) for name in waiting)
-        waiting = set().union(*called) - wanted
+        waiting = set().union(*map(_called, waiting)) - wanted
         wanted = wanted | waiting
     found = [text.replace("{LAYER}", layer).strip("\n") for name, text in HELPERS.items() if name in wanted]
     return "\n\n\n".join(found)

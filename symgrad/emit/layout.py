@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 import textwrap
 from collections.abc import Callable, Iterator
-from functools import cache
+from functools import cache, lru_cache
 
 from symgrad.emit.layout_document import render
 from symgrad.emit.layout_source import quoted
@@ -13,6 +13,7 @@ from symgrad.emit.layout_statements import document
 from symgrad.emit.printer import WIDTH, wrap_comment
 
 QUOTES = '"""'
+HELPER = "def _"
 OPENING = ("(", "[", "{")
 _STRING = re.compile(r"""( *)(f?)(["'])((?:\\.|(?!\3)[^\\])*)\3(,?)""")
 _WORD = re.compile(r"(?:\{\{|\}\}|\{[^{}]*\}|\S)+\s*|\s+")
@@ -26,6 +27,8 @@ _LOOSE = re.compile(
     r"""[^-+*/@%,]\s\(|[^\w\s]\(|:(?![,\]]|$)|[^\s\[]:[,\]]|\*\*|['"\\#;]|\s\s|, ?[=)\]]"""
     r"""|[\w)\]][-+*/@%<>]|[+*/@%<>][\w(\[]|,\S|\w =\S"""
 )
+# A field with its type, perhaps with a note: it stands as written.
+_FIELD = re.compile(r"\w+: [\w.]+(?:  # .*)?")
 _SHAPE = re.compile(r"\[[^\[\]]*\]")
 
 
@@ -43,7 +46,7 @@ def _fold(line: str, width: int) -> tuple[str, ...]:
     text = line.strip()
     if not text or text.startswith(("#", QUOTES)):
         return (line,)
-    if len(line) <= width and not _LOOSE.search(_TUPLE.sub("t", _TEXT.sub("s", text))):
+    if len(line) <= width and (_FIELD.fullmatch(text) or not _LOOSE.search(_TUPLE.sub("t", _TEXT.sub("s", text)))):
         return (line,)
     doc = document(text)
     if doc is None:
@@ -57,10 +60,34 @@ def lay_out(text: str, width: int = WIDTH) -> str:
 
     A docstring that is too long is split into its summary and its details, a comment wrapped anew.
     """
-    lines: list[str] = []
-    for block in _blocks(text.rstrip().splitlines()):
-        lines += _laid_out(block, width)
-    return "\n".join(lines) + "\n"
+    lines, found = text.rstrip().splitlines(), list[str]()
+    start = 0
+    while start < len(lines):
+        if lines[start].startswith(HELPER):
+            end = _end(lines, start + 1, lambda line: line[:1].strip() != "")
+            helper = _helper("\n".join(lines[start:end]), width)
+            if helper is not None:
+                found += helper
+                start = end
+                continue
+        end = _block_end(lines, start)
+        found += _laid_out(lines[start:end], width)
+        start = end
+    return "\n".join(found) + "\n"
+
+
+@lru_cache(maxsize=1 << 10)
+def _helper(text: str, width: int) -> tuple[str, ...] | None:
+    """A function that many modules carry, with every line folded; None if it goes on behind its last line."""
+    lines, found = text.split("\n"), list[str]()
+    start = 0
+    while start < len(lines):
+        end = _block_end(lines, start)
+        if end > len(lines):
+            return None
+        found += _laid_out(lines[start:end], width)
+        start = end
+    return tuple(found)
 
 
 def _laid_out(block: list[str], width: int) -> list[str]:
@@ -74,16 +101,11 @@ def _laid_out(block: list[str], width: int) -> list[str]:
     return block if len(block) > 1 else fold(block[0], width)
 
 
-def _blocks(lines: list[str]) -> Iterator[list[str]]:
-    """Docstrings, comments and statements that are folded already with all their lines, other lines by themselves."""
-    start = 0
-    while start < len(lines):
-        end = _block_end(lines, start)
-        yield lines[start:end]
-        start = end
-
-
 def _block_end(lines: list[str], start: int) -> int:
+    """Where a docstring, a comment or a statement that is folded already ends, with all its lines; else the next line.
+
+    It is behind the last line if there is no end.
+    """
     text, margin = lines[start].lstrip(), " " * _indent(lines[start])
     if text.startswith(QUOTES) and not (text.endswith(QUOTES) and len(text) >= 2 * len(QUOTES)):
         return _end(lines, start + 1, lambda line: line.endswith(QUOTES)) + 1

@@ -74,7 +74,7 @@ def render(doc: Doc, indent: int, width: int) -> list[str]:
     stack: list[_Frame] = [(doc, indent, False, False)]
     while stack:
         frame = stack.pop()
-        doc, indent, on_one_line, _ = frame
+        doc, indent, on_one_line, whole = frame
         match doc:
             case str(text):
                 lines[-1] += text
@@ -86,26 +86,32 @@ def render(doc: Doc, indent: int, width: int) -> list[str]:
                 lines[-1] += "" if on_one_line else text
             case Group() | Choice():
                 stack.append(_chosen(frame, stack, len(lines[-1]), width))
-            case _:
-                stack += _parts(frame)
+            case Indent(part):
+                stack.append((part, indent + STEP, on_one_line, whole))
+            case tuple(parts):
+                stack += [(part, indent, on_one_line, whole) for part in reversed(parts)]
     return lines
 
 
 def _flat(doc: Doc) -> str | None:
     """A document on one line, None where something in it always breaks."""
-    match doc:
-        case str(text) | Line(text):
-            return text
-        case Broken():
-            return ""
-        case Indent(part) | Group(part, open=False):
-            return _flat(part)
-        case Choice(layouts):
-            return _flat(layouts[0])
-        case tuple(parts):
-            found = [_flat(part) for part in parts]
-            return None if None in found else "".join(text for text in found if text)
-    return None
+    found: list[str] = []
+    waiting = [doc]
+    while waiting:
+        doc = waiting.pop()
+        if isinstance(doc, str):
+            found.append(doc)
+        elif isinstance(doc, tuple):
+            waiting.extend(reversed(doc))
+        elif isinstance(doc, Line):
+            found.append(doc.flat)
+        elif isinstance(doc, Choice):
+            waiting.append(doc.layouts[0])
+        elif not isinstance(doc, Broken):
+            if isinstance(doc, Group) and doc.open:
+                return None
+            waiting.append(doc.part)
+    return "".join(found)
 
 
 def _chosen(frame: _Frame, stack: Sequence[_Frame], column: int, width: int) -> _Frame:
@@ -138,34 +144,23 @@ def _fits(candidate: _Frame, stack: Sequence[_Frame], column: int, width: int) -
         if frame is None:
             return True
         doc, indent, on_one_line, whole = frame
-        match doc:
-            case str(text):
-                column += len(text)
-            case Line(flat) if on_one_line:
-                column += len(flat)
-            case Line():
-                if not whole:
-                    return True
-                column = indent
-            case Broken(text):
-                column += 0 if on_one_line else len(text)
-            case Group(part, free, opened):
-                measured_broken = opened or (free and on_one_line)
-                broken = (part, indent, False, whole or not opened)
-                waiting.append(broken if measured_broken else (part, indent, on_one_line, whole))
-            case Choice(layouts, shy):
-                waiting.append((layouts[0 if on_one_line or shy else -1], indent, on_one_line, whole))
-            case _:
-                waiting += _parts(frame)
+        if isinstance(doc, str):
+            column += len(doc)
+        elif isinstance(doc, tuple):
+            waiting += [(part, indent, on_one_line, whole) for part in reversed(doc)]
+        elif isinstance(doc, Line):
+            if not on_one_line and not whole:
+                return True
+            column = column + len(doc.flat) if on_one_line else indent
+        elif isinstance(doc, Group):
+            if doc.open or (doc.free and on_one_line):
+                waiting.append((doc.part, indent, False, whole or not doc.open))
+            else:
+                waiting.append((doc.part, indent, on_one_line, whole))
+        elif isinstance(doc, Indent):
+            waiting.append((doc.part, indent + STEP, on_one_line, whole))
+        elif isinstance(doc, Broken):
+            column += 0 if on_one_line else len(doc.text)
+        else:
+            waiting.append((doc.layouts[0 if on_one_line or doc.shy else -1], indent, on_one_line, whole))
     return False
-
-
-def _parts(frame: _Frame) -> list[_Frame]:
-    """The parts of a sequence or an indented part, the first on top."""
-    doc, indent, on_one_line, whole = frame
-    match doc:
-        case Indent(part):
-            return [(part, indent + STEP, on_one_line, whole)]
-        case tuple(parts):
-            return [(part, indent, on_one_line, whole) for part in reversed(parts)]
-    raise TypeError(doc)

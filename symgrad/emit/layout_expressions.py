@@ -57,6 +57,8 @@ class Expressions:
 
     def bare(self, node: ast.expr, around: Around) -> Doc:
         """An expression without the parentheses around it."""
+        if isinstance(node, ast.Name | ast.Constant):  # most of them
+            return self.source.text(node)
         free = around is Around.UNPRINTED
         match node:
             case ast.BinOp() | ast.Compare() | ast.BoolOp():

@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import ast
 import hashlib
+import re
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
+from functools import lru_cache
 
 from symgrad import __version__
 from symgrad.declare.integers import Poly
@@ -25,7 +27,7 @@ from symgrad.emit.helpers import helper_text
 from symgrad.emit.helpers_parts import IMPORTS
 from symgrad.emit.index_checks import index_checks
 from symgrad.emit.kept import kept_table
-from symgrad.emit.layout import lay_out
+from symgrad.emit.layout import HELPER, lay_out
 from symgrad.emit.printer import WIDTH, Printer
 from symgrad.emit.sizes import local_extents, recovered
 from symgrad.emit.templates import render
@@ -67,7 +69,7 @@ def module_text(layer: Layer, plan: ModulePlan) -> str:
         EmissionError: the rendered text is not Python, or holds what an emitted module must not.
     """
     text = lay_out(render("numpy/module.py.j2", spec=_Writer(layer, plan).spec()))
-    _verify(text)
+    _verify(text, layer.name)
     return text
 
 
@@ -257,12 +259,16 @@ _PLAIN = {
 }
 
 
-def _verify(text: str) -> None:
+def _verify(text: str, name: str) -> None:
     """The module is Python that compiles and imports NumPy and the standard library alone."""
-    try:
-        compile(text, "<emitted>", "exec")
-    except SyntaxError as error:
-        raise EmissionError(f"the emitted module is not Python: {error}\n{text}") from error
+    first, *helpers = text.split(f"\n{HELPER}")
+    # Parts that compile do so one after the other, and with any name of a layer that is no keyword.
+    named = re.compile(rf"\b{name}\b")
+    if not (_compiles(first) and all(_helper_compiles(named.sub("LAYER", HELPER + helper)) for helper in helpers)):
+        try:
+            compile(text, "<emitted>", "exec")
+        except SyntaxError as error:
+            raise EmissionError(f"the emitted module is not Python: {error}\n{text}") from error
     suspect = [line for line in text.splitlines() if "import" in line and line not in _PLAIN]
     for node in _statements(ast.parse(text).body) if suspect else ():
         names = [a.name for a in node.names] if isinstance(node, ast.Import) else []
@@ -270,6 +276,18 @@ def _verify(text: str) -> None:
         for name in names:
             if name not in _ALLOWED:
                 raise EmissionError(f"the emitted module imports {name}")
+
+
+def _compiles(text: str) -> bool:
+    try:
+        compile(text, "<emitted>", "exec")
+    except SyntaxError:
+        return False
+    return True
+
+
+# Most modules carry the same ones.
+_helper_compiles = lru_cache(maxsize=1 << 10)(_compiles)
 
 
 def _statements(body: Iterable[ast.stmt]) -> Iterator[ast.stmt]:

@@ -170,12 +170,15 @@ class Latex(Renderer):
         return "\n".join([*lines, r"\end{tabular}", r"\end{flushleft}"]) + "\n\n"
 
 
+_ESCAPED = str.maketrans({sign: f"\\{sign}" for sign in "\\`*_{}<>$|#"})
+
+
 class Markdown(Renderer):
     """Markdown with formulas between dollar signs, as GitHub and Jupyter show them."""
 
     def plain(self, text: str) -> str:
         """Return words with Markdown's own signs escaped."""
-        return re.sub(r"[\\`*_{}<>$|#]", r"\\\g<0>", text)
+        return text.translate(_ESCAPED)
 
     def inline(self, formula: Inline) -> str:
         """Return a formula between dollar signs."""

@@ -6,10 +6,10 @@ The plain names take a batch of features (N, M), those that end in 2d a batch of
 from collections.abc import Callable, Mapping
 
 import sympy
-from sympy import Abs, Expr, Float, Idx, Max, Piecewise, Sum, Symbol, erf, exp, log, pi, sqrt, symbols
+from sympy import Expr, Float, Idx, Piecewise, Sum, Symbol, erf, exp, log, pi, sqrt, symbols
 
 from symgrad import Layer
-from symgrad.layers.equation import Eq
+from symgrad.layers.equation import Abs, Eq, Max
 from symgrad.layers.symbols import C, H, M, N, W, c, m, n, x, y
 
 i, j = Idx("i", H), Idx("j", W)

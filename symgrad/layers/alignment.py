@@ -1,9 +1,9 @@
 """Sums over all alignments of a sequence of inputs with a shorter sequence of labels."""
 
-from sympy import And, Idx, Max, Min, Mod, Ne, Piecewise, Sum, Symbol, exp, floor, log, symbols
+from sympy import And, Idx, Mod, Ne, Piecewise, Sum, Symbol, exp, log, symbols
 
 from symgrad import Layer, LogSumExp, Padded
-from symgrad.layers.equation import Eq
+from symgrad.layers.equation import Eq, Max, Min, floor
 from symgrad.layers.symbols import M, N, S, T, m, n, tensors
 
 NEVER = -1e30

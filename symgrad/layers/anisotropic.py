@@ -9,10 +9,10 @@ from functools import cached_property
 from math import prod
 from typing import Any
 
-from sympy import Abs, Expr, Idx, KroneckerDelta, Max, Min, Sum, Symbol, floor, oo, symbols
+from sympy import Expr, Idx, KroneckerDelta, Sum, Symbol, oo, symbols
 
 from symgrad import Layer, Padded, ReduceMax
-from symgrad.layers.equation import Eq
+from symgrad.layers.equation import Abs, Eq, Max, Min, floor
 from symgrad.layers.symbols import C, D, H, L, M, N, R, S, T, W, b, c, groups, n, w, x, y
 
 power = symbols("power", real=True, positive=True)

@@ -1,9 +1,9 @@
 """Values rearranged: joined, split, turned, padded, unfolded into windows and folded back, accumulated."""
 
-from sympy import Expr, Idx, KroneckerDelta, Mod, Piecewise, Product, Sum, Symbol, floor, symbols
+from sympy import Expr, Idx, KroneckerDelta, Mod, Piecewise, Product, Sum, Symbol, symbols
 
 from symgrad import Layer, Padded
-from symgrad.layers.equation import Eq
+from symgrad.layers.equation import Eq, floor
 from symgrad.layers.symbols import C, H, K, M, N, W, c, m, n, padding, stride, tensors, x, y
 
 P, Q = symbols("P Q", integer=True, positive=True)

@@ -1,10 +1,10 @@
 """Losses over classes: soft, smoothed and ignored labels, divergences, margins, overlap. Targets get no gradient."""
 
-from sympy import Idx, Max, Ne, Piecewise, Sum, Symbol, exp, log, symbols
+from sympy import Idx, Ne, Piecewise, Sum, Symbol, exp, log, symbols
 
 from symgrad import Layer
 from symgrad.layers.activation import logistic
-from symgrad.layers.equation import Eq
+from symgrad.layers.equation import Eq, Max
 from symgrad.layers.symbols import M, N, m, n, tensors
 
 logits, labels, target, log_probability = tensors("logits labels target log_probability")

@@ -1,10 +1,10 @@
 """Sums of products: bilinear forms, matrix products, factored weights, experts, gates over channels."""
 
-from sympy import Idx, Max, Sum, exp, symbols
+from sympy import Idx, Sum, exp, symbols
 
 from symgrad import ArgMax, Layer
 from symgrad.layers.activation import logistic
-from symgrad.layers.equation import Eq
+from symgrad.layers.equation import Eq, Max
 from symgrad.layers.symbols import C, D, H, K, M, N, R, S, W, b, c, k, m, n, tensors, w, x, y
 
 E, A, B = symbols("E A B", integer=True, positive=True)

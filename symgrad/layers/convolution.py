@@ -4,10 +4,10 @@ What deep learning calls a convolution is a cross-correlation; the true one read
 ``groups`` keep the plain formula, and the code that follows from it.
 """
 
-from sympy import Expr, Idx, KroneckerDelta, Sum, floor
+from sympy import Expr, Idx, KroneckerDelta, Sum
 
 from symgrad import Layer, Padded
-from symgrad.layers.equation import Eq
+from symgrad.layers.equation import Eq, floor
 from symgrad.layers.symbols import (
     C,
     D,

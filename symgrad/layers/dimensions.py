@@ -3,10 +3,10 @@
 from dataclasses import dataclass
 from math import prod
 
-from sympy import Abs, Expr, Idx, KroneckerDelta, Sum, Symbol, ceiling, floor, oo, sqrt, symbols
+from sympy import Expr, Idx, KroneckerDelta, Sum, Symbol, oo, sqrt, symbols
 
 from symgrad import Layer, Padded, ReduceMax
-from symgrad.layers.equation import Eq
+from symgrad.layers.equation import Abs, Eq, ceiling, floor
 from symgrad.layers.pooling import at, inside
 from symgrad.layers.symbols import C, D, H, K, L, N, W, c, n, padding, stride, tensors, x, y
 from symgrad.layers.windows import ABOUT_ADAPTIVE, ABOUT_OPTIONS, ABOUT_ROUNDING, begin, end, limits, rounded_up

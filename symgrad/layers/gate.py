@@ -2,11 +2,11 @@
 
 from collections.abc import Callable
 
-from sympy import Expr, Idx, Max, Piecewise, Sum, erf, exp, log, oo, sqrt, symbols
+from sympy import Expr, Idx, Piecewise, Sum, erf, exp, log, oo, sqrt, symbols
 
 from symgrad import Layer, ReduceMax
 from symgrad.layers.activation import logistic
-from symgrad.layers.equation import Eq
+from symgrad.layers.equation import Eq, Max
 from symgrad.layers.symbols import C, D, H, K, L, M, N, W, b, c, k, m, n, tensors, w, x, y
 
 d, i, j = Idx("d", D), Idx("i", H), Idx("j", W)

@@ -1,10 +1,10 @@
 """Convolutions that are more, or less, than one kernel everywhere: local, tiled, separable, dynamic, deformable."""
 
-from sympy import Expr, Idx, KroneckerDelta, Mod, Sum, floor, symbols
+from sympy import Expr, Idx, KroneckerDelta, Mod, Sum, symbols
 
 from symgrad import Layer, Padded
 from symgrad.layers.convolution import ABOUT_OPTIONS, ABOUT_TRANSPOSED, OPTIONS, TRANSPOSED_OPTIONS, at, reach, windows
-from symgrad.layers.equation import Eq
+from symgrad.layers.equation import Eq, floor
 from symgrad.layers.symbols import (
     C,
     D,

@@ -1,9 +1,9 @@
 """Rows by number: embeddings, bags, segments, neighbours in a graph, the nearest of a codebook."""
 
-from sympy import Idx, KroneckerDelta, Max, Piecewise, Sum, symbols
+from sympy import Idx, KroneckerDelta, Piecewise, Sum, symbols
 
 from symgrad import ArgMin, Layer, StopGradient
-from symgrad.layers.equation import Eq
+from symgrad.layers.equation import Eq, Max
 from symgrad.layers.symbols import D, K, M, N, T, n, tensors, w, x, y
 
 V, R, E = symbols("V R E", integer=True, positive=True)

@@ -1,9 +1,9 @@
 """Steps of optimisers with a memory, over parameters laid out as one row of values; and what goes with them."""
 
-from sympy import Abs, Equality, Expr, Idx, Max, Min, Sum, Symbol, sign, sqrt, symbols
+from sympy import Equality, Expr, Idx, Sum, Symbol, sign, sqrt, symbols
 
 from symgrad import Layer
-from symgrad.layers.equation import Eq
+from symgrad.layers.equation import Abs, Eq, Max, Min
 from symgrad.layers.symbols import N, tensors, w
 
 i, j = Idx("i", N), Idx("j", N)

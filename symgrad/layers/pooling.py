@@ -3,10 +3,10 @@
 from dataclasses import dataclass
 from math import prod
 
-from sympy import Expr, Idx, Max, Min, Sum, Symbol, floor, oo
+from sympy import Expr, Idx, Sum, Symbol, oo
 
 from symgrad import Layer, Padded, ReduceMax
-from symgrad.layers.equation import Eq
+from symgrad.layers.equation import Eq, Max, Min, floor
 from symgrad.layers.symbols import C, D, H, K, L, N, W, c, n, padding, stride, x, y
 
 

@@ -1,9 +1,9 @@
 """Positions and coordinates as features: rotations, waves, tables."""
 
-from sympy import Expr, Idx, Mod, Piecewise, Sum, cos, floor, pi, sin, symbols
+from sympy import Expr, Idx, Mod, Piecewise, Sum, cos, pi, sin, symbols
 
 from symgrad import Layer
-from symgrad.layers.equation import Eq
+from symgrad.layers.equation import Eq, floor
 from symgrad.layers.symbols import D, H, K, M, N, T, m, n, tensors, w, x, y
 
 base = symbols("base", real=True, positive=True)

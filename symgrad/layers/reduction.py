@@ -3,10 +3,10 @@
 The axes before the one that is reduced are one, N, and those behind it another, L.
 """
 
-from sympy import Abs, Expr, Idx, Piecewise, Product, Sum, exp, log, sqrt
+from sympy import Expr, Idx, Piecewise, Product, Sum, exp, log, sqrt
 
 from symgrad import Layer, ReduceMax, ReduceMin
-from symgrad.layers.equation import Eq
+from symgrad.layers.equation import Abs, Eq
 from symgrad.layers.symbols import L, M, N, m, n, x, y
 
 l = Idx("l", L)  # noqa: E741

@@ -1,9 +1,9 @@
 """Convolution and pooling that read between the pixels: regions of interest, deformable convolution with masks."""
 
-from sympy import Expr, Idx, Max, Min, Piecewise, Sum, floor, symbols
+from sympy import Expr, Idx, Piecewise, Sum, symbols
 
 from symgrad import Layer
-from symgrad.layers.equation import Eq
+from symgrad.layers.equation import Eq, Max, Min, floor
 from symgrad.layers.resampling import share
 from symgrad.layers.sampling import blended, fraction, some
 from symgrad.layers.symbols import C, H, K, N, R, S, W, b, c, dilation, k, n, padding, stride, tensors, u, v, w, x, y

@@ -2,10 +2,10 @@
 
 from collections.abc import Callable, Mapping
 
-from sympy import Abs, Expr, Idx, Max, Piecewise, Sum, Symbol, exp, log, pi, symbols
+from sympy import Expr, Idx, Piecewise, Sum, Symbol, exp, log, pi, symbols
 
 from symgrad import Layer
-from symgrad.layers.equation import Eq
+from symgrad.layers.equation import Abs, Eq, Max
 from symgrad.layers.symbols import M, N, m, n, tensors, w
 
 prediction, target, variance = tensors("prediction target variance")

@@ -1,9 +1,9 @@
 """Images at other resolutions and positions: upsampling, shuffling between channels and space, sampling at a grid."""
 
-from sympy import Expr, Idx, Mod, Sum, floor, symbols
+from sympy import Expr, Idx, Mod, Sum, symbols
 
 from symgrad import Layer, Padded
-from symgrad.layers.equation import Eq
+from symgrad.layers.equation import Eq, floor
 from symgrad.layers.symbols import C, H, N, W, c, n, tensors, x, y
 
 P, Q, G = symbols("P Q G", integer=True, positive=True)

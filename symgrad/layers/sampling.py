@@ -2,10 +2,10 @@
 
 from collections.abc import Sequence
 
-from sympy import Abs, Expr, Idx, Max, Min, Mod, Piecewise, Rational, Sum, Symbol, ceiling, floor, symbols
+from sympy import Abs, Expr, Idx, Mod, Piecewise, Rational, Sum, Symbol, symbols
 
 from symgrad import Layer, Padded
-from symgrad.layers.equation import Eq
+from symgrad.layers.equation import Eq, Max, Min, ceiling, floor
 from symgrad.layers.resampling import from_centre, share
 from symgrad.layers.symbols import C, D, H, L, N, W, c, n, tensors, x, y
 

@@ -1,9 +1,10 @@
 """Activations that clip, shrink or saturate: elementwise functions of a batch of features (N, M)."""
 
 import sympy
-from sympy import Abs, Max, Min, Piecewise, exp, log, sin, sqrt, symbols
+from sympy import Piecewise, exp, log, sin, sqrt, symbols
 
 from symgrad.layers.activation import elementwise
+from symgrad.layers.equation import Abs, Max, Min
 
 low, high, threshold_, value, slope, offset = symbols("low high threshold value slope offset", real=True)
 alpha, gamma, scale, beta, frequency = symbols("alpha gamma scale beta frequency", real=True, positive=True)

@@ -3,10 +3,10 @@
 Batch and layer normalisation are in `normalisation`.
 """
 
-from sympy import Idx, Max, Sum, Symbol, floor, sqrt, symbols
+from sympy import Idx, Sum, Symbol, sqrt, symbols
 
 from symgrad import Layer, Padded
-from symgrad.layers.equation import Eq
+from symgrad.layers.equation import Eq, Max, floor
 from symgrad.layers.symbols import C, H, K, M, N, R, S, W, b, c, k, m, n, tensors, w, x, y
 
 G, L = symbols("G L", integer=True, positive=True)

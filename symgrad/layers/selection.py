@@ -1,9 +1,9 @@
 """Values chosen, marked, put in place: the largest, classes, triangles, blocks, updates by number."""
 
-from sympy import Abs, Idx, KroneckerDelta, Max, Min, Mod, Piecewise, Sum, floor, sqrt, symbols
+from sympy import Idx, KroneckerDelta, Mod, Piecewise, Sum, sqrt, symbols
 
 from symgrad import ArgMax, Layer
-from symgrad.layers.equation import Eq
+from symgrad.layers.equation import Abs, Eq, Max, Min, floor
 from symgrad.layers.symbols import C, H, K, M, N, W, c, k, m, n, tensors, x, y
 
 R = symbols("R", integer=True, positive=True)

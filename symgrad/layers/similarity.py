@@ -1,9 +1,9 @@
 """Losses between vectors: pairs, triplets, ranks and batches that tell their own pairs apart."""
 
-from sympy import Idx, Max, Piecewise, Sum, Symbol, exp, log, sqrt, symbols
+from sympy import Idx, Piecewise, Sum, Symbol, exp, log, sqrt, symbols
 
 from symgrad import Layer
-from symgrad.layers.equation import Eq
+from symgrad.layers.equation import Eq, Max
 from symgrad.layers.symbols import D, N, n, tensors
 
 anchor, positive, negative, left, right, same = tensors("anchor positive negative left right same")

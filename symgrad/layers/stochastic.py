@@ -6,10 +6,10 @@ The chance of a position of a window is its share of the window's sum; values ar
 from collections.abc import Callable, Sequence
 from typing import Any
 
-from sympy import Expr, Idx, Mod, Piecewise, Sum, floor, symbols
+from sympy import Expr, Idx, Mod, Piecewise, Sum, symbols
 
 from symgrad import Layer
-from symgrad.layers.equation import Eq
+from symgrad.layers.equation import Eq, floor
 from symgrad.layers.symbols import C, H, K, N, W, c, n, stride, tensors, x, y
 from symgrad.layers.windows import begin, end
 

@@ -1,9 +1,9 @@
 """Layers that rearrange or drop values."""
 
-from sympy import Idx, Mod, Symbol, floor
+from sympy import Idx, Mod, Symbol
 
 from symgrad import Layer
-from symgrad.layers.equation import Eq
+from symgrad.layers.equation import Eq, floor
 from symgrad.layers.symbols import C, H, M, N, W, m, n, tensors, x, y
 
 (mask,) = tensors("mask")

@@ -5,10 +5,10 @@ A name that ends in ``each`` is the loss of every output, or of every sample whe
 
 from collections.abc import Callable, Mapping
 
-from sympy import Abs, Expr, Idx, Ne, Piecewise, Sum, Symbol, exp, log, symbols
+from sympy import Expr, Idx, Ne, Piecewise, Sum, Symbol, exp, log, symbols
 
 from symgrad import Layer
-from symgrad.layers.equation import Eq
+from symgrad.layers.equation import Abs, Eq
 from symgrad.layers.regression import beta, delta, huber_of, smooth_of
 from symgrad.layers.symbols import M, N, m, n, tensors
 

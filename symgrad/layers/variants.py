@@ -1,10 +1,10 @@
 """Further convolutions and windows: over other numbers of axes, in groups, dilated, at places chosen at random."""
 
-from sympy import Expr, Idx, KroneckerDelta, Sum, floor, oo, symbols
+from sympy import Expr, Idx, KroneckerDelta, Sum, oo, symbols
 
 from symgrad import Layer, Padded, ReduceMax
 from symgrad.layers.convolution import ABOUT_OPTIONS, OPTIONS, at, flipped, windows
-from symgrad.layers.equation import Eq
+from symgrad.layers.equation import Eq, floor
 from symgrad.layers.symbols import (
     C,
     D,

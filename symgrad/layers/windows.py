@@ -2,10 +2,10 @@
 
 from collections.abc import Callable
 
-from sympy import Abs, Expr, Idx, KroneckerDelta, Min, Mod, Sum, ceiling, exp, floor, log, oo, symbols
+from sympy import Expr, Idx, KroneckerDelta, Mod, Sum, ceiling, exp, floor, log, oo, symbols
 
 from symgrad import Layer, Padded, ReduceMax
-from symgrad.layers.equation import Eq
+from symgrad.layers.equation import Abs, Eq, Min
 from symgrad.layers.pooling import at, inside, windows
 from symgrad.layers.symbols import C, H, K, L, N, W, c, n, padding, stride, tensors, x, y
 

@@ -16,7 +16,7 @@ def steps_in(program: Program, body: Scalar) -> tuple[str, ...]:
     """The integer attributes that multiply an index in an expression, in order of their names."""
     known = {a.name for a in program.attributes if a.integer}
     found: set[str] = set()
-    for poly in polynomials(body):
+    for poly in polynomials(body) if known else ():
         for index in indices_of(poly):
             split = affine_in(poly, index)
             if split is not None:

@@ -88,35 +88,45 @@ def _apart(b: Builder, program: Program) -> Builder:
 
 def _gains(b: Builder, equation: Equation) -> Iterator[_Gain]:
     """The smallest sets of attributes first."""
-    if all(as_scatter(eliminate(b, t), equation.indices) is None for t in terms_of(equation.body)):
-        return
     names = steps_in(b.program, equation.body)
+    if not names:
+        return
+    before = [_accumulated(b, t, equation.indices) for t in terms_of(equation.body)]
+    if not any(before):
+        return
     for chosen in dict.fromkeys((*((name,) for name in names), names)):
         narrowed = equation_with_ones(equation, chosen)
         if narrowed.indices != equation.indices:
             continue  # the extents of the result would have two formulas
         inner = replace(b, program=with_ones(b.program, chosen), reasons=[])
-        before, after = terms_of(equation.body), terms_of(narrowed.body)
+        after = terms_of(narrowed.body)
         if len(before) != len(after):
             continue  # where steps are 1, two terms are one, or none
         for place, (old, new) in enumerate(zip(before, after, strict=True)):
-            found = _better(b, inner, (old, new), (equation.indices, narrowed.indices))
-            if found is not None:
+            found = old and _better(b, inner, (old, new), (equation.indices, narrowed.indices))
+            if found:
                 solved = [found[0] if p == place else t for p, t in enumerate(after)]
                 body = add(*(t.scalar() for t in solved))
                 yield _Gain(chosen, narrowed, narrowed.with_body(body), *found[1:])
+
+
+def _accumulated(b: Builder, term: Term, free: Axes) -> Term | None:
+    """The term, made ready, if it is accumulated."""
+    term = eliminate(b, term)
+    job = as_scatter(term, free)
+    return None if job is None or prefers_solved(b, job, solved_form(b, term)) else term
 
 
 def _better(
     b: Builder, inner: Builder, terms: tuple[Term, Term], free: tuple[Axes, Axes]
 ) -> tuple[Term, Poly, Poly, Poly, Poly] | None:
     """The second term as a product with windows, where the first, before steps were 1, is accumulated."""
-    old, new = eliminate(b, terms[0]), eliminate(inner, terms[1])
-    jobs = as_scatter(old, free[0]), as_scatter(new, free[1])
-    if jobs[0] is None or jobs[1] is None or prefers_solved(b, jobs[0], solved_form(b, old)):
+    old, new = terms[0], eliminate(inner, terms[1])
+    job = as_scatter(new, free[1])
+    if job is None:
         return None
     solved = solved_form(inner, new)
-    if solved is None or not prefers_solved(inner, jobs[1], solved) or not _is_view(solved.body):
+    if solved is None or not prefers_solved(inner, job, solved) or not _is_view(solved.body):
         return None
     term = Term(new.scale, solved.bound, solved.condition, solved.body)
     if in_one_pass(inner, solved):
@@ -125,7 +135,7 @@ def _better(
     spread = [whole for whole, _ in matrices_of_windows(b, old, free[0])]
     if len(copied) != 1 or len(spread) != 1:
         return None
-    placed = {i.name for i in (*scatter_axes(jobs[1]), *(p.index for p in solved.pivots))}
+    placed = {i.name for i in (*scatter_axes(job), *(p.index for p in solved.pivots))}
     return term, *_alone(copied[0], spread[0], placed), _volume(copied[0], placed), _volume(spread[0], placed)
 
 

@@ -25,6 +25,7 @@ from symgrad.declare.scalars import (
     contains,
     free_indices,
     reads_of,
+    tensors_of,
     walk,
 )
 from symgrad.derive.terms import alpha_form, freshen, rename
@@ -47,11 +48,13 @@ class Cores:
     ) -> None:
         self.taken, self.done, self.trace, self.cotangents = taken, done, trace, cotangents
         self.made: dict[str, tuple[str, tuple[int, ...]]] = {}
+        self.read: set[tuple[str, ...]] = set()  # what those read, for a sum of other tensors is none of them
         self.names: set[str] = set()
         for equation in forward:
             if isinstance(equation.body, Reduce) and equation.body.kind == "sum":
                 key, order = alpha_form(equation.body)
                 if set(order) == set(equation.indices):
+                    self.read.add(tensors_of(equation.body))
                     self.made[key] = (equation.target, tuple(order.index(i) for i in equation.indices))
 
     def known_in(self, body: Scalar) -> Scalar:
@@ -60,7 +63,7 @@ class Cores:
         def change(node: Node) -> Node:
             if not contains(node, Reduce):
                 return node
-            if isinstance(node, Reduce) and node.kind == "sum":
+            if isinstance(node, Reduce) and node.kind == "sum" and tensors_of(node) in self.read:
                 key, order = alpha_form(node)
                 if key in self.made:
                     name, positions = self.made[key]
@@ -103,6 +106,7 @@ class Cores:
             return Read(name, tuple(as_poly(order[p]) for p in positions))
         lead = [i for i in equation.indices if i in order]
         wanted = (*lead, *(i for i in order if i not in lead))
+        self.read.add(tensors_of(node))
         if alone and wanted == equation.indices:
             self.made[key] = (equation.target, tuple(order.index(i) for i in wanted))
             return node

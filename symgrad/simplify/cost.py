@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 
 from symgrad.declare.conditions import conjuncts
+from symgrad.declare.frozen import remember
 from symgrad.declare.integers import Entry, Index, depends_on_data, indices_of, set_equal
 from symgrad.declare.scalars import (
     Add,
@@ -108,10 +109,16 @@ def _combined(args: tuple[Node, ...], sizes: Mapping[str, int]) -> int:
         groups[axes] = groups.get(axes, 0) + 1
     total = 0
     covered: frozenset[Index] = frozenset()
-    for axes, count in sorted(groups.items(), key=lambda g: (len(g[0]), str(sorted(map(str, g[0]))))):
+    for axes, count in sorted(groups.items(), key=lambda g: _order(g[0])):
         total += (count - 1) * volume(axes, sizes)
         first = not covered and not total
         covered |= axes
         if not first:
             total += volume(covered, sizes)
     return total
+
+
+@remember
+def _order(axes: frozenset[Index]) -> tuple[int, str]:
+    """An order of sets of indices from small to large that no hash seed changes."""
+    return len(axes), str(sorted(map(str, axes)))
