@@ -168,7 +168,7 @@ def backward(residuals, grad_h, grad_cell, wrt=None):
     factor_z_3 = sigmoid_z_3 * (1 - sigmoid_z_3)
     # factor_z_4[n, t, m] = sigmoid_z_2[n, t, m] * (1 - sigmoid_z_2[n, t, m])
     factor_z_4 = sigmoid_z_2 * (1 - sigmoid_z_2)
-    grad_z = np.empty((N, T, 4, M), dtype=dtype)
+    grad_z = np.zeros((N, T, 4, M), dtype=dtype)
     grad_h_states = np.zeros((N, T + 1, M), dtype=dtype)
     grad_cell_states = np.zeros((N, T + 1, M), dtype=dtype)
     for t in reversed(range(T)):
@@ -188,12 +188,10 @@ def backward(residuals, grad_h, grad_cell, wrt=None):
         # grad_z[n, t, g, m] = [g == 1] * (factor_z[n, t, m] * grad_sigmoid_z[n, t, m]) + [g == 2] *
         #     (factor_z_2[n, t, m] * grad_tanh_z[n, t, m]) + [g == 3] * (factor_z_3[n, t, m] *
         #     grad_sigmoid_z_3[n, t, m]) + [g == 0] * (factor_z_4[n, t, m] * grad_sigmoid_z_2[n, t, m])
-        grad_z_step = np.zeros((N, 4, M), dtype=dtype)
-        grad_z_step[:, 1] = factor_z[:, t] * grad_sigmoid_z
-        grad_z_step[:, 2] = factor_z_2[:, t] * grad_tanh_z
-        grad_z_step[:, 3] = factor_z_3[:, t] * grad_sigmoid_z_3
-        grad_z_step[:, 0] = factor_z_4[:, t] * grad_sigmoid_z_2
-        grad_z[:, t] = grad_z_step
+        grad_z[:, t, 1] = factor_z[:, t] * grad_sigmoid_z
+        grad_z[:, t, 2] = factor_z_2[:, t] * grad_tanh_z
+        grad_z[:, t, 3] = factor_z_3[:, t] * grad_sigmoid_z_3
+        grad_z[:, t, 0] = factor_z_4[:, t] * grad_sigmoid_z_2
         # grad_h_states[n, t, m] = sum_{g, m_2} grad_z[n, t, g, m_2] * r[g, m_2, m]
         grad_h_states[:, t] = grad_z[:, t].reshape(N, 4 * M) @ r.reshape(4 * M, M)
         # grad_cell_states[n, t, m] = grad_cell_total[n, t, m] * sigmoid_z[n, t, m]

@@ -9,8 +9,8 @@ def _product(a, b, threads):
 
     Where no other thread is there to be slowed down, BLAS is left to itself; so it is with what it does on one.
     """
-    work = a.size * b.shape[-1] if min(a.ndim, b.ndim) > 1 else 0
-    if work < 2**20 or threads == 1 or threading.active_count() == 1:
+    work = a.size * b.shape[-1]
+    if work < 2**20 or threads == 1 or min(a.ndim, b.ndim) < 2 or threading.active_count() == 1:
         return a @ b
     stack = np.broadcast_shapes(a.shape[:-2], b.shape[:-2])
     rows, columns = a.shape[-2], b.shape[-1]

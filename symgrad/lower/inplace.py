@@ -72,11 +72,11 @@ def bare(array: Array) -> Array:
 
 
 def _composed(statement: Statement, name: str, target: str, items: tuple[Item, ...]) -> Statement | None:
-    """A statement that adds into a part of ``name``, adding into that part of the target instead."""
+    """A statement that adds to, or sets, a part of ``name``, doing so with that part of the target instead."""
     if name not in defines(statement) | uses(statement):
         return statement
     match statement:
-        case Update(Subscript(Name(text), inner), "+", array) if text == name and name not in names_in(array):
+        case Update(Subscript(Name(text), inner), "+" | "=", array) if text == name and name not in names_in(array):
             left = list(inner)
             both = [i if isinstance(i, At) else left.pop(0) if left else FULL for i in items]
             if left or any(i != FULL and not isinstance(i, At) for i in items):

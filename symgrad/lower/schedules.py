@@ -15,6 +15,7 @@ from symgrad.lower.parts import Section, maxima_of
 from symgrad.lower.products import on_threads
 from symgrad.lower.reuse import reuse
 from symgrad.lower.share import defines, needed_by, share, walk
+from symgrad.lower.step_memory import steps_first
 
 SCHEDULES = ("readable", "fast")
 
@@ -51,8 +52,10 @@ def lower_function(
         statements += lowered.statements
         reasons += lowered.reasons
     thrifty, reasons_of_reuse = reuse(program, share(tuple(statements), taken), results, fast=True)
-    shared = on_threads(apart(_needed(thrifty, results), results), threads_name(program))
-    return Lowered(shared, tuple(dict.fromkeys((*reasons, *reasons_of_reuse))))
+    outputs = frozenset({*program.outputs, *(o for p in declared for o in p.outputs)})
+    placed, reasons_of_places = steps_first(program, _needed(thrifty, results), outputs)
+    shared = on_threads(apart(placed, results), threads_name(program))
+    return Lowered(shared, tuple(dict.fromkeys((*reasons, *reasons_of_reuse, *reasons_of_places))))
 
 
 def _needed(statements: tuple[Statement, ...], results: frozenset[str]) -> tuple[Statement, ...]:
