@@ -12,7 +12,7 @@ def _product(a, b, threads):
     work = a.size * b.shape[-1]
     if work < 2**20 or threads == 1 or min(a.ndim, b.ndim) < 2 or threading.active_count() == 1:
         return a @ b
-    stack = np.broadcast_shapes(a.shape[:-2], b.shape[:-2])
+    stack = np.broadcast_shapes(a.shape[:-2], b.shape[:-2]) if a.ndim + b.ndim > 4 else ()
     rows, columns = a.shape[-2], b.shape[-1]
     if not stack and 4 * rows <= columns and b.flags.f_contiguous:
         return np.ascontiguousarray(_product(b.T, a.T, threads).T)  # faster than turning all of b for few rows
@@ -27,7 +27,7 @@ def _product(a, b, threads):
     def some_columns(start, stop):
         np.matmul(a, b[..., start:stop], out=out[..., start:stop])
 
-    _side_by_side(*((some_rows, rows) if rows >= columns else (some_columns, columns)), _CORES, threads)
+    _side_by_side(*((some_rows, rows) if rows >= columns else (some_columns, columns)), 1, threads, _CORES)
     return out
 ''',
     "_in_parts": '''
@@ -37,10 +37,10 @@ _PART = 262144  # elements of one array in a part: few enough for the cache of a
 def _in_parts(function, extent, elements, threads, least=1):
     """Run ``function(start, stop)`` for all parts of an axis of ``extent`` and return the sum of what it returns.
 
-    One position takes ``elements``. A thread is woken for no fewer than ``least`` parts.
+    One position takes ``elements``. A thread is woken for ``least`` quarters of a part, or more.
     """
     parts = -(-extent // max(1, _PART // max(elements, 1)))
-    return _side_by_side(function, extent, parts, threads, least)
+    return _side_by_side(function, extent, parts, threads, 4 * extent * elements // (_PART * least))
 ''',
     "_side_by_side": '''
 # What parts free is to stay with the process: glibc gives it back, to be had again page by page,
@@ -48,18 +48,18 @@ def _in_parts(function, extent, elements, threads, least=1):
 np.empty(2**25 - 2**16, np.uint8)
 
 
-def _side_by_side(function, extent, parts, threads, least=1):
+def _side_by_side(function, extent, parts, threads, most):
     """Run ``function(start, stop)`` for at least so many parts and return the sum of what it returns.
 
-    ``threads`` take the next part whenever they are done with one, if there are ``least`` for each; None: as many as
-    there are cores, if NumPy's matrix products can be told to take one each and the caller is no thread itself.
+    ``threads``, but ``most`` at most, take the next part whenever they are done with one; None: as many as there are
+    cores, if NumPy's matrix products can be told to take one each and the caller is no thread itself.
     """
     if threads is None:
         alone = threading.current_thread() is threading.main_thread()
         threads = _CORES if alone and _BLAS else 1
     elif not isinstance(threads, int | np.integer) or threads < 1:
         raise ValueError(f"{LAYER}: threads must be None or a number from 1 on, got {threads!r}")
-    workers = max(1, min(threads, parts // least))
+    workers = max(1, min(threads, most, extent))
     parts = max(1, min(extent, -(-parts // workers) * workers))  # as many for each
     work = _Work(function, extent, parts)
     if workers < 2:

@@ -7,12 +7,13 @@ from collections.abc import Iterable, Mapping, Sequence
 from symgrad.declare.graph import groups, is_recurrent
 from symgrad.declare.integers import Index, Poly, as_poly, depends_on_data, indices_of
 from symgrad.declare.program import Equation, Program
-from symgrad.declare.scalars import TRUE, Mul, Node, Read, Reduce, free_indices, tensors_of, walk
+from symgrad.declare.scalars import TRUE, Apply, Mul, Node, Read, Reduce, free_indices, tensors_of, walk
 from symgrad.declare.typical import elements, typical, typical_sizes, volume
 from symgrad.derive.ragged import in_ranges
 from symgrad.derive.terms import Term, terms_of
 from symgrad.lower.blocks import beside_of, inner_section, table_section
 from symgrad.lower.parts import Cut, Item, Section, along, candidates, maxima_of, reads_in
+from symgrad.simplify.named import COSTLY
 
 PARTS = 8
 """How many parts to expect when what every part needs as a whole is weighed."""
@@ -179,6 +180,12 @@ def row_elements(program: Program, section: Section, windows: bool = True) -> Po
 def is_pointwise(section: Section) -> bool:
     """Whether all is done element by element."""
     return not any(isinstance(part, Reduce) for cut in section.cuts for part in walk(cut.equation.body))
+
+
+def has_functions(section: Section) -> bool:
+    """Whether a function is evaluated that takes long for each element."""
+    nodes = (part for cut in section.cuts for part in walk(cut.equation.body))
+    return any(isinstance(part, Apply) and part.function in COSTLY for part in nodes)
 
 
 def has_window_products(equation: Equation) -> bool:
