@@ -22,6 +22,7 @@ os.environ |= dict.fromkeys(("OPENBLAS_NUM_THREADS", "OMP_NUM_THREADS", "MKL_NUM
 import numpy as np  # noqa: E402
 
 LOADED = 0.9  # threads that get less of a core than this share it with somebody else
+SPINNING = 0.04  # seconds that threads of a library may look for more work before they sleep
 
 
 @dataclass(frozen=True)
@@ -71,7 +72,8 @@ class Machine:
 def alternate(candidates: Mapping[str, Callable[[], Any]], seconds: float, rounds: int = 5) -> dict[str, Timing]:
     """Time candidates in blocks that take turns, so that a disturbance meets all of them.
 
-    The first run of a block is not counted: it brings the candidate's data into the cache and wakes its threads.
+    The first run of a block is not counted: it brings the candidate's data into the cache and wakes its threads. It
+    waits until those of the candidate before have gone to sleep, which would take a core from this one.
 
     Args:
         candidates: what to run, by name.
@@ -84,6 +86,7 @@ def alternate(candidates: Mapping[str, Callable[[], Any]], seconds: float, round
     samples: dict[str, list[tuple[float, float]]] = {name: [] for name in candidates}
     for _ in range(rounds):
         for name, run in candidates.items():
+            time.sleep(SPINNING)
             run()
             samples[name] += [_clock(run) for _ in range(counts[name])]
     return {name: _summary(found) for name, found in samples.items()}

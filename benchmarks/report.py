@@ -246,6 +246,7 @@ def save_plot(path: Path, rows: Sequence[Row]) -> None:
     """
     import matplotlib
     from matplotlib.figure import Figure
+    from matplotlib.ticker import LogLocator, NullFormatter
 
     drawn = [row for row in rows if row.ratio("fast", EAGER) is not None]
     with matplotlib.rc_context({"svg.hashsalt": "symgrad"}):
@@ -262,7 +263,10 @@ def save_plot(path: Path, rows: Sequence[Row]) -> None:
         axes.set_yticks(range(len(drawn)), [row.name for row in drawn])
         axes.invert_yaxis()
         axes.set(xscale="log", xlabel="time over that of the faster eager torch (less is better)")
-        axes.grid(axis="x", which="both", alpha=0.3)
+        axes.xaxis.set_major_locator(LogLocator(subs=(1, 2, 5)))
+        axes.xaxis.set_major_formatter("{x:g}")
+        axes.xaxis.set_minor_formatter(NullFormatter())
+        axes.grid(axis="x", which="major", alpha=0.3)
         figure.legend(loc="outside lower center", ncols=7)
         figure.savefig(path, metadata={"Date": None} if path.suffix == ".svg" else None)
 
