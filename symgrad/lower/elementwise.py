@@ -186,6 +186,8 @@ def product(b: Builder, coefficient: Fraction | float, factors: list[Scalar], or
         (above if inverse is None else below).setdefault(frozenset(value.axes), []).append(value)
     keys = sorted({*above, *below}, key=lambda k: (len(k), sorted(i.name for i in k)))
     groups = [(k, times(above.get(k, []), order), times(below.get(k, []), order)) for k in keys]
+    if b.fast:
+        groups = [_multiplying(b, g, groups, order) for g in groups]
     # Small groups that do not nest would make a full-size product of their own: they meet the largest one by one.
     chain = [g for g in groups if all(g[0] <= k or k <= g[0] for k in keys)]
     rest = [(a, c) for g, a, c in groups if (g, a, c) not in chain]
@@ -194,6 +196,24 @@ def product(b: Builder, coefficient: Fraction | float, factors: list[Scalar], or
     else:
         ordered = [(a, c) for _, a, c in groups]
     return assemble(coefficient, ordered, order)
+
+
+Group = tuple[frozenset[Index], Value | None, Value | None]
+
+
+def _multiplying(b: Builder, group: Group, groups: list[Group], order: Axes) -> Group:
+    """A root below factors over more axes as its reciprocal above: one division for each root, not for each element.
+
+    The reciprocal of a root is as far from overflow as the root is, so that no result is lost.
+    """
+    axes, above, below = group
+    larger = any(axes < other and top is not None for other, top, _ in groups)
+    if above is not None or below is None or not larger or not axes:
+        return group
+    if not isinstance(below.array, Map) or below.array.function != "sqrt":
+        return group
+    b.because("one division for each root that many elements are divided by, and a multiplication for each of those")
+    return axes, mapped("div", [Value(Const(Fraction(1)), (), "scalar"), below], order), None
 
 
 def _reciprocal(factor: Scalar) -> Scalar | None:
