@@ -18,9 +18,11 @@ from symgrad.lower.arrays import (
     At,
     Chunks,
     Collapse,
+    Einsum,
     For,
     Fresh,
     Helper,
+    MatMul,
     Name,
     Reshape,
     Slice,
@@ -84,9 +86,9 @@ def _made(statements: tuple[Statement, ...]) -> frozenset[str]:
 
 
 def _views(statements: tuple[Statement, ...], made: frozenset[str]) -> dict[str, str]:
-    """The arrays by the names of what is a range of them, and by their own."""
+    """The arrays by the names of what is a range of them, in parts as well, and by their own."""
     found = {name: name for name in made}
-    for statement in statements:
+    for statement in walk(statements):
         match statement:
             case Assign(name, Subscript(Name(whole), items)) if whole in found and all(map(_is_range, items)):
                 found[name] = found[whole]
@@ -145,7 +147,7 @@ class _Uses:
                 elif at and self.axes.setdefault(base, at[0]) != at[0]:
                     self.axes[base] = None
                 return
-            case Reshape() | Helper() | Collapse() if step is None:
+            case Reshape() | Helper() | Collapse() | MatMul() | Einsum() if step is None:
                 self.merged |= {self.bases[n] for n in _plain_names(array) if n in self.bases}
         for part in parts(array):
             self._look(part, step)

@@ -136,7 +136,8 @@ def _pair(node: Reduce) -> frozenset[Index]:
 def _survey(node: Node, found: dict[str, _Shared], units: Units, pairs: tuple[frozenset[Index], ...] = ()) -> None:
     if isinstance(node, Reduce) and (pair := _pair(node)):
         pairs = (*pairs, pair)
-    if (parted := units.part(node)) is not None:
+    parted = units.part(node)
+    if parted is not None and not any(p <= free_indices(parted.unit) for p in pairs):
         _count(parted.unit, TRUE, found).summed = True
         for factor in parted.others:
             _survey(factor, found, units, pairs)

@@ -47,6 +47,9 @@ def test_what_a_product_takes_together_keeps_its_order():
     source = of("rnn", "fast").source
     assert re.search(r"grad_pre_h = np\.empty\(\(N, T, M\)", source)
     assert re.search(r"grad_h_states = np\.zeros\(\(T \+ 1, N, M\)", source)
+    in_parts = of("gru", "fast").source
+    assert "grad_pre_reset_part_matrix" in in_parts  # a range of it, in a part
+    assert re.search(r"grad_pre_reset = np\.empty\(\(N, T, M\)", in_parts)
 
 
 def test_what_the_caller_gets_keeps_its_order():
