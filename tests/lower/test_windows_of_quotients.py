@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import math
 import tracemalloc
 from collections.abc import Callable
 
 import numpy as np
 import pytest
-from sympy import Eq, Expr, Idx, IndexedBase, Product, Sum, Symbol, ceiling, exp, floor, symbols
+from sympy import Eq, Expr, Idx, IndexedBase, Product, Sum, Symbol, ceiling, erf, exp, floor, symbols
 
 from symgrad import Layer, LogSumExp, ReduceMax, ReduceMin, compile_layer
 
@@ -89,6 +90,10 @@ w = IndexedBase("w")
 OWN = {
     "product": (Layer("products", [x[N, H]], [Eq(y[n, a], Product(x[n, u], BIN))], attributes={P: 2}), {"P": 300}),
     "exponential": (Layer("exponentials", [x[N, H], w[P]], [Eq(y[n, a], ReduceMax(exp(x[n, u] * w[a]), BIN))]), {}),
+    "shifted": (
+        Layer("gates", [x[N, H], w[P]], [Eq(y[n, a], Sum(x[n, u] * (erf(x[n, u] * w[a]) + 1) / 2, BIN))]),
+        {},
+    ),
     "sum": (Layer("sums", [x[N, H], w[P]], [Eq(y[n, a], Sum(exp(x[n, u] * w[a]), BIN))]), {}),
     "soft": (Layer("soft", [x[N, H], w[P]], [Eq(y[n, a], LogSumExp(x[n, u] * w[a], BIN))]), {}),
 }
@@ -115,6 +120,10 @@ def test_what_needs_a_window_and_a_position_in_it_is_no_table(name: str, schedul
         window = arrays[0][:, inside]
         if name == "product":
             expected[:, inside] += window.prod(axis=1, keepdims=True) / window
+            continue
+        if name == "shifted":
+            u = window * arrays[1][place]
+            expected[:, inside] += (np.vectorize(math.erf)(u) + 1) / 2 + u * np.exp(-(u**2)) / math.sqrt(math.pi)
             continue
         values = np.exp(window * arrays[1][place])
         if name == "exponential":
