@@ -55,6 +55,11 @@ class Row:
         """Whether a result differs from a rival's, so that nothing was timed."""
         return any("errors" in found and not found["timings"] for found in self.comparisons.values())
 
+    @property
+    def profile(self) -> Mapping[str, Any] | None:
+        """What the fast module does on one thread, where that was traced."""
+        return next((found["profile"] for found in self.comparisons.values() if "profile" in found), None)
+
     def times(self, candidate: str) -> Mapping[str, Any] | None:
         """The timing of a candidate in the first comparison that has it."""
         return next((t[candidate] for t in self._timings() if candidate in t), None)
@@ -191,10 +196,39 @@ def missed(rows: Sequence[Row]) -> list[str]:
     """Why goals are missed: what the fast module does in its time."""
     lines = []
     for row in rows:
-        profile = next((found["profile"] for found in row.comparisons.values() if "profile" in found), None)
-        ratio = row.ratio("fast", EAGER)
+        profile, ratio = row.profile, row.ratio("fast", EAGER)
         if profile is not None and row.met is False:
             lines.append(f"{row.name}, {ratio:.2f} for {row.goal:g}: {told(profile)}")
+    return lines
+
+
+def means(rows: Sequence[Row]) -> list[str]:
+    """What goals over all workloads are made of: kinds of work, and what threads gain."""
+    known = [(row, row.profile) for row in rows if row.steps is None and row.profile is not None]
+    if not known:
+        return []
+    shares: dict[str, list[float]] = {}
+    for _, profile in known:
+        for kind, share in profile["shares"].items():
+            shares.setdefault(kind, []).append(share)
+    parts = sorted(((sum(found) / len(known), kind) for kind, found in shares.items()), reverse=True)
+    lines = [
+        f"fast, one thread, the mean of {len(known)} workloads: "
+        + ", ".join(f"{share:.0%} {kind}" for share, kind in parts)
+    ]
+    timed = [
+        (profile["seconds"], fast["median"], readable["median"])
+        for row, profile in known
+        if (fast := row.times("fast")) and (readable := row.times("readable"))
+    ]
+    for name, ratios in (
+        ("fast on one thread, traced, over fast", [one / fast for one, fast, _ in timed]),
+        ("readable over fast on one thread, traced", [readable / one for one, _, readable in timed]),
+    ):
+        if ratios:
+            lines.append(
+                f"{name}, geometric mean: {statistics.geometric_mean(ratios):.2f} over {len(ratios)} workloads"
+            )
     return lines
 
 
@@ -210,7 +244,7 @@ def show(rows: Sequence[Row], console: Console) -> None:
         line[place] = f"[{colour}]{line[place]}[/]"
         table.add_row(*line)
     console.print(table)
-    for line in (*skipped(rows), *epochs(rows), *missed(rows), *map(str, goals(rows))):
+    for line in (*skipped(rows), *epochs(rows), *missed(rows), *map(str, goals(rows)), *means(rows)):
         console.print(escape(line), soft_wrap=True)
 
 
@@ -220,7 +254,7 @@ def markdown(rows: Sequence[Row], machine: Sequence[str], about: str) -> str:
     lines += [f"- {line}" for line in machine]
     lines += ["", "Milliseconds, forward + backward, medians.", ""]
     lines += _table([list(HEADINGS), *map(cells, rows)])
-    lines += ["", *(f"- {line}" for line in (*goals(rows), *epochs(rows), *skipped(rows)))]
+    lines += ["", *(f"- {line}" for line in (*goals(rows), *means(rows), *epochs(rows), *skipped(rows)))]
     if missed(rows):
         lines += ["", "Where goals are missed, what the fast module does in its time, on one thread:", ""]
         lines += [f"- {line}" for line in missed(rows)]

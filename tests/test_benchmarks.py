@@ -140,19 +140,30 @@ def test_why_a_goal_is_missed_stands_beside_the_number():
 import sys
 sys.path[:0] = [{str(BENCHMARKS)!r}, {str(BENCHMARKS.parent)!r}]
 import _measure
-from report import Floor, Row, markdown, missed
+from report import Floor, Row, markdown, means, missed
 
 def row(fast):
-    times = {{name: dict(median=t, minimum=t, processor=t) for name, t in (("fast", fast), ("torch", 1.0))}}
-    profile = dict(seconds=1.0, shares={{"copies": 0.9, "Python": 0.1}}, dearest=[(0.7, "y = x.copy()")])
+    seconds = (("fast", fast), ("readable", 3.0), ("torch", 1.0))
+    times = {{name: dict(median=t, minimum=t, processor=t) for name, t in seconds}}
+    profile = dict(seconds=2 * fast, shares={{"copies": 0.9, "Python": 0.1}}, dearest=[(0.7, "y = x.copy()")])
     found = {{"errors": {{"fast": 0.0}}, "timings": times, "profile": profile}}
     return Row("layer", "3x5", Floor(1, 1, "1", "1", 1.0), {{"torch": found}}, 1.5)
 
 print([missed([row(2.0)]), missed([row(1.0)]), missed([row(2.0)])[0] in markdown([row(2.0)], [], "")])
+print([means([row(2.0), row(0.5)]), means([])])
 """
     done = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, env=ONE_THREAD)
     assert done.returncode == 0, done.stderr
-    (line,), none, shown = ast.literal_eval(done.stdout)
+    first, second = done.stdout.splitlines()
+    (line,), none, shown = ast.literal_eval(first)
+    assert ast.literal_eval(second) == [
+        [
+            "fast, one thread, the mean of 2 workloads: 90% copies, 10% Python",
+            "fast on one thread, traced, over fast, geometric mean: 2.00 over 2 workloads",
+            "readable over fast on one thread, traced, geometric mean: 1.50 over 2 workloads",
+        ],
+        [],
+    ]
     assert line.startswith("layer, 2.00 for 1.5: 90% copies, 10% Python; most of it is copies to where")
     assert line.endswith("Dearest: `y = x.copy()` 70%")
     assert (none, shown) == ([], True)
