@@ -13,7 +13,7 @@ from symgrad.derive.ragged import in_ranges
 from symgrad.derive.terms import Term, terms_of
 from symgrad.lower.blocks import beside_of, inner_section, table_section
 from symgrad.lower.parts import Cut, Item, Section, along, candidates, maxima_of, reads_in
-from symgrad.simplify.named import COSTLY
+from symgrad.simplify.costly import COSTLY
 
 PARTS = 8
 """How many parts to expect when what every part needs as a whole is weighed."""

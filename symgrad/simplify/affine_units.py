@@ -1,4 +1,7 @@
-"""Costly values that nothing reads but one affine function of them: ``(erf(u) + 1)/2`` is what gets a name then."""
+"""Costly values that nothing reads but one affine function of them: ``(erf(u) + 1)/2`` is what gets a name then.
+
+The slope of the value has to do without it: whoever keeps an affine function needs no more.
+"""
 
 from __future__ import annotations
 
@@ -6,17 +9,16 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 
 from symgrad.declare.algebra import multiply
-from symgrad.declare.scalars import Add, Apply, Mul, Node, Number, Reduce, Scalar, children, reads_of, walk
+from symgrad.declare.scalars import Add, Apply, Mul, Node, Number, Reduce, Scalar, children
 from symgrad.derive.terms import alpha_form
-
-WITHIN = frozenset({"erf"})
-"""Functions whose slope does without the value: whoever keeps an affine function of it needs no more."""
+from symgrad.simplify.costly import SLOPE_WITHOUT_VALUE, is_costly
 
 
 @dataclass(frozen=True, slots=True)
 class Parted:
-    """A product as the affine function and its other factors."""
+    """A product as an affine function of a value and its other factors."""
 
+    value: Apply
     unit: Scalar
     others: tuple[Scalar, ...] = ()
 
@@ -34,25 +36,22 @@ class Units:
 
 
 def affine_units(bodies: Iterable[Scalar]) -> Units:
-    """Find the values of ``WITHIN`` that occur in one affine function alone."""
+    """Find the values that occur in one affine function alone."""
     readers: dict[str, set[str]] = {}
 
     def visit(node: Node) -> None:
-        match _parted(node), node:
-            case Parted(unit, others), _:
-                value = next(p for p in walk(unit) if isinstance(p, Apply) and _is_value(p))
-                readers.setdefault(_key(value), set()).add(_key(unit))
-                for other in others:
-                    visit(other)
-                return
-            case _, Reduce("sum", body=Mul(_, factors)):  # a number before a sum stays there
-                for part in (node.condition, *factors):
-                    visit(part)
-                return
-            case _, Apply() if _is_value(node):
+        parted = _parted(node)
+        if parted is not None:
+            readers.setdefault(_key(parted.value), set()).add(_key(parted.unit))
+            inside: tuple[Node, ...] = parted.others
+        elif isinstance(node, Reduce) and isinstance(node.body, Mul):
+            inside = (node.condition, *node.body.args)  # a number before a sum stays there
+        else:
+            if is_costly(node):
                 readers.setdefault(_key(node), set()).add("")
-        for child in children(node):
-            visit(child)
+            inside = children(node)
+        for part in inside:
+            visit(part)
 
     for body in bodies:
         visit(body)
@@ -62,27 +61,25 @@ def affine_units(bodies: Iterable[Scalar]) -> Units:
 def _parted(node: Node) -> Parted | None:
     """``c*(f + n)*g`` as ``c*(f + n)`` and ``g``, for a value f and numbers c and n."""
     match node:
-        case Add() if _is_shifted(node):
-            return Parted(node)
+        case Add() if (value := _shifted(node)) is not None:
+            return Parted(value, node)
         case Mul(coefficient, args):
-            shifted = [a for a in args if _is_shifted(a)]
-            if len(shifted) == 1:
-                others = tuple(a for a in args if a is not shifted[0])
-                return Parted(multiply(Number(coefficient), shifted[0]), others)
+            found = [(value, a) for a in args if (value := _shifted(a)) is not None]
+            if len(found) == 1:
+                ((value, shifted),) = found
+                others = tuple(a for a in args if a is not shifted)
+                return Parted(value, multiply(Number(coefficient), shifted), others)
     return None
 
 
-def _is_shifted(node: Node) -> bool:
+def _shifted(node: Node) -> Apply | None:
+    """The value f of ``f + n`` or ``c*f + n``."""
     match node:
-        case Add((Number(), value) | (value, Number())):
-            return _is_value(value.args[0] if isinstance(value, Mul) and len(value.args) == 1 else value)
-    return False
-
-
-def _is_value(node: Node) -> bool:
-    if not (isinstance(node, Apply) and node.function in WITHIN and reads_of(node)):
-        return False
-    return not any(isinstance(p, Reduce) for p in walk(node))
+        case Add((Number(), term) | (term, Number())):
+            value = term.args[0] if isinstance(term, Mul) and len(term.args) == 1 else term
+            if is_costly(value) and value.function in SLOPE_WITHOUT_VALUE:
+                return value
+    return None
 
 
 def _key(node: Scalar) -> str:

@@ -38,31 +38,7 @@ from symgrad.derive.terms import alpha_form
 from symgrad.derive.trace import Trace
 from symgrad.naming import fresh
 from symgrad.simplify.affine_units import Units, affine_units
-
-COSTLY = frozenset(
-    {
-        "exp",
-        "expm1",
-        "log",
-        "log1p",
-        "tanh",
-        "sigmoid",
-        "softplus",
-        "logcosh",
-        "log1mexp",
-        "erf",
-        "erfc",
-        "erfcx",
-        "ierfcx",
-        "logerfc",
-        "loghalferfc",
-        "sin",
-        "cos",
-        "tan",
-    }
-)
-# Functions whose slope, or whose product's slope, needs the value again.
-OWN_SLOPE = frozenset({"exp", "tanh", "sigmoid", "erf"})
+from symgrad.simplify.costly import COSTLY, OWN_SLOPE, is_costly
 
 
 @dataclass(slots=True)
@@ -138,19 +114,20 @@ def _survey(node: Node, found: dict[str, _Shared], units: Units, pairs: tuple[fr
         pairs = (*pairs, pair)
     parted = units.part(node)
     if parted is not None and not any(p <= free_indices(parted.unit) for p in pairs):
-        _count(parted.unit, TRUE, found).summed = True
+        shared = _count(parted.unit, TRUE, found)
+        shared.summed = shared.summed or parted.value.function in OWN_SLOPE
         for factor in parted.others:
             _survey(factor, found, units, pairs)
         return
     match node:
-        case Apply() if _is_costly(node) and any(p <= free_indices(node) for p in pairs):
+        case Apply() if is_costly(node) and any(p <= free_indices(node) for p in pairs):
             pass
         case Reduce("sum"):
             where, factors = _candidates(node)
             for factor in factors:
                 covered = _covered(where, factor)
                 paired = any(p <= free_indices(factor) for p in pairs)
-                if _is_costly(factor) and (covered != TRUE or where == TRUE) and not paired:
+                if is_costly(factor) and (covered != TRUE or where == TRUE) and not paired:
                     shared = _count(factor, covered, found)
                     shared.summed = shared.summed or (
                         isinstance(factor, Apply) and factor.function == "exp" and len(reads_of(factor)) > 1
@@ -160,17 +137,12 @@ def _survey(node: Node, found: dict[str, _Shared], units: Units, pairs: tuple[fr
             return
         case Select():
             return  # evaluated where the choice takes it, and guarded there
-        case Apply() if _is_costly(node):
+        case Apply() if is_costly(node):
             shared = _count(node, TRUE, found)
             shared.summed = shared.summed or node.function in OWN_SLOPE
             return
     for child in children(node):
         _survey(child, found, units, pairs)
-
-
-def _is_costly(node: Node) -> bool:
-    costly = isinstance(node, Apply) and node.function in COSTLY and bool(reads_of(node))
-    return costly and not any(isinstance(p, Reduce) for p in walk(node))
 
 
 def _masked(node: Scalar, condition: Condition) -> Scalar:
@@ -221,7 +193,7 @@ def _apply(node: Node, chosen: dict[str, _Shared], ordered: Set[str], units: Uni
             for factor in factors:
                 read = None
                 covered = _covered(where, factor)
-                if _is_costly(factor) and (covered != TRUE or where == TRUE):
+                if is_costly(factor) and (covered != TRUE or where == TRUE):
                     read = _read(factor, covered, chosen)
                 own = set(conjuncts(covered)) if read is not None else set()
                 nought |= set() if set(tensors_of(node)) & ordered else own
@@ -231,7 +203,7 @@ def _apply(node: Node, chosen: dict[str, _Shared], ordered: Set[str], units: Uni
             body = multiply(Number(coefficient), *new)
             left = all_of(*(c for c in conjuncts(where) if c not in nought - needing))
             return Reduce("sum", node.indices, left, body, node.ties)
-        case Apply() if _is_costly(node):
+        case Apply() if is_costly(node):
             read = _read(node, TRUE, chosen)
             if read is not None:
                 return read
