@@ -20,6 +20,7 @@ from symgrad.lower.arrays import (
     Const,
     Einsum,
     Fresh,
+    Helper,
     Item,
     Map,
     MatMul,
@@ -75,6 +76,8 @@ def shape_of(array: Array, known: Shapes) -> Shape | None:
             return Shape(())
         case Subscript(source, items):
             return _subscripted(shape_of(source, known), items)
+        case Helper("copy", (source,)):
+            return shape_of(source, known)
         case Transpose(source, order):
             inner = shape_of(source, known)
             if inner is None or len(inner.extents) != len(order):

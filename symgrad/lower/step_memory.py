@@ -64,15 +64,16 @@ def steps_first(
 
 
 def _shapes(program: Program, statements: tuple[Statement, ...]) -> dict[str, Shape]:
-    """The shapes of what a function assigns, once: what a loop assigns is of one step."""
-    times = Counter(s.name for s in walk(statements) if isinstance(s, Assign))
-    outside = {s.name for s in statements if isinstance(s, Assign)}
-    known = {n: s for n, s in shapes_of(program, statements).items() if n in outside or not times[n]}
-    for statement in walk(statements):
-        if isinstance(statement, Assign) and statement.name not in known and times[statement.name] == 1:
-            shape = shape_of(statement.array, known)
-            known |= {statement.name: shape} if shape is not None else {}
-    return known
+    """The shapes of what a function assigns: what a loop assigns is of one step, and each time of the same shape."""
+    made = [s for s in walk(statements) if isinstance(s, Assign)]
+    names, outside = {s.name for s in made}, {s.name for s in statements if isinstance(s, Assign)}
+    known = {n: s for n, s in shapes_of(program, statements).items() if n in outside or n not in names}
+    inner: dict[str, Shape | None] = {}
+    for statement in made:
+        if statement.name not in known:
+            shape = shape_of(statement.array, known | {n: s for n, s in inner.items() if s is not None})
+            inner[statement.name] = shape if inner.get(statement.name, shape) == shape else None
+    return known | {n: s for n, s in inner.items() if s is not None}
 
 
 def _made(statements: tuple[Statement, ...]) -> frozenset[str]:
@@ -147,20 +148,22 @@ class _Uses:
                 elif at and self.axes.setdefault(base, at[0]) != at[0]:
                     self.axes[base] = None
                 return
-            case Reshape() | Helper() | Collapse() | MatMul() | Einsum() if step is None:
-                self.merged |= {self.bases[n] for n in _plain_names(array) if n in self.bases}
+            case Reshape() | Helper() | Collapse() | MatMul() | Einsum():
+                self.merged |= {self.bases[n] for n in _whole_names(array) if n in self.bases}
         for part in parts(array):
             self._look(part, step)
 
 
-def _plain_names(array: Array) -> Iterator[str]:
-    """Names of arrays that an expression reads as they are, or with axes in another order."""
+def _whole_names(array: Array) -> Iterator[str]:
+    """Names of arrays that an expression reads whole or in ranges, perhaps with axes in another order."""
     for part in parts(array):
         match part:
             case Name(text):
                 yield text
-            case Transpose() | Subscript():
-                yield from _plain_names(part)
+            case Transpose():
+                yield from _whole_names(part)
+            case Subscript(_, items) if not any(isinstance(i, At) for i in items):
+                yield from _whole_names(part)
 
 
 def _bodies(statement: Statement) -> tuple[Statement, ...]:

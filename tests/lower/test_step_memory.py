@@ -6,10 +6,15 @@ import re
 
 import numpy as np
 import pytest
+from sympy import Eq, Idx, IndexedBase, Piecewise, Sum, symbols, tanh
 
 import symgrad
-from symgrad import check_layer, layers
+from symgrad import Layer, check_layer, layers
 from symgrad.compiler import show_stage
+
+N, T, M = symbols("N T M", integer=True, positive=True)
+n, t, m, i = Idx("n", N), Idx("t", T), Idx("m", M), Idx("i", M)
+x, r, h = (IndexedBase(name) for name in "xrh")
 
 RECURRENT = ["rnn", "gru", "lstm", "state_space_scan", "linear_attention", "gated_delta_attention", "crf_log_partition"]
 FIRST = re.compile(r"= np\.(?:empty|zeros|full)\(\(T(?: \+ 1)?, .*\)\.transpose\(")
@@ -27,14 +32,15 @@ def test_the_results_are_those_of_the_readable_schedule_bit_for_bit_or_nearly(na
 def test_states_stand_side_by_side_in_a_step():
     module = of("lstm", "fast")
     rng = np.random.default_rng(0)
-    n, t, c, m = 3, 5, 4, 6
-    shapes = ((n, t, c), (n, m), (n, m), (4, m, c), (4, m, m), (4, m))
-    (h, _), residuals = module.forward(*(rng.normal(size=s) for s in shapes))
-    kept = residuals._asdict()
-    stepped = [a for a in kept.values() if getattr(a, "shape", ())[:2] in ((n, t), (n, t + 1)) and a.shape[2:] == (m,)]
+    batch, steps, inputs, units = 3, 5, 4, 6
+    shapes = ((batch, steps, inputs), (batch, units), (batch, units))
+    shapes += ((4, units, inputs), (4, units, units), (4, units))
+    (states, _), residuals = module.forward(*(rng.normal(size=s) for s in shapes))
+    shapes = {(batch, steps, units), (batch, steps + 1, units)}
+    stepped = [a for a in residuals if getattr(a, "shape", None) in shapes]
     assert len(stepped) > 4
     assert all(a[:, 1].flags.c_contiguous for a in stepped)
-    assert h.shape == (n, t, m)
+    assert states.shape == (batch, steps, units)
 
 
 def test_the_readable_schedule_keeps_axes_in_order():
@@ -66,6 +72,16 @@ def test_steps_write_where_results_belong():
     assert "out=" not in of("lstm", "readable").source.split("# --- helpers ---")[0]
     text = show_stage(layers.lstm, "lower", schedule="fast")
     assert "steps first in memory" in text and "without an array in between" in text
+
+
+def test_steps_of_several_loops_write_where_results_belong():
+    """What each of two loops assigns has one shape: the first step has no state before it."""
+    before = Piecewise((h[n, t - 1, i], t > 0), (0, True))
+    equation = Eq(h[n, t, m], x[n, t, m] * tanh(Sum(r[m, i] * before, i)))
+    layer = Layer("kept", inputs=[x[N, T, M], r[M, M]], equations=[equation])
+    source = symgrad.compile_layer(layer, schedule="fast").source
+    assert source.count("np.tanh(sum_h, out=tanh_sum_h[:, t])") == 2
+    assert check_layer(layer, schedule="fast", cases=3).ok
 
 
 def test_places_that_are_set_in_a_step_are_set_in_the_whole_array():
