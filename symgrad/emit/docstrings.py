@@ -40,7 +40,11 @@ def forward_docstring(inputs: Iterable[Tensor], outputs: Iterable[str], threads:
     line = f"Compute {', '.join(outputs)} from {given}; the second result is for backward."
     if not threads:
         return line
-    note = f"``{threads}`` share the work, in parts that stay in cache; None: one for each core, 1: the caller alone."
+    note = (
+        f"``{threads}`` share the work, in parts that stay in cache; None: one for each core, 1: the caller alone. "
+        "Products take one thread each meanwhile where NumPy has OpenBLAS; with another library None is 1: for more, "
+        "give a number and set that library to one thread."
+    )
     return "\n".join([line, "", *(f"    {part}" for part in textwrap.wrap(note, WIDTH - 8)), "    "])
 
 

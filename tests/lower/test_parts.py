@@ -126,7 +126,10 @@ def test_a_thread_is_woken_for_what_takes_longer_than_waking_it(name, rows, woke
     y, residuals = module.forward(x, threads=2)
     assert bool(asked) == woken
     whole, _ = module.forward(x, threads=1)
-    np.testing.assert_allclose(y, whole, rtol=1e-14, atol=1e-16)  # a row is summed elsewhere in a larger product
+    if name == "softmax":  # sums of 1000 are products, whose last bits depend on which rows are beside each other
+        np.testing.assert_array_max_ulp(y, whole, 32)
+    else:
+        np.testing.assert_array_equal(y, whole)
     asked.clear()
     module.backward(residuals, y, threads=2)
     assert bool(asked) == woken
