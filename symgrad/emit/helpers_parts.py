@@ -105,7 +105,7 @@ class _Work:
         return p if p < self.parts else None
 
     def add(self, p, found):
-        """Add what a part returned to the total when its turn comes. Who is far ahead waits: results take memory."""
+        """Add what a part returned to the total in its turn. Who is far ahead waits, so that few results are held."""
         with self.turn:
             self.found[p] = found
             while self.added in self.found:
