@@ -223,7 +223,7 @@ def test_generation_is_timed_as_a_whole_and_per_layer(tmp_path):
     record = json.loads(out.read_text())
     assert [layer["name"] for layer in record["layers"]] == ["relu", "dense"]
     assert all(layer["clock"] > 0 for layer in record["layers"])
-    assert record["total"]["clock"] > 0
+    assert record["total"] > 0
     assert "symgrad generate:" in printed
 
 
