@@ -72,8 +72,8 @@ class Machine:
 def alternate(candidates: Mapping[str, Callable[[], Any]], seconds: float, rounds: int = 5) -> dict[str, Timing]:
     """Time candidates in blocks that take turns, so that a disturbance meets all of them.
 
-    The first run of a block is not counted: it brings the candidate's data into the cache and wakes its threads. It
-    waits until those of the candidate before have gone to sleep, which would take a core from this one.
+    The first runs of a block are not counted: they bring the candidate's data into the cache and wake its threads, and
+    last until those of the candidate before have gone to sleep, which would take a core from this one.
 
     Args:
         candidates: what to run, by name.
@@ -86,8 +86,10 @@ def alternate(candidates: Mapping[str, Callable[[], Any]], seconds: float, round
     samples: dict[str, list[tuple[float, float]]] = {name: [] for name in candidates}
     for _ in range(rounds):
         for name, run in candidates.items():
-            time.sleep(SPINNING)
+            end = time.perf_counter() + SPINNING
             run()
+            while time.perf_counter() < end:
+                run()
             samples[name] += [_clock(run) for _ in range(counts[name])]
     return {name: _summary(found) for name, found in samples.items()}
 
