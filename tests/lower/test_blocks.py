@@ -180,20 +180,26 @@ def test_an_axis_without_positions():
 MEASURED = [*(LAYERS[name] for name in ("everywhere", "past", "band", "limits")), *ALONE.values()]
 
 
-@pytest.mark.parametrize("layer", MEASURED)
-def test_memory_grows_with_the_axis_not_with_its_square(layer):
-    _, fast = _compiled(layer)
-    fast.module._PART = 2**15
-    length = 1500
+def _peak(fast, layer, length, threads):
+    """The most memory that forward and backward take, the arrays that go in left out."""
     arrays = [x.astype(np.float32) for x in _inputs(layer, length, length, 4, 1)]
     arrays = [x[0] for x in arrays] if layer in ALONE.values() else arrays
     tracemalloc.start()
     try:
-        _all(fast, arrays)
-        peak = tracemalloc.get_traced_memory()[1]
+        _all(fast, arrays, threads=threads)
+        return tracemalloc.get_traced_memory()[1]
     finally:
         tracemalloc.stop()
-    assert peak < length * length * 4 / 8
+
+
+@pytest.mark.parametrize("layer", MEASURED)
+def test_memory_grows_with_the_axis_not_with_its_square(layer):
+    _, fast = _compiled(layer)
+    fast.module._PART = 2**15
+    peak = _peak(fast, layer, 1500, 1)
+    assert peak < 1500 * 1500 * 4 / 8
+    assert _peak(fast, layer, 3000, 1) < 2.5 * peak
+    assert _peak(fast, layer, 1500, 2) < 2.5 * peak  # each thread holds a part
 
 
 def test_what_a_block_cannot_reach_is_not_computed():
