@@ -300,7 +300,7 @@ class Parts:
     """A function of the positions ``start .. stop - 1`` of an axis, run for all parts of it, side by side on threads.
 
     A part has ``count`` positions, few enough for ``count * others`` elements to stay in cache. ``threads`` is the
-    argument that says how many, each for ``least`` quarters of a part; ``indices`` stand in formulas; ``sums`` are
+    argument that says how many, each for ``least`` eighths of a part; ``indices`` stand in formulas; ``sums`` are
     added up over the parts. ``rows``, if the body goes along another axis in blocks: how many positions at once, and of
     what that depends; ``heads`` name positions; ``tiles``: choices that leave so many elements in one position.
     """

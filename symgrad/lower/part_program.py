@@ -17,7 +17,7 @@ from symgrad.lower.parts import Cut, Section
 from symgrad.lower.reached import Edge, Reached, Span
 from symgrad.naming import fresh
 
-PART = 2**18
+PART = 2**19
 """Elements of one array in a part, as in the helper that runs the parts."""
 
 

@@ -99,6 +99,28 @@ def test_errors_and_floating_point_settings_reach_the_threads():
         compiled.forward(x, threads=0)
 
 
+@pytest.mark.parametrize("threads", [1, 2])
+def test_buffers_of_numpy_are_the_callers_again_afterwards(threads):
+    """Short ones are for parts alone, on all threads."""
+    module = symgrad.compile_layer(symgrad.layers.relu, schedule="fast").module
+    found = []
+
+    def part(start, stop):
+        found.append(np.getbufsize())
+        if len(found) > 3:
+            raise KeyError(start)
+
+    before = np.setbufsize(4096)
+    try:
+        module._side_by_side(part, 3, 3, threads, threads)
+        assert np.getbufsize() == 4096 and found == [1024] * 3
+        with pytest.raises(KeyError):
+            module._side_by_side(part, 3, 3, threads, threads)
+        assert np.getbufsize() == 4096
+    finally:
+        np.setbufsize(before)
+
+
 def test_matrix_products_have_their_threads_back_afterwards():
     compiled = _in_small_parts("conv2d")
     module, case = compiled.module, point("conv2d")
@@ -288,7 +310,7 @@ def test_a_shared_product_is_the_product(shapes):
     for left, right in ((a, b), (np.asfortranarray(a), np.asfortranarray(b)), (a[::-1], b)):
         for threads in (None, 1, 2, 3):
             found = module._product(left, right, threads)
-            assert found.shape == (left @ right).shape
+            assert found.shape == (left @ right).shape and found.flags.c_contiguous
             np.testing.assert_allclose(found, left @ right, rtol=1e-11, atol=1e-11)
     done.set()
     assert (module._BLAS and module._BLAS[0]()) == before
