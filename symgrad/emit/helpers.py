@@ -213,8 +213,36 @@ def _first_at(best, *positions_and_values):
     first[first == count] = 0
     return first
 ''',
+        "_taken": '''
+def _taken(source, first, *positions, out=None):
+    """``source[positions]`` where ``first`` axes stay in front, into ``out``, if any: rows are copied as a whole."""
+    last = first + len(positions)
+    if not source.flags.c_contiguous:
+        found = source[(slice(None),) * first + positions]
+        return found if out is None else np.copyto(out, found)
+    flat = np.asarray(positions[0], np.intp)
+    for extent, position in zip(source.shape[first + 1 : last], positions[1:], strict=True):
+        flat = flat * extent + position
+    rows = source.reshape(*source.shape[:first], math.prod(source.shape[first:last]), *source.shape[last:])
+    return rows.take(flat, axis=first, out=out, mode="clip")
+''',
+        "_add_groups": '''
+def _add_groups(target, places, rows, order, starts, stops, zeros):
+    """Add rows to ``target`` at their places, perhaps to ``zeros``; those of a group have one place."""
+    while starts.size > (stops - starts).max(initial=0):  # in rounds: one row for each group that has rows left
+        now = order[starts]
+        here = tuple(p[now] for p in places)
+        target[here] = rows[now] if zeros else target[here] + rows[now]
+        zeros = False
+        starts = starts + 1
+        left = starts < stops
+        starts, stops = starts[left], stops[left]
+    for start, stop in zip(starts, stops, strict=True):  # few groups, many rows: one group after the other
+        now = order[start:stop]
+        target[tuple(p[now[0]] for p in places)] += rows[now].sum(axis=0)
+''',
         "_add_at": '''
-def _add_at(target, *positions_and_values, zeros=False):
+def _add_at(target, *positions_and_values, zeros=False, add=_add_groups):
     """Add rows to ``target``, perhaps one of ``zeros``, at positions along its first axes; repeated ones add up."""
     *positions, values = map(np.asarray, positions_and_values)
     lead = len(positions)
@@ -223,7 +251,7 @@ def _add_at(target, *positions_and_values, zeros=False):
         return
     if target.ndim > lead and not target.flags.c_contiguous and 4 * values.size >= target.size:
         sums = np.zeros(target.shape, target.dtype)  # with rows side by side
-        _add_at(sums, *positions_and_values, zeros=True)
+        _add_at(sums, *positions_and_values, zeros=True, add=add)
         target += sums
         return
     flat = positions[0]
@@ -240,17 +268,7 @@ def _add_at(target, *positions_and_values, zeros=False):
     flat = flat[order]
     starts = np.flatnonzero(np.concatenate([[True], flat[1:] != flat[:-1]]))
     stops = np.append(starts[1:], flat.size)
-    while starts.size > (stops - starts).max(initial=0):  # in rounds: one row for each position that has rows left
-        now = order[starts]
-        here = tuple(p[now] for p in places)
-        target[here] = rows[now] if zeros else target[here] + rows[now]
-        zeros = False
-        starts += 1
-        left = starts < stops
-        starts, stops = starts[left], stops[left]
-    for start, stop in zip(starts, stops, strict=True):  # few positions, many rows: one position after the other
-        now = order[start:stop]
-        target[tuple(p[now[0]] for p in places)] += rows[now].sum(axis=0)
+    add(target, places, rows, order, starts, stops, zeros)
 ''',
     }
     | PAIRS

@@ -41,6 +41,19 @@ def _in_parts(function, extent, elements, threads, least=1):
     parts = -(-extent // max(1, _PART // max(elements, 1)))
     return _side_by_side(function, extent, parts, threads, 8 * extent * elements // (_PART * least))
 ''',
+    "_groups_on": '''
+def _groups_on(threads):
+    """Return ``_add_groups`` in parts: what belongs together stays in cache, and no two threads add to one place."""
+
+    def add(target, places, rows, order, starts, stops, zeros):
+        def some(start, stop):
+            first, last = np.searchsorted(starts, (start, stop))
+            _add_groups(target, places, rows, order, starts[first:last], stops[first:last], zeros)
+
+        _in_parts(some, order.size, 2 * rows[0].size, threads)
+
+    return add
+''',
     "_side_by_side": '''
 # What parts free is to stay with the process: glibc gives it back, to be had again page by page,
 # until an array of this size has been freed once.

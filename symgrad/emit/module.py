@@ -36,7 +36,7 @@ from symgrad.lower.aliases import without_aliases
 from symgrad.lower.arrays import Parts
 from symgrad.lower.part_statements import threads_name
 from symgrad.lower.plan import ModulePlan
-from symgrad.lower.products import shares_products
+from symgrad.lower.products import shares_work
 from symgrad.lower.residuals import with_formed
 from symgrad.lower.share import counts, defines, uses
 from symgrad.naming import fresh
@@ -85,7 +85,7 @@ class _Writer:
         self.helpers: set[str] = {"_cotangent", "_in_single"}
         self.dtype = fresh("dtype", plan.adjoint.program.names())
         statements = (*plan.forward.statements, *plan.backward.statements)
-        threaded = any(isinstance(s, Parts) for s in statements) or shares_products(statements)
+        threaded = any(isinstance(s, Parts) for s in statements) or shares_work(statements)
         self.threads = threads_name(plan.adjoint.program) if threaded else ""
         self.real = [t for t in self.program.inputs if not t.integer]
 
@@ -96,7 +96,7 @@ class _Writer:
         gradients = tuple((t.name, shape_text(t)) for t in self._wanted())
         outputs = tuple((o, self._output_shape(o)) for o in self.program.outputs)
         modules = {"math"} & self.helpers
-        modules |= {"math"} if "_sums" in self.helpers else set()
+        modules |= {"math"} if {"_sums", "_taken"} & self.helpers else set()
         modules |= {"functools", "itertools", "math"} if "_tiling" in self.helpers else set()
         modules |= {*IMPORTS} if self.threads else set()
         imports = [f"import {name}" for name in sorted(modules)]

@@ -20,4 +20,6 @@ def computed_in(target: Array, array: Array, comment: str = "") -> Statement | N
     match array:
         case Map(function, args) if function in CALLS or function in UNARY:
             return Run(written_to(target, function, args), comment)
+        case Helper("_taken", args):
+            return Run(Helper("_taken", (*args, Helper("out=", (target,)))), comment)
     return None

@@ -1,30 +1,39 @@
-"""Matrix products of a fast function that stand alone: shared among threads as parts of an axis are."""
+"""What stands alone in a fast function and is shared among threads as parts of an axis are.
+
+Matrix products, and rows that are added at positions that data give.
+"""
 
 from __future__ import annotations
 
 from collections.abc import Callable
 
-from symgrad.lower.arrays import Array, For, Helper, MatMul, Name, Parts, Statement
+from symgrad.lower.arrays import Array, Blocks, Chunks, For, Helper, MatMul, Name, Parts, Statement
 from symgrad.lower.share import walk
 from symgrad.lower.traverse import map_arrays, map_parts, parts
 
-PRODUCT = "_product"
+PRODUCT, GROUPS = "_product", "_groups_on"
 
 
 def on_threads(statements: tuple[Statement, ...], threads: str) -> tuple[Statement, ...]:
-    """The statements with products on ``threads``, an argument, if none is repeated in a loop.
+    """The statements with products and added rows on ``threads``, an argument; products only if no loop has one.
 
     Threads of BLAS stay awake after a product and take a core from the parts that follow; in a loop the next product
     follows at once.
     """
-    if any(isinstance(s, For) and holds(s, lambda a: isinstance(a, MatMul)) for s in walk(statements)):
-        return statements
-    return tuple(s if isinstance(s, Parts) else map_arrays(s, lambda a: _shared(a, threads)) for s in statements)
+    loops = any(isinstance(s, For) and holds(s, lambda a: isinstance(a, MatMul)) for s in walk(statements))
+
+    def shared(statement: Statement) -> Statement:
+        if isinstance(statement, Parts):
+            return statement
+        repeated = isinstance(statement, For | Blocks | Chunks)
+        return map_arrays(statement, lambda a: _shared(a, threads, not loops, not repeated))
+
+    return tuple(map(shared, statements))
 
 
-def shares_products(statements: tuple[Statement, ...]) -> bool:
-    """Whether there are such products."""
-    return any(holds(s, lambda a: isinstance(a, Helper) and a.function == PRODUCT) for s in statements)
+def shares_work(statements: tuple[Statement, ...]) -> bool:
+    """Whether there is something of that kind."""
+    return any(holds(s, lambda a: isinstance(a, Helper) and a.function in {PRODUCT, GROUPS}) for s in statements)
 
 
 def holds(statement: Statement, wanted: Callable[[Array], bool]) -> bool:
@@ -42,6 +51,11 @@ def holds(statement: Statement, wanted: Callable[[Array], bool]) -> bool:
     return bool(found)
 
 
-def _shared(array: Array, threads: str) -> Array:
-    array = map_parts(array, lambda a: _shared(a, threads))
-    return Helper(PRODUCT, (array.left, array.right, Name(threads))) if isinstance(array, MatMul) else array
+def _shared(array: Array, threads: str, products: bool, rows: bool) -> Array:
+    match map_parts(array, lambda a: _shared(a, threads, products, rows)):
+        case MatMul(left, right) if products:
+            return Helper(PRODUCT, (left, right, Name(threads)))
+        case Helper("_add_at", args) if rows:
+            return Helper("_add_at", (*args, Helper("add=", (Helper(GROUPS, (Name(threads),)),))))
+        case same:
+            return same

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 from symgrad.declare.bounds import nonnegative, tighten
 from symgrad.declare.facts import may_be_negative
 from symgrad.declare.integers import ZERO, Atom, Entry, Index, Poly, RealFloor, Size, as_poly, atoms, indices_of
@@ -185,7 +187,8 @@ def _gather(
     if empty:
         source = Helper("_nonempty", (source, *(Whole(as_poly(p)) for p in empty)))
     flipped = {i for a, w in plain if a not in loose for i in w.flipped}
-    array = subscript(subscript(source, items), [FLIP if i in flipped else FULL for i in axes])
+    found = _rows(source, items) if b.fast and contiguous and broadcast else None
+    array = subscript(found or subscript(source, items), [FLIP if i in flipped else FULL for i in axes])
     value = Value(array, tuple(axes))
     if inner and extension is not None:
         within = inner[0] if len(inner) == 1 else mapped("and", inner, broadcast, "bool")
@@ -193,6 +196,15 @@ def _gather(
         outside = fill if isinstance(fill, Name) else Const(fill) if fill else Whole(ZERO)
         value = Value(Map("where", (align(within, value.axes), array, outside)), value.axes)
     return value
+
+
+def _rows(source: Array, items: Sequence[Item]) -> Array | None:
+    """The read as a call that takes rows as a whole; None where it takes parts of rows, or elements."""
+    positions = [i.array for i in items if isinstance(i, By)]
+    if len(positions) == len(items) or any(i != FULL for i in items if not isinstance(i, By)):
+        return None
+    first = next(a for a, i in enumerate(items) if isinstance(i, By))
+    return Helper("_taken", (source, Whole(as_poly(first)), *positions))
 
 
 def _positions(
