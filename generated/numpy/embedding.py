@@ -150,7 +150,22 @@ def _wanted(wrt):
     return names
 
 
-def _add_at(target, *positions_and_values, zeros=False):
+def _add_groups(target, places, rows, order, starts, stops, zeros):
+    """Add rows to ``target`` at their places, perhaps to ``zeros``; those of a group have one place."""
+    while starts.size > (stops - starts).max(initial=0):  # in rounds: one row for each group that has rows left
+        now = order[starts]
+        here = tuple(p[now] for p in places)
+        target[here] = rows[now] if zeros else target[here] + rows[now]
+        zeros = False
+        starts = starts + 1
+        left = starts < stops
+        starts, stops = starts[left], stops[left]
+    for start, stop in zip(starts, stops, strict=True):  # few groups, many rows: one group after the other
+        now = order[start:stop]
+        target[tuple(p[now[0]] for p in places)] += rows[now].sum(axis=0)
+
+
+def _add_at(target, *positions_and_values, zeros=False, add=_add_groups):
     """Add rows to ``target``, perhaps one of ``zeros``, at positions along its first axes.
 
     Repeated ones add up.
@@ -162,7 +177,7 @@ def _add_at(target, *positions_and_values, zeros=False):
         return
     if target.ndim > lead and not target.flags.c_contiguous and 4 * values.size >= target.size:
         sums = np.zeros(target.shape, target.dtype)  # with rows side by side
-        _add_at(sums, *positions_and_values, zeros=True)
+        _add_at(sums, *positions_and_values, zeros=True, add=add)
         target += sums
         return
     flat = positions[0]
@@ -179,19 +194,7 @@ def _add_at(target, *positions_and_values, zeros=False):
     flat = flat[order]
     starts = np.flatnonzero(np.concatenate([[True], flat[1:] != flat[:-1]]))
     stops = np.append(starts[1:], flat.size)
-    # in rounds: one row for each position that has rows left
-    while starts.size > (stops - starts).max(initial=0):
-        now = order[starts]
-        here = tuple(p[now] for p in places)
-        target[here] = rows[now] if zeros else target[here] + rows[now]
-        zeros = False
-        starts += 1
-        left = starts < stops
-        starts, stops = starts[left], stops[left]
-    # few positions, many rows: one position after the other
-    for start, stop in zip(starts, stops, strict=True):
-        now = order[start:stop]
-        target[tuple(p[now[0]] for p in places)] += rows[now].sum(axis=0)
+    add(target, places, rows, order, starts, stops, zeros)
 
 
 forward, backward = _in_single(forward), _in_single(backward)

@@ -29,10 +29,10 @@ def _product(a, b, threads):
     _side_by_side(*((some_rows, rows) if rows >= columns else (some_columns, columns)), 1, threads, _CORES)
     return out
 ''',
-    "_in_parts": '''
+    "_PART": """
 _PART = 524288  # elements in a part: few enough for a cache, so many that threads seldom meet at the interpreter's lock
-
-
+""",
+    "_in_parts": '''
 def _in_parts(function, extent, elements, threads, least=1):
     """Run ``function(start, stop)`` for all parts of an axis of ``extent`` and return the sum of what it returns.
 
@@ -50,7 +50,9 @@ def _groups_on(threads):
             first, last = np.searchsorted(starts, (start, stop))
             _add_groups(target, places, rows, order, starts[first:last], stops[first:last], zeros)
 
-        _in_parts(some, order.size, 2 * rows[0].size, threads)
+        # A part has rows enough for the cache, and groups enough to make rounds worth while.
+        parts = min(rows.size, 16 * starts.size * rows[0].size) // _PART
+        _side_by_side(some, order.size, parts, threads, parts)
 
     return add
 ''',

@@ -174,7 +174,7 @@ def row_elements(program: Program, section: Section, windows: bool = True) -> Po
                 space = frozenset().union(*map(indices_of, indices)) - cut.indices
                 found.append(_product(i.extent for i in sorted(space, key=lambda i: i.name)))
     largest = max(found, key=lambda extent: typical(extent, sizes))
-    return 2 * largest if is_pointwise(section) and largest.constant is None else largest
+    return 2 * largest if is_pointwise(section) else largest
 
 
 def is_pointwise(section: Section) -> bool:

@@ -187,7 +187,8 @@ def _gather(
     if empty:
         source = Helper("_nonempty", (source, *(Whole(as_poly(p)) for p in empty)))
     flipped = {i for a, w in plain if a not in loose for i in w.flipped}
-    found = _rows(source, items) if b.fast and contiguous and broadcast else None
+    in_order = sorted(axes, key=lambda i: place_in(i, order)) == axes  # else NumPy's own order in memory is as good
+    found = _rows(source, items) if b.fast and contiguous and broadcast and in_order else None
     array = subscript(found or subscript(source, items), [FLIP if i in flipped else FULL for i in axes])
     value = Value(array, tuple(axes))
     if inner and extension is not None:
