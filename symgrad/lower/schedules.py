@@ -12,6 +12,7 @@ from symgrad.lower.ownership import apart
 from symgrad.lower.part_costs import sections, tables_in_blocks, wanted_after
 from symgrad.lower.part_statements import lower_section, threads_name
 from symgrad.lower.parts import Section, maxima_of
+from symgrad.lower.product_places import REASON, products_in_place
 from symgrad.lower.products import on_threads
 from symgrad.lower.reuse import reuse
 from symgrad.lower.share import defines, needed_by, share, walk
@@ -55,7 +56,9 @@ def lower_function(
     outputs = frozenset({*program.outputs, *(o for p in declared for o in p.outputs)})
     placed, reasons_of_places = steps_first(program, _needed(thrifty, results), outputs)
     shared = on_threads(apart(placed, results), threads_name(program))
-    return Lowered(shared, tuple(dict.fromkeys((*reasons, *reasons_of_reuse, *reasons_of_places))))
+    filled, in_place = products_in_place(program, shared)
+    reasons += [*reasons_of_reuse, *reasons_of_places, *([REASON] if in_place else [])]
+    return Lowered(filled, tuple(dict.fromkeys(reasons)))
 
 
 def _needed(statements: tuple[Statement, ...], results: frozenset[str]) -> tuple[Statement, ...]:
