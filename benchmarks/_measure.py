@@ -22,7 +22,8 @@ os.environ |= dict.fromkeys(("OPENBLAS_NUM_THREADS", "OMP_NUM_THREADS", "MKL_NUM
 import numpy as np  # noqa: E402
 
 LOADED = 0.9  # threads that get less of a core than this share it with somebody else
-SPINNING = 0.04  # seconds that threads of a library may look for more work before they sleep
+SPINNING = 0.3  # seconds that threads of a library may look for more work, at most, before they sleep
+WARMING = 0.02  # seconds of runs that bring a candidate's data into the cache and wake its threads
 
 
 @dataclass(frozen=True)
@@ -72,8 +73,8 @@ class Machine:
 def alternate(candidates: Mapping[str, Callable[[], Any]], seconds: float, rounds: int = 5) -> dict[str, Timing]:
     """Time candidates in blocks that take turns, so that a disturbance meets all of them.
 
-    The first runs of a block are not counted: they bring the candidate's data into the cache and wake its threads, and
-    last until those of the candidate before have gone to sleep, which would take a core from this one.
+    A block begins when the threads of the candidate before have gone to sleep: they would take a core from this one.
+    Its first runs are not counted: they bring the candidate's data into the cache and wake its threads.
 
     Args:
         candidates: what to run, by name.
@@ -86,12 +87,23 @@ def alternate(candidates: Mapping[str, Callable[[], Any]], seconds: float, round
     samples: dict[str, list[tuple[float, float]]] = {name: [] for name in candidates}
     for _ in range(rounds):
         for name, run in candidates.items():
-            end = time.perf_counter() + SPINNING
+            _wait_for_threads()
+            end = time.perf_counter() + WARMING
             run()
             while time.perf_counter() < end:
                 run()
             samples[name] += [_clock(run) for _ in range(counts[name])]
     return {name: _summary(found) for name, found in samples.items()}
+
+
+def _wait_for_threads() -> None:
+    """Sleep until no thread of this process is at work: those of BLAS and OpenMP look for more for a while."""
+    end = time.perf_counter() + SPINNING
+    while time.perf_counter() < end:
+        used, start = time.process_time(), time.perf_counter()
+        time.sleep(0.005)
+        if time.process_time() - used < 0.2 * (time.perf_counter() - start):
+            return
 
 
 def _clock(run: Callable[[], Any]) -> tuple[float, float]:

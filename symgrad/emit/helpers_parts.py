@@ -77,12 +77,10 @@ def _side_by_side(function, extent, parts, threads, most):
     workers = max(1, min(threads, most, extent))
     parts = max(1, min(extent, -(-parts // workers) * workers))  # as many for each
     work = _Work(function, extent, parts)
+    own = workers > 1 or (most < 2 <= threads and threading.active_count() > 1)  # else BLAS may use its threads
     buffer = np.setbufsize(1024)
     try:
-        if workers < 2:
-            work.run()
-            return work.total
-        with _one_thread_each():
+        with _one_thread_each() if own else contextlib.nullcontext():
             for _ in range(workers - 1):
                 _helpers(workers - 1).put(functools.partial(contextvars.copy_context().run, work.help))
             try:
