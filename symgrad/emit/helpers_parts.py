@@ -38,6 +38,8 @@ def _in_parts(function, extent, elements, threads, least=1):
 
     One position takes ``elements``. A thread is woken for ``least`` eighths of a part, or more.
     """
+    if threads is None and extent * elements < 8192:
+        return function(0, extent)  # at once: to prepare parts would take longer
     parts = -(-extent // max(1, _PART // max(elements, 1)))
     return _side_by_side(function, extent, parts, threads, 8 * extent * elements // (_PART * least))
 ''',
