@@ -78,7 +78,7 @@ def backward(residuals, grad_y, wrt=None):
     # grad_weights[n, s] = sum_{d} grad_y[n, d] * x[n, s, d]
     grad_weights = np.einsum("nd,nsd->ns", grad_y, x)
     # dot_grad_weights_weights[n] = sum_{s} grad_weights[n, s] * weights[n, s]
-    dot_grad_weights_weights = np.einsum("ns,ns->n", grad_weights, weights)
+    dot_grad_weights_weights = np.vecdot(grad_weights, weights)
     if "v" in wrt:
         # grad_scores[n, s] = weights[n, s] * (grad_weights[n, s] - dot_grad_weights_weights[n])
         grad_scores = weights * (grad_weights - dot_grad_weights_weights[:, None])

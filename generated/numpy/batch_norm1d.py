@@ -62,7 +62,7 @@ def forward(x, gamma, beta, *, epsilon=1e-05):
     mean = x.sum(axis=(0, 2)) / (L * N)
     x_minus_mean = x - mean[:, None]
     # variance[c] = sum_{n_2, i_2} (x[n_2, c, i_2] - mean[c])^2 / (L * N)
-    variance = np.einsum("nci,nci->c", x_minus_mean, x_minus_mean) / (L * N)
+    variance = np.vecdot(x_minus_mean, x_minus_mean).sum(axis=0) / (L * N)
     # y[n, c, i] = beta[c] + gamma[c] * (x[n, c, i] - mean[c]) / sqrt(epsilon + variance[c])
     y = np.multiply((gamma / np.sqrt(variance + epsilon))[:, None], x_minus_mean, out=x_minus_mean)
     y += beta[:, None]
@@ -80,7 +80,7 @@ def backward(residuals, grad_y, wrt=None):
     if "x" in wrt or "gamma" in wrt:
         x_minus_mean = x - mean[:, None]
         # dot_grad_y[c] = sum_{n, i} grad_y[n, c, i] * (x[n, c, i] - mean[c])
-        dot_grad_y = np.einsum("nci,nci->c", grad_y, x_minus_mean)
+        dot_grad_y = np.vecdot(grad_y, x_minus_mean).sum(axis=0)
     if "x" in wrt or "beta" in wrt:
         # sum_grad_y[c] = sum_{n, i} grad_y[n, c, i]
         sum_grad_y = grad_y.sum(axis=(0, 2))

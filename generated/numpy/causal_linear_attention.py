@@ -104,7 +104,7 @@ def backward(residuals, grad_y, wrt=None):
     grad_sum_y = grad_y / sum_scores[:, :, None]
     if "query" in wrt or "key" in wrt:
         # dot_grad_y_y[n, t] = sum_{e} grad_y[n, t, e] * y[n, t, e]
-        dot_grad_y_y = np.einsum("nte,nte->nt", grad_y, y)
+        dot_grad_y_y = np.vecdot(grad_y, y)
         # grad_scores[n, t, s] = sum_{e : t >= s} grad_sum_y[n, t, e] * value[n, s, e] - [t >= s] *
         #     (dot_grad_y_y[n, t] / sum_scores[n, t])
         total_part = grad_sum_y @ value.swapaxes(-1, -2)

@@ -51,7 +51,7 @@ def forward(gradient, *, largest_norm=1.0, epsilon=1e-06):
     (N,) = gradient.shape
 
     # sum_norm = sum_{j} gradient[j]^2
-    sum_norm = np.einsum("j,j->", gradient, gradient)
+    sum_norm = np.vecdot(gradient, gradient)
     # norm = sqrt(sum_norm)
     norm = np.sqrt(sum_norm)
     # clipped[i] = gradient[i] * min(1, largest_norm / (epsilon + norm))
@@ -76,7 +76,7 @@ def backward(residuals, grad_clipped, wrt=None):
     grad_sum_norm = (
         np.where(mask, -(largest_norm / np.square(np.where(mask, epsilon_plus_norm, 1))), 0)
         * np.where(mask_2, 0.5 / np.where(mask_2, norm, 1), 0)
-        * np.einsum("i,i->", grad_clipped, gradient)
+        * np.vecdot(grad_clipped, gradient)
     )
     # grad_gradient[i] = grad_clipped[i] * min(1, largest_norm / (epsilon + norm)) + 2 * grad_sum_norm *
     #     gradient[i]

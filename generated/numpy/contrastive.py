@@ -60,7 +60,7 @@ def forward(left, right, same, *, margin=1.0, epsilon=1e-12):
 
     left_minus_right = left - right
     # sum_distance[n] = sum_{d} (left[n, d] - right[n, d])^2
-    sum_distance = np.einsum("nd,nd->n", left_minus_right, left_minus_right)
+    sum_distance = np.vecdot(left_minus_right, left_minus_right)
     # distance[n] = sqrt(epsilon + sum_distance[n])
     distance = np.sqrt(sum_distance + epsilon)
     # loss = sum_{n_2} (max(0, margin - distance[n_2])^2 * (1 - same[n_2]) + same[n_2] * distance[n_2]^2) / (2 *

@@ -70,11 +70,11 @@ def forward(left, right, same, *, margin=0.0, epsilon=1e-12):
     _expect("same", same, "(N)", (N,))
 
     # sum_similarity[n] = sum_{d} left[n, d]^2
-    sum_similarity = np.einsum("nd,nd->n", left, left)
+    sum_similarity = np.vecdot(left, left)
     # sum_similarity_2[n] = sum_{e} right[n, e]^2
-    sum_similarity_2 = np.einsum("ne,ne->n", right, right)
+    sum_similarity_2 = np.vecdot(right, right)
     # sum_similarity_3[n] = sum_{d_2} left[n, d_2] * right[n, d_2]
-    sum_similarity_3 = np.einsum("nd,nd->n", left, right)
+    sum_similarity_3 = np.vecdot(left, right)
     # similarity[n] = sum_similarity_3[n] / sqrt((epsilon + sum_similarity[n]) * (epsilon +
     #     sum_similarity_2[n]))
     similarity = sum_similarity_3 / np.sqrt((sum_similarity + epsilon) * (sum_similarity_2 + epsilon))

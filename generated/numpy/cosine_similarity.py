@@ -57,11 +57,11 @@ def forward(left, right, *, epsilon=1e-08):
     _expect("right", right, "(N, M)", (N, M))
 
     # sum_y[n] = sum_{m_2} right[n, m_2]^2
-    sum_y = np.einsum("nm,nm->n", right, right)
+    sum_y = np.vecdot(right, right)
     # sum_y_2[n] = sum_{m} left[n, m]^2
-    sum_y_2 = np.einsum("nm,nm->n", left, left)
+    sum_y_2 = np.vecdot(left, left)
     # sum_y_3[n] = sum_{m_3} left[n, m_3] * right[n, m_3]
-    sum_y_3 = np.einsum("nm,nm->n", left, right)
+    sum_y_3 = np.vecdot(left, right)
     # y[n] = sum_y_3[n] / (max(epsilon, sqrt(sum_y[n])) * max(epsilon, sqrt(sum_y_2[n])))
     y = sum_y_3 / (np.maximum(np.sqrt(sum_y), epsilon) * np.maximum(np.sqrt(sum_y_2), epsilon))
     return y, Residuals(left, right, sum_y, sum_y_2, y, epsilon)

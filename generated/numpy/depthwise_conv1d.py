@@ -93,9 +93,9 @@ def backward(residuals, grad_y, wrt=None):
         grad_w = np.empty((C, R), dtype=dtype)
         x_padded = _bordered(x, ((0, 0), (0, 0), (padding, padding)))
         for u in range(R):
-            grad_w[:, u] = np.einsum(
-                "nci,nci->c", grad_y, x_padded[:, :, dilation * u : dilation * u + I * stride : stride]
-            )
+            grad_w[:, u] = np.vecdot(
+                grad_y, x_padded[:, :, dilation * u : dilation * u + I * stride : stride]
+            ).sum(axis=0)
     if "b" in wrt:
         # grad_b[c] = sum_{n, i} grad_y[n, c, i]
         grad_b = grad_y.sum(axis=(0, 2))

@@ -58,7 +58,7 @@ def forward(probability, target, *, smooth=1.0):
     # sum_target[n] = sum_{k} target[n, k]
     sum_target = target.sum(axis=1)
     # sum_loss[n] = sum_{m} probability[n, m] * target[n, m]
-    sum_loss = np.einsum("nm,nm->n", probability, target)
+    sum_loss = np.vecdot(probability, target)
     # loss = 1 - sum_{n} (smooth + 2 * sum_loss[n]) / (smooth + sum_probability[n] + sum_target[n]) / N
     loss = 1 - np.einsum("n,n->", 1 / (sum_probability + sum_target + smooth), 2 * sum_loss + smooth) / N
     return loss, Residuals(target, sum_probability, sum_target, sum_loss, smooth)

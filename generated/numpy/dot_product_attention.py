@@ -95,7 +95,7 @@ def backward(residuals, grad_y, wrt=None):
         # grad_weights[n, t, s] = sum_{e} grad_y[n, t, e] * value[n, s, e]
         grad_weights = grad_y @ value.swapaxes(-1, -2)
         # dot_grad_weights_weights[n, t] = sum_{s} grad_weights[n, t, s] * weights[n, t, s]
-        dot_grad_weights_weights = np.einsum("nts,nts->nt", grad_weights, weights)
+        dot_grad_weights_weights = np.vecdot(grad_weights, weights)
         # grad_scores[n, t, s] = weights[n, t, s] * (grad_weights[n, t, s] - dot_grad_weights_weights[n, t])
         grad_scores = weights * (grad_weights - dot_grad_weights_weights[:, :, None])
     if "query" in wrt:

@@ -151,7 +151,7 @@ def backward(residuals, grad_y, grad_state, wrt=None):
             grad_state_states[:, t] = exp_decay[:, t][:, :, None] * grad_kept[:, t]
     if "decay" in wrt:
         # grad_exp_decay[n, t, d] = sum_{e} grad_kept[n, t, d, e] * state_states[n, t, d, e]
-        grad_exp_decay = np.einsum("ntde,ntde->ntd", grad_kept, state_states[:, :T])
+        grad_exp_decay = np.vecdot(grad_kept, state_states[:, :T])
     if "query" in wrt:
         # grad_query[n, t, d_2] = sum_{e} grad_y[n, t, e] * state[n, t, d_2, e]
         grad_query = np.einsum("nte,ntde->ntd", grad_y, state)
@@ -170,7 +170,7 @@ def backward(residuals, grad_y, grad_state, wrt=None):
     if "strength" in wrt:
         # grad_strength[n, t] = sum_{d, e} error[n, t, e] * grad_state_total[n, t, d, e] * key[n, t, d]
         grad_strength_part = product
-        grad_strength = np.einsum("ntd,ntd->nt", key, grad_strength_part)
+        grad_strength = np.vecdot(key, grad_strength_part)
     if "state0" in wrt:
         # grad_state0[n, d, e] = grad_state_states[n, 0, d, e]
         grad_state0 = grad_state_states[:, 0]

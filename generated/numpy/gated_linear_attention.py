@@ -125,7 +125,7 @@ def backward(residuals, grad_y, grad_state, wrt=None):
             grad_state_states[:, t] = exp_decay[:, t][:, :, None] * grad_state_total[:, t]
     if "decay" in wrt:
         # grad_exp_decay[n, t, d] = sum_{e} grad_state_total[n, t, d, e] * state_states[n, t, d, e]
-        grad_exp_decay = np.einsum("ntde,ntde->ntd", grad_state_total, state_states[:, :T])
+        grad_exp_decay = np.vecdot(grad_state_total, state_states[:, :T])
     if "query" in wrt:
         # grad_query[n, t, d_2] = sum_{e} grad_y[n, t, e] * state[n, t, d_2, e]
         grad_query = np.einsum("nte,ntde->ntd", grad_y, state)

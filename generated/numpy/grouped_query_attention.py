@@ -97,7 +97,7 @@ def backward(residuals, grad_y, wrt=None):
         # grad_weights[n, g, h, t, s] = sum_{e} grad_y[n, g, h, t, e] * value[n, g, s, e]
         grad_weights = (grad_y.reshape(N, G, R * T, E) @ value.swapaxes(-1, -2)).reshape(N, G, R, T, S)
         # dot_grad_weights_weights[n, g, h, t] = sum_{s} grad_weights[n, g, h, t, s] * weights[n, g, h, t, s]
-        dot_grad_weights_weights = np.einsum("nghts,nghts->nght", grad_weights, weights)
+        dot_grad_weights_weights = np.vecdot(grad_weights, weights)
         # grad_scores[n, g, h, t, s] = weights[n, g, h, t, s] * (grad_weights[n, g, h, t, s] -
         #     dot_grad_weights_weights[n, g, h, t])
         grad_scores = weights * (grad_weights - dot_grad_weights_weights[:, :, :, :, None])

@@ -63,7 +63,7 @@ def forward(x, gamma, beta, *, epsilon=1e-05):
     mean = x.sum(axis=2) / L
     x_minus_mean = x - mean[:, :, None]
     # variance[n, c] = sum_{i_2} (x[n, c, i_2] - mean[n, c])^2 / L
-    variance = np.einsum("nci,nci->nc", x_minus_mean, x_minus_mean) / L
+    variance = np.vecdot(x_minus_mean, x_minus_mean) / L
     # y[n, c, i] = beta[c] + gamma[c] * (x[n, c, i] - mean[n, c]) / sqrt(epsilon + variance[n, c])
     y = np.multiply((gamma / np.sqrt(variance + epsilon))[:, :, None], x_minus_mean, out=x_minus_mean)
     y += beta[:, None]
@@ -82,7 +82,7 @@ def backward(residuals, grad_y, wrt=None):
         x_minus_mean = x - mean[:, :, None]
     if "x" in wrt:
         # dot_grad_y[n, c] = sum_{i} grad_y[n, c, i] * (x[n, c, i] - mean[n, c])
-        dot_grad_y = np.einsum("nci,nci->nc", grad_y, x_minus_mean)
+        dot_grad_y = np.vecdot(grad_y, x_minus_mean)
         # sum_grad_y[n, c] = sum_{i} grad_y[n, c, i]
         sum_grad_y = grad_y.sum(axis=2)
     if "x" in wrt or "gamma" in wrt:

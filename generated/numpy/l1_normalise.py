@@ -60,7 +60,7 @@ def backward(residuals, grad_y, wrt=None):
         return Gradients(None)
 
     # dot_grad_y_y[n] = sum_{m} grad_y[n, m] * y[n, m]
-    dot_grad_y_y = np.einsum("nm,nm->n", grad_y, y)
+    dot_grad_y_y = np.vecdot(grad_y, y)
     # grad_x[n, m] = (grad_y[n, m] - dot_grad_y_y[n] * sign(x[n, m]) * [epsilon < sum_abs[n]]) / max(epsilon,
     #     sum_abs[n])
     grad_x = grad_y - (dot_grad_y_y * (sum_abs > epsilon))[:, None] * np.sign(x)

@@ -44,7 +44,7 @@ def forward(x, *, epsilon=1e-12):
     N, M = x.shape
 
     # sum_y[n] = sum_{j} x[n, j]^2
-    sum_y = np.einsum("nj,nj->n", x, x)
+    sum_y = np.vecdot(x, x)
     # y[n, m] = x[n, m] / max(epsilon, sqrt(sum_y[n]))
     y = x / np.maximum(np.sqrt(sum_y), epsilon)[:, None]
     return y, Residuals(sum_y, y, epsilon)
@@ -60,7 +60,7 @@ def backward(residuals, grad_y, wrt=None):
         return Gradients(None)
 
     # dot_grad_y_y[n] = sum_{m} grad_y[n, m] * y[n, m]
-    dot_grad_y_y = np.einsum("nm,nm->n", grad_y, y)
+    dot_grad_y_y = np.vecdot(grad_y, y)
     mask = sum_y != 0
     sqrt_sum_y = np.sqrt(sum_y)
     # grad_x[n, m] = grad_y[n, m] / max(epsilon, sqrt(sum_y[n])) - 2 * dot_grad_y_y[n] * y[n, m] * [epsilon <

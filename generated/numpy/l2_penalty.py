@@ -39,7 +39,7 @@ def forward(w, *, strength=0.0001):
     (N,) = w.shape
 
     # loss = strength * sum_{i} w[i]^2 / 2
-    loss = 0.5 * strength * np.einsum("i,i->", w, w)
+    loss = 0.5 * strength * np.vecdot(w, w)
     return loss, Residuals(w, strength)
 
 

@@ -62,7 +62,7 @@ def forward(x, gamma, beta, *, epsilon=1e-05):
     mean = x.sum(axis=1) / M
     x_minus_mean = x - mean[:, None]
     # variance[n] = sum_{m_2} (x[n, m_2] - mean[n])^2 / M
-    variance = np.einsum("nm,nm->n", x_minus_mean, x_minus_mean) / M
+    variance = np.vecdot(x_minus_mean, x_minus_mean) / M
     # y[n, m] = beta[m] + gamma[m] * (x[n, m] - mean[n]) / sqrt(epsilon + variance[n])
     y = np.multiply(x_minus_mean, gamma, out=x_minus_mean)
     y /= np.sqrt(variance + epsilon)[:, None]

@@ -110,7 +110,7 @@ def backward(residuals, grad_y, wrt=None):
     grad_sum_y_2 = grad_y / sum_y[:, :, None]
     if "query" in wrt or "key" in wrt:
         # grad_sum_y[n, t] = -sum_{e} grad_y[n, t, e] * y[n, t, e] / sum_y[n, t]
-        grad_sum_y = -(np.einsum("nte,nte->nt", grad_y, y) / sum_y)
+        grad_sum_y = -(np.vecdot(grad_y, y) / sum_y)
     if "key" in wrt:
         # grad_sum_k[n, d_2] = sum_{t} grad_sum_y[n, t] * q[n, t, d_2]
         grad_sum_k = np.einsum("nt,ntd->nd", grad_sum_y, q)

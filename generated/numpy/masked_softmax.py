@@ -82,7 +82,7 @@ def backward(residuals, grad_y, wrt=None):
     mask_2 = count > 0
     chosen = np.where(mask_2, sum_exp, 1)
     # grad_sum_exp[n] = sum_{i} grad_y[n, i] * (-y[n, i] / sum_exp[n] if 0 < count[n] else 0)
-    grad_sum_exp = np.einsum("ni,ni->n", grad_y, np.where(mask_2[:, None], -(y / chosen[:, None]), 0))
+    grad_sum_exp = np.vecdot(grad_y, np.where(mask_2[:, None], -(y / chosen[:, None]), 0))
     # grad_x[n, i] = exp_a[n, i] * (grad_sum_exp[n] + grad_y[n, i] * (1 / sum_exp[n] if 0 < count[n] else 0)) *
     #     [0 < mask[n, i]]
     grad_x = np.where(mask_2, 1 / chosen, 0)[:, None] * grad_y

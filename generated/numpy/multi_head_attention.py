@@ -137,7 +137,7 @@ def backward(residuals, grad_y, wrt=None):
         # grad_weights[n, h, t, s] = sum_{e} grad_mixed[n, h, t, e] * v[n, h, s, e]
         grad_weights = grad_mixed @ v.swapaxes(-1, -2)
         # dot_grad_weights_weights[n, h, t] = sum_{s} grad_weights[n, h, t, s] * weights[n, h, t, s]
-        dot_grad_weights_weights = np.einsum("nhts,nhts->nht", grad_weights, weights)
+        dot_grad_weights_weights = np.vecdot(grad_weights, weights)
         # grad_scores[n, h, t, s] = weights[n, h, t, s] * (grad_weights[n, h, t, s] -
         #     dot_grad_weights_weights[n, h, t])
         grad_scores = weights * (grad_weights - dot_grad_weights_weights[:, :, :, None])

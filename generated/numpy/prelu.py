@@ -61,7 +61,7 @@ def backward(residuals, grad_y, wrt=None):
         grad_x = grad_y * np.where(x > 0, 1, slope[:, None])
     if "slope" in wrt:
         # grad_slope[c] = sum_{n, i} grad_y[n, c, i] * (0 if 0 < x[n, c, i] else x[n, c, i])
-        grad_slope = np.einsum("nci,nci->c", grad_y, np.minimum(x, 0))
+        grad_slope = np.vecdot(grad_y, np.minimum(x, 0)).sum(axis=0)
     return Gradients(grad_x, grad_slope)
 
 

@@ -50,7 +50,7 @@ def forward(x, gamma, *, epsilon=1e-06):
     _expect("gamma", gamma, "(M)", (M,))
 
     # sum_y[n] = sum_{j} x[n, j]^2
-    sum_y = np.einsum("nj,nj->n", x, x)
+    sum_y = np.vecdot(x, x)
     # y[n, m] = gamma[m] * x[n, m] / sqrt(epsilon + sum_y[n] / M)
     y = x * gamma
     y /= np.sqrt(sum_y / M + epsilon)[:, None]

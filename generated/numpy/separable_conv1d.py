@@ -124,9 +124,9 @@ def backward(residuals, grad_y, wrt=None):
         grad_depthwise = np.empty((C, R), dtype=dtype)
         x_padded = _bordered(x, ((0, 0), (0, 0), (padding, padding)))
         for u in range(R):
-            grad_depthwise[:, u] = np.einsum(
-                "nci,nci->c", grad_inner, x_padded[:, :, dilation * u : dilation * u + I * stride : stride]
-            )
+            grad_depthwise[:, u] = np.vecdot(
+                grad_inner, x_padded[:, :, dilation * u : dilation * u + I * stride : stride]
+            ).sum(axis=0)
     if "pointwise" in wrt:
         # grad_pointwise[k, c_2] = sum_{n, i} grad_y[n, k, i] * inner[n, c_2, i]
         grad_pointwise = grad_y.transpose(1, 0, 2).reshape(K, I * N) @ inner.swapaxes(-1, -2).reshape(I * N, C)

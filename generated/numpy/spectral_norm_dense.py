@@ -59,7 +59,7 @@ def forward(x, w, left, right):
 
     # sigma = sum_{k, m} left[k] * right[m] * w[k, m]
     sigma_part = w @ right
-    sigma = np.einsum("k,k->", left, sigma_part)
+    sigma = np.vecdot(left, sigma_part)
     # sum_y[n, k] = sum_{m_2} w[k, m_2] * x[n, m_2]
     sum_y = x @ w.T
     # y[n, k] = sum_y[n, k] / sigma

@@ -107,7 +107,7 @@ def backward(residuals, grad_y, wrt=None):
     if "x" in wrt or "w_gate" in wrt:
         # grad_gates[n, e] = sum_{k : e == chosen[n]} grad_y[n, k] * (b[chosen[n], k] + sum_y[n, k])
         grad_gates = np.zeros((N, E), dtype=dtype)
-        grad_gates[np.arange(N), chosen] = np.einsum("nk,nk->n", grad_y, b[chosen] + sum_y)
+        grad_gates[np.arange(N), chosen] = np.vecdot(grad_y, b[chosen] + sum_y)
         # dot_gates_grad_gates[n] = sum_{e} gates[n, e] * grad_gates[n, e]
         dot_gates_grad_gates = np.einsum("ne,ne->n", gates, grad_gates)
         # grad_gate[n, e] = gates[n, e] * (grad_gates[n, e] - dot_gates_grad_gates[n])

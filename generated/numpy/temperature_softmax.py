@@ -61,7 +61,7 @@ def backward(residuals, grad_y, wrt=None):
         return Gradients(None)
 
     # dot_grad_y_y[n] = sum_{i} grad_y[n, i] * y[n, i]
-    dot_grad_y_y = np.einsum("ni,ni->n", grad_y, y)
+    dot_grad_y_y = np.vecdot(grad_y, y)
     # grad_x[n, j] = y[n, j] * (grad_y[n, j] - dot_grad_y_y[n]) / temperature
     grad_x = y * (grad_y - dot_grad_y_y[:, None]) / temperature
     return Gradients(grad_x)

@@ -70,12 +70,12 @@ def forward(anchor, positive, negative, *, margin=1.0, epsilon=1e-06):
 
     total = anchor - positive + epsilon
     # sum_near[n] = sum_{d} (anchor[n, d] + epsilon - positive[n, d])^2
-    sum_near = np.einsum("nd,nd->n", total, total)
+    sum_near = np.vecdot(total, total)
     # near[n] = sqrt(sum_near[n])
     near = np.sqrt(sum_near)
     total_2 = anchor - negative + epsilon
     # sum_far[n] = sum_{d_2} (anchor[n, d_2] + epsilon - negative[n, d_2])^2
-    sum_far = np.einsum("nd,nd->n", total_2, total_2)
+    sum_far = np.vecdot(total_2, total_2)
     # far[n] = sqrt(sum_far[n])
     far = np.sqrt(sum_far)
     # loss = sum_{n_2} max(0, margin + near[n_2] - far[n_2]) / N

@@ -65,7 +65,7 @@ def forward(x, direction, length, b):
     _expect("b", b, "(K)", (K,))
 
     # sum_norm[k] = sum_{m} direction[k, m]^2
-    sum_norm = np.einsum("km,km->k", direction, direction)
+    sum_norm = np.vecdot(direction, direction)
     # norm[k] = sqrt(sum_norm[k])
     norm = np.sqrt(sum_norm)
     # sum_y[n, k] = sum_{m_2} direction[k, m_2] * x[n, m_2]

@@ -66,7 +66,7 @@ def forward(logits, labels, class_weight):
     # sum_class_weight = sum_{n_2} class_weight[labels[n_2]]
     sum_class_weight = class_weight[labels].sum(axis=0)
     # sum_loss = sum_{n_3} class_weight[labels[n_3]] * log_softmax[n_3, labels[n_3]]
-    sum_loss = np.einsum("n,n->", class_weight[labels], log_softmax[np.arange(N), labels])
+    sum_loss = np.vecdot(class_weight[labels], log_softmax[np.arange(N), labels])
     # loss = -sum_loss / sum_class_weight
     loss = -(sum_loss / sum_class_weight)
     return loss, Residuals(labels, class_weight, exp_logits, sum_exp, sum_class_weight)

@@ -37,6 +37,44 @@ def _windows(array, sizes, axes):
     steps = tuple(strides[axis] for axis in axes)
     return as_strided(array, (*shape, *inner), strides + steps, writeable=False)
 ''',
+        "_window_sums": '''
+def _window_sums(windows, w):
+    """Return the sum over u.. of ``windows[.., j, c, u..] * w[u.., c]``.
+
+    Where j and c lie side by side they are one axis: NumPy then goes along it, and once for all u...
+    """
+    axes = windows.ndim - w.ndim + 1
+    shape, strides = windows.shape, windows.strides
+    columns, channels = shape[axes - 2 : axes]
+    if strides[axes - 2] == channels * strides[axes - 1]:
+        joined = (*shape[: axes - 2], columns * channels, *shape[axes:])
+        rows = as_strided(windows, joined, strides[: axes - 2] + strides[axes - 1 :], writeable=False)
+        return _products_added(rows, np.tile(w, columns)).reshape(shape[:axes])
+    total = np.zeros(shape[:axes], windows.dtype)
+    for offset in np.ndindex(shape[axes + 1 :]):
+        total += _products_added(windows[(..., slice(None), *offset)], w[(slice(None), *offset)])
+    return total
+''',
+        "_products_added": '''
+def _products_added(windows, w):
+    """Return the sum over u.. of ``windows[.., c, u..] * w[u.., c]``."""
+    last = windows.ndim - w.ndim
+    every = range(windows.ndim)
+    return np.einsum(windows, every, w, [*every[last + 1 :], last], every[: last + 1])
+''',
+        "_last_dots": '''
+def _last_dots(a, b):
+    """Return the sum of ``a * b`` over all axes but the last, a short one: along others too that lie beside it."""
+    length = a.shape[-1]
+    while a.ndim > 2 and all(v.strides[-2] == v.shape[-1] * v.strides[-1] for v in (a, b)):
+        shape = (*a.shape[:-2], a.shape[-2] * a.shape[-1])
+        if shape[-1] > 2048:  # where the sums would leave the closest cache
+            break
+        a, b = (as_strided(v, shape, (*v.strides[:-2], v.strides[-1]), writeable=False) for v in (a, b))
+    every = range(a.ndim)
+    sums = np.einsum(a, every, b, every, every[-1:])
+    return sums if sums.size == length else sums.reshape(-1, length).sum(axis=0)
+''',
         "_sheared": '''
 def _sheared(array, row, column, slope=1):
     """View an array such that diagonals are slices: (p, s) of the two axes is the element (p, s - slope * p).

@@ -95,13 +95,14 @@ class _Writer:
         forward = self._forward(tuple(residuals))
         gradients = tuple((t.name, shape_text(t)) for t in self._wanted())
         outputs = tuple((o, self._output_shape(o)) for o in self.program.outputs)
+        helpers = helper_text(self.helpers, self.program.name)
         modules = {"math"} & self.helpers
         modules |= {"math"} if {"_sums", "_taken"} & self.helpers else set()
         modules |= {"functools", "itertools", "math"} if "_tiling" in self.helpers else set()
         modules |= {*IMPORTS} if self.threads else set()
         imports = [f"import {name}" for name in sorted(modules)]
         imports += ["from typing import NamedTuple", "", "import numpy as np"]
-        if {"_windows", "_sheared", "_tiling"} & self.helpers:
+        if "as_strided" in helpers:
             imports.append("from numpy.lib.stride_tricks import as_strided")
         adjoint = self.plan.adjoint
         derived = tuple(e for e in adjoint.program.equations if e.target in adjoint.backward)
@@ -124,7 +125,7 @@ class _Writer:
             backward_signature=self._backward_signature(),
             backward_docstring=backward_docstring(self.plan.adjoint.cotangents, self._wanted()),
             backward_lines=backward,
-            helpers=helper_text(self.helpers, self.program.name),
+            helpers=helpers,
         )
 
     def _signature_names(self) -> str:

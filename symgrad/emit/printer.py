@@ -133,6 +133,8 @@ class Printer(IntegerPrinter):
                 return self._collapse(array), CALL
             case MatMul(left, right):
                 return f"{self.expr(left, PRODUCT)} @ {self.expr(right, UNARY)}", PRODUCT
+            case Einsum(_, args, True):
+                return f"np.vecdot({', '.join(map(self.expr, args))})", CALL
             case Einsum(spec, args):
                 return f'np.einsum("{spec}", {", ".join(map(self.expr, args))})', CALL
             case Fresh():

@@ -1,7 +1,6 @@
 """The array program: a small closed set of array operations, independent of the target's syntax.
 
-A ``Value`` is an array expression with the index that each of its axes stands for. Integer expressions inside
-(slice bounds, shapes) hold sizes and loop variables only.
+A ``Value`` is an array expression with the index of each axis. Integer expressions hold sizes and loop variables.
 """
 
 from __future__ import annotations
@@ -165,10 +164,11 @@ class MatMul(Single):
 
 @frozen
 class Einsum(Single):
-    """A contraction that no matrix product fits; ``spec`` as NumPy writes it."""
+    """A contraction that no matrix product fits; ``spec`` as NumPy writes it. ``dots``: of long rows with rows."""
 
     spec: str
     args: tuple[Array, ...]
+    dots: bool = False
 
 
 @frozen
@@ -299,10 +299,10 @@ class Chunks:
 class Parts:
     """A function of the positions ``start .. stop - 1`` of an axis, run for all parts of it, side by side on threads.
 
-    A part has ``count`` positions, few enough for ``count * others`` elements to stay in cache. ``threads`` is the
-    argument that says how many, each for ``least`` eighths of a part; ``indices`` stand in formulas; ``sums`` are
-    added up over the parts. ``rows``, if the body goes along another axis in blocks: how many positions at once, and of
-    what that depends; ``heads`` name positions; ``tiles``: choices that leave so many elements in one position.
+    A part has ``count`` positions, few enough for ``count * others`` elements to stay in cache. ``threads``, an
+    argument, is how many, each for ``least`` eighths of a part; ``indices`` stand in formulas; ``sums`` are added up
+    over the parts. ``rows``, if the body goes along another axis in blocks: how many positions at once, and of what
+    that depends; ``heads`` name positions; ``tiles``: choices that leave so many elements in one position.
     """
 
     function: str

@@ -5,12 +5,15 @@ from __future__ import annotations
 import opt_einsum
 
 from symgrad.declare.integers import Index
-from symgrad.lower.arrays import Einsum, MatMul, Value
-from symgrad.lower.axes import Axes, transposed
+from symgrad.lower.arrays import Collapse, Einsum, Helper, Map, MatMul, Name, Reshape, Value
+from symgrad.lower.axes import Axes, joint_extent, transposed
 from symgrad.lower.builder import Builder
 from symgrad.lower.masks import summed
 from symgrad.lower.matrices import matrix_product
 from symgrad.lower.values import as_float, mapped
+
+ROW = 32
+"""Elements of a row from which a product of rows is worth a call of BLAS for each."""
 
 
 def contract(b: Builder, operands: list[Value], order: Axes, bound: Axes, name: str) -> Value:
@@ -62,22 +65,28 @@ def pair(b: Builder, left: Value, right: Value, keep: Axes, name: str) -> Value:
     only_right = [i for i in out if i in right.axes and i not in left.axes]
     both = [i for i in out if i in left.axes and i in right.axes]
     if not only_left and not only_right:
-        return einsum(left, right, out)
+        return einsum(b, left, right, out)
     if not only_left or not only_right:
-        return _matrix_vector(left, right, out)
+        return _matrix_vector(b, left, right, out)
     return matrix_product(b, left, right, shared, both, out, name)
 
 
-def _matrix_vector(left: Value, right: Value, out: Axes) -> Value:
+def _matrix_vector(b: Builder, left: Value, right: Value, out: Axes) -> Value:
     big, small = (left, right) if len(left.axes) >= len(right.axes) else (right, left)
     if len(small.axes) == 1 and len(big.axes) == 2:
         matrix = big.array if big.axes[1] == small.axes[0] else transposed(big.array, (1, 0))
         return Value(MatMul(matrix, small.array), out)
-    return einsum(left, right, out)
+    return einsum(b, left, right, out)
 
 
-def einsum(left: Value, right: Value, out: Axes) -> Value:
+def einsum(b: Builder, left: Value, right: Value, out: Axes) -> Value:
     """The product of two arrays summed over what ``out`` lacks, as it is formed: no product array."""
+    if b.fast and left.axes == right.axes and len(left.axes) > 2 and out == left.axes[-1:]:
+        return Value(Helper("_last_dots", (left.array, right.array)), out)
+    return _dots(b, left, right, out) or _einsum(left, right, out)
+
+
+def _einsum(left: Value, right: Value, out: Axes, dots: bool = False) -> Value:
     letters: dict[Index, str] = {}
     for i in (*left.axes, *right.axes):
         initial = i.name[0].lower()
@@ -85,4 +94,29 @@ def einsum(left: Value, right: Value, out: Axes) -> Value:
             free = [initial, *"abcdefghijklmnopqrstuvwxyz"]
             letters[i] = next(c for c in free if c.isalpha() and c not in letters.values())
     spec = ",".join("".join(letters[i] for i in v.axes) for v in (left, right))
-    return Value(Einsum(f"{spec}->{''.join(letters[i] for i in out)}", (left.array, right.array)), out)
+    return Value(Einsum(f"{spec}->{''.join(letters[i] for i in out)}", (left.array, right.array), dots), out)
+
+
+def _dots(b: Builder, left: Value, right: Value, out: Axes) -> Value | None:
+    """The sum as products of rows, where the last axes of both are summed and long: BLAS's, and closer ones."""
+    axes = left.axes
+    lead = axes
+    while lead and lead[-1] not in out:
+        lead = lead[:-1]
+    rows, columns = tuple(i for i in lead if i in out), axes[len(lead) :]
+    together = len(columns) == 1 or (b.fast and _plain(left, right))
+    if right.axes != axes or rows != out or b.volume(columns) < ROW or not together:
+        return None
+    if len(columns) > 1:
+        last = Index("_".join(i.name for i in columns), joint_extent(columns))
+        shape = (*(i.extent for i in lead), last.extent)
+        arrays = [Reshape(v.array, shape) for v in (left, right)]
+        left, right = (Value(a, (*lead, last), "float") for a in arrays)
+    value = _einsum(left, right, lead, dots=True)
+    summed = tuple(p for p, i in enumerate(lead) if i not in out)
+    return Value(Collapse("sum", value.array, summed), out) if summed else value
+
+
+def _plain(*values: Value) -> bool:
+    """Whether the elements of arrays lie in the order of their axes, as far as that shows."""
+    return all(isinstance(v.array, Name | Map) for v in values)

@@ -52,7 +52,7 @@ from symgrad.lower.choices import guard
 from symgrad.lower.contract import contract, einsum
 from symgrad.lower.differences import of_differences
 from symgrad.lower.elementwise import value_of
-from symgrad.lower.fused import fused_offsets
+from symgrad.lower.fused import fused_offsets, in_rows
 from symgrad.lower.operands import mask_in_exponent, masked, operands_of, scaled, stored_order
 from symgrad.lower.pairs import found_in, pairs_of
 from symgrad.lower.running import running_sums
@@ -206,7 +206,7 @@ def _square_sums(b: Builder, bound: Axes, condition: Condition, factors: list[Sc
     if any(v.kind != "float" for v in values) or values[0].axes != values[1].axes or not values[0].axes:
         return None
     out = tuple(i for i in values[0].axes if i not in bound)
-    return einsum(values[0], values[1], out)
+    return einsum(b, values[0], values[1], out)
 
 
 def _names(indices: Axes) -> str:
@@ -260,18 +260,22 @@ def _looped(
     body = multiply(*factors)
     axes = tuple(i for i in order if i in free_indices(body) or i in free_indices(condition))
     axes = tuple(i for i in axes if i not in b.loops)
+    fused = fused_offsets(b, condition, factors, slides) if not rest else ()
+    whole = in_rows(b, factors, slides) if fused else None
+    if whole is not None:
+        b.because(f"{name}: offsets {_names(slides)} are added up as they are multiplied, in one pass along rows")
+        return whole
     total = Name(b.name(name))
     begun = not rest and condition == TRUE and _begin(b, body, order, axes, slides, total)
     if not begun:
         b.emit(Assign(total.text, Fresh("zeros", tuple(i.extent for i in axes))))
         if not rest and window_sum(b, factors, condition, slides, Value(total, axes)):
             return Value(total, axes)
-    fused = fused_offsets(b, condition, factors, slides) if not rest else ()
     with b.looping(tuple(i for i in slides if i not in fused)):
         if fused:
             b.because(f"{name}: offsets {_names(fused)} are added up as they are multiplied, in one pass")
             left, right = (value_of(b, f, (*order, *fused)) for f in factors)
-            value = einsum(left, right, tuple(i for i in axes if i in left.axes or i in right.axes))
+            value = einsum(b, left, right, tuple(i for i in axes if i in left.axes or i in right.axes))
         else:
             value = sum_value(b, rest, condition, body, order, name)
         b.emit(Update(total, "+", align(as_float(value), axes)))

@@ -118,7 +118,8 @@ def test_gradients_of_images():
 
 @pytest.mark.parametrize("declared", FUSED, ids=lambda d: d.name)
 def test_fused_offsets_give_what_offsets_give(declared):
-    assert "cu->" in symgrad.compile_layer(declared, schedule="fast").source
+    source = symgrad.compile_layer(declared, schedule="fast").source
+    assert "cu->" in source or "_window_sums(" in source
     compared(declared, {"N": 2, "C": 3, "H": 6, "W": 7, "R": 2, "S": 3})
     compared(declared, {"N": 2, "C": 3, "H": 6, "W": 7, "R": 2, "S": 3}, spoil=True)
 
