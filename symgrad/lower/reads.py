@@ -187,7 +187,8 @@ def _gather(
     if empty:
         source = Helper("_nonempty", (source, *(Whole(as_poly(p)) for p in empty)))
     flipped = {i for a, w in plain if a not in loose for i in w.flipped}
-    in_order = sorted(axes, key=lambda i: place_in(i, order)) == axes  # else NumPy's own order in memory is as good
+    # Where the rows' positions come first in what is wanted, NumPy's order in memory is as good.
+    in_order = all(place_in(i, order) < place_in(j, order) for i in axes[: loose[0]] for j in broadcast)
     found = _rows(source, items) if b.fast and contiguous and broadcast and in_order else None
     array = subscript(found or subscript(source, items), [FLIP if i in flipped else FULL for i in axes])
     value = Value(array, tuple(axes))
