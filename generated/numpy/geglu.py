@@ -195,7 +195,7 @@ _ERF = {
 }
 
 
-def _erf(x):
+def _erf(x, out=None):
     """The error function, within a few units in the last place."""
     p, q = _ERF[x.dtype.char]
     with np.errstate(under="ignore", over="ignore"):  # the square of a tiny x, of a huge one
@@ -206,7 +206,7 @@ def _erf(x):
         value *= x
         if q:
             value /= _polynomial(q, square)
-        return np.tanh(value)
+        return np.tanh(value, out=value if out is None else out)
 
 
 def _polynomial(coefficients, t):

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 FUNCTIONS: dict[str, str] = {
     "_sigmoid": '''
-def _sigmoid(x):
+def _sigmoid(x, out=None):
     """1 / (1 + exp(-x)); where exp overflows the quotient is 0, as it should be."""
-    value = np.asarray(x / -1)  # a float also where x is an integer
+    value = np.asarray(np.divide(x, -1, out=out))  # a float also where x is an integer
     with np.errstate(over="ignore"):
         np.exp(value, out=value)
     value += 1
@@ -79,7 +79,7 @@ _ERF = {
 }
 
 
-def _erf(x):
+def _erf(x, out=None):
     """The error function, within a few units in the last place."""
     p, q = _ERF[x.dtype.char]
     with np.errstate(under="ignore", over="ignore"):  # the square of a tiny x, of a huge one
@@ -90,7 +90,7 @@ def _erf(x):
         value *= x
         if q:
             value /= _polynomial(q, square)
-        return np.tanh(value)
+        return np.tanh(value, out=value if out is None else out)
 ''',
     "_erfc": '''
 def _erfc(x):
