@@ -38,7 +38,7 @@ def _in_parts(function, extent, elements, threads, least=1):
 
     One position takes ``elements``. A thread is woken for ``least`` eighths of a part, or more.
     """
-    if extent * elements < 2**14 and (threads is None or threads in range(1, 1000)):
+    if extent * elements < 2**14 and (threads is None or (isinstance(threads, int) and threads > 0)):
         return function(0, extent)  # at once: to prepare parts would take longer
     parts = -(-extent // max(1, _PART // max(elements, 1)))
     return _side_by_side(function, extent, parts, threads, 8 * extent * elements // (_PART * least))

@@ -82,6 +82,7 @@ def _matrix_vector(b: Builder, left: Value, right: Value, out: Axes) -> Value:
 def einsum(b: Builder, left: Value, right: Value, out: Axes) -> Value:
     """The product of two arrays summed over what ``out`` lacks, as it is formed: no product array."""
     if b.fast and left.axes == right.axes and len(left.axes) > 2 and out == left.axes[-1:]:
+        b.because("products are summed along the axis before the last as well, where both lie side by side in memory")
         return Value(Helper("_last_dots", (left.array, right.array)), out)
     return _dots(b, left, right, out) or _einsum(left, right, out)
 

@@ -189,7 +189,7 @@ def _gather(
     flipped = {i for a, w in plain if a not in loose for i in w.flipped}
     # Where the rows' positions come first in what is wanted, NumPy's order in memory is as good.
     in_order = all(place_in(i, order) < place_in(j, order) for i in axes[: loose[0]] for j in broadcast)
-    found = _rows(source, items) if b.fast and contiguous and broadcast and in_order else None
+    found = _rows(b, source, items) if b.fast and contiguous and broadcast and in_order else None
     array = subscript(found or subscript(source, items), [FLIP if i in flipped else FULL for i in axes])
     value = Value(array, tuple(axes))
     if inner and extension is not None:
@@ -200,12 +200,13 @@ def _gather(
     return value
 
 
-def _rows(source: Array, items: Sequence[Item]) -> Array | None:
+def _rows(b: Builder, source: Array, items: Sequence[Item]) -> Array | None:
     """The read as a call that takes rows as a whole; None where it takes parts of rows, or elements."""
     positions = [i.array for i in items if isinstance(i, By)]
     if len(positions) == len(items) or any(i != FULL for i in items if not isinstance(i, By)):
         return None
     first = next(a for a, i in enumerate(items) if isinstance(i, By))
+    b.because("rows at computed positions are copied as a whole, which indexing with arrays does element by element")
     return Helper("_taken", (source, Whole(as_poly(first)), *positions))
 
 

@@ -359,3 +359,19 @@ def test_a_tensor_shorter_than_the_axis_of_the_parts_is_read_beyond_its_end():
     )
     y, *_ = _as_the_readable_one(layer, np.zeros(3), np.arange(1.0, 4.0))
     np.testing.assert_allclose(y[:, 0], [1, 1, 1, *[np.e] * 4])
+
+
+@pytest.mark.parametrize("threads", [0, -1, 1.5, "2"])
+def test_small_work_refuses_what_is_no_number_of_threads(threads):
+    module = symgrad.compile_layer(symgrad.layers.relu, schedule="fast").module
+    with pytest.raises(ValueError, match="threads must be"):
+        module.forward(np.ones((2, 3)), threads=threads)
+
+
+@pytest.mark.parametrize("threads", [None, 1, 2, np.int64(2)])
+def test_small_work_is_one_part(threads):
+    module = symgrad.compile_layer(symgrad.layers.layer_norm, schedule="fast").module
+    found = []
+    assert module._in_parts(lambda start, stop: found.append((start, stop)), 100, 4, threads) is None
+    assert found == [(0, 100)]
+    assert module._in_parts(lambda start, stop: (1.0, None), 7, 4, threads) == (1.0, None)
