@@ -206,7 +206,7 @@ def _erf(x, out=None):
         value *= x
         if q:
             value /= _polynomial(q, square)
-        return np.tanh(value, out=value if out is None else out)
+        return np.tanh(value, out=out)
 
 
 def _polynomial(coefficients, t):
