@@ -269,20 +269,23 @@ def test_images_count_in_the_better_of_both_orders():
 import sys
 sys.path[:0] = [{str(BENCHMARKS)!r}, {str(BENCHMARKS.parent)!r}]
 import _measure
-from report import Floor, Row, better, goals
+from report import Floor, Row, better, goals, missed
 
 def row(name, fast):
     times = {{n: dict(median=t, minimum=t, processor=t) for n, t in (("fast", fast), ("torch", 1.0))}}
-    timings = {{"timings": times}} if fast else {{"skipped": "no torch"}}
+    profile = dict(seconds=1.0, shares={{"copies": 1.0}}, dearest=[(1.0, "y = x.copy()")])
+    timings = {{"timings": times, "profile": profile}} if fast else {{"skipped": "no torch"}}
     return Row(name, "3x5", Floor(1, 1, "1", "1", 1.0), {{"torch": timings}}, 1.5)
 
 rows = [row("a", 4.0), row("b", 2.0), row("c", 0), row("a_last", 1.0), row("b_last", 8.0), row("c_last", 0.5)]
 print([r.name for r in better(rows)], [r.name for r in better(rows[:3])])
 print([round(goal.found, 3) for goal in goals(rows)[:2]])
+print([line.partition(",")[0] for line in missed(rows)])
 """
     done = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, env=ONE_THREAD)
     assert done.returncode == 0, done.stderr
     assert done.stdout.splitlines() == [
         "['a_last', 'b', 'c_last'] ['a', 'b', 'c']",
         f"[{round((4 * 2 * 1 * 8 * 0.5) ** 0.2, 3)}, 1.0]",
+        "['b', 'b_last']",  # of the others one order meets the goal
     ]
