@@ -23,7 +23,7 @@ REASONS = {
     "they are",
     PYTHON: "Python between calls of NumPy",
 }
-CONTRACTIONS = {"matmul", "einsum", "tensordot", "vecdot", "dot", "_product"}
+CONTRACTIONS = {"matmul", "einsum", "tensordot", "vecdot", "dot", "_product", "_matmul"}
 MAKERS = {"reshape", "copy", "full", "zeros", "empty", "ascontiguousarray", "take", "astype", "copyto", "pad", "tile"}
 SHOWN = 3
 

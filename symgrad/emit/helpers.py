@@ -11,6 +11,7 @@ from symgrad.emit.helpers_entry import ENTRY
 from symgrad.emit.helpers_functions import FUNCTIONS
 from symgrad.emit.helpers_pairs import PAIRS
 from symgrad.emit.helpers_parts import PARTS
+from symgrad.emit.helpers_products import PRODUCTS
 from symgrad.emit.helpers_steps import CARRY
 from symgrad.emit.helpers_tails import TAILS
 from symgrad.emit.helpers_tiles import TILE_HELPERS
@@ -311,6 +312,7 @@ def _add_at(target, *positions_and_values, zeros=False, add=_add_groups):
     }
     | PAIRS
     | PARTS
+    | PRODUCTS
     | TILE_HELPERS
     | BAND_HELPERS
     | DIFFERENCES

@@ -17,14 +17,14 @@ def _product(a, b, threads):
     stack = np.broadcast_shapes(a.shape[:-2], b.shape[:-2]) if a.ndim + b.ndim > 4 else ()
     if work < 2**25 and max(a.size, b.size, rows * columns) < 2**20:  # waking a thread takes as long
         with _one_thread_each():
-            return a @ b
+            return _matmul(a, b)
     out = np.empty((*stack, rows, columns), np.result_type(a, b))
 
     def some_rows(start, stop):
-        np.matmul(a[..., start:stop, :], b, out=out[..., start:stop, :])
+        _matmul(a[..., start:stop, :], b, out[..., start:stop, :])
 
     def some_columns(start, stop):
-        np.matmul(a, b[..., start:stop], out=out[..., start:stop])
+        _matmul(a, b[..., start:stop], out[..., start:stop])
 
     _side_by_side(*((some_rows, rows) if rows >= columns else (some_columns, columns)), 1, threads, _CORES)
     return out
@@ -195,14 +195,17 @@ def _take(tasks):
 ''',
     "_one_thread_each": '''
 def _find_blas():
-    """Return the functions that get and set the number of threads of NumPy's OpenBLAS, None where there is none."""
+    """Return what gets and sets the number of threads of NumPy's OpenBLAS, and its kernels' name; None without it."""
     try:
         library = ctypes.CDLL(np._core._multiarray_umath.__file__)
     except (AttributeError, OSError):
         return None
-    for name in ("scipy_openblas_{}_num_threads64_", "scipy_openblas_{}_num_threads", "openblas_{}_num_threads"):
-        if hasattr(library, name.format("set")):
-            return getattr(library, name.format("get")), getattr(library, name.format("set"))
+    for name in ("scipy_openblas_{}64_", "scipy_openblas_{}", "openblas_{}"):
+        if hasattr(library, name.format("set_num_threads")):
+            threads = (getattr(library, name.format(f"{verb}_num_threads")) for verb in ("get", "set"))
+            kernels = getattr(library, name.format("get_corename"))
+            kernels.restype = ctypes.c_char_p
+            return *threads, kernels()
     return None
 
 

@@ -69,12 +69,14 @@ def _counts(windows, tile):
 def _factors(w, tile):
     """Return kernels w[u.., c, k] with their transforms for tiles of such extents, for _correlate."""
     *kernel, channels, columns = w.shape
-    if w.strides[-1] > w.strides[-2]:
+    if w.strides[-1] > w.strides[-2] and channels >= 128:  # fewer are multiplied faster when turned, and turned soon
         _, turned, factors = _factors(w.swapaxes(-1, -2), tile)
         return tile, turned.swapaxes(-1, -2), factors.swapaxes(-1, -2)
-    g = _matrices(tile, tuple(kernel), w.dtype)[2]
+    factors = w.reshape(*kernel, channels * columns)
     with _one_thread_each(), np.errstate(all="ignore"):
-        return tile, w, (g @ w.reshape(-1, channels * columns)).reshape(-1, channels, columns)
+        for axis, (_, _, g) in enumerate(_matrices(tile, tuple(kernel), w.dtype)):
+            factors = _along(factors, axis, g)
+    return tile, w, factors.reshape(-1, channels, columns)
 ''',
     "_correlate": '''
 def _correlate(out, x, kernels):
@@ -83,20 +85,20 @@ def _correlate(out, x, kernels):
     The kernels are what _factors returns. What is not finite would spoil its tile, so it goes by offsets.
     """
     tile, w, factors = kernels
-    kernel, windows = w.shape[:-2], out.shape[1:-1]
-    at, bt, _ = _matrices(tile, kernel, x.dtype)
-    rows = _tile_rows(factors, _counts(windows, tile))
+    kernel, windows, channels, columns = w.shape[:-2], out.shape[1:-1], *w.shape[-2:]
+    at, bt, _ = zip(*_matrices(tile, kernel, x.dtype), strict=True)
+    counts = _counts(windows, tile)
+    rows = _tile_rows(factors, counts)
     for start in range(0, len(x), rows):
         part, result = x[start : start + rows], out[start : start + rows]
         with np.errstate(all="ignore"):
-            data = (bt @ _cut(part, tile, kernel, windows)).reshape(len(bt), -1, w.shape[-2])
-            tiles = at @ (data @ factors).reshape(len(bt), -1)
-        if np.isfinite(np.vdot(tiles, tiles)):
-            _put(result, tiles, tile)
-            continue
-        result[...] = 0
-        for u, shifted in _offsets(part, kernel, windows):
-            result += shifted @ w[u]
+            data = _into_tiles(part, bt, tile, counts).reshape(len(factors), -1, channels)
+            products = _matmul(data, factors).reshape(*map(len, bt), len(part), *counts, columns)
+            finite = _from_tiles(result, products, at)
+        if not finite:
+            result[...] = 0
+            for u, shifted in _offsets(part, kernel, windows):
+                result += shifted @ w[u]
 ''',
     "_correlate_transposed": '''
 def _correlate_transposed(out, x, y, tile):
@@ -106,16 +108,20 @@ def _correlate_transposed(out, x, y, tile):
     """
     *kernel, channels, columns = out.shape
     windows = y.shape[1:-1]
-    at, bt, g = _matrices(tile, tuple(kernel), y.dtype)
-    sums = np.zeros((len(bt), channels, columns), y.dtype)
-    rows = _tile_rows(sums, _counts(windows, tile))
+    at, bt, g = zip(*_matrices(tile, tuple(kernel), y.dtype), strict=True)
+    spreads, widths, counts = [m.T for m in at], tuple(map(len, bt)), _counts(windows, tile)
+    sums = np.zeros((math.prod(widths), channels, columns), y.dtype)
+    rows = _tile_rows(sums, counts)
     with np.errstate(all="ignore"):
         for start in range(0, len(x), rows):
-            data = bt @ _cut(x[start : start + rows], tile, kernel, windows)
-            spread = at.T @ _cut(y[start : start + rows], tile, (1,) * len(tile), windows)
-            sums += data.reshape(len(bt), -1, channels).swapaxes(-1, -2) @ spread.reshape(len(bt), -1, columns)
+            data = _into_tiles(x[start : start + rows], bt, tile, counts).reshape(len(sums), -1, channels)
+            spread = _into_tiles(y[start : start + rows], spreads, tile, counts).reshape(len(sums), -1, columns)
+            sums += _matmul(data.swapaxes(-1, -2), spread)
     if np.isfinite(np.vdot(sums, sums)):
-        out[...] = (g.T @ sums.reshape(len(bt), -1)).reshape(out.shape)
+        found = sums.reshape(*widths, channels * columns)
+        for axis, matrix in enumerate(g):
+            found = _along(found, axis, matrix.T)
+        out[...] = found.reshape(out.shape)
         return
     places = range(y.ndim - 1)
     for u, shifted in _offsets(x, kernel, windows):
@@ -128,43 +134,79 @@ def _offsets(x, kernel, windows):
         places = (slice(start, start + extent) for start, extent in zip(u, windows, strict=True))
         yield u, x[(slice(None), *places)]
 ''',
-    "_cut": '''
+    "_along": '''
+def _along(x, axis, matrix):
+    """Multiply x along an axis by a matrix."""
+    before, after = x.shape[:axis], x.shape[axis + 1 :]
+    product = matrix @ x.reshape(math.prod(before), x.shape[axis], math.prod(after))
+    return product.reshape(*before, len(matrix), *after)
+''',
+    "_into_tiles": '''
 def _tile_rows(factors, counts):
     """Return how many examples stay in cache at once, or beside factors that do not."""
     size, channels, _ = factors.shape
     return max(1, max(262144, factors.size) // max(1, size * math.prod(counts) * channels))
 
 
-def _cut(x, tile, kernel, windows):
-    """Copy what tiles read of x[n, i.., c], a row for each position in a tile, with zeros beyond the ends."""
-    width, counts = [m + r - 1 for m, r in zip(tile, kernel, strict=True)], _counts(windows, tile)
-    extents = zip(tile, counts, width, x.shape[1:-1], strict=True)
-    ends = [m * (count - 1) + wide - extent for m, count, wide, extent in extents]
-    x = _bordered(x, ((0, 0), *((0, end) for end in ends), (0, 0)))
-    first, *inner, last = x.strides
-    shape = (*width, len(x), *counts, x.shape[-1])
-    tiles = as_strided(x, shape, (*inner, first, *np.multiply(inner, tile), last), writeable=False)
-    return tiles.reshape(math.prod(width), -1)
+def _into_tiles(x, matrices, tile, counts):
+    """Return the matrices times what tiles read along each axis i of x[n, i.., c], zeros beyond its end.
+
+    The result has p.. first, rows of the matrices, then n, the tiles along each axis, and c.
+    """
+    widths = [matrix.shape[1] for matrix in matrices]
+    extents = zip(tile, counts, widths, x.shape[1:-1], strict=True)
+    x = _beside(x, [m * (count - 1) + width - extent for m, count, width, extent in extents])
+    out = np.empty((*map(len, matrices), len(x), *counts, x.shape[-1]), x.dtype)
+    last = len(tile) - 1
+    for axis, (matrix, m, count) in enumerate(zip(matrices, tile, counts, strict=True)):
+        at = 1 + 2 * axis  # behind n, and tiles and rows of the axes before
+        before, step, after = x.shape[:at], x.strides[at], x.shape[at + 1 :]
+        shape = (*before, count, matrix.shape[1], math.prod(after))
+        windows = as_strided(x, shape, (*x.strides[:at], m * step, step, x.itemsize), writeable=False)
+        if axis < last:
+            x = (matrix @ windows).reshape(*before, count, len(matrix), *after)
+    order = (last + 1, *(place for a in range(last + 1) for place in (last + 2 + a, a)), 2 * last + 3)
+    np.matmul(matrix, windows, out=out.transpose(order))
+    return out
 
 
-def _put(out, tiles, tile):
-    """Write tiles, a row for each position in a tile, to out[n, i.., k]; what is beyond its ends is left out."""
-    examples, *windows, columns = out.shape
-    counts = _counts(windows, tile)
-    extents = [m * count for m, count in zip(tile, counts, strict=True)]
-    whole = out if extents == windows else np.empty((examples, *extents, columns), out.dtype)
-    axes = range(1, 2 * len(tile) + 1)
-    apart = whole.reshape(examples, *np.ravel(list(zip(counts, tile, strict=True))), columns)
-    apart = apart.transpose(*axes[1::2], 0, *axes[::2], -1)
-    apart[...] = tiles.reshape(apart.shape)
-    if whole is not out:
-        out[...] = whole[tuple(map(slice, out.shape))]
+def _beside(x, ends):
+    """Return x[n, i.., c] with elements side by side in this order, and so many zeros beyond the end of each i."""
+    if not any(ends) and x.flags.c_contiguous:
+        return x
+    if x.strides[-1] % 1024 == 0:  # channels so far apart share few places of a cache
+        room = np.empty((len(x), x.shape[-1], *x.shape[1:-2], x.shape[-2] + 1), x.dtype)
+        room[..., :-1], x = np.moveaxis(x, -1, 1), np.moveaxis(room[..., :-1], 1, -1)
+    return np.ascontiguousarray(_bordered(x, ((0, 0), *((0, end) for end in ends), (0, 0))))
+
+
+def _from_tiles(out, tiles, matrices):
+    """Write the matrices times tiles[p.., n, tile.., k] to out[n, i.., k] and return whether all of it is finite.
+
+    What is beyond the ends is left out.
+    """
+    place = out if out.flags.c_contiguous else np.empty(out.shape, out.dtype)
+    extents, columns = out.shape[1:-1], out.shape[-1]
+    for axis in reversed(range(1, len(matrices))):
+        order = (*range(axis), *range(axis + 1, 2 * axis + 3), axis, 2 * axis + 3)
+        tiles = matrices[axis] @ tiles.transpose(order)
+        columns *= extents[axis]
+        tiles = tiles.reshape(*tiles.shape[:-3], math.prod(tiles.shape[-3:]))[..., :columns]
+    matrix, tiles = matrices[0], tiles.transpose(1, 2, 0, 3)
+    whole, rest = divmod(extents[0], len(matrix))
+    rows = place.reshape(len(out), extents[0], columns)
+    np.matmul(matrix, tiles[:, :whole], out=rows[:, : extents[0] - rest].reshape(len(out), whole, len(matrix), columns))
+    if rest:
+        np.matmul(matrix[:rest], tiles[:, whole], out=rows[:, extents[0] - rest :])
+    if place is not out:
+        out[...] = place
+    return np.isfinite(np.vdot(place, place))
 ''',
     "_matrices": f'''
 # By m and r the matrices of F(m, r) after Toom, Cook and Winograd. The m outputs of the correlation of m + r - 1
 # data d with r coefficients g are AT @ ((G @ g) * (BT @ d)), by m + r - 1 products for m r:
 # an identity of polynomials, from values at infinity and the first of {_POINTS}.
-# Errors in float32 are at most 6e-6 of the largest value for r of 2 or 3, 2e-5 for 4 or 5; in float64 3e-14.
+# Errors in float32 are at most 6e-6 of the largest value for r of 2 or 3, 2e-5 for 4 or 5; in float64 4e-14.
 _TILES = {{
 {_table()}
 }}
@@ -172,10 +214,7 @@ _TILES = {{
 
 @functools.cache
 def _matrices(tile, kernel, dtype):
-    """Return AT, BT and G for all axes of a tile together."""
-    found = [np.ones((1, 1))] * 3
-    for f in zip(tile, kernel, strict=True):
-        found = [np.kron(left, right) for left, right in zip(found, _TILES[f], strict=True)]
-    return [matrix.astype(dtype) for matrix in found]
+    """Return AT, BT and G for each axis of a tile."""
+    return [[np.array(matrix, dtype) for matrix in _TILES[f]] for f in zip(tile, kernel, strict=True)]
 ''',
 }

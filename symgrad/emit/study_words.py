@@ -131,8 +131,8 @@ ENGLISH: dict[str, str] = {
     "tiling": "A correlation of data with a kernel takes fewer multiplications, a tile of outputs at a time. With the "
     "matrices below, for all data d and all coefficients g,",
     "tiling proved": "Both sides are linear in d and in g. The coefficient of {pair} in output i, {coefficient}, is 1 "
-    "where {equal} and 0 elsewhere, for every i, p and q: checked in exact fractions. Along two axes the matrices are "
-    "Kronecker products of these. The gradient of the data is such a correlation again, with the kernel flipped; that "
+    "where {equal} and 0 elsewhere, for every i, p and q: checked in exact fractions. With two axes each is "
+    "multiplied by its matrices in turn. The gradient of the data is such a correlation again, with the kernel flipped; that "
     "of the kernel has the same matrices, transposed.",
     "tile": "{name} takes {products} products of numbers where the sum takes {direct}:",
     "an input": "an input",

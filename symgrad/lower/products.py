@@ -11,7 +11,7 @@ from symgrad.lower.arrays import Array, Blocks, Chunks, For, Helper, MatMul, Nam
 from symgrad.lower.share import walk
 from symgrad.lower.traverse import map_arrays, map_parts, parts
 
-PRODUCT, GROUPS = "_product", "_groups_on"
+PRODUCT, ALONE, GROUPS = "_product", "_matmul", "_groups_on"
 
 
 def on_threads(statements: tuple[Statement, ...], threads: str) -> tuple[Statement, ...]:
@@ -29,6 +29,21 @@ def on_threads(statements: tuple[Statement, ...], threads: str) -> tuple[Stateme
         return map_arrays(statement, lambda a: _shared(a, threads, not loops, not repeated))
 
     return tuple(map(shared, statements))
+
+
+def in_blocks_of_parts(statements: tuple[Statement, ...]) -> tuple[Statement, ...]:
+    """The statements with products inside of parts, which have one thread each, computed as that is fastest."""
+    return tuple(map_arrays(s, _alone) if isinstance(s, Parts) else s for s in statements)
+
+
+def _alone(array: Array) -> Array:
+    match map_parts(array, _alone):
+        case MatMul(left, right) | Helper("np.matmul", (left, right)):
+            return Helper(ALONE, (left, right))
+        case Helper("np.matmul", (left, right, out)):
+            return Helper(ALONE, (left, right, out))
+        case same:
+            return same
 
 
 def shares_work(statements: tuple[Statement, ...]) -> bool:

@@ -13,7 +13,7 @@ from symgrad.lower.part_costs import sections, tables_in_blocks, wanted_after
 from symgrad.lower.part_statements import lower_section, threads_name
 from symgrad.lower.parts import Section, maxima_of
 from symgrad.lower.product_places import REASON, products_in_place
-from symgrad.lower.products import on_threads
+from symgrad.lower.products import in_blocks_of_parts, on_threads
 from symgrad.lower.reuse import reuse
 from symgrad.lower.share import defines, needed_by, share, walk
 from symgrad.lower.step_memory import steps_first
@@ -58,7 +58,7 @@ def lower_function(
     shared = on_threads(apart(placed, results), threads_name(program))
     filled, in_place = products_in_place(program, shared)
     reasons += [*reasons_of_reuse, *reasons_of_places, *([REASON] if in_place else [])]
-    return Lowered(filled, tuple(dict.fromkeys(reasons)))
+    return Lowered(in_blocks_of_parts(filled), tuple(dict.fromkeys(reasons)))
 
 
 def _needed(statements: tuple[Statement, ...], results: frozenset[str]) -> tuple[Statement, ...]:

@@ -11,7 +11,7 @@ form.
 
 Errors, in units of the largest value, as ``python benchmarks/winograd_error.py`` measures them: in float32 at most 6e-6
 for kernels of extent 2 or 3 and 2e-5 for 4 or 5, where the direct form has 1e-6; in float64, against the direct form,
-3e-14. So gradient checks in float64 need no other form.
+4e-14. So gradient checks in float64 need no other form.
 """
 
 from __future__ import annotations

@@ -301,3 +301,21 @@ def test_what_is_not_finite_goes_where_the_formula_takes_it(layer: Layer, value:
         for got, want in zip(found[:kept], expected[:kept], strict=True):
             np.testing.assert_allclose(got, want, rtol=1e-9, atol=1e-9)
     assert calls
+
+
+@pytest.mark.parametrize("padding", [0, 1])
+@pytest.mark.parametrize("side", [16, 32])
+def test_images_whose_channels_are_a_power_of_two_apart(side: int, padding: int) -> None:
+    fast, plain, calls = both(layers.conv2d)
+    rng = np.random.default_rng(8)
+    arrays = [rng.normal(size=shape) for shape in ((2, 16, side, side), (18, 16, 3, 3), (18,))]
+    found, expected = (map(np.ascontiguousarray, results(c, arrays, padding=padding)) for c in (fast, plain))
+    same([*found], [*expected], 1e-12)
+    assert calls["_correlate"] == 2
+
+
+def test_no_window_in_many_images_of_many_channels() -> None:
+    """Not even where the costs of both forms say nothing."""
+    arrays = [np.ones(shape) for shape in ((64, 16, 2, 2), (16, 16, 3, 3), (16,))]
+    fast, plain = (symgrad.compile_layer(layers.conv2d, schedule=s) for s in ("fast", "readable"))
+    same(results(fast, arrays), results(plain, arrays), 0)

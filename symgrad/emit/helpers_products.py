@@ -1,0 +1,48 @@
+"""Helper functions for matrix products on one thread, as text."""
+
+from __future__ import annotations
+
+PRODUCTS: dict[str, str] = {
+    "_matmul": '''
+_SMALL_KERNELS = _BLAS is not None and _BLAS[2] in {b"SkylakeX", b"Cooperlake", b"SapphireRapids"}
+
+
+def _matmul(a, b, out=None):
+    """Return ``a @ b``, in blocks where that is faster: with ``_one_thread_each``, and kernels for small matrices.
+
+    They take matrices as they are, up to a million multiplications; else OpenBLAS copies both, into its own order.
+    """
+    if not (_SMALL_KERNELS and _HELD) or min(a.ndim, b.ndim) < 2:
+        return np.matmul(a, b, out=out)
+    rows, inner, columns = *a.shape[-2:], b.shape[-1]
+    a_turned, b_turned = (v.strides[-1] > v.strides[-2] for v in (a, b))
+    most = 10**6 // max(inner, 1)  # elements of a block
+    if b_turned and not a_turned and rows >= 96 and most >= 8 * columns:  # a copy takes less time than it saves
+        b, b_turned = np.ascontiguousarray(b), False
+    step = _block(rows, inner, columns, most, a_turned, b_turned)
+    if not step:
+        return np.matmul(a, b, out=out)
+    if out is None:
+        stack = np.broadcast_shapes(a.shape[:-2], b.shape[:-2])
+        out = np.empty((*stack, rows, columns), np.result_type(a, b))
+    left, right, target = (a, b, out) if step > 0 else (v.swapaxes(-1, -2) for v in (b, a, out))
+    count, rest = divmod(left.shape[-2], abs(step))
+    whole = left.shape[-2] - rest
+    blocks = (v[..., :whole, :].reshape(*v.shape[:-2], count, abs(step), v.shape[-1]) for v in (left, target))
+    np.matmul(next(blocks), right[..., None, :, :], out=next(blocks))
+    if rest:
+        np.matmul(left[..., whole:, :], right, out=target[..., whole:, :])
+    return out
+
+
+def _block(rows, inner, columns, most, a_turned, b_turned):
+    """Return how many rows of ``a`` to multiply at once, below 0 columns of ``b``, 0 for all; as measured."""
+    if rows * columns <= most or min(rows, inner, columns) < 2:
+        return 0
+    if not b_turned and most // columns >= (24 if a_turned else 8):
+        return min(most // columns // 8 * 8, 64)
+    if not b_turned and most // rows >= (16 if a_turned else 32):
+        return -min(most // rows // 16 * 16, 512)
+    return -16 if b_turned and most // rows >= 16 and (a_turned or inner >= 128 >= 2 * rows) else 0
+''',
+}
