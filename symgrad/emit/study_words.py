@@ -132,8 +132,8 @@ ENGLISH: dict[str, str] = {
     "matrices below, for all data d and all coefficients g,",
     "tiling proved": "Both sides are linear in d and in g. The coefficient of {pair} in output i, {coefficient}, is 1 "
     "where {equal} and 0 elsewhere, for every i, p and q: checked in exact fractions. With two axes each is "
-    "multiplied by its matrices in turn. The gradient of the data is such a correlation again, with the kernel flipped; that "
-    "of the kernel has the same matrices, transposed.",
+    "multiplied by its matrices in turn. The gradient of the data is such a correlation again, with the kernel "
+    "flipped; that of the kernel has the same matrices, transposed.",
     "tile": "{name} takes {products} products of numbers where the sum takes {direct}:",
     "an input": "an input",
     "an output": "an output",
