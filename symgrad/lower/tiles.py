@@ -37,20 +37,20 @@ ELEMENTS = 9
 CHANNELS = 16
 """How many channels a tile needs on either side, for products to outweigh transforms."""
 
-COPY = 80
+COPY = 40
 """Products of tiles that take as long as it takes to copy a number, or to transform it.
 
-This and the next four are a fit to what 23 products with windows took, in two orders of axes, forwards and backwards,
-on two cores: what is chosen by them takes 5% longer than the best choice in the geometric mean.
+This and the next four are a fit to what 30 products with windows took, in two orders of axes, forwards and backwards,
+on two cores: what is chosen by them takes 3% longer than the best choice in the geometric mean.
 """
 
 LONG = 0.7
 """The same for a multiplication of the long products in the direct form."""
 
-WINDOW = 50
+WINDOW = 20
 """The same for copying a number to where windows have it, in the direct form."""
 
-KERNELS = 160
+KERNELS = 80
 """Rows of data whose products take as long as it takes to make the factors of kernels and to read them."""
 
 KERNELS_EACH = 50

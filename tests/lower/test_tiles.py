@@ -203,8 +203,8 @@ def test_tiles_are_those_that_take_the_least_work() -> None:
     assert tiling((7, 7), (64, 64), 64, 16, (32, 32)) is None, "no tiles for such kernels"
     assert tiling((3, 3), (64, 64), 64, 0, (32, 32)) is None
     assert tiling((3, 5), (64, 64), 64, 16, (2, 32)) == (2, 4), "chosen along each axis"
-    assert tiling((3, 3), (64, 32), 64, 128, (13, 13)) == (4, 4)
-    assert tiling((3, 3), (64, 32), 32, 128, (13, 13)) is None, "the direct form copies products instead of data"
+    assert tiling((3, 3), (64, 24), 64, 128, (13, 13)) == (4, 4)
+    assert tiling((3, 3), (64, 24), 24, 128, (13, 13)) is None, "the direct form copies products instead of data"
 
 
 def test_parts_of_tiles_are_larger_than_those_of_windows() -> None:
