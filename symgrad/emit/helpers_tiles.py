@@ -69,7 +69,7 @@ def _counts(windows, tile):
 def _factors(w, tile):
     """Return kernels w[u.., c, k] with their transforms for tiles of such extents, for _correlate."""
     *kernel, channels, columns = w.shape
-    if w.strides[-1] > w.strides[-2] and channels >= 128:  # fewer are multiplied faster when turned, and turned soon
+    if w.strides[-1] > w.strides[-2] and channels * columns > 2**17:  # less is turned sooner than multiplied turned
         _, turned, factors = _factors(w.swapaxes(-1, -2), tile)
         return tile, turned.swapaxes(-1, -2), factors.swapaxes(-1, -2)
     factors = w.reshape(*kernel, channels * columns)
@@ -138,7 +138,7 @@ def _offsets(x, kernel, windows):
 def _along(x, axis, matrix):
     """Multiply x along an axis by a matrix."""
     before, after = x.shape[:axis], x.shape[axis + 1 :]
-    product = matrix @ x.reshape(math.prod(before), x.shape[axis], math.prod(after))
+    product = _matmul(matrix, x.reshape(math.prod(before), x.shape[axis], math.prod(after)))
     return product.reshape(*before, len(matrix), *after)
 ''',
     "_into_tiles": '''
