@@ -174,9 +174,10 @@ def _beside(x, ends):
     """Return x[n, i.., c] with elements side by side in this order, and so many zeros beyond the end of each i."""
     if not any(ends) and x.flags.c_contiguous:
         return x
-    if x.strides[-1] % 1024 == 0:  # channels so far apart share few places of a cache
-        room = np.empty((len(x), x.shape[-1], *x.shape[1:-2], x.shape[-2] + 1), x.dtype)
-        room[..., :-1], x = np.moveaxis(x, -1, 1), np.moveaxis(room[..., :-1], 1, -1)
+    if x.strides[-1] > x.itemsize:  # read in the order of memory first, and turned in the cache
+        apart = x.strides[-1] % 1024 == 0  # channels so far apart share few places of it
+        room = np.empty((len(x), x.shape[-1], *x.shape[1:-2], x.shape[-2] + apart), x.dtype)[..., : x.shape[-2]]
+        room[...], x = np.moveaxis(x, -1, 1), np.moveaxis(room, 1, -1)
     return np.ascontiguousarray(_bordered(x, ((0, 0), *((0, end) for end in ends), (0, 0))))
 
 
