@@ -10,9 +10,11 @@ def _product(a, b, threads):
     Where no other thread is there to be slowed down, BLAS is left to itself; so it is with what it does on one.
     """
     work, rows, columns = a.size * b.shape[-1], a.shape[-2] if a.ndim > 1 else 1, b.shape[-1]
-    if work >= 2**19 and a.ndim == b.ndim == 2 and b.flags.f_contiguous and 4 * rows <= min(512, *b.shape):
+    alone = work < 2**20 or threads == 1 or threading.active_count() == 1
+    few = a.ndim == b.ndim == 2 and b.flags.f_contiguous and 4 * rows <= min(512, *b.shape)
+    if few and work >= 2**19 and (alone or not _SMALL_KERNELS):
         return np.ascontiguousarray(_product(b.T, a.T, threads).T)  # for few rows up to twice as fast
-    if work < 2**20 or threads == 1 or min(a.ndim, b.ndim) < 2 or threading.active_count() == 1:
+    if alone or min(a.ndim, b.ndim) < 2:
         return a @ b
     stack = np.broadcast_shapes(a.shape[:-2], b.shape[:-2]) if a.ndim + b.ndim > 4 else ()
     if work < 2**25 and max(a.size, b.size, rows * columns) < 2**20:  # waking a thread takes as long
