@@ -207,7 +207,7 @@ def _from_tiles(out, tiles, matrices):
 # By m and r the matrices of F(m, r) after Toom, Cook and Winograd. The m outputs of the correlation of m + r - 1
 # data d with r coefficients g are AT @ ((G @ g) * (BT @ d)), by m + r - 1 products for m r:
 # an identity of polynomials, from values at infinity and the first of {_POINTS}.
-# Errors in float32 are at most 6e-6 of the largest value for r of 2 or 3, 2e-5 for 4 or 5; in float64 4e-14.
+# Errors in float32 are at most 6e-6 of the largest value for r of 2 or 3, 3e-5 for 4 to 7; in float64 5e-14.
 _TILES = {{
 {_table()}
 }}

@@ -84,6 +84,7 @@ SHAPES = [
     {"A": 2, "N": 2, "C": 5, "H": 8, "W": 13, "K": 3, "R": 5, "S": 2},
     {"A": 1, "N": 2, "C": 3, "H": 4, "W": 5, "K": 2, "R": 4, "S": 5},
     {"A": 2, "N": 2, "C": 3, "H": 21, "W": 9, "K": 2, "R": 2, "S": 4},
+    {"A": 1, "N": 2, "C": 2, "H": 15, "W": 11, "K": 3, "R": 7, "S": 6},
 ]
 EMPTY = [{**SHAPES[0], name: 0} for name in ("N", "C", "K")] + [{**SHAPES[0], "H": 2, "W": 2}]
 
@@ -188,7 +189,7 @@ def test_one_example_alone() -> None:
 def test_steps_and_long_kernels_take_the_direct_form() -> None:
     layer = next(l for l in IN_TILES if l.name == "steps")
     fast, plain, calls = both(layer)
-    for extent, step in ((3, 2), (7, 1), (1, 1)):
+    for extent, step in ((3, 2), (8, 1), (1, 1)):
         arrays = arrays_for(layer, {**SHAPES[0], "R": extent})
         same(results(fast, arrays, stride=step), results(plain, arrays, stride=step), 1e-12)
     assert not calls
@@ -200,7 +201,8 @@ def test_tiles_are_those_that_take_the_least_work() -> None:
     assert tiling((3, 3), (512, 512), 512, 4, (14, 14)) == (2, 2), "kernels weigh more than data"
     assert tiling((3, 3), (256, 256), 256, 1, (14, 14)) is None, "too few windows for so many kernels"
     assert tiling((3, 3), (3, 64), 3, 16, (32, 32)) is None, "few channels: transforms weigh more than products"
-    assert tiling((7, 7), (64, 64), 64, 16, (32, 32)) is None, "no tiles for such kernels"
+    assert tiling((7, 7), (64, 64), 64, 16, (32, 32)) == (2, 2)
+    assert tiling((8, 8), (64, 64), 64, 16, (32, 32)) is None, "no tiles for such kernels"
     assert tiling((3, 3), (64, 64), 64, 0, (32, 32)) is None
     assert tiling((3, 5), (64, 64), 64, 16, (2, 32)) == (2, 4), "chosen along each axis"
     assert tiling((3, 3), (64, 24), 64, 128, (13, 13)) == (4, 4)
@@ -222,10 +224,12 @@ def test_parts_stay_small_where_a_term_beside_the_tiles_has_windows() -> None:
     assert " if tile else " not in next(line for line in forward.split("\n") if "_in_parts(part" in line)
 
 
-def test_windows_along_one_axis_take_the_direct_form(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_windows_along_one_axis_take_tiles_where_channels_are_many(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.undo()
-    assert "_correlate(" not in symgrad.compile_layer(layers.conv1d, schedule="fast").source
-    assert "_correlate(" in symgrad.compile_layer(layers.conv2d, schedule="fast").source
+    tiling = symgrad.compile_layer(layers.conv1d, schedule="fast").module._tiling
+    assert tiling((3,), (256, 256), 256, 4, (256,)) == (4,)
+    assert tiling((3,), (64, 64), 64, 16, (256,)) is None, "products are short beside what is copied"
+    assert tiling((5,), (128, 128), 128, 16, (256,)) == (4,)
 
 
 def test_readable_modules_have_no_tiles() -> None:
