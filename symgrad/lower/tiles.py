@@ -10,8 +10,8 @@ well, behind a condition, and a table of matrices for the extents in ``TILES``; 
 form.
 
 Errors, in units of the largest value, as ``python benchmarks/winograd_error.py`` measures them: in float32 at most 6e-6
-for kernels of extent 2 or 3 and 3e-5 for 4 to 7, where the direct form has 1e-6; in float64, against the direct form,
-5e-14. So gradient checks in float64 need no other form.
+for kernels of extent 2 or 3 (along three axes 1e-5) and 3e-5 for 4 to 7, where the direct form has 1e-6; in float64,
+against the direct form, 5e-14. So gradient checks in float64 need no other form.
 """
 
 from __future__ import annotations
@@ -33,6 +33,9 @@ TILES = {2: (3,), 3: (2, 4), 4: (4,), 5: (4,), 6: (3,), 7: (2,)}
 
 ELEMENTS = 3
 """How many elements a kernel needs: smaller windows take no longer in the direct form."""
+
+PRODUCTS = 216
+"""How many products a tile may have, as many as one of F(4, 3) along three axes: with more, errors are felt."""
 
 CHANNELS = 16
 """How many channels a tile needs on either side, for products to outweigh transforms."""
@@ -109,7 +112,7 @@ def recognised(b: Builder, term: Term, free: Axes) -> Tiled | None:
     for data, other in (factors, factors[::-1]):
         if isinstance(data, Read) and isinstance(other, Read):
             axes = _window_axes(data, other, set(term.bound))
-            if axes and len(axes) <= 2:
+            if axes:
                 return _correlation(b, data, other, axes, set(term.bound), solved)
     return None
 
