@@ -85,12 +85,11 @@ def _correlate(out, x, kernels):
     The kernels are what _factors returns. What is not finite would spoil its tile, so it goes by offsets.
     """
     tile, w, factors = kernels
-    kernel, windows, channels, columns = w.shape[:-2], out.shape[1:-1], *w.shape[-2:]
+    kernel, channels, columns = w.shape[:-2], *w.shape[-2:]
     at, bt, _ = zip(*_matrices(tile, kernel, x.dtype), strict=True)
-    counts = _counts(windows, tile)
-    rows = _tile_rows(factors, counts)
-    for start in range(0, len(x), rows):
-        part, result = x[start : start + rows], out[start : start + rows]
+    for part, result in _chunks(x, out, tile, kernel, factors):
+        windows = result.shape[1:-1]
+        counts = _counts(windows, tile)
         with np.errstate(all="ignore"):
             data = _into_tiles(part, bt, tile, counts).reshape(len(factors), -1, channels)
             products = _matmul(data, factors).reshape(*map(len, bt), len(part), *counts, columns)
@@ -107,15 +106,14 @@ def _correlate_transposed(out, x, y, tile):
     The matrices are those of _correlate, transposed. What is not finite would spoil its tile, so it goes by offsets.
     """
     *kernel, channels, columns = out.shape
-    windows = y.shape[1:-1]
     at, bt, g = zip(*_matrices(tile, tuple(kernel), y.dtype), strict=True)
-    spreads, widths, counts = [m.T for m in at], tuple(map(len, bt)), _counts(windows, tile)
+    spreads, widths = [m.T for m in at], tuple(map(len, bt))
     sums = np.zeros((math.prod(widths), channels, columns), y.dtype)
-    rows = _tile_rows(sums, counts)
     with np.errstate(all="ignore"):
-        for start in range(0, len(x), rows):
-            data = _into_tiles(x[start : start + rows], bt, tile, counts).reshape(len(sums), -1, channels)
-            spread = _into_tiles(y[start : start + rows], spreads, tile, counts).reshape(len(sums), -1, columns)
+        for part, met in _chunks(x, y, tile, kernel, sums):
+            counts = _counts(met.shape[1:-1], tile)
+            data = _into_tiles(part, bt, tile, counts).reshape(len(sums), -1, channels)
+            spread = _into_tiles(met, spreads, tile, counts).reshape(len(sums), -1, columns)
             sums += _matmul(data.swapaxes(-1, -2), spread)
     if np.isfinite(np.vdot(sums, sums)):
         found = sums.reshape(*widths, channels * columns)
@@ -124,7 +122,7 @@ def _correlate_transposed(out, x, y, tile):
         out[...] = found.reshape(out.shape)
         return
     places = range(y.ndim - 1)
-    for u, shifted in _offsets(x, kernel, windows):
+    for u, shifted in _offsets(x, kernel, y.shape[1:-1]):
         out[u] = np.tensordot(shifted, y, (places, places))
 ''',
     "_offsets": '''
@@ -142,10 +140,19 @@ def _along(x, axis, matrix):
     return product.reshape(*before, len(matrix), *after)
 ''',
     "_into_tiles": '''
-def _tile_rows(factors, counts):
-    """Return how many examples stay in cache at once, or beside factors that do not."""
+def _chunks(x, y, tile, kernel, factors):
+    """Yield parts of x[n, i.., c] and of y[n, i.., k], to which its windows belong: as much as stays in cache.
+
+    That is some examples, or of one some rows of tiles; where factors fill the cache, as much as they do.
+    """
     size, channels, _ = factors.shape
-    return max(1, max(262144, factors.size) // max(1, size * math.prod(counts) * channels))
+    rows, *others = _counts(y.shape[1:-1], tile)
+    most = max(262144, factors.size) // max(1, size * channels * math.prod(others))
+    examples, rows = max(1, most // max(rows, 1)), max(1, min(most, rows))
+    step = rows * tile[0]
+    for n in range(0, len(x), examples):
+        for i in range(0, y.shape[1], step):
+            yield x[n : n + examples, i : i + step + kernel[0] - 1], y[n : n + examples, i : i + step]
 
 
 def _into_tiles(x, matrices, tile, counts):

@@ -303,6 +303,24 @@ def test_chunks_of_images_are_the_whole() -> None:
     assert calls
 
 
+def test_rows_of_tiles_of_an_image_too_large_for_the_cache_are_the_whole() -> None:
+    layer = next(l for l in IN_TILES if l.name == "channels_last")
+    fast, plain, calls = both(layer)
+    chunks: list[tuple[int, ...]] = []
+    into = fast.module._into_tiles
+
+    def recorded(x: np.ndarray, *others: Any) -> np.ndarray:
+        chunks.append(x.shape)
+        return into(x, *others)
+
+    fast.module._into_tiles = recorded
+    arrays = arrays_for(layer, {**SHAPES[0], "N": 2, "C": 16, "K": 17, "H": 13, "W": 1201}, np.float64)
+    same(results(fast, arrays), results(plain, arrays), 1e-12)
+    assert calls
+    assert max(shape[0] for shape in chunks) == 1
+    assert max(shape[1] for shape in chunks) < 13
+
+
 @pytest.mark.parametrize("layer", [l for l in IN_TILES if l.name != "batch_last"], ids=lambda layer: layer.name)
 @pytest.mark.parametrize("value", [np.nan, np.inf, 1e300], ids=str)
 def test_what_is_not_finite_goes_where_the_formula_takes_it(layer: Layer, value: float) -> None:
