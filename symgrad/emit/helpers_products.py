@@ -19,7 +19,7 @@ def _matmul(a, b, out=None):
     most = 10**6 // max(inner, 1)  # elements of a block
     if b_turned and not a_turned and rows >= 96 and most >= 8 * columns:  # a copy takes less time than it saves
         b, b_turned = np.ascontiguousarray(b), False
-    step = _block(rows, inner, columns, most, a_turned, b_turned)
+    step = _block(rows, inner, columns, most, a_turned, b_turned, b.ndim > 2)
     if not step:
         return np.matmul(a, b, out=out)
     if out is None:
@@ -35,12 +35,14 @@ def _matmul(a, b, out=None):
     return out
 
 
-def _block(rows, inner, columns, most, a_turned, b_turned):
+def _block(rows, inner, columns, most, a_turned, b_turned, stacked):
     """Return how many rows of ``a`` to multiply at once, below 0 columns of ``b``, 0 for all; as measured."""
     if rows * columns <= most or min(rows, inner, columns) < 2:
         return 0
-    if not b_turned and most // columns >= (24 if a_turned else 8):
+    if not b_turned and most // columns >= (24 if a_turned else 16 if stacked else 8):
         return min(most // columns // 8 * 8, 64)
+    if not b_turned and stacked and most // rows >= 16 and columns <= 256:
+        return -16
     if not b_turned and most // rows >= (16 if a_turned else 32):
         return -min(most // rows // 16 * 16, 512)
     return -16 if b_turned and most // rows >= 16 and (a_turned or inner >= 128 >= 2 * rows) else 0

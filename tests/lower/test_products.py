@@ -92,15 +92,15 @@ def test_stacks_and_vectors(
 
 def test_blocks_are_small_and_few_products_have_none(helpers: dict[str, Any]) -> None:
     block = helpers["_block"]
-    for (rows, inner, columns), a_turned, b_turned in itertools.product(SHAPES, (False, True), (False, True)):
-        step = block(rows, inner, columns, 10**6 // max(inner, 1), a_turned, b_turned)
+    for (rows, inner, columns), a_turned, b_turned, stacked in itertools.product(SHAPES, *3 * [(False, True)]):
+        step = block(rows, inner, columns, 10**6 // max(inner, 1), a_turned, b_turned, stacked)
         if rows * inner * columns <= 10**6 or min(rows, columns) < 2:
             assert step == 0
         if step:
             across = columns if step > 0 else rows
             assert abs(step) * inner * across <= 10**6
-    assert block(36, 36, 4100, 10**6 // 36, False, False) < 0
-    assert block(257, 256, 200, 10**6 // 256, False, False) > 0
+    assert block(36, 36, 4100, 10**6 // 36, False, False, False) < 0
+    assert block(257, 256, 200, 10**6 // 256, False, False, False) > 0
 
 
 def test_large_products_and_those_with_the_librarys_threads_are_left_to_it(helpers: dict[str, Any]) -> None:
@@ -110,7 +110,7 @@ def test_large_products_and_those_with_the_librarys_threads_are_left_to_it(helpe
         raise AssertionError
 
     a, b = np.ones((36, 36)), np.ones((36, 4100))
-    assert helpers["_block"](700, 1500, 800, 10**6 // 1500, False, False) == 0
+    assert helpers["_block"](700, 1500, 800, 10**6 // 1500, False, False, False) == 0
     kept = dict(helpers)
     try:
         helpers["_block"] = never
