@@ -210,14 +210,14 @@ def _covered(first, last, extent):
     return begun.cumsum()[:extent] > 0
 ''',
         "_sum_of_products": '''
-def _sum_of_products(left, right):
+def _sum_of_products(left, right, matmul=np.matmul):
     """Return the sum of ``left[n] @ right[n]`` over n: one product, if copies for it are less than all products are."""
     count, *stack, rows, inner = left.shape
     columns = right.shape[-1]
     if count > 1 and 2 * inner * (rows + columns) < rows * columns:
         left = np.moveaxis(left, 0, -2).reshape(*stack, rows, count * inner)
-        return left @ np.moveaxis(right, 0, -3).reshape(*stack, count * inner, columns)
-    return (left @ right).sum(axis=0)
+        return matmul(left, np.moveaxis(right, 0, -3).reshape(*stack, count * inner, columns))
+    return matmul(left, right).sum(axis=0)
 ''',
         "_product_of_others": '''
 def _product_of_others(x):

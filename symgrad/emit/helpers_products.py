@@ -17,7 +17,7 @@ def _matmul(a, b, out=None):
     rows, inner, columns = *a.shape[-2:], b.shape[-1]
     a_turned, b_turned = (v.strides[-1] > v.strides[-2] for v in (a, b))
     most = 10**6 // max(inner, 1)  # elements of a block
-    if b_turned and not a_turned and rows >= 96 and most >= 8 * columns:  # a copy takes less time than it saves
+    if b_turned and not a_turned and rows >= 96 and inner < 128 and most >= 8 * columns:  # saves more than it takes
         b, b_turned = np.ascontiguousarray(b), False
     step = _block(rows, inner, columns, most, a_turned, b_turned, b.ndim > 2)
     if not step:
@@ -39,6 +39,8 @@ def _block(rows, inner, columns, most, a_turned, b_turned, stacked):
     """Return how many rows of ``a`` to multiply at once, below 0 columns of ``b``, 0 for all; as measured."""
     if rows * columns <= most or min(rows, inner, columns) < 2:
         return 0
+    if b_turned and not a_turned and inner >= 256 and columns <= 100 and most >= 8 * columns:
+        return 8
     if not b_turned and most // columns >= (24 if a_turned else 16 if stacked else 8):
         return min(most // columns // 8 * 8, 64)
     if not b_turned and stacked and most // rows >= 16 and columns <= 256:

@@ -239,6 +239,10 @@ class Printer(IntegerPrinter):
             case "positions":
                 better, position, winner = array.args
                 return f"np.multiply({self.expr(better)}, {self.expr(position)}, dtype={self.expr(winner)}.dtype)"
+            case "helper":  # itself, to be called by another one
+                name = self.expr(array.args[0])
+                self.helpers.add(name)
+                return name
             case function if function.endswith("="):
                 return f"{function}{self.expr(array.args[0])}"
         if array.function.startswith("_"):

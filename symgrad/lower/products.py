@@ -42,6 +42,8 @@ def _alone(array: Array) -> Array:
             return Helper(ALONE, (left, right))
         case Helper("np.matmul", (left, right, out)):
             return Helper(ALONE, (left, right, out))
+        case Helper("_sum_of_products", (left, right)):
+            return Helper("_sum_of_products", (left, right, Helper("matmul=", (Helper("helper", (Name(ALONE),)),))))
         case same:
             return same
 
