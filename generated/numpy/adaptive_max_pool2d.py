@@ -212,7 +212,9 @@ def _add_groups(target, places, rows, order, starts, stops, zeros):
     while starts.size > (stops - starts).max(initial=0):  # in rounds: one row for each group that has rows left
         now = order[starts]
         here = tuple(p[now] for p in places)
-        target[here] = rows[now] if zeros else target[here] + rows[now]
+        # else all would be copied first
+        picked = rows.take(now, axis=0) if rows.flags.c_contiguous else rows[now]
+        target[here] = picked if zeros else target[here] + picked
         zeros = False
         starts = starts + 1
         left = starts < stops

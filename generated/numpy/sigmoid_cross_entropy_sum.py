@@ -149,7 +149,7 @@ def _wanted(wrt):
 
 def _sigmoid(x, out=None):
     """1 / (1 + exp(-x)); where exp overflows the quotient is 0, as it should be."""
-    value = np.asarray(np.divide(x, -1, out=out))  # a float also where x is an integer
+    value = np.asarray(np.multiply(x, -1.0, out=out))  # a float also where x is an integer
     with np.errstate(over="ignore"):
         np.exp(value, out=value)
     value += 1
@@ -158,7 +158,7 @@ def _sigmoid(x, out=None):
 
 def _softplus(x):
     """log(1 + exp(x)) without overflow."""
-    value = np.asarray(np.abs(x) / -1)  # a float also where x is an integer
+    value = np.asarray(np.abs(x) * -1.0)  # a float also where x is an integer
     np.log1p(np.exp(value, out=value), out=value)
     value += np.maximum(x, 0)
     return value

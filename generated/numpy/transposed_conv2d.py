@@ -258,7 +258,7 @@ def _extended(array, widths, value=0):
     return array[tuple(slice(max(-before, 0), stop) for (before, _), stop in zip(widths, stops, strict=True))]
 
 
-def _sum_of_products(left, right):
+def _sum_of_products(left, right, matmul=np.matmul):
     """Return the sum of ``left[n] @ right[n]`` over n.
 
     One product, if copies for it are less than all products are.
@@ -267,8 +267,8 @@ def _sum_of_products(left, right):
     columns = right.shape[-1]
     if count > 1 and 2 * inner * (rows + columns) < rows * columns:
         left = np.moveaxis(left, 0, -2).reshape(*stack, rows, count * inner)
-        return left @ np.moveaxis(right, 0, -3).reshape(*stack, count * inner, columns)
-    return (left @ right).sum(axis=0)
+        return matmul(left, np.moveaxis(right, 0, -3).reshape(*stack, count * inner, columns))
+    return matmul(left, right).sum(axis=0)
 
 
 forward, backward = _in_single(forward), _in_single(backward)
