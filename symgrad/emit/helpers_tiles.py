@@ -79,29 +79,29 @@ def _factors(w, tile):
     return tile, w, factors.reshape(-1, channels, columns)
 ''',
     "_correlate": '''
-def _correlate(out, x, kernels):
-    """Write out[n, i.., k] = sum over u.., c of x[n, i + u.., c] * w[u.., c, k], in tiles along each axis i.
+def _correlate(out, x, kernels, before):
+    """Write out[n, i.., k] = sum over u.., c of x[n, i - before + u.., c] * w[u.., c, k], in tiles along each axis i.
 
-    The kernels are what _factors returns. What is not finite would spoil its tile, so it goes by offsets.
+    The kernels are what _factors returns; beyond its ends x is 0. What is not finite would spoil its tile, so it goes
+    by offsets.
     """
     tile, w, factors = kernels
     kernel, channels, columns = w.shape[:-2], *w.shape[-2:]
     at, bt, _ = zip(*_matrices(tile, kernel, x.dtype), strict=True)
-    for part, result in _chunks(x, out, tile, kernel, factors):
-        windows = result.shape[1:-1]
-        counts = _counts(windows, tile)
+    for part, result, first in _chunks(x, out, tile, kernel, factors, before):
+        counts = _counts(result.shape[1:-1], tile)
         with np.errstate(all="ignore"):
-            data = _into_tiles(part, bt, tile, counts).reshape(len(factors), -1, channels)
+            data = _into_tiles(part, bt, tile, counts, first).reshape(len(factors), -1, channels)
             products = _matmul(data, factors).reshape(*map(len, bt), len(part), *counts, columns)
             finite = _from_tiles(result, products, at)
         if not finite:
             result[...] = 0
-            for u, shifted in _offsets(part, kernel, windows):
+            for u, shifted in _offsets(part, kernel, result.shape[1:-1], first):
                 result += shifted @ w[u]
 ''',
     "_correlate_transposed": '''
-def _correlate_transposed(out, x, y, tile):
-    """Write out[u.., c, k] = sum over n, i.. of x[n, i + u.., c] * y[n, i.., k], in tiles along each axis i.
+def _correlate_transposed(out, x, y, tile, before):
+    """Write out[u.., c, k] = sum over n, i.. of x[n, i - before + u.., c] * y[n, i.., k], in tiles along each axis i.
 
     The matrices are those of _correlate, transposed. What is not finite would spoil its tile, so it goes by offsets.
     """
@@ -110,10 +110,10 @@ def _correlate_transposed(out, x, y, tile):
     spreads, widths = [m.T for m in at], tuple(map(len, bt))
     sums = np.zeros((math.prod(widths), channels, columns), y.dtype)
     with np.errstate(all="ignore"):
-        for part, met in _chunks(x, y, tile, kernel, sums):
+        for part, met, first in _chunks(x, y, tile, kernel, sums, before):
             counts = _counts(met.shape[1:-1], tile)
-            data = _into_tiles(part, bt, tile, counts).reshape(len(sums), -1, channels)
-            spread = _into_tiles(met, spreads, tile, counts).reshape(len(sums), -1, columns)
+            data = _into_tiles(part, bt, tile, counts, first).reshape(len(sums), -1, channels)
+            spread = _into_tiles(met, spreads, tile, counts, (0,) * len(tile)).reshape(len(sums), -1, columns)
             sums += _matmul(data.swapaxes(-1, -2), spread)
     if np.isfinite(np.vdot(sums, sums)):
         found = sums.reshape(*widths, channels * columns)
@@ -122,15 +122,23 @@ def _correlate_transposed(out, x, y, tile):
         out[...] = found.reshape(out.shape)
         return
     places = range(y.ndim - 1)
-    for u, shifted in _offsets(x, kernel, y.shape[1:-1]):
+    for u, shifted in _offsets(x, kernel, y.shape[1:-1], before):
         out[u] = np.tensordot(shifted, y, (places, places))
 ''',
     "_offsets": '''
-def _offsets(x, kernel, windows):
-    """Yield every position u.. in a kernel, and of x[n, i.., c] what all windows have there."""
+def _offsets(x, kernel, windows, before):
+    """Yield every position u.. in a kernel, and of x[n, i - before.., c] what all windows have there."""
+    extents = (window + r - 1 for window, r in zip(windows, kernel, strict=True))
+    x = _from(x, before, extents)
     for u in np.ndindex(*kernel):
         places = (slice(start, start + extent) for start, extent in zip(u, windows, strict=True))
         yield u, x[(slice(None), *places)]
+
+
+def _from(x, before, extents):
+    """Return x[n, i - before.., c] for so many i, with zeros beyond the ends of x."""
+    sides = ((b, e - b - extent) for b, e, extent in zip(before, extents, x.shape[1:-1], strict=True))
+    return _extended(x, ((0, 0), *sides, (0, 0)))
 ''',
     "_along": '''
 def _along(x, axis, matrix):
@@ -140,10 +148,11 @@ def _along(x, axis, matrix):
     return product.reshape(*before, len(matrix), *after)
 ''',
     "_into_tiles": '''
-def _chunks(x, y, tile, kernel, factors):
+def _chunks(x, y, tile, kernel, factors, before):
     """Yield parts of x[n, i.., c] and of y[n, i.., k], to which its windows belong: as much as stays in cache.
 
-    That is some examples, or of one some rows of tiles; where factors fill the cache, as much as they do.
+    That is some examples, or of one some rows of tiles; where factors fill the cache, as much as they do. The third
+    is where x begins, as ``before``.
     """
     size, channels, _ = factors.shape
     rows, *others = _counts(y.shape[1:-1], tile)
@@ -152,17 +161,19 @@ def _chunks(x, y, tile, kernel, factors):
     step = rows * tile[0]
     for n in range(0, len(x), examples):
         for i in range(0, y.shape[1], step):
-            yield x[n : n + examples, i : i + step + kernel[0] - 1], y[n : n + examples, i : i + step]
+            start = i - before[0]
+            first = max(start, 0)
+            part = x[n : n + examples, first : max(start + step + kernel[0] - 1, first)]
+            yield part, y[n : n + examples, i : i + step], (first - start, *before[1:])
 
 
-def _into_tiles(x, matrices, tile, counts):
-    """Return the matrices times what tiles read along each axis i of x[n, i.., c], zeros beyond its end.
+def _into_tiles(x, matrices, tile, counts, before):
+    """Return the matrices times what tiles read along each axis i of x[n, i - before.., c], 0 beyond its ends.
 
     The result has p.. first, rows of the matrices, then n, the tiles along each axis, and c.
     """
-    widths = [matrix.shape[1] for matrix in matrices]
-    extents = zip(tile, counts, widths, x.shape[1:-1], strict=True)
-    x = _beside(x, [m * (count - 1) + width - extent for m, count, width, extent in extents])
+    extents = [m * (count - 1) + matrix.shape[1] for m, count, matrix in zip(tile, counts, matrices, strict=True)]
+    x = _beside(x, before, extents)
     out = np.empty((*map(len, matrices), len(x), *counts, x.shape[-1]), x.dtype)
     last = len(tile) - 1
     for axis, (matrix, m, count) in enumerate(zip(matrices, tile, counts, strict=True)):
@@ -177,15 +188,13 @@ def _into_tiles(x, matrices, tile, counts):
     return out
 
 
-def _beside(x, ends):
-    """Return x[n, i.., c] with elements side by side in this order, and so many zeros beyond the end of each i."""
-    if not any(ends) and x.flags.c_contiguous:
-        return x
+def _beside(x, before, extents):
+    """Return x[n, i - before.., c] for so many i with elements side by side in this order, 0 beyond the ends of x."""
     if x.strides[-1] > x.itemsize:  # read in the order of memory first, and turned in the cache
         apart = x.strides[-1] % 1024 == 0  # channels so far apart share few places of it
         room = np.empty((len(x), x.shape[-1], *x.shape[1:-2], x.shape[-2] + apart), x.dtype)[..., : x.shape[-2]]
         room[...], x = np.moveaxis(x, -1, 1), np.moveaxis(room, 1, -1)
-    return np.ascontiguousarray(_bordered(x, ((0, 0), *((0, end) for end in ends), (0, 0))))
+    return np.ascontiguousarray(_from(x, before, extents))
 
 
 def _from_tiles(out, tiles, matrices):

@@ -31,9 +31,16 @@ def on_threads(statements: tuple[Statement, ...], threads: str) -> tuple[Stateme
     return tuple(map(shared, statements))
 
 
-def in_blocks_of_parts(statements: tuple[Statement, ...]) -> tuple[Statement, ...]:
-    """The statements with products inside of parts, which have one thread each, computed as that is fastest."""
-    return tuple(map_arrays(s, _alone) if isinstance(s, Parts) else s for s in statements)
+REASON = (
+    "products in parts in blocks of at most a million multiplications, where BLAS has kernels that take small matrices "
+    "as they are: it copies larger ones first"
+)
+
+
+def in_blocks_of_parts(statements: tuple[Statement, ...]) -> tuple[tuple[Statement, ...], bool]:
+    """The statements with products inside of parts, which have one thread each, in blocks; whether there are such."""
+    found = tuple(map_arrays(s, _alone) if isinstance(s, Parts) else s for s in statements)
+    return found, found != statements
 
 
 def _alone(array: Array) -> Array:

@@ -7,7 +7,7 @@ from dataclasses import replace
 from math import prod
 
 from symgrad.declare.algebra import add, multiply
-from symgrad.declare.integers import Index, Size, as_poly, indices_of
+from symgrad.declare.integers import Index, Poly, Size, as_poly, indices_of
 from symgrad.declare.program import Equation, Program
 from symgrad.declare.scalars import UNIT, Read, Scalar, free_indices
 from symgrad.declare.typical import typical, typical_sizes
@@ -19,13 +19,16 @@ from symgrad.lower.arrays import (
     Assign,
     Fresh,
     Helper,
+    Item,
     Map,
     Name,
     NewAxis,
     Pad,
     Run,
+    Slice,
     Statement,
     Subscript,
+    Transpose,
     Update,
     Value,
     When,
@@ -159,16 +162,43 @@ def _transformed(b: Builder, tiled: Tiled, tile: Name, before: list[Statement]) 
 def _correlate(b: Builder, tiled: Tiled, given: Name, out: Value) -> None:
     """The call of the helper, on views in the order of axes that it takes."""
     one = [] if tiled.batch else [NewAxis()]
-    data = subscript(_view(b, tiled.data, (*tiled.batch, *(along for along, _, _ in tiled.axes), tiled.channel)), one)
+    along = tuple(whole for whole, _, _ in tiled.axes)
+    view, before = _unbordered(b, _view(b, tiled.data, (*tiled.batch, *along, tiled.channel)), len(tiled.batch))
+    data, zeros = subscript(view, one), Helper("tuple", tuple(Whole(e) for e in before or [as_poly(0)] * len(along)))
     result = align(out, tiled.out)
     if tiled.flipped:
         result = subscript(result, [FLIP if i in tiled.flipped else FULL for i in tiled.out])
     if tiled.transposed:
         summed = tuple(i for _, _, i in tiled.axes)
         other = subscript(_view(b, tiled.other, (*tiled.batch, *summed, tiled.column)), one)
-        b.emit(Run(Helper("_correlate_transposed", (result, data, other, given))))
+        b.emit(Run(Helper("_correlate_transposed", (result, data, other, given, zeros))))
     else:
-        b.emit(Run(Helper("_correlate", (subscript(result, one), data, given))))
+        b.emit(Run(Helper("_correlate", (subscript(result, one), data, given, zeros))))
+
+
+def _unbordered(b: Builder, view: Array, first: int) -> tuple[Array, list[Poly]]:
+    """A view without a border of zeros, and how wide that is before each axis from the first one on but the last.
+
+    The helpers put zeros where they copy; none are told where the view has another border, or none.
+    """
+    order = view.order if isinstance(view, Transpose) else None
+    source = view.source if isinstance(view, Transpose) else view
+    items: tuple[Item, ...] = source.items if isinstance(source, Subscript) else ()
+    name = source.source if isinstance(source, Subscript) else source
+    pad = next((a for a, known in b.known.items() if name == Name(known) and isinstance(a, Pad)), None)
+    if pad is None or pad.mode != "constant" or pad.value != 0.0 or any(not isinstance(i, Slice) for i in items):
+        return view, []
+    none = as_poly(0)
+    starts = [i.start if isinstance(i, Slice) and i.start is not None else none for i in items]
+    starts += [none] * (len(pad.widths) - len(starts))
+    places = order or tuple(range(len(pad.widths)))
+    inner = places[first:-1]
+    steps = any(isinstance(i, Slice) and i.step is not None for i in items)
+    if steps or any(pad.widths[p] != (none, none) or starts[p] != none for p in places if p not in inner):
+        return view, []
+    b.block[:] = [s for s in b.block if not (isinstance(s, Assign) and s.array == pad)]
+    bare: Array = pad.source if order is None else Transpose(pad.source, order)
+    return bare, [pad.widths[p][0] - starts[p] for p in inner]
 
 
 def _view(b: Builder, read: Read, axes: Axes) -> Array:

@@ -353,3 +353,25 @@ def test_no_window_in_many_images_of_many_channels() -> None:
     arrays = [np.ones(shape) for shape in ((64, 16, 2, 2), (16, 16, 3, 3), (16,))]
     fast, plain = (symgrad.compile_layer(layers.conv2d, schedule=s) for s in ("fast", "readable"))
     same(results(fast, arrays), results(plain, arrays), 0)
+
+
+@pytest.mark.parametrize("value", [1.0, np.nan])
+@pytest.mark.parametrize("padding", [1, 2, 5])
+def test_zeros_around_images_are_put_where_tiles_are_copied(padding: int, value: float) -> None:
+    """More of them than a kernel reads too, of which the gradient of the data leaves some out."""
+    fast, plain, calls = both(layers.conv2d)
+    assert "_correlate(y_part.transpose(0, 2, 3, 1), x_part.transpose" in " ".join(fast.source.split()).replace(
+        "( ", "("
+    )
+    rng = np.random.default_rng(9)
+    arrays = [rng.normal(size=shape) for shape in ((3, 16, 9, 11), (17, 16, 3, 3), (17,))]
+    arrays[0][1, 2, 3, 4] *= value
+    found, expected = (results(c, arrays, padding=padding) for c in (fast, plain))
+    for got, want in zip(found, expected, strict=True):
+        np.testing.assert_allclose(got, want, rtol=1e-11, atol=1e-11)
+    assert calls["_correlate"] == 2
+
+
+def test_borders_of_other_values_stay() -> None:
+    layer = next(l for l in IN_TILES if l.name == "ones")
+    assert "constant_values=1" in symgrad.compile_layer(layer, schedule="fast").source
