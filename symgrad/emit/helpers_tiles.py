@@ -178,11 +178,11 @@ def _into_tiles(x, matrices, tile, counts, before):
     last = len(tile) - 1
     for axis, (matrix, m, count) in enumerate(zip(matrices, tile, counts, strict=True)):
         at = 1 + 2 * axis  # behind n, and tiles and rows of the axes before
-        before, step, after = x.shape[:at], x.strides[at], x.shape[at + 1 :]
-        shape = (*before, count, matrix.shape[1], math.prod(after))
+        lead, step, rest = x.shape[:at], x.strides[at], x.shape[at + 1 :]
+        shape = (*lead, count, matrix.shape[1], math.prod(rest))
         windows = as_strided(x, shape, (*x.strides[:at], m * step, step, x.itemsize), writeable=False)
         if axis < last:
-            x = (matrix @ windows).reshape(*before, count, len(matrix), *after)
+            x = (matrix @ windows).reshape(*lead, count, len(matrix), *rest)
     order = (last + 1, *(place for a in range(last + 1) for place in (last + 2 + a, a)), 2 * last + 3)
     np.matmul(matrix, windows, out=out.transpose(order))
     return out
