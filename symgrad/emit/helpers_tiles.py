@@ -172,8 +172,8 @@ def _into_tiles(x, matrices, tile, counts, before):
 
     The result has p.. first, rows of the matrices, then n, the tiles along each axis, and c.
     """
-    extents = [m * (count - 1) + matrix.shape[1] for m, count, matrix in zip(tile, counts, matrices, strict=True)]
-    x = _beside(x, before, extents)
+    widths = (matrix.shape[1] for matrix in matrices)
+    x = _beside(x, before, [m * (count - 1) + width for m, count, width in zip(tile, counts, widths, strict=True)])
     out = np.empty((*map(len, matrices), len(x), *counts, x.shape[-1]), x.dtype)
     last = len(tile) - 1
     for axis, (matrix, m, count) in enumerate(zip(matrices, tile, counts, strict=True)):

@@ -32,8 +32,8 @@ def on_threads(statements: tuple[Statement, ...], threads: str) -> tuple[Stateme
 
 
 REASON = (
-    "products in parts in blocks of at most a million multiplications, where BLAS has kernels that take small matrices "
-    "as they are: it copies larger ones first"
+    "products in parts: in blocks of at most a million multiplications, which BLAS need not copy first where it has "
+    "kernels for small matrices"
 )
 
 
