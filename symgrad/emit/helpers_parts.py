@@ -54,8 +54,8 @@ def _groups_on(threads):
             first, last = np.searchsorted(starts, (start, stop))
             _add_groups(target, places, rows, order, starts[first:last], stops[first:last], zeros)
 
-        # A part has rows enough for the cache, and groups enough to make rounds worth while.
-        parts = min(rows.size, 16 * starts.size * rows[0].size) // _PART
+        # Parts are few, for rounds to be long: all threads meet at the interpreter's lock in each of them.
+        parts = min(rows.size, 8 * starts.size * rows[0].size) // (2 * _PART)
         _side_by_side(some, order.size, parts, threads, parts)
 
     return add
