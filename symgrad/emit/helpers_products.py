@@ -28,8 +28,11 @@ def _matmul(a, b, out=None):
     left, right, target = (a, b, out) if step > 0 else (v.swapaxes(-1, -2) for v in (b, a, out))
     count, rest = divmod(left.shape[-2], abs(step))
     whole = left.shape[-2] - rest
-    blocks = (v[..., :whole, :].reshape(*v.shape[:-2], count, abs(step), v.shape[-1]) for v in (left, target))
-    np.matmul(next(blocks), right[..., None, :, :], out=next(blocks))
+
+    def cut(v):
+        return v[..., :whole, :].reshape(*v.shape[:-2], count, abs(step), v.shape[-1])
+
+    np.matmul(cut(left), right[..., None, :, :], out=cut(target))
     if rest:
         np.matmul(left[..., whole:, :], right, out=target[..., whole:, :])
     return out
