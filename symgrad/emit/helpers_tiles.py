@@ -69,7 +69,7 @@ def _counts(windows, tile):
 def _factors(w, tile):
     """Return kernels w[u.., c, k] with their transforms for tiles of such extents, for _correlate."""
     *kernel, channels, columns = w.shape
-    if w.strides[-1] > w.strides[-2] and channels * columns > 2**17:  # less is turned sooner than multiplied turned
+    if w.strides[-1] > w.strides[-2] and channels * columns > 2**17:  # to turn so many takes longer than it saves
         _, turned, factors = _factors(w.swapaxes(-1, -2), tile)
         return tile, turned.swapaxes(-1, -2), factors.swapaxes(-1, -2)
     factors = w.reshape(*kernel, channels * columns)
@@ -223,8 +223,8 @@ def _from_tiles(out, tiles, matrices):
 # By m and r the matrices of F(m, r) after Toom, Cook and Winograd. The m outputs of the correlation of m + r - 1
 # data d with r coefficients g are AT @ ((G @ g) * (BT @ d)), by m + r - 1 products for m r:
 # an identity of polynomials, from values at infinity and the first of {_POINTS}.
-# Errors in float32 are at most 6e-6 of the largest value for r of 2 or 3, along three axes 1e-5, and 3e-5 for r of 4
-# to 7; in float64 5e-14.
+# Errors in float32 are at most 6e-6 of the largest value for r of 2 or 3, along three axes 1e-5, 2e-5 for r of 4 to 6
+# and 3e-5 for 7; in float64 5e-14.
 _TILES = {{
 {_table()}
 }}

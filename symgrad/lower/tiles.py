@@ -10,8 +10,8 @@ well, behind a condition, and a table of matrices for the extents in ``TILES``; 
 form.
 
 Errors, in units of the largest value, as ``python benchmarks/winograd_error.py`` measures them: in float32 at most 6e-6
-for kernels of extent 2 or 3 (along three axes 1e-5) and 3e-5 for 4 to 7, where the direct form has 1e-6; in float64,
-against the direct form, 5e-14. So gradient checks in float64 need no other form.
+for kernels of extent 2 or 3 (along three axes 1e-5), 2e-5 for 4 to 6 and 3e-5 for 7, where the direct form has 1e-6; in
+float64, against the direct form, 5e-14. So gradient checks in float64 need no other form.
 """
 
 from __future__ import annotations
