@@ -162,13 +162,14 @@ def both(layer: Layer, pick: Callable[[list[int]], int] = max) -> tuple[Compiled
 def test_tiles_are_the_direct_form(layer: Layer, pick: Callable[[list[int]], int]) -> None:
     fast, plain, calls = both(layer, pick)
     for sizes in SHAPES:
-        # Along three axes this takes tiles that modules do not, for their errors.
-        single = 2e-4 if layer.name == "volumes" else 2e-5
-        for dtype, tolerance in ((np.float64, 1e-12), (np.float32, single)):
+        for dtype, tolerance in ((np.float64, 1e-12), (np.float32, 2e-5)):
+            if layer.name == "volumes" and dtype is np.float32 and sizes["R"] > 3:
+                continue  # modules do not take tiles of so many products, for their errors
             arrays = arrays_for(layer, sizes, dtype)
             same(results(fast, arrays), results(plain, arrays), tolerance)
-    assert calls["_correlate"] >= 2 * 2 * len(SHAPES), "forward and the gradient of the data"
-    assert calls["_correlate_transposed"] >= 2 * len(SHAPES), "the gradient of kernels"
+    runs = 2 * len(SHAPES) - sum(layer.name == "volumes" and sizes["R"] > 3 for sizes in SHAPES)
+    assert calls["_correlate"] >= 2 * runs, "forward and the gradient of the data"
+    assert calls["_correlate_transposed"] >= runs, "the gradient of kernels"
 
 
 @pytest.mark.parametrize("layer", [*IN_TILES, *DIRECT, ALONE], ids=lambda layer: layer.name)
@@ -352,6 +353,7 @@ def test_no_window_in_many_images_of_many_channels() -> None:
     """Not even where the costs of both forms say nothing."""
     arrays = [np.ones(shape) for shape in ((64, 16, 2, 2), (16, 16, 3, 3), (16,))]
     fast, plain = (symgrad.compile_layer(layers.conv2d, schedule=s) for s in ("fast", "readable"))
+    assert fast.module._tiling((3, 3), (16, 16), 16, 64, (0, 0))
     same(results(fast, arrays), results(plain, arrays), 0)
 
 
