@@ -138,7 +138,8 @@ def derivation_of(stages: Derivable) -> Derivation:
     simplified = rewrites(page, after)
     if simplified:
         blocks.append(Section(say("simplification"), (*simplified, *_dropped(page, chain.adjoint, stages.derived))))
-    blocks.append(gradients_section(page, stages.derived, solver))
+    simple = replace(solver, program=stages.derived.program)  # with what simplification has named
+    blocks.append(gradients_section(page, stages.derived, simple))
     blocks.append(residuals_section(page, program, stages.derived, stages.plan.residuals))
     blocks += module_sections(stages.plan)
     return Derivation(program.name, tuple(page.steps), tuple(blocks))

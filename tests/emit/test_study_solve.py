@@ -158,3 +158,16 @@ def test_a_number_read_from_data_is_no_extension():
     steps = [step for step in derivation.steps if step.rule == SOLVE_RULE]
     assert steps and all("w[ids[" in equation_text(step.after) for step in steps)
     assert check_steps(stages, 1, steps) == []
+
+
+def test_gradients_that_read_what_simplification_has_named() -> None:
+    """A correlation over the energy of its windows: what several gradients share is an equation of its own."""
+    channels, kernels = symbols("C M", integer=True, positive=True)
+    n, i, c, m = Idx("n", N), Idx("i", L - K + 1), Idx("c", channels), Idx("m", kernels)
+    energy = 1 + Sum(x[n, c, i + u] ** 2, c, u)
+    correlation = Eq(y[n, m, i], Sum(x[n, c, i + u] * w[m, c, u], c, u) / energy)
+    stages = run(Layer("energies", [x[N, channels, L], w[kernels, channels, K]], [correlation]))
+    assert set(stages.derived.backward) - set(chain_of(stages.stable).adjoint.backward)
+    steps = [step for step in derivation_of(stages).steps if not step.assuming]
+    assert "grad_x" in {s.after.target for s in steps if s.rule == SOLVE_RULE and s.after is not None}
+    assert check_steps(stages, 3, steps) == []
