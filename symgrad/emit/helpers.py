@@ -153,13 +153,15 @@ def _sums(array, axes):
         last -= 1
     if last < array.ndim:
         ones = np.ones(math.prod(rest[last:]), array.dtype)
-        array = array.reshape(*rest[:last], ones.size) @ ones
+        array = array.reshape(*rest[:last], ones.size)
+        # a product with ones by matmul would keep the interpreter's lock where results are few
+        array = array.dot(ones) if array.ndim == 2 else np.einsum("...i->...", array)
     first = 0
     while first in axes and first < last:
         first += 1
     if first:
         ones = np.ones(math.prod(rest[:first]), array.dtype)
-        array = (ones @ array.reshape(ones.size, math.prod(rest[first:last]))).reshape(rest[first:last])
+        array = ones.dot(array.reshape(ones.size, math.prod(rest[first:last]))).reshape(rest[first:last])
     between = tuple(axis - first for axis in axes if first <= axis < last)
     return array.sum(axis=between) if between else array
 ''',

@@ -9,7 +9,10 @@ def _product(a, b, threads):
 
     Where no other thread is there to be slowed down, BLAS is left to itself; so it is with what it does on one.
     """
-    work, rows, columns = a.size * b.shape[-1], a.shape[-2] if a.ndim > 1 else 1, b.shape[-1]
+    work = a.size * b.shape[-1]
+    if work < 2**19 and max(a.ndim, b.ndim) < 3:
+        return a.dot(b)  # takes half as long to begin as ``a @ b``
+    rows, columns = a.shape[-2] if a.ndim > 1 else 1, b.shape[-1]
     alone = work < 2**20 or threads == 1 or threading.active_count() == 1
     few = a.ndim == b.ndim == 2 and b.flags.f_contiguous and 4 * rows <= min(512, *b.shape)
     if few and work >= 2**19 and (alone or not _SMALL_KERNELS):
@@ -30,6 +33,16 @@ def _product(a, b, threads):
 
     _side_by_side(*((some_rows, rows) if rows >= columns else (some_columns, columns)), 1, threads, _CORES)
     return out
+''',
+    "_row": '''
+def _row(value, array):
+    """Return ``value`` for the last axes of a large array, 1,024 elements or more; it takes a third of the time."""
+    if array.size < 2**14:
+        return value
+    axes = 1
+    while axes < array.ndim and math.prod(array.shape[-axes:]) < 1024:
+        axes += 1
+    return np.full(array.shape[-axes:], value, np.result_type(array, value))
 ''',
     "_PART": """
 _PART = 524288  # elements in a part: few enough for a cache, so many that threads seldom meet at the interpreter's lock
@@ -60,12 +73,12 @@ def _groups_on(threads):
 
     return add
 ''',
-    "_side_by_side": '''
-# What parts free is to stay with the process: glibc gives it back, to be had again page by page,
+    "_memory": """
+# What arrays free is to stay with the process: glibc gives it back, to be had again page by page,
 # until an array of this size has been freed once.
 np.empty(2**25 - 2**16, np.uint8)
-
-
+""",
+    "_side_by_side": '''
 def _side_by_side(function, extent, parts, threads, most):
     """Run ``function(start, stop)`` for at least so many parts and return the sum of what it returns.
 

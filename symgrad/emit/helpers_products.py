@@ -3,6 +3,21 @@
 from __future__ import annotations
 
 PRODUCTS: dict[str, str] = {
+    "_LOCKED": """
+_LOCKED = 500  # results for which matmul and vecdot keep the interpreter's lock, and other threads waiting
+""",
+    "_vecdot": '''
+def _vecdot(a, b):
+    """Return the sum of a * b over their last axis, cut where results are few."""
+    extent = a.shape[-1]
+    cuts = _LOCKED // max(1, math.prod(a.shape[:-1])) + 1
+    step = extent // cuts
+    if cuts == 1 or step < 32:
+        return np.vecdot(a, b)
+    whole = step * cuts
+    sums = np.vecdot(*(v[..., :whole].reshape(*v.shape[:-1], cuts, step) for v in (a, b))).sum(axis=-1)
+    return sums + np.vecdot(a[..., whole:], b[..., whole:]) if whole < extent else sums
+''',
     "_matmul": '''
 _SMALL_KERNELS = _BLAS is not None and _BLAS[2] in {b"SkylakeX", b"Cooperlake", b"SapphireRapids"}
 
@@ -12,6 +27,11 @@ def _matmul(a, b, out=None):
 
     They take matrices as they are, up to a million multiplications; else OpenBLAS copies both, into its own order.
     """
+    if max(a.ndim, b.ndim) < 3 and (min(a.ndim, b.ndim) < 2 or len(a) * b.shape[1] <= _LOCKED):
+        if out is None:
+            return a.dot(b)
+        out[...] = a.dot(b)
+        return out
     if not (_SMALL_KERNELS and _HELD) or min(a.ndim, b.ndim) < 2:
         return np.matmul(a, b, out=out)
     rows, inner, columns = *a.shape[-2:], b.shape[-1]

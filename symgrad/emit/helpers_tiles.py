@@ -156,7 +156,7 @@ def _chunks(x, y, tile, kernel, factors, before):
     """
     size, channels, _ = factors.shape
     rows, *others = _counts(y.shape[1:-1], tile)
-    most = max(262144, factors.size) // max(1, size * channels * math.prod(others))
+    most = max(524288, factors.size) // max(1, size * channels * math.prod(others))
     examples, rows = max(1, most // max(rows, 1)), max(1, min(most, rows))
     step = rows * tile[0]
     for n in range(0, len(x), examples):
@@ -180,7 +180,7 @@ def _into_tiles(x, matrices, tile, counts, before):
         at = 1 + 2 * axis  # behind n, and tiles and rows of the axes before
         lead, step, rest = x.shape[:at], x.strides[at], x.shape[at + 1 :]
         shape = (*lead, count, matrix.shape[1], math.prod(rest))
-        windows = as_strided(x, shape, (*x.strides[:at], m * step, step, x.itemsize), writeable=False)
+        windows = np.ndarray(shape, x.dtype, x, 0, (*x.strides[:at], m * step, step, x.itemsize))
         if axis < last:
             x = (matrix @ windows).reshape(*lead, count, len(matrix), *rest)
     order = (last + 1, *(place for a in range(last + 1) for place in (last + 2 + a, a)), 2 * last + 3)

@@ -82,7 +82,7 @@ class _Writer:
     def __init__(self, layer: Layer, plan: ModulePlan) -> None:
         self.layer, self.plan, self.program = layer, plan, plan.program
         self.local = local_extents(plan)
-        self.helpers: set[str] = {"_cotangent", "_in_single"}
+        self.helpers: set[str] = {"_cotangent", "_in_single", *(["_memory"] if plan.schedule == "fast" else [])}
         self.dtype = fresh("dtype", plan.adjoint.program.names())
         statements = (*plan.forward.statements, *plan.backward.statements)
         threaded = any(isinstance(s, Parts) for s in statements) or shares_work(statements)
@@ -97,7 +97,7 @@ class _Writer:
         outputs = tuple((o, self._output_shape(o)) for o in self.program.outputs)
         helpers = helper_text(self.helpers, self.program.name)
         modules = {"math"} & self.helpers
-        modules |= {"math"} if {"_sums", "_taken"} & self.helpers else set()
+        modules |= {"math"} if {"_row", "_sums", "_taken", "_vecdot"} & self.helpers else set()
         modules |= {"functools", "itertools", "math"} if "_tiling" in self.helpers else set()
         modules |= {*IMPORTS} if self.threads else set()
         imports = [f"import {name}" for name in sorted(modules)]

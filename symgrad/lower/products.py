@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
-from symgrad.lower.arrays import Array, Blocks, Chunks, For, Helper, MatMul, Name, Parts, Statement
+from symgrad.lower.arrays import Array, Blocks, Chunks, Const, Einsum, For, Helper, Map, MatMul, Name, Parts, Statement
 from symgrad.lower.share import walk
 from symgrad.lower.traverse import map_arrays, map_parts, parts
 
@@ -37,10 +37,40 @@ REASON = (
 )
 
 
-def in_blocks_of_parts(statements: tuple[Statement, ...]) -> tuple[tuple[Statement, ...], bool]:
-    """The statements with products inside of parts, which have one thread each, in blocks; whether there are such."""
-    found = tuple(map_arrays(s, _alone) if isinstance(s, Parts) else s for s in statements)
-    return found, found != statements
+DOTS = (
+    "products of rows in parts: cut where results are few, for NumPy keeps the interpreter's lock then, and other "
+    "threads waiting"
+)
+
+ROWS = "bounds of parts: a number as a row, for NumPy takes the larger of two arrays in vectors, and of a number not"
+
+
+def in_blocks_of_parts(statements: tuple[Statement, ...]) -> tuple[tuple[Statement, ...], list[str]]:
+    """The statements with products inside of parts, which have one thread each, as is best there; and the reasons."""
+    reasons = []
+    for changed, reason in ((_alone, REASON), (_cut, DOTS), (_spread, ROWS)):
+        found = tuple(map_arrays(s, changed) if isinstance(s, Parts) else s for s in statements)
+        reasons += [reason] if found != statements else []
+        statements = found
+    return statements, reasons
+
+
+def _cut(array: Array) -> Array:
+    match map_parts(array, _cut):
+        case Einsum(_, args, True):
+            return Helper("_vecdot", args)
+        case same:
+            return same
+
+
+def _spread(array: Array) -> Array:
+    match map_parts(array, _spread):
+        case Helper("np.maximum" | "np.minimum" as function, (of, Const() as bound, Helper("out=", (out,)) as place)):
+            return Helper(function, (of, Helper("_row", (bound, of if isinstance(of, Name) else out)), place))
+        case Map("maximum" | "minimum" as function, (Name() as of, Const() as bound)):
+            return Map(function, (of, Helper("_row", (bound, of))))
+        case same:
+            return same
 
 
 def _alone(array: Array) -> Array:

@@ -13,7 +13,6 @@ from symgrad.lower.part_costs import sections, tables_in_blocks, wanted_after
 from symgrad.lower.part_statements import lower_section, threads_name
 from symgrad.lower.parts import Section, maxima_of
 from symgrad.lower.product_places import REASON, products_in_place
-from symgrad.lower.products import REASON as BLOCKS
 from symgrad.lower.products import in_blocks_of_parts, on_threads
 from symgrad.lower.reuse import reuse
 from symgrad.lower.share import defines, needed_by, share, walk
@@ -58,12 +57,12 @@ def lower_function(
     placed, reasons_of_places = steps_first(program, _needed(thrifty, results), outputs)
     shared = on_threads(apart(placed, results), threads_name(program))
     filled, in_place = products_in_place(program, shared)
-    cut, in_blocks = in_blocks_of_parts(filled)
+    cut, reasons_of_parts = in_blocks_of_parts(filled)
     reasons += [
         *reasons_of_reuse,
         *reasons_of_places,
         *([REASON] if in_place else []),
-        *([BLOCKS] if in_blocks else []),
+        *reasons_of_parts,
     ]
     return Lowered(cut, tuple(dict.fromkeys(reasons)))
 
