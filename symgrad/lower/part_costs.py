@@ -4,10 +4,23 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
 
+from symgrad.declare.division import divide
 from symgrad.declare.graph import groups, is_recurrent
-from symgrad.declare.integers import Index, Poly, as_poly, depends_on_data, indices_of
+from symgrad.declare.integers import Index, Poly, Quotient, as_poly, atoms, depends_on_data, indices_of
 from symgrad.declare.program import Equation, Program
-from symgrad.declare.scalars import TRUE, Apply, Mul, Node, Read, Reduce, free_indices, tensors_of, walk
+from symgrad.declare.scalars import (
+    TRUE,
+    Apply,
+    Mul,
+    Node,
+    Read,
+    Reduce,
+    Scalar,
+    free_indices,
+    polynomials,
+    tensors_of,
+    walk,
+)
 from symgrad.declare.typical import elements, typical, typical_sizes, volume
 from symgrad.derive.ragged import in_ranges
 from symgrad.derive.terms import Term, terms_of
@@ -172,9 +185,18 @@ def row_elements(program: Program, section: Section, windows: bool = True) -> Po
                 found.append(_product(e for p, e in enumerate(program.extents(tensor)) if p not in here))
             elif here:
                 space = frozenset().union(*map(indices_of, indices)) - cut.indices
-                found.append(_product(i.extent for i in sorted(space, key=lambda i: i.name)))
+                found.append(_product(_values(i, indices) for i in sorted(space, key=lambda i: i.name)))
     largest = max(found, key=lambda extent: typical(extent, sizes))
     return 2 * largest if is_pointwise(section) else largest
+
+
+def _values(index: Index, places: Iterable[Poly]) -> Poly:
+    """How many values of an index tell places apart: those of a quotient where no more than that is known."""
+    known = {a for p in places for a in atoms(p, deep=False) if index in indices_of(as_poly(a))}
+    match list(known):
+        case [Quotient(numerator, denominator)] if numerator.atom == index:
+            return divide(index.extent, denominator) or index.extent
+    return index.extent
 
 
 def is_pointwise(section: Section) -> bool:
@@ -206,16 +228,23 @@ def _product(extents: Iterable[Poly]) -> Poly:
 
 
 def _has_matrices(equation: Equation) -> bool:
-    """Whether two factors of a term share a summed index and each has another one that stays."""
+    """Whether two factors of a term share a summed index and each has another one that stays.
+
+    An index of which a factor knows a quotient alone, its group, is one more that the other has.
+    """
     for term in terms_of(equation.body):
         factors = term.body.args if isinstance(term.body, Mul) else ()
-        sets = [free_indices(f) for f in factors]
+        sets = [(free_indices(f), _whole_indices(f)) for f in factors]
         bound = set(term.bound)
-        for place, left in enumerate(sets):
-            for right in sets[place + 1 :]:
-                if left & right & bound and left - right - bound and right - left - bound:
+        for place, (left, left_whole) in enumerate(sets):
+            for right, right_whole in sets[place + 1 :]:
+                if left & right & bound and left - right_whole - bound and right - left_whole - bound:
                     return True
     return False
+
+
+def _whole_indices(factor: Scalar) -> frozenset[Index]:
+    return frozenset(a for p in polynomials(factor) for a in atoms(p, deep=False) if isinstance(a, Index))
 
 
 def _is_product(equation: Equation, sizes: Mapping[str, int]) -> bool:
