@@ -79,16 +79,16 @@ def _factors(w, tile):
     return tile, w, factors.reshape(-1, channels, columns)
 ''',
     "_correlate": '''
-def _correlate(out, x, kernels, before):
+def _correlate(out, x, kernels, before, steps=None):
     """Write out[n, i.., k] = sum over u.., c of x[n, i - before + u.., c] * w[u.., c, k], in tiles along each axis i.
 
-    The kernels are what _factors returns; beyond its ends x is 0. What is not finite would spoil its tile, so it goes
-    by offsets.
+    The kernels are what _factors returns; with ``steps`` u takes so many; beyond its ends x is 0. What is not finite
+    would spoil its tile, so it goes by offsets.
     """
     tile, w, factors = kernels
     kernel, channels, columns = w.shape[:-2], *w.shape[-2:]
     at, bt, _ = zip(*_matrices(tile, kernel, x.dtype), strict=True)
-    for part, result, first in _chunks(x, out, tile, kernel, factors, before):
+    for part, result, first in _chunks(x, out, tile, kernel, factors, before, steps):
         counts = _counts(result.shape[1:-1], tile)
         with np.errstate(all="ignore"):
             data = _into_tiles(part, bt, tile, counts, first).reshape(len(factors), -1, channels)
@@ -100,17 +100,18 @@ def _correlate(out, x, kernels, before):
                 result += shifted @ w[u]
 ''',
     "_correlate_transposed": '''
-def _correlate_transposed(out, x, y, tile, before):
+def _correlate_transposed(out, x, y, tile, before, steps=None):
     """Write out[u.., c, k] = sum over n, i.. of x[n, i - before + u.., c] * y[n, i.., k], in tiles along each axis i.
 
-    The matrices are those of _correlate, transposed. What is not finite would spoil its tile, so it goes by offsets.
+    The matrices are those of _correlate, transposed. With ``steps`` u takes so many. What is not finite would spoil its
+    tile, so it goes by offsets.
     """
     *kernel, channels, columns = out.shape
     at, bt, g = zip(*_matrices(tile, tuple(kernel), y.dtype), strict=True)
     spreads, widths = [m.T for m in at], tuple(map(len, bt))
     sums = np.zeros((math.prod(widths), channels, columns), y.dtype)
     with np.errstate(all="ignore"):
-        for part, met, first in _chunks(x, y, tile, kernel, sums, before):
+        for part, met, first in _chunks(x, y, tile, kernel, sums, before, steps):
             counts = _counts(met.shape[1:-1], tile)
             data = _into_tiles(part, bt, tile, counts, first).reshape(len(sums), -1, channels)
             spread = _into_tiles(met, spreads, tile, counts, (0,) * len(tile)).reshape(len(sums), -1, columns)
@@ -121,24 +122,18 @@ def _correlate_transposed(out, x, y, tile, before):
             found = _along(found, axis, matrix.T)
         out[...] = found.reshape(out.shape)
         return
-    places = range(y.ndim - 1)
-    for u, shifted in _offsets(x, kernel, y.shape[1:-1], before):
-        out[u] = np.tensordot(shifted, y, (places, places))
+    out[...], places = 0, range(y.ndim - 1)
+    for part, met, first in _phases(x, y, before, steps):
+        for u, shifted in _offsets(part, kernel, met.shape[1:-1], first):
+            out[u] += np.tensordot(shifted, met, (places, places))
 ''',
     "_offsets": '''
 def _offsets(x, kernel, windows, before):
     """Yield every position u.. in a kernel, and of x[n, i - before.., c] what all windows have there."""
-    extents = (window + r - 1 for window, r in zip(windows, kernel, strict=True))
-    x = _from(x, before, extents)
+    x = _beside(x, before, [window + r - 1 for window, r in zip(windows, kernel, strict=True)])
     for u in np.ndindex(*kernel):
         places = (slice(start, start + extent) for start, extent in zip(u, windows, strict=True))
         yield u, x[(slice(None), *places)]
-
-
-def _from(x, before, extents):
-    """Return x[n, i - before.., c] for so many i, with zeros beyond the ends of x."""
-    sides = ((b, e - b - extent) for b, e, extent in zip(before, extents, x.shape[1:-1], strict=True))
-    return _extended(x, ((0, 0), *sides, (0, 0)))
 ''',
     "_along": '''
 def _along(x, axis, matrix):
@@ -148,23 +143,38 @@ def _along(x, axis, matrix):
     return product.reshape(*before, len(matrix), *after)
 ''',
     "_into_tiles": '''
-def _chunks(x, y, tile, kernel, factors, before):
+def _chunks(x, y, tile, kernel, factors, before, steps):
     """Yield parts of x[n, i.., c] and of y[n, i.., k], to which its windows belong: as much as stays in cache.
 
     That is some examples, or of one some rows of tiles; where factors fill the cache, as much as they do. The third
     is where x begins, as ``before``.
     """
     size, channels, _ = factors.shape
-    rows, *others = _counts(y.shape[1:-1], tile)
-    most = max(524288, factors.size) // max(1, size * channels * math.prod(others))
-    examples, rows = max(1, most // max(rows, 1)), max(1, min(most, rows))
-    step = rows * tile[0]
-    for n in range(0, len(x), examples):
-        for i in range(0, y.shape[1], step):
-            start = i - before[0]
-            first = max(start, 0)
-            part = x[n : n + examples, first : max(start + step + kernel[0] - 1, first)]
-            yield part, y[n : n + examples, i : i + step], (first - start, *before[1:])
+    for x, y, before in _phases(x, y, before, steps):
+        rows, *others = _counts(y.shape[1:-1], tile)
+        most = max(524288, factors.size) // max(1, size * channels * math.prod(others))
+        examples, rows = max(1, most // max(rows, 1)), max(1, min(most, rows))
+        step = rows * tile[0]
+        for n in range(0, len(x), examples):
+            for i in range(0, y.shape[1], step):
+                start = i - before[0]
+                first = max(start, 0)
+                part = x[n : n + examples, first : max(start + step + kernel[0] - 1, first)]
+                yield part, y[n : n + examples, i : i + step], (first - start, *before[1:])
+
+
+def _phases(x, y, before, steps):
+    """Yield x[n, i.., c] and y[n, i.., k], every so many elements of both: those that windows with ``steps`` share.
+
+    The third is where x begins, as ``before``. Without steps that is all.
+    """
+    for first in np.ndindex(*steps or (1,) * len(before)):
+        ends = [(f - b, s) for f, b, s in zip(first, before, steps or (1,) * len(before), strict=True)]
+        of_x = (slice(place % s, None, s) for place, s in ends)
+        of_y = (slice(f, None, s) for f, (_, s) in zip(first, ends, strict=True))
+        met = y[(slice(None), *of_y)]
+        if met.size:
+            yield x[(slice(None), *of_x)], met, tuple(-(place // s) for place, s in ends)
 
 
 def _into_tiles(x, matrices, tile, counts, before):
@@ -190,11 +200,21 @@ def _into_tiles(x, matrices, tile, counts, before):
 
 def _beside(x, before, extents):
     """Return x[n, i - before.., c] for so many i with elements side by side in this order, 0 beyond the ends of x."""
+    last = x.ndim - 1
     if x.strides[-1] > x.itemsize:  # read in the order of memory first, and turned in the cache
+        turned = x.transpose(0, last, *range(1, last))
         apart = x.strides[-1] % 1024 == 0  # channels so far apart share few places of it
-        room = np.empty((len(x), x.shape[-1], *x.shape[1:-2], x.shape[-2] + apart), x.dtype)[..., : x.shape[-2]]
-        room[...], x = np.moveaxis(x, -1, 1), np.moveaxis(room, 1, -1)
-    return np.ascontiguousarray(_from(x, before, extents))
+        room = np.empty((*turned.shape[:-1], turned.shape[-1] + apart), x.dtype)[..., : turned.shape[-1]]
+        room[...] = turned
+        x = room.transpose(0, *range(2, last + 1), 1)
+    inside = x.shape[1:-1]
+    if inside == tuple(extents) and not any(before):
+        return np.ascontiguousarray(x)
+    taken = (slice(max(-b, 0), max(e - b, 0)) for b, e in zip(before, extents, strict=True))
+    given = (slice(max(b, 0), max(b + extent, 0)) for b, extent in zip(before, inside, strict=True))
+    out = np.zeros((len(x), *extents, x.shape[-1]), x.dtype)
+    out[(slice(None), *given)] = x[(slice(None), *taken)]
+    return out
 
 
 def _from_tiles(out, tiles, matrices):

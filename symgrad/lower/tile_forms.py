@@ -7,7 +7,8 @@ from dataclasses import replace
 from math import prod
 
 from symgrad.declare.algebra import add, multiply
-from symgrad.declare.integers import Index, Poly, Size, as_poly, indices_of
+from symgrad.declare.division import quotient
+from symgrad.declare.integers import ONE, Index, Poly, Size, as_poly, indices_of
 from symgrad.declare.program import Equation, Program
 from symgrad.declare.scalars import UNIT, Read, Scalar, free_indices
 from symgrad.declare.typical import typical, typical_sizes
@@ -55,7 +56,7 @@ def in_tiles(b: Builder, equation: Equation, winner: str | None, lower: Lower) -
     """Emit the equation in tiles where that pays and in the direct form elsewhere; False if no term is like that."""
     if not b.fast or b.general or b.loops or b.direct or equation.integer or winner:
         return False
-    ones = steps_in(b.program, equation.body)
+    ones = steps_in(b.program, equation.body, lambda index: b.typical(index.extent) not in TILES)
     tiles = _apart(b, with_ones(b.program, ones))
     narrowed = equation_with_ones(equation, ones)
     terms = terms_of(narrowed.body)
@@ -165,15 +166,16 @@ def _correlate(b: Builder, tiled: Tiled, given: Name, out: Value) -> None:
     along = tuple(whole for whole, _, _ in tiled.axes)
     view, before = _unbordered(b, _view(b, tiled.data, (*tiled.batch, *along, tiled.channel)), len(tiled.batch))
     data, zeros = subscript(view, one), Helper("tuple", tuple(Whole(e) for e in before or [as_poly(0)] * len(along)))
+    steps = (Helper("tuple", tuple(map(Whole, tiled.steps))),) if any(s != ONE for s in tiled.steps) else ()
     result = align(out, tiled.out)
     if tiled.flipped:
         result = subscript(result, [FLIP if i in tiled.flipped else FULL for i in tiled.out])
     if tiled.transposed:
         summed = tuple(i for _, _, i in tiled.axes)
         other = subscript(_view(b, tiled.other, (*tiled.batch, *summed, tiled.column)), one)
-        b.emit(Run(Helper("_correlate_transposed", (result, data, other, given, zeros))))
+        b.emit(Run(Helper("_correlate_transposed", (result, data, other, given, zeros, *steps))))
     else:
-        b.emit(Run(Helper("_correlate", (subscript(result, one), data, given, zeros))))
+        b.emit(Run(Helper("_correlate", (subscript(result, one), data, given, zeros, *steps))))
 
 
 def _unbordered(b: Builder, view: Array, first: int) -> tuple[Array, list[Poly]]:
@@ -216,7 +218,10 @@ def _tiling(b: Builder, tiled: Tiled, equation: Equation) -> Array:
     channels = extents((tiled.channel, tiled.column))
     copied = extents((tiled.channel, tiled.column) if tiled.solved else (tiled.channel,))
     fewest = Helper("min", copied.args) if tiled.solved else copied.args[0]
-    return Helper("_tiling", (extents(tiled.kernel), channels, fewest, Whole(count), extents(tiled.windows)))
+    windows = [own.get(i.name, i).extent for i in tiled.windows]
+    phases = tuple(Whole(quotient(e - 1, step) + 1) for e, step in zip(windows, tiled.steps, strict=True))
+    examples = Whole(prod(tiled.steps, start=count))
+    return Helper("_tiling", (extents(tiled.kernel), channels, fewest, examples, Helper("tuple", phases)))
 
 
 def _whole(b: Builder, index: Index) -> Index:

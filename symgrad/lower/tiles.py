@@ -1,9 +1,10 @@
 """Products with windows at stride 1 by fewer multiplications: tiles of F(m, r) along each axis of the windows.
 
 ``out[.., i, j, k] = sum over c, u, v of x[.., i + u, j + v, c] * w[u, v, c, k]`` in any order of axes, with any offset
-and border, and ``out[u, v, c, k] = sum over .., i, j of x[.., i + u, j + v, c] * y[.., i, j, k]``, the same matrices
-transposed. Which of the two a term is follows from its index map alone; a gradient solved for its summed indices is
-the first again, with kernels flipped.
+and border, also with a step, ``i + d u``, and ``out[u, v, c, k] = sum over .., i, j of x[.., i + u, j + v, c] *
+y[.., i, j, k]``, the same matrices transposed. Which of the two a term is follows from its index map alone; a gradient
+solved for its summed indices is the first again, with kernels flipped. With steps every d-th position is a correlation
+without.
 
 The extents of kernels are known when a module runs, and so is whether steps are 1. So a module has the direct form as
 well, behind a condition, and a table of matrices for the extents in ``TILES``; kernels of other extents take the direct
@@ -19,7 +20,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 from math import prod
 
-from symgrad.declare.integers import Index, Poly, affine_in, as_poly, indices_of
+from symgrad.declare.bounds import positive
+from symgrad.declare.integers import ONE, Index, Poly, affine_in, as_poly, indices_of
 from symgrad.declare.scalars import PLAIN, TRUE, Mul, Read, free_indices
 from symgrad.derive.terms import Term, rename
 from symgrad.lower.axes import Axes
@@ -70,6 +72,7 @@ class Tiled:
         transposed: whether offsets in the window stay and positions are summed.
         batch: the indices that only the data have, or that both have.
         axes: along each axis of the windows the index of the whole axis, the one that stays, the one that is summed.
+        steps: along each axis from one element of a window to the next.
         flipped: indices that stay and run backwards along the data.
         channel: the other index of the data.
         column: the other index of ``other``.
@@ -81,6 +84,7 @@ class Tiled:
     transposed: bool
     batch: Axes
     axes: tuple[tuple[Index, Index, Index], ...]
+    steps: tuple[Poly, ...]
     flipped: frozenset[Index]
     channel: Index
     column: Index
@@ -104,7 +108,7 @@ class Tiled:
 
 
 def recognised(b: Builder, term: Term, free: Axes) -> Tiled | None:
-    """The term as a correlation with steps of 1 over many channels; None if it is anything else."""
+    """The term as a correlation at every position over many channels; None if it is anything else."""
     term, solved = _solved(b, term, free)
     factors = factors_of(term.body)
     if term.condition != TRUE or len(factors) != 2 or (isinstance(term.body, Mul) and term.body.coefficient != 1):
@@ -130,13 +134,15 @@ def _solved(b: Builder, term: Term, free: Axes) -> tuple[Term, bool]:
 
 @dataclass(frozen=True, slots=True)
 class _Axis:
-    """An axis of the data at ``stays + summed + rest``, or at ``-`` instead of ``+``."""
+    """An axis of the data at ``step * stays + step * summed + rest``, or at ``-`` instead of ``+``."""
 
     place: int
     stays: Index
     backwards: bool
+    stays_step: Poly
     summed: Index
     summed_backwards: bool
+    summed_step: Poly
 
 
 def _window_axes(data: Read, other: Read, bound: set[Index]) -> list[_Axis] | None:
@@ -150,26 +156,29 @@ def _window_axes(data: Read, other: Read, bound: set[Index]) -> list[_Axis] | No
     for place, poly in enumerate(data.indices):
         if isinstance(poly.atom, Index):
             continue
-        pair = [(i, _sign(poly, i)) for i in indices_of(poly)]
-        if len(pair) != 2 or any(sign is None for _, sign in pair):
+        pair = [(i, *walk) for i in indices_of(poly) if (walk := _walk(poly, i)) is not None]
+        if len(pair) != 2 or len(indices_of(poly)) != 2:
             return None
-        (summed, down), (stays, back) = sorted(pair, key=lambda p: p[0] not in bound)
-        if summed not in bound or stays in bound:
+        summed, stays = sorted(pair, key=lambda p: p[0] not in bound)
+        if summed[0] not in bound or stays[0] in bound:
             return None
-        found.append(_Axis(place, stays, back == -1, summed, down == -1))
+        found.append(_Axis(place, *stays, *summed))
     own = [*plain, *(i for axis in found for i in (axis.stays, axis.summed))]
     distinct = len(own) == len(set(own)) and len(beside) == len(set(beside)) == len(other.indices)
     meet = all(a.summed in beside and a.stays not in beside for a in found)
-    single = all(abs(_sign(p, i) or 0) for p, i in zip(other.indices, beside, strict=False))
+    single = all((_walk(p, i) or (False, None))[1] == ONE for p, i in zip(other.indices, beside, strict=False))
     return found if distinct and meet and single else None
 
 
-def _sign(poly: Poly, index: Index) -> int | None:
-    """1 or -1 if that is the coefficient of an index beside which no other stands in a product, else None."""
+def _walk(poly: Poly, index: Index) -> tuple[bool, Poly] | None:
+    """Whether an index runs backwards, and its step; None where that is no number or where its sign is not known."""
     split = affine_in(poly, index)
-    if split is None or split[0].constant not in (1, -1):
+    if split is None or indices_of(split[0]):
         return None
-    return int(split[0].constant)
+    for backwards, step in enumerate((split[0], -split[0])):
+        if positive(step):
+            return bool(backwards), step
+    return None
 
 
 def _correlation(
@@ -177,7 +186,11 @@ def _correlation(
 ) -> Tiled | None:
     """The roles of all indices; None where there are not exactly one channel and one column, or too few of them."""
     longer = [b.typical(a.summed.extent) > b.typical(a.stays.extent) for a in axes]
-    if any(longer) != all(longer):
+    steps = [
+        (a.summed_step, a.stays_step) if far else (a.stays_step, a.summed_step)
+        for a, far in zip(axes, longer, strict=True)
+    ]
+    if any(longer) != all(longer) or any(step != ONE for step, _ in steps):
         return None
     moved = {i for a in axes for i in (a.stays, a.summed)}
     left = [i for p in data.indices for i in indices_of(p) if i not in moved]
@@ -196,6 +209,7 @@ def _correlation(
         all(longer),
         tuple(batch),
         tuple((t, a.stays, a.summed) for t, a in zip(whole, axes, strict=True)),
+        tuple(step for _, step in steps),
         frozenset(a.stays for a in axes if a.backwards),
         channels[0],
         columns[0],
@@ -213,15 +227,18 @@ def _forwards(data: Read, other: Read, axes: list[_Axis]) -> tuple[Read, Read, A
     whole: list[Index] = []
     names = {i.name for r in (data, other) for i in free_indices(r)}
     for axis in axes:
-        index = Index(fresh(axis.stays.name, names), axis.stays.extent + axis.summed.extent - 1)
-        names.add(index.name)
+        steps = ((axis.stays, axis.backwards, axis.stays_step), (axis.summed, axis.summed_backwards, axis.summed_step))
+        extent = as_poly(1)
         rest = places[axis.place]
-        for i, backwards in ((axis.stays, axis.backwards), (axis.summed, axis.summed_backwards)):
+        for i, backwards, step in steps:
             split = affine_in(rest, i)
             assert split is not None
-            rest = split[1] - (i.extent - 1) if backwards else split[1]
+            extent = extent + step * (i.extent - 1)
+            rest = split[1] - step * (i.extent - 1) if backwards else split[1]
             if backwards and i == axis.summed:
                 turned[i] = i.extent - 1 - as_poly(i)
+        index = Index(fresh(axis.stays.name, names), extent)
+        names.add(index.name)
         places[axis.place] = rest + as_poly(index)
         whole.append(index)
     flipped = rename(other, turned)
