@@ -10,8 +10,8 @@ def _product(a, b, threads):
     Where no other thread is there to be slowed down, BLAS is left to itself; so it is with what it does on one.
     """
     work = a.size * b.shape[-1]
-    if work < 2**19 and max(a.ndim, b.ndim) < 3:
-        return a.dot(b)  # takes half as long to begin as ``a @ b``
+    if (work < 2**19 or a.shape[-1] == 1) and max(a.ndim, b.ndim) < 3:
+        return a.dot(b)  # sooner begun than ``a @ b``, and BLAS's for a column times a row
     rows, columns = a.shape[-2] if a.ndim > 1 else 1, b.shape[-1]
     alone = work < 2**20 or threads == 1 or threading.active_count() == 1
     few = a.ndim == b.ndim == 2 and b.flags.f_contiguous and 4 * rows <= min(512, *b.shape)
@@ -93,22 +93,13 @@ def _side_by_side(function, extent, parts, threads, most):
         raise ValueError(f"{LAYER}: threads must be None or a number from 1 on, got {threads!r}")
     workers = max(1, min(threads, most, extent))
     parts = max(1, min(extent, -(-parts // workers) * workers))  # as many for each
-    work = _Work(function, extent, parts)
     own = workers > 1 or (most < 2 <= threads and threading.active_count() > 1)  # else BLAS may use its threads
     buffer = np.setbufsize(1024)
     try:
         with _one_thread_each() if own else contextlib.nullcontext():
-            for _ in range(workers - 1):
-                _helpers(workers - 1).put(functools.partial(contextvars.copy_context().run, work.help))
-            try:
-                work.run()
-            finally:
-                work.wait()
+            return _Work(function, extent, parts).share(workers) if parts > 1 else function(0, extent)
     finally:
         np.setbufsize(buffer)
-    if work.error is not None:
-        raise work.error
-    return work.total
 
 
 class _Work:
@@ -119,6 +110,18 @@ class _Work:
         self.turn, self.ended = threading.Condition(threading.Lock()), queue.SimpleQueue()
         self.taken = self.helpers = self.added = 0
         self.found, self.total, self.error = {}, None, None
+
+    def share(self, workers):
+        """Compute all parts, with threads that help, and return the sum."""
+        for _ in range(workers - 1):
+            _helpers(workers - 1).put(functools.partial(contextvars.copy_context().run, self.help))
+        try:
+            self.run()
+        finally:
+            self.wait()
+        if self.error is not None:
+            raise self.error
+        return self.total
 
     def run(self):
         """Compute parts until none is left, or one fails."""

@@ -27,7 +27,7 @@ def _matmul(a, b, out=None):
 
     They take matrices as they are, up to a million multiplications; else OpenBLAS copies both, into its own order.
     """
-    if max(a.ndim, b.ndim) < 3 and (min(a.ndim, b.ndim) < 2 or len(a) * b.shape[1] <= _LOCKED):
+    if max(a.ndim, b.ndim) < 3 and (min(a.ndim, b.ndim, a.shape[-1]) < 2 or len(a) * b.shape[1] <= _LOCKED):
         if out is None:
             return a.dot(b)
         out[...] = a.dot(b)

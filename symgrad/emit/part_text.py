@@ -24,9 +24,11 @@ def parts_lines(printer: Names, s: Parts, inner: list[str]) -> list[str]:
     head = _head(printer, ((s.count, as_poly(Size(s.stop, 0)) - as_poly(Size(s.start, 0))), *s.heads))
     tail = [f"return {', '.join(s.sums)}"] if s.sums else []
     others = printer.poly(s.others)
-    if s.tiles is not None:
-        others = f"{printer.poly(s.tiles[1])} if {' and '.join(s.tiles[0])} else {others}"
     least = f", least={s.least}" if s.least > 1 else ""
+    if s.tiles is not None:
+        chosen = " and ".join(s.tiles[0])
+        others = f"{printer.poly(s.tiles[1])} if {chosen} else {others}"
+        least = f", least=1 if {chosen} else {s.least}" if least else ""
     call = f"_in_parts({s.function}, {printer.poly(s.extent)}, {others}, {s.threads}{least})"
     printer.sizes -= {s.start, s.stop}
     note = f'"""Compute what belongs to ``{s.start} <= {s.indices} < {s.stop}``."""'

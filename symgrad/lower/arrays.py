@@ -302,7 +302,7 @@ class Parts:
     A part has ``count`` positions, few enough for ``count * others`` elements to stay in cache. ``threads``, an
     argument, is how many, each for ``least`` eighths of a part; ``indices`` stand in formulas; ``sums`` are added up
     over the parts. ``rows``, if the body goes along another axis in blocks: how many positions at once, and of what
-    that depends; ``heads`` name positions; ``tiles``: choices that leave so many elements in one position.
+    that depends; ``heads`` name positions; ``tiles``: choices that leave so many elements in one position, much done.
     """
 
     function: str

@@ -38,6 +38,11 @@ NOTABLE = 4 * REUSE
 """The same, for elements that are moved by the way: a bias beside a product is no work."""
 
 
+WINDOWS, SUMS, POINTWISE, LIGHT = 3, 4, 4, 8
+"""Eighths of a part for which a thread is woken where there are windows; where there is neither a window nor a product
+of matrices; where all is done element by element; and where no function that takes long is among that."""
+
+
 def sections(program: Program, equations: Sequence[Equation], results: frozenset[str]) -> tuple[Item, ...]:
     """The equations in order, those in sections where it is worth while; ``results`` are what a function gives.
 
@@ -204,7 +209,20 @@ def is_pointwise(section: Section) -> bool:
     return not any(isinstance(part, Reduce) for cut in section.cuts for part in walk(cut.equation.body))
 
 
-def has_functions(section: Section) -> bool:
+def eighths_to_wake(section: Section) -> int:
+    """Eighths of a part for which a thread is woken: so many that it saves more than waking it takes.
+
+    Where all is done element by element, arrays count twice.
+    """
+    if is_pointwise(section):
+        return POINTWISE if _has_functions(section) else LIGHT
+    equations = [cut.equation for cut in section.cuts]
+    if any(_has_windows(indices) for e in equations for _, indices in reads_in(e.body)):
+        return WINDOWS
+    return 1 if any(map(_has_matrices, equations)) else SUMS
+
+
+def _has_functions(section: Section) -> bool:
     """Whether a function is evaluated that takes long for each element."""
     nodes = (part for cut in section.cuts for part in walk(cut.equation.body))
     return any(isinstance(part, Apply) and part.function in COSTLY for part in nodes)

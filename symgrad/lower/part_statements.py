@@ -29,7 +29,7 @@ from symgrad.lower.destinations import computed_in
 from symgrad.lower.function import Lowered, lower_equations
 from symgrad.lower.inplace import bare
 from symgrad.lower.outside import Outside
-from symgrad.lower.part_costs import has_functions, has_window_products, is_pointwise, row_elements
+from symgrad.lower.part_costs import eighths_to_wake, has_window_products, row_elements
 from symgrad.lower.part_program import PART, PartOf, kept_of, new
 from symgrad.lower.parts import Section
 from symgrad.lower.reach import Run
@@ -41,10 +41,6 @@ from symgrad.naming import fresh
 
 ROWS = 64
 """Positions of a block where tables are small, as in the helper that says how many."""
-
-POINTWISE, LIGHT = 2, 4
-"""Quarters of a part for which a thread is woken where all is done element by element, and where no function that takes
-long is among that: one takes about as long as waking it."""
 
 TABLES = 4
 """Tables of a block that are in use at once: all of them together are to stay in cache."""
@@ -108,7 +104,7 @@ def lower_section(
         (rows, (inner.section.extent, *(() if cut else (inner.others,)))) if inner else None,
         reach.heads if reach else (),
         _tiles(program, section, part, lowered.tiled),
-        (POINTWISE if has_functions(section) else LIGHT) if is_pointwise(section) else 1,
+        eighths_to_wake(section),
     )
     return Lowered((*lowered.before, *before, statement), (reason, *(reach.reasons if reach else ()), *reasons))
 
