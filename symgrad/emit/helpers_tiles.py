@@ -120,7 +120,10 @@ def _correlate_transposed(out, x, y, tile, before, steps=None):
         found = sums.reshape(*widths, channels * columns)
         for axis, matrix in enumerate(g):
             found = _along(found, axis, matrix.T)
-        out[...] = found.reshape(out.shape)
+        # A power of two apart, positions in a kernel share few places of a cache.
+        room = np.empty((math.prod(kernel), channels * columns + 16), y.dtype)[:, :-16]
+        room[...] = found.reshape(room.shape)
+        out[...] = room.reshape(out.shape)
         return
     out[...], places = 0, range(y.ndim - 1)
     for part, met, first in _phases(x, y, before, steps):
