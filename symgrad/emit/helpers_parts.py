@@ -37,7 +37,7 @@ def _product(a, b, threads):
     "_row": '''
 def _row(value, array):
     """Return ``value`` for the last axes of a large array, 1,024 elements or more; it takes a third of the time."""
-    if array.size < 2**14:
+    if np.size(array) < 2**14:
         return value
     axes = 1
     while axes < array.ndim and math.prod(array.shape[-axes:]) < 1024:

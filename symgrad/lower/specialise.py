@@ -13,14 +13,16 @@ from symgrad.declare.scalars import Scalar, polynomials
 from symgrad.declare.substitution import rebuild
 
 
-def steps_in(program: Program, body: Scalar, of: Callable[[Index], bool] = lambda index: True) -> tuple[str, ...]:
-    """The integer attributes that multiply an index in an expression, one of those ``of`` which, in order of names."""
+def steps_in(
+    program: Program, body: Scalar, of: Callable[[Poly, Index], bool] = lambda poly, index: True
+) -> tuple[str, ...]:
+    """The integer attributes that multiply an index in an expression, one that is meant there, in order of names."""
     known = {a.name for a in program.attributes if a.integer}
     found: set[str] = set()
     for poly in polynomials(body) if known else ():
-        for index in filter(of, indices_of(poly)):
+        for index in indices_of(poly):
             split = affine_in(poly, index)
-            if split is not None:
+            if split is not None and of(poly, index):
                 found |= {a.name for a in atoms(split[0]) if isinstance(a, Size)} & known
     return tuple(sorted(found))
 

@@ -56,7 +56,7 @@ def in_tiles(b: Builder, equation: Equation, winner: str | None, lower: Lower) -
     """Emit the equation in tiles where that pays and in the direct form elsewhere; False if no term is like that."""
     if not b.fast or b.general or b.loops or b.direct or equation.integer or winner:
         return False
-    ones = steps_in(b.program, equation.body, lambda index: b.typical(index.extent) not in TILES)
+    ones = steps_in(b.program, equation.body, lambda poly, index: not _in_window(b, poly, index))
     tiles = _apart(b, with_ones(b.program, ones))
     narrowed = equation_with_ones(equation, ones)
     terms = terms_of(narrowed.body)
@@ -85,6 +85,13 @@ def in_tiles(b: Builder, equation: Equation, winner: str | None, lower: Lower) -
     b.because(f"{equation.target}: {reason(b, tiled)}")
     b.emit(When(Name(tile), tuple(tiles.block), otherwise=tuple(direct.block)))
     return True
+
+
+def _in_window(b: Builder, poly: Poly, index: Index) -> bool:
+    """Whether an index looks like an offset in a window, which may have steps: the shortest of some."""
+    others = [b.typical(i.extent) for i in indices_of(poly) if i != index]
+    extent = b.typical(index.extent)
+    return extent in TILES and bool(others) and extent < min(others)
 
 
 def transforms_in(program: Program, statements: Iterable[Statement]) -> tuple[Transforms, ...]:

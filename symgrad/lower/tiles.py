@@ -186,12 +186,13 @@ def _correlation(
 ) -> Tiled | None:
     """The roles of all indices; None where there are not exactly one channel and one column, or too few of them."""
     longer = [b.typical(a.summed.extent) > b.typical(a.stays.extent) for a in axes]
-    steps = [
-        (a.summed_step, a.stays_step) if far else (a.stays_step, a.summed_step)
-        for a, far in zip(axes, longer, strict=True)
-    ]
-    if any(longer) != all(longer) or any(step != ONE for step, _ in steps):
+    roles = [((a.summed, a.summed_step), (a.stays, a.stays_step)) for a in axes]
+    roles = [(long, short) if far else (short, long) for far, (long, short) in zip(longer, roles, strict=True)]
+    if any(longer) != all(longer) or any(every != ONE for (_, every), _ in roles):
         return None
+    extents = [b.program.extents(data.tensor)[a.place] for a in axes]
+    if any(step in (window.extent, extent) for ((window, _), (_, step)), extent in zip(roles, extents, strict=True)):
+        return None  # digits of a position
     moved = {i for a in axes for i in (a.stays, a.summed)}
     left = [i for p in data.indices for i in indices_of(p) if i not in moved]
     right = [i for p in other.indices for i in indices_of(p) if i not in moved]
@@ -209,7 +210,7 @@ def _correlation(
         all(longer),
         tuple(batch),
         tuple((t, a.stays, a.summed) for t, a in zip(whole, axes, strict=True)),
-        tuple(step for _, step in steps),
+        tuple(step for _, (_, step) in roles),
         frozenset(a.stays for a in axes if a.backwards),
         channels[0],
         columns[0],

@@ -82,6 +82,14 @@ IN_TILES = [
         attributes={stride: 1},
     ),
     layer(
+        "steps_of_few",
+        [x[N, C, H], w[K, C, R]],
+        y[n, k, p],
+        Sum(x[n, c, stride * p + u] * w[k, c, u], c, u),
+        {"R": 3, "H": 7},
+        attributes={stride: 1},
+    ),
+    layer(
         "twice",
         [x[N, C, H], z[N, C, H], w[K, C, R]],
         y[n, k, i],
@@ -91,6 +99,7 @@ IN_TILES = [
 ]
 DIRECT = [
     layer("batches", [x[A, N, C, H], w[K, C, R]], y[a, n, k, i], Sum(x[a, n, c, i + u] * w[k, c, u], c, u), ROWS),
+    layer("digits", [x[N, C, R * H], w[K, C, H]], y[n, k, u], Sum(x[n, c, H * u + h] * w[k, c, h], c, h), ROWS),
     layer("each_alone", [x[N, C, H], w[C, R]], y[n, c, i], Sum(x[n, c, i + u] * w[c, u], u), ROWS),
     layer("groups", [x[A, N, C, H], w[A, K, C, R]], y[a, n, k, i], Sum(x[a, n, c, i + u] * w[a, k, c, u], c, u), ROWS),
 ]
@@ -114,7 +123,10 @@ def _at_any_size(monkeypatch: pytest.MonkeyPatch) -> None:
 
 def arrays_for(layer: Layer, sizes: dict[str, int], dtype: type = np.float64) -> list[np.ndarray]:
     rng = np.random.default_rng(3)
-    shapes = [tuple(sizes[str(extent)] for extent in tensor.shape) for tensor in layer.inputs]
+    shapes = [
+        tuple(int(extent.subs({s: sizes[s.name] for s in extent.free_symbols})) for extent in tensor.shape)
+        for tensor in layer.inputs
+    ]
     return [rng.normal(size=shape).astype(dtype) for shape in shapes]
 
 
