@@ -6,7 +6,7 @@ y[.., i, j, k]``, the same matrices transposed. Which of the two a term is follo
 solved for its summed indices is the first again, with kernels flipped. With steps every d-th position is a correlation
 without.
 
-The extents of kernels are known when a module runs, and so is whether steps are 1. So a module has the direct form as
+The extents of kernels are known when a module runs, and so is whether strides are 1. So a module has the direct form as
 well, behind a condition, and a table of matrices for the extents in ``TILES``; kernels of other extents take the direct
 form.
 
