@@ -8,7 +8,7 @@ from math import prod
 
 from symgrad.declare.algebra import add, multiply
 from symgrad.declare.division import quotient
-from symgrad.declare.integers import ONE, Index, Poly, Size, as_poly, indices_of
+from symgrad.declare.integers import ONE, Index, Poly, Size, as_poly, indices_of, show
 from symgrad.declare.program import Equation, Program
 from symgrad.declare.scalars import UNIT, Read, Scalar, free_indices
 from symgrad.declare.typical import typical, typical_sizes
@@ -124,6 +124,8 @@ def reason(b: Builder, tiled: Tiled) -> str:
         f"{' or '.join(map(str, some))} along {i.name}" for some, i in zip(choices, tiled.windows, strict=True)
     )
     turned = ", transposed" if tiled.transposed else ""
+    steps = dict.fromkeys(show(step) for step in tiled.steps if step != ONE)
+    turned += f", in steps of {' and '.join(steps)}" if steps else ""
     return f"tiles of {along}{turned}: {' or '.join(saved)}; AT[(G g) * (BT d)] = correlation is proved"
 
 

@@ -277,6 +277,12 @@ def test_the_reason_names_the_tiles_and_what_they_save() -> None:
     assert "is proved" in text
 
 
+def test_the_reason_names_the_steps_of_windows() -> None:
+    text = show_stage(layers.conv2d, "lower", schedule="fast")
+    assert "along j, in steps of dilation:" in text
+    assert ", transposed, in steps of dilation:" in text
+
+
 CONVOLUTIONS: list[tuple[str, dict[str, int], tuple[tuple[int, ...], ...]]] = [
     ("conv1d", {"padding": 1}, ((2, 5, 19), (4, 5, 3), (4,))),
     ("conv2d", {"padding": 1}, ((2, 5, 11, 8), (4, 5, 3, 3), (4,))),
