@@ -1,4 +1,4 @@
-"""Statements for products with windows in tiles, behind the condition that windows are at every position and that tiles pay."""
+"""Statements for products with windows in tiles, behind the condition that the windows are at every position."""
 
 from __future__ import annotations
 
