@@ -167,9 +167,9 @@ def _chunks(x, y, tile, kernel, factors, before, steps):
 
 
 def _phases(x, y, before, steps):
-    """Yield x[n, i.., c] and y[n, i.., k], every so many elements of both: those that windows with ``steps`` share.
+    """Yield the elements of x[n, i.., c] and y[n, i.., k] that windows with ``steps`` share; all without steps.
 
-    The third is where x begins, as ``before``. Without steps that is all.
+    The third is where x begins, as ``before``.
     """
     for first in np.ndindex(*steps or (1,) * len(before)):
         ends = [(f - b, s) for f, b, s in zip(first, before, steps or (1,) * len(before), strict=True)]
