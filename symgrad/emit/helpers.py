@@ -154,8 +154,7 @@ def _sums(array, axes):
     if last < array.ndim:
         ones = np.ones(math.prod(rest[last:]), array.dtype)
         array = array.reshape(*rest[:last], ones.size)
-        # a product with ones by matmul would keep the interpreter's lock where results are few
-        array = array.dot(ones) if array.ndim == 2 else np.einsum("...i->...", array)
+        array = array.dot(ones) if array.ndim == 2 else _vecdot(array, ones)
     first = 0
     while first in axes and first < last:
         first += 1
