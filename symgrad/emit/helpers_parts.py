@@ -36,7 +36,10 @@ def _product(a, b, threads):
 ''',
     "_row": '''
 def _row(value, array):
-    """Return ``value`` for the last axes of a large array, 1,024 elements or more; it takes a third of the time."""
+    """Return ``value`` spread over the last axes of a large array, 1,024 elements or more.
+
+    NumPy takes the larger of two arrays in vectors, and element by element where one of them is a number.
+    """
     if np.size(array) < 2**14:
         return value
     axes = 1
