@@ -4,7 +4,7 @@ from __future__ import annotations
 
 PRODUCTS: dict[str, str] = {
     "_LOCKED": """
-_LOCKED = 500  # results for which matmul and vecdot keep the interpreter's lock, and other threads waiting
+_LOCKED = 500  # results for which matmul and vecdot keep the interpreter's lock, and all others waiting
 """,
     "_vecdot": '''
 def _vecdot(a, b):
